@@ -1,0 +1,17 @@
+"""Geometry of chips: NumPy and Numba only, nothing of torch or OpenMMLab.
+
+Boxes are float32 ``(x1, y1, x2, y2)``, half-open, in original pixels unless a
+name says otherwise (``*_level``: pixels of a resized image, ``*_chip``: pixels
+of a chip). Levels are listed coarse to fine.
+"""
+from .boxes import (BoxState, ImageBoxes, box_sizes, classify_boxes,
+                    from_coco)
+from .mining import (CHIP_DTYPE, ChipSettings, box_coverage, mine_chips,
+                     valid_boxes)
+from .pyramid import ImagePyramid
+
+__all__ = [
+    'BoxState', 'CHIP_DTYPE', 'ChipSettings', 'ImageBoxes', 'ImagePyramid',
+    'box_coverage', 'box_sizes', 'classify_boxes', 'from_coco', 'mine_chips',
+    'valid_boxes'
+]

@@ -1,0 +1,144 @@
+"""Boxes of a whole dataset as flat arrays, and what a chip makes of them."""
+import json
+from enum import IntEnum
+from pathlib import Path
+from typing import NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+
+
+class ImageBoxes(NamedTuple):
+    """Sizes and boxes of all images of a dataset.
+
+    Attributes:
+        widths (ndarray (N,)): int64, original pixels.
+        heights (ndarray (N,)): int64.
+        boxes (ndarray (M, 4)): float32 (x1, y1, x2, y2), original pixels.
+        offsets (ndarray (N + 1,)): int64; image i has the boxes
+            ``boxes[offsets[i]:offsets[i + 1]]``.
+    """
+    widths: np.ndarray
+    heights: np.ndarray
+    boxes: np.ndarray
+    offsets: np.ndarray
+
+    def __len__(self) -> int:  # number of images, not of fields
+        return len(self.widths)
+
+    def of_image(self, index: int) -> np.ndarray:
+        """ndarray (K, 4): the boxes of one image."""
+        return self.boxes[self.offsets[index]:self.offsets[index + 1]]
+
+    @classmethod
+    def from_lists(cls, sizes: Sequence[Tuple[int, int]],
+                   boxes: Sequence[np.ndarray]) -> 'ImageBoxes':
+        """From one (width, height) and one array (K, 4) an image."""
+        sizes = np.array(sizes, np.int64).reshape(-1, 2)
+        counts = [len(b) for b in boxes]
+        flat = [np.asarray(b, np.float32).reshape(-1, 4) for b in boxes]
+        flat = np.concatenate(flat) if flat else np.zeros((0, 4), np.float32)
+        return cls(
+            np.ascontiguousarray(sizes[:, 0]),
+            np.ascontiguousarray(sizes[:, 1]), flat,
+            np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
+
+
+class BoxState(IntEnum):
+    """What a box is to a chip."""
+    OUTSIDE = 0  # nothing of it, or only a sliver, is visible in the chip
+    VALID = 1  # whole in the chip and valid at the chip's level
+    IGNORED = 2  # visible, but cut by the chip or outside the valid range
+
+
+def box_sizes(boxes: np.ndarray) -> np.ndarray:
+    """Size of boxes (N, 4): sqrt(width * height), the unit of the boxes."""
+    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
+    return np.sqrt(sides[:, 0] * sides[:, 1])
+
+
+def classify_boxes(boxes: np.ndarray,
+                   region: Sequence[float],
+                   valid_range: Tuple[float, float],
+                   min_visible: Tuple[float, float] = (0, 0),
+                   min_visible_share: float = 1.0) -> np.ndarray:
+    """Tell which boxes a chip trains, ignores, or does not see.
+
+    The released code ignores every box that is not exactly one of the chip's
+    valid boxes, and drops those of which less than 10 chip pixels are seen.
+
+    Args:
+        boxes (ndarray (N, 4)): Original pixels.
+        region (Sequence[float]): The chip (x1, y1, x2, y2), original pixels.
+        valid_range (tuple[float]): (low, high) sizes, original pixels.
+        min_visible (tuple[float]): Of a box cut by the chip at least this
+            much (width, height, original pixels) must be visible; less is
+            OUTSIDE. Whole boxes are kept at any size. Defaults to (0, 0).
+        min_visible_share (float): A box counts as whole when at least this
+            share of its area lies in the chip. Defaults to 1.
+
+    Returns:
+        ndarray (N,): int8 of :class:`BoxState`.
+    """
+    boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
+    region = np.asarray(region, np.float32)
+    seen = np.minimum(boxes[:, 2:], region[2:]) - np.maximum(
+        boxes[:, :2], region[:2])
+    sides = boxes[:, 2:] - boxes[:, :2]
+    # Chips are stored in float32: 1e-4 of a side absorbs the rounding.
+    whole = (seen >= sides - 1e-4 * np.maximum(sides, 1)).all(1)
+    if min_visible_share < 1:
+        share = np.maximum(seen, 0).prod(1) / np.maximum(
+            sides.prod(1), np.finfo(np.float32).tiny)
+        whole |= share >= min_visible_share
+    visible = (seen > 0).all(1) & (whole | (seen >= min_visible).all(1))
+    sizes = box_sizes(boxes)
+    in_range = (sizes >= valid_range[0]) & (sizes < valid_range[1])
+    states = np.full(len(boxes), BoxState.OUTSIDE, np.int8)
+    states[visible] = BoxState.IGNORED
+    states[visible & whole & in_range] = BoxState.VALID
+    return states
+
+
+def from_coco(path: str,
+              categories: Optional[Sequence[str]] = None) -> ImageBoxes:
+    """Read boxes from a COCO json, crowd and degenerate boxes left out.
+
+    Args:
+        path (str): COCO json with ``images`` and ``annotations``.
+        categories (Sequence[str], optional): Keep these category names only.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Not a COCO json, or an unknown category.
+    """
+    try:
+        coco = json.loads(Path(path).read_text())
+        images = coco['images']
+        index = {img['id']: i for i, img in enumerate(images)}
+        sizes = [(img['width'], img['height']) for img in images]
+        annotations = coco['annotations']
+        names = {c['name']: c['id'] for c in coco.get('categories', [])}
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ValueError(f'{path} is not a COCO detection json: '
+                         f'{type(error).__name__}: {error}.') from None
+    if categories is not None:
+        unknown = [c for c in categories if c not in names]
+        if unknown:
+            raise ValueError(f'{path} has no category {unknown[0]!r}; it has '
+                             f'{sorted(names)}.')
+        kept = {names[c] for c in categories}
+        annotations = [a for a in annotations if a['category_id'] in kept]
+    boxes = [[] for _ in images]
+    for ann in annotations:
+        if ann.get('iscrowd') or ann.get('ignore'):
+            continue
+        if ann['image_id'] not in index:
+            raise ValueError(f'{path}: annotation {ann.get("id")} names image '
+                             f'{ann["image_id"]}, which is not in the file.')
+        i = index[ann['image_id']]
+        x, y, w, h = ann['bbox']
+        x1, y1 = max(x, 0), max(y, 0)
+        x2, y2 = min(x + w, sizes[i][0]), min(y + h, sizes[i][1])
+        if x2 - x1 >= 1 and y2 - y1 >= 1:
+            boxes[i].append((x1, y1, x2, y2))
+    return ImageBoxes.from_lists(sizes, boxes)

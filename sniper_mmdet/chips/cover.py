@@ -1,0 +1,129 @@
+"""Greedy maximum cover of boxes by chips of one size on a stride grid.
+
+Candidate chips of a level are all pairs of an x and a y position, so that the
+candidates holding a box form a rectangle of the grid. All counts come from one
+difference array, and taking a chip only touches the boxes it covers: no chip
+is ever compared with every box (SNIPER, section 3.1).
+"""
+import math
+
+import numba
+import numpy as np
+
+_EPS = 1e-3  # level pixels; boxes are float32
+
+
+@numba.njit(cache=True)
+def next_random(state):
+    """Advance a splitmix64 generator held in ``state`` (uint64 array (1,))."""
+    state[0] += np.uint64(0x9E3779B97F4A7C15)
+    z = state[0]
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+@numba.njit(cache=True)
+def axis_positions(extent, chip, stride):
+    """Chip positions along one axis: 0, stride, ... and ``extent - chip``."""
+    last = max(extent - chip, 0)
+    count = (last + stride - 1) // stride + 1
+    positions = np.arange(count) * stride
+    positions[-1] = last
+    return positions
+
+
+@numba.njit(cache=True)
+def _holding(low, high, last, count, chip, stride):
+    """First and last grid index whose chip holds the interval low..high."""
+    first = max(math.ceil((high - chip - _EPS) / stride), 0)
+    final = min(math.floor((low + _EPS) / stride), count - 1)
+    # The last position is off the regular grid.
+    if final == count - 1 and last > low + _EPS:
+        final -= 1
+    if last <= low + _EPS:
+        final = count - 1
+    if first > count - 1 and last + chip >= high - _EPS:
+        first = count - 1
+    return first, final
+
+
+@numba.njit(cache=True)
+def greedy_cover(boxes_level, width, height, chip, stride, state):
+    """Cover boxes by as few chips as greedy choice finds.
+
+    Repeatedly takes the candidate chip that holds most boxes not yet covered,
+    ties drawn at random, until no candidate holds an uncovered box. A box is
+    covered when it lies whole in a chip.
+
+    Args:
+        boxes_level (ndarray (N, 4)): Level pixels.
+        width, height (int): The level's image size.
+        chip (int): Side of a chip in level pixels.
+        stride (int): Of the candidate grid.
+        state (ndarray (1,)): uint64 generator state, advanced in place.
+
+    Returns:
+        tuple: Chips ``(C, 2)`` int64, x and y of the upper left corner in
+        level pixels, in the order taken; and for each box the chip that
+        first covered it, ``(N,)`` int64, -1 where no candidate holds it.
+    """
+    num_boxes = len(boxes_level)
+    xs = axis_positions(width, chip, stride)
+    ys = axis_positions(height, chip, stride)
+    nx, ny = len(xs), len(ys)
+    owner = np.full(num_boxes, -1, np.int64)
+    chips = np.empty((num_boxes, 2), np.int64)
+    spans = np.empty((num_boxes, 4), np.int64)
+    todo = np.empty(num_boxes, np.int64)
+    num_todo = 0
+    counts = np.zeros((ny + 1, nx + 1), np.int64)
+    for i in range(num_boxes):
+        ix0, ix1 = _holding(boxes_level[i, 0], boxes_level[i, 2], xs[-1], nx,
+                            chip, stride)
+        iy0, iy1 = _holding(boxes_level[i, 1], boxes_level[i, 3], ys[-1], ny,
+                            chip, stride)
+        if ix0 > ix1 or iy0 > iy1:
+            continue
+        spans[i] = (ix0, ix1, iy0, iy1)
+        todo[num_todo] = i
+        num_todo += 1
+        counts[iy0, ix0] += 1
+        counts[iy0, ix1 + 1] -= 1
+        counts[iy1 + 1, ix0] -= 1
+        counts[iy1 + 1, ix1 + 1] += 1
+    for y in range(ny):
+        for x in range(1, nx):
+            counts[y, x] += counts[y, x - 1]
+    for y in range(1, ny):
+        for x in range(nx):
+            counts[y, x] += counts[y - 1, x]
+
+    num_chips = 0
+    while num_todo > 0:
+        best, ties, bx, by = 0, 0, 0, 0
+        for y in range(ny):
+            for x in range(nx):
+                if counts[y, x] > best:
+                    best, ties, bx, by = counts[y, x], 1, x, y
+                elif counts[y, x] == best and best > 0:
+                    ties += 1
+                    if next_random(state) % np.uint64(ties) == 0:
+                        bx, by = x, y
+        chips[num_chips, 0] = xs[bx]
+        chips[num_chips, 1] = ys[by]
+        kept = 0
+        for k in range(num_todo):
+            i = todo[k]
+            ix0, ix1, iy0, iy1 = spans[i]
+            if ix0 <= bx <= ix1 and iy0 <= by <= iy1:
+                owner[i] = num_chips
+                for y in range(iy0, iy1 + 1):
+                    for x in range(ix0, ix1 + 1):
+                        counts[y, x] -= 1
+            else:
+                todo[kept] = i
+                kept += 1
+        num_todo = kept
+        num_chips += 1
+    return chips[:num_chips], owner

@@ -1,0 +1,184 @@
+"""Positive chips of a whole dataset (SNIPER, section 3.1)."""
+from dataclasses import dataclass
+from typing import Optional, Tuple, Union
+
+import numba
+import numpy as np
+
+from .boxes import ImageBoxes, box_sizes
+from .cover import greedy_cover
+from .pyramid import ImagePyramid
+
+#: One row a chip; x1..y2 in original pixels, whole images clipped.
+CHIP_DTYPE = np.dtype([('image', np.int32), ('level', np.int16),
+                       ('positive', np.bool_), ('x1', np.float32),
+                       ('y1', np.float32), ('x2', np.float32),
+                       ('y2', np.float32)])
+
+
+@dataclass(frozen=True)
+class ChipSettings:
+    """How chips are cut.
+
+    Args:
+        pyramid (ImagePyramid): Levels and valid ranges of training.
+        chip_size (int): Side of a chip in level pixels; a level image
+            smaller than that is one chip. Defaults to 512.
+        stride (int | tuple[int]): Of the grid of candidate chips in level
+            pixels; a tuple (low, high) draws it anew each epoch, both ends
+            included. Defaults to (56, 59), as released; the paper has 32.
+        min_side (float): Boxes with a side below this (original pixels) are
+            never valid. Defaults to 2, as released.
+
+    Raises:
+        ValueError: A setting out of bounds.
+    """
+    pyramid: ImagePyramid
+    chip_size: int = 512
+    stride: Union[int, Tuple[int, int]] = (56, 59)
+    min_side: float = 2
+
+    def __post_init__(self) -> None:
+        if self.chip_size != int(self.chip_size) or self.chip_size < 1:
+            raise ValueError('chip_size must be a positive whole number. '
+                             f'Received: {self.chip_size}.')
+        low, high = self.stride_bounds
+        if not 1 <= low <= high:
+            raise ValueError('stride must be a positive number or (low, high) '
+                             f'with low <= high. Received: {self.stride}.')
+        if high >= self.chip_size:
+            raise ValueError(
+                'stride must be below chip_size, or chips leave gaps. '
+                f'Received: stride {self.stride}, chip_size '
+                f'{self.chip_size}.')
+
+    @property
+    def stride_bounds(self) -> Tuple[int, int]:
+        if isinstance(self.stride, (tuple, list)):
+            low, high = self.stride
+            return int(low), int(high)
+        return int(self.stride), int(self.stride)
+
+
+def valid_boxes(images: ImageBoxes, settings: ChipSettings,
+                stride: Optional[int] = None) -> np.ndarray:
+    """Which boxes train at which level.
+
+    A box is valid at a level when its size is in the level's range, its sides
+    are at least ``min_side``, and, along each side on which the level is
+    larger than a chip, it is shorter than ``chip_size - stride - 1`` level
+    pixels: such a box fits some chip wherever it lies.
+
+    Args:
+        images (ImageBoxes): The dataset.
+        settings (ChipSettings): How chips are cut.
+        stride (int, optional): Defaults to the settings' largest.
+
+    Returns:
+        ndarray (M, L): bool.
+    """
+    stride = settings.stride_bounds[1] if stride is None else stride
+    levels = settings.pyramid.level_sizes(images.widths, images.heights)
+    sides = np.stack([images.widths, images.heights], 1)
+    of_box = np.repeat(np.arange(len(images)), np.diff(images.offsets))
+    box_sides = images.boxes[:, 2:] - images.boxes[:, :2]
+    limit = np.where(levels > settings.chip_size,
+                     settings.chip_size - stride - 1, np.inf)
+    limit = limit * (sides[:, None] / levels)  # to original pixels
+    fits = (box_sides[:, None] < limit[of_box]).all(2)
+    fits &= (box_sides >= settings.min_side).all(1)[:, None]
+    sizes = box_sizes(images.boxes)[:, None]
+    low, high = settings.pyramid.bounds.T
+    return fits & (sizes >= low) & (sizes < high)
+
+
+def mine_chips(images: ImageBoxes,
+               settings: ChipSettings,
+               seed: int = 0,
+               epoch: int = 0) -> np.ndarray:
+    """Positive chips of all images: a pure function of its arguments.
+
+    At each level the valid boxes are covered greedily by chips on a stride
+    grid. What one image gives does not depend on the other images.
+
+    Args:
+        images (ImageBoxes): The dataset.
+        settings (ChipSettings): How chips are cut.
+        seed (int): Defaults to 0.
+        epoch (int): Defaults to 0.
+
+    Returns:
+        ndarray (C,): The chip table, :data:`CHIP_DTYPE`, ordered by image and
+        level.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    low, high = settings.stride_bounds
+    stride = int(rng.integers(low, high + 1))
+    states = rng.integers(0, 2**64, len(images), np.uint64)
+    sizes = settings.pyramid.level_sizes(images.widths, images.heights)
+    valid = valid_boxes(images, settings, stride)
+    table = np.empty(np.count_nonzero(valid), CHIP_DTYPE)
+    count = _mine(images.widths, images.heights, images.boxes, images.offsets,
+                  sizes, valid, settings.chip_size, stride, states, table)
+    return table[:count].copy()
+
+
+@numba.njit(cache=True)
+def _mine(widths, heights, boxes, offsets, sizes, valid, chip, stride, states,
+          table):
+    count = 0
+    state = np.empty(1, np.uint64)
+    for i in range(len(widths)):
+        first, final = offsets[i], offsets[i + 1]
+        state[0] = states[i]
+        boxes_level = np.empty((final - first, 4), np.float64)
+        for level in range(sizes.shape[1]):
+            width, height = sizes[i, level]
+            fx, fy = width / widths[i], height / heights[i]
+            num = 0
+            for k in range(first, final):
+                if valid[k, level]:
+                    boxes_level[num, 0] = boxes[k, 0] * fx
+                    boxes_level[num, 1] = boxes[k, 1] * fy
+                    boxes_level[num, 2] = boxes[k, 2] * fx
+                    boxes_level[num, 3] = boxes[k, 3] * fy
+                    num += 1
+            if num == 0:
+                continue
+            chips, _ = greedy_cover(boxes_level[:num], width, height, chip,
+                                    stride, state)
+            for c in range(len(chips)):
+                row = table[count]
+                row.image = i
+                row.level = level
+                row.positive = True
+                row.x1 = chips[c, 0] / fx
+                row.y1 = chips[c, 1] / fy
+                row.x2 = min(chips[c, 0] + chip, width) / fx
+                row.y2 = min(chips[c, 1] + chip, height) / fy
+                count += 1
+    return count
+
+
+def box_coverage(images: ImageBoxes, settings: ChipSettings,
+                 table: np.ndarray) -> np.ndarray:
+    """Which boxes lie whole in a chip of each level.
+
+    Returns:
+        ndarray (M, L): bool; only boxes in the level's range count.
+    """
+    covered = np.zeros((len(images.boxes), len(settings.pyramid)), bool)
+    sizes = box_sizes(images.boxes)
+    regions = np.stack([table[k] for k in ('x1', 'y1', 'x2', 'y2')], 1)
+    starts = np.searchsorted(table['image'], np.arange(len(images) + 1))
+    for i in range(len(images)):
+        rows = slice(starts[i], starts[i + 1])
+        span = slice(images.offsets[i], images.offsets[i + 1])
+        b, r = images.boxes[span, None], regions[None, rows]
+        inside = ((b[..., :2] >= r[..., :2] - 1e-2) &
+                  (b[..., 2:] <= r[..., 2:] + 1e-2)).all(-1)
+        for level in range(covered.shape[1]):
+            covered[span, level] = inside[:, table['level'][rows] ==
+                                          level].any(1)
+    low, high = settings.pyramid.bounds.T
+    return covered & (sizes[:, None] >= low) & (sizes[:, None] < high)

@@ -1,0 +1,140 @@
+"""The image pyramid: levels (scales) and the box sizes valid at each."""
+from dataclasses import dataclass
+from numbers import Real
+from typing import Optional, Sequence, Tuple, Union
+
+import numpy as np
+
+Scale = Union[float, Tuple[int, int]]
+Range = Tuple[Optional[float], Optional[float]]
+
+
+@dataclass(frozen=True)
+class ImagePyramid:
+    """Levels of an image, coarse to fine, and their valid ranges.
+
+    A level is a factor (``1.667``), a ``(short, long)`` bound on the sides of
+    the resized image as in mmdet's ``Resize`` (either order), or
+    ``(-1, long)`` for a bound on the long side alone. A box is valid at a
+    level when ``low <= sqrt(width * height) < high``, in original pixels;
+    None leaves an end open.
+
+    Args:
+        scales (Sequence): One level each, coarse to fine.
+        valid_ranges (Sequence[tuple], optional): ``(low, high)`` a level.
+            Defaults to None: every box is valid at every level.
+
+    Raises:
+        ValueError: The scales or ranges are malformed or do not match.
+
+    Examples:
+        >>> pyramid = ImagePyramid([(-1, 512), 1.667, 3.0],
+        ...                        [(120, None), (32, 150), (0, 80)])
+        >>> pyramid.factors(640, 480)
+        array([0.8  , 1.667, 3.   ])
+        >>> pyramid.level_sizes(640, 480).tolist()
+        [[512, 384], [1067, 800], [1920, 1440]]
+    """
+    scales: Sequence[Scale]
+    valid_ranges: Optional[Sequence[Range]] = None
+
+    def __post_init__(self) -> None:
+        scales = self.scales
+        if isinstance(scales, Real):
+            scales = (scales, )
+        scales = tuple(_parse_scale(scale) for scale in scales)
+        if not scales:
+            raise ValueError('scales must name at least one level. '
+                             f'Received: {self.scales}.')
+        shorts = [s if isinstance(s, float) else s[0] for s in scales]
+        if len({type(s) for s in scales}) == 1 and min(shorts) > 0:
+            if shorts != sorted(shorts):
+                raise ValueError('scales must be listed coarse to fine. '
+                                 f'Received: {self.scales}.')
+        ranges = self.valid_ranges
+        if ranges is None:
+            ranges = ((None, None), ) * len(scales)
+        if len(ranges) != len(scales):
+            raise ValueError(
+                f'valid_ranges has {len(ranges)} entries for {len(scales)} '
+                f'scales; there must be one a scale. Received: {ranges}.')
+        ranges = tuple(_parse_range(r) for r in ranges)
+        object.__setattr__(self, 'scales', scales)
+        object.__setattr__(self, 'valid_ranges', ranges)
+
+    def __len__(self) -> int:
+        return len(self.scales)
+
+    @property
+    def bounds(self) -> np.ndarray:
+        """ndarray (L, 2): the valid ranges, open ends as 0 and inf."""
+        return np.array([(low or 0, np.inf if high is None else high)
+                         for low, high in self.valid_ranges])
+
+    @property
+    def is_trivial(self) -> bool:
+        """bool: one level at which every box is valid."""
+        return self.valid_ranges == ((None, None), )
+
+    def factors(self, width, height) -> np.ndarray:
+        """Factor from original to level pixels.
+
+        Args:
+            width (int | ndarray): Image width(s) in original pixels.
+            height (int | ndarray): Image height(s).
+
+        Returns:
+            ndarray (..., L): float64 factors.
+        """
+        width, height = np.asarray(width), np.asarray(height)
+        long, short = np.maximum(width, height), np.minimum(width, height)
+        columns = []
+        for scale in self.scales:
+            if isinstance(scale, float):
+                columns.append(np.full(long.shape, scale))
+            elif scale[0] == -1:
+                columns.append(scale[1] / long)
+            else:
+                columns.append(np.minimum(scale[1] / long, scale[0] / short))
+        return np.stack(columns, -1)
+
+    def level_sizes(self, width, height) -> np.ndarray:
+        """Size of the resized images, rounded as mmcv's ``rescale_size``.
+
+        Returns:
+            ndarray (..., L, 2): int (width, height) in level pixels.
+        """
+        factors = self.factors(width, height)
+        sides = np.stack([np.asarray(width), np.asarray(height)], -1)
+        sizes = sides[..., None, :] * factors[..., None] + 0.5
+        return np.maximum(sizes.astype(np.int64), 1)
+
+    def is_valid(self, sizes: np.ndarray, level: int) -> np.ndarray:
+        """ndarray (N,): whether boxes of these sizes are valid at a level."""
+        low, high = self.bounds[level]
+        return (sizes >= low) & (sizes < high)
+
+
+def _parse_scale(scale) -> Scale:
+    if isinstance(scale, Real) and not isinstance(scale, bool):
+        if scale > 0 and np.isfinite(scale):
+            return float(scale)
+    elif isinstance(scale, (tuple, list)) and len(scale) == 2:
+        low, high = sorted(scale)
+        if high > 0 and (low > 0 or low == -1):
+            return low, high
+    raise ValueError('a scale must be a positive factor, (short, long) or '
+                     f'(-1, long). Received: {scale!r}.')
+
+
+def _parse_range(valid_range) -> Range:
+    try:
+        low, high = valid_range
+    except (TypeError, ValueError):
+        raise ValueError('a valid range must be (low, high), each a size in '
+                         f'pixels or None. Received: {valid_range!r}.')
+    if (low or 0) < 0 or (high is not None and not (low or 0) < high):
+        raise ValueError('a valid range must have 0 <= low < high. '
+                         f'Received: {valid_range!r}.')
+    # An open end written as 0 or inf is the same range as one written None.
+    return low or None, None if high in (None, float('inf')) else high
