@@ -9,11 +9,12 @@ from .boxes import ImageBoxes, box_sizes
 from .cover import greedy_cover
 from .pyramid import ImagePyramid
 
-#: One row a chip; x1..y2 in original pixels, whole images clipped.
+#: One row a chip: x1..y2 in original pixels, inside the image; ``seed`` for
+#: whatever is drawn at random when the chip is cut and augmented.
 CHIP_DTYPE = np.dtype([('image', np.int32), ('level', np.int16),
                        ('positive', np.bool_), ('x1', np.float32),
                        ('y1', np.float32), ('x2', np.float32),
-                       ('y2', np.float32)])
+                       ('y2', np.float32), ('seed', np.uint32)])
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,9 @@ def mine_chips(images: ImageBoxes,
     table = np.empty(np.count_nonzero(valid), CHIP_DTYPE)
     count = _mine(images.widths, images.heights, images.boxes, images.offsets,
                   sizes, valid, settings.chip_size, stride, states, table)
-    return table[:count].copy()
+    table = table[:count].copy()
+    table['seed'] = rng.integers(0, 2**32, count, np.uint32)
+    return table
 
 
 @numba.njit(cache=True)

@@ -1,0 +1,253 @@
+"""A data set of chips around any detection data set."""
+import random
+from typing import List, Optional, Sequence, Tuple, Union
+
+import numpy as np
+import torch
+from mmcv.transforms import Compose
+from mmengine.logging import print_log
+from mmengine.utils import ProgressBar
+from PIL import Image
+
+from sniper_mmdet.chips import (BoxState, ChipSettings, ImageBoxes,
+                                ImagePyramid, classify_boxes, mine_chips)
+from sniper_mmdet.registry import DATASETS
+
+
+@DATASETS.register_module()
+class ChipDataset:
+    """Chips of the images of any mmdet detection data set.
+
+    Samples are chips: ``dataset[row]`` with a row of the table that
+    :meth:`mine` returns (what :class:`ChipSampler` yields) cuts that chip.
+    An int is taken as an index into ``mine(0, 0)``.
+
+    The wrapped data set only has to offer ``get_data_info(index)`` with
+    ``img_path`` and ``instances`` (``bbox``, ``bbox_label``, ``ignore_flag``);
+    its own pipeline is not used. Boxes are clipped to their image; boxes
+    without area are left out, and counted.
+
+    Args:
+        dataset (dict | BaseDataset): The wrapped data set.
+        scales (Sequence): Levels, coarse to fine; see
+            :class:`~sniper_mmdet.chips.ImagePyramid`.
+        valid_ranges (Sequence[tuple], optional): (low, high) sizes a level,
+            original pixels. Defaults to None: all sizes at every level.
+        pipeline (Sequence[dict | Callable]): Must load the image and hold a
+            :class:`CutChip`.
+        chip_size (int): Level pixels. Defaults to 512.
+        stride (int | tuple[int]): See :class:`ChipSettings`. Defaults to
+            (56, 59).
+        min_side (float): See :class:`ChipSettings`. Defaults to 2.
+        on_error (str): 'raise', or 'skip': an image that cannot be read, or
+            an annotation with a box that is not finite, is replaced by
+            another image's chip, reported once, and counted in
+            ``skipped_images``. Defaults to 'raise'.
+
+    Raises:
+        ValueError: Settings that do not fit each other, an empty data set, or
+            a broken annotation (with ``on_error='raise'``).
+    """
+
+    def __init__(self,
+                 dataset,
+                 scales: Sequence,
+                 valid_ranges: Optional[Sequence[tuple]] = None,
+                 pipeline: Sequence = (),
+                 chip_size: int = 512,
+                 stride: Union[int, Tuple[int, int]] = (56, 59),
+                 min_side: float = 2,
+                 on_error: str = 'raise') -> None:
+        if on_error not in ('raise', 'skip'):
+            raise ValueError("on_error must be 'raise' or 'skip'. "
+                             f'Received: {on_error!r}.')
+        self.settings = ChipSettings(
+            ImagePyramid(scales, valid_ranges), chip_size, stride, min_side)
+        self.on_error = on_error
+        if isinstance(dataset, dict):
+            dataset = DATASETS.build(dataset)
+        self.dataset = dataset
+        self.pipeline = Compose(pipeline)
+        self._images = self._table = None
+
+    @property
+    def metainfo(self) -> dict:
+        """dict: Of the wrapped data set."""
+        return self.dataset.metainfo
+
+    @property
+    def images(self) -> ImageBoxes:
+        """ImageBoxes: sizes and trained boxes of all images."""
+        self.full_init()
+        return self._images
+
+    @property
+    def skipped_images(self) -> List[int]:
+        """list[int]: Images left out so far, by any worker."""
+        return self._skipped.nonzero().flatten().tolist()
+
+    def full_init(self) -> None:
+        """Read all annotations; called by the runner before workers start."""
+        if self._images is not None:
+            return
+        if hasattr(self.dataset, 'full_init'):
+            self.dataset.full_init()
+        num_images = len(self.dataset)
+        if num_images == 0:
+            source = getattr(self.dataset, 'ann_file', None)
+            raise ValueError(
+                f'the data set {source or type(self.dataset).__name__} has no '
+                'image with a box to train on: check the annotation file, '
+                'the class names in metainfo and filter_cfg.')
+        # Shared memory: a worker's mark is seen by the main process.
+        self._skipped = torch.zeros(num_images, dtype=torch.bool)
+        self._skipped.share_memory_()
+        sizes, boxes, num_degenerate = [], [], 0
+        bar = ProgressBar(num_images) if num_images >= 20000 else None
+        for index in range(num_images):
+            info = self.dataset.get_data_info(index)
+            size = self._image_size(info)
+            sizes.append(size)
+            try:
+                kept = _usable(info['instances'], size, info['img_path'])
+            except ValueError as error:
+                self._fail(index, error)
+                kept = []
+            num_degenerate += len(info['instances']) - len(kept)
+            boxes.append(
+                np.array([i['bbox'] for i in kept if not i['ignore_flag']],
+                         np.float32).reshape(-1, 4))
+            if bar:
+                bar.update()
+        if num_degenerate:
+            print_log(
+                f'ChipDataset: {num_degenerate} boxes have no area inside '
+                'their image and are left out', 'current')
+        self._images = ImageBoxes.from_lists(sizes, boxes)
+        self._warn_of_settings()
+
+    def mine(self, seed: int, epoch: int) -> np.ndarray:
+        """The chip table of an epoch: a pure function.
+
+        Returns:
+            ndarray (C,): Rows of :data:`~sniper_mmdet.chips.CHIP_DTYPE`.
+        """
+        return mine_chips(self.images, self.settings, seed, epoch)
+
+    def __len__(self) -> int:
+        """Number of chips an epoch, that of ``mine(0, 0)``."""
+        if self._table is None:
+            self._table = self.mine(0, 0)
+        return len(self._table)
+
+    def __getitem__(self, row: Union[int, np.void]) -> dict:
+        if isinstance(row, (int, np.integer)):
+            if not -len(self) <= row < len(self):
+                raise IndexError(row)
+            row = self._table[row]
+        # Augmentations draw from the global generators: seeded by the chip,
+        # they do not depend on which worker has it, or on what came before.
+        states = random.getstate(), np.random.get_state()
+        random.seed(int(row['seed']))
+        np.random.seed(int(row['seed']))
+        try:
+            return self._cut(row)
+        finally:
+            random.setstate(states[0])
+            np.random.set_state(states[1])
+
+    def chip_info(self, row: np.void) -> dict:
+        """What the pipeline starts from: the image's info and the chip.
+
+        Returns:
+            dict: The wrapped data set's info and ``chip``: ``region``
+            (x1, y1, x2, y2) in original pixels, ``scale`` (fx, fy),
+            ``valid_range`` (low, high), ``level``, ``positive``.
+        """
+        index, level = int(row['image']), int(row['level'])
+        info = self.dataset.get_data_info(index)
+        info['width'], info['height'] = width, height = (
+            int(self.images.widths[index]), int(self.images.heights[index]))
+        info['instances'] = _usable(info['instances'], (width, height),
+                                    info['img_path'])
+        pyramid = self.settings.pyramid
+        level_w, level_h = pyramid.level_sizes(width, height)[level]
+        info['chip'] = dict(
+            region=tuple(float(row[k]) for k in ('x1', 'y1', 'x2', 'y2')),
+            scale=(level_w / width, level_h / height),
+            valid_range=tuple(pyramid.bounds[level]),
+            level=level,
+            positive=bool(row['positive']))
+        return info
+
+    def box_states(self, row: np.void) -> np.ndarray:
+        """ndarray (K,): what the image's trained boxes are to a chip."""
+        info = self.chip_info(row)['chip']
+        return classify_boxes(
+            self.images.of_image(int(row['image'])), info['region'],
+            info['valid_range'])
+
+    def _cut(self, row: np.void) -> dict:
+        for _ in range(100):
+            info = self.chip_info(row)
+            try:
+                sample = self.pipeline(info)
+                if sample is not None:
+                    return sample
+            except Exception as error:  # a broken file raises what it likes
+                self._fail(int(row['image']), error, info['img_path'])
+            other = np.random.randint(len(self))
+            row = self._table[other]
+        raise RuntimeError('100 chips in a row gave no sample; see the '
+                           'errors above and the pipeline.')
+
+    def _fail(self, index: int, error: Exception, path: str = '') -> None:
+        if self.on_error == 'raise':
+            if path and path not in str(error):
+                raise RuntimeError(
+                    f'{path} could not be cut into chips: '
+                    f'{type(error).__name__}: {error}') from error
+            raise error
+        if not self._skipped[index]:
+            self._skipped[index] = True
+            print_log(f'ChipDataset skips {path} {error}', 'current')
+
+    @staticmethod
+    def _image_size(info: dict) -> Tuple[int, int]:
+        if info.get('width') and info.get('height'):
+            return info['width'], info['height']
+        with Image.open(info['img_path']) as image:  # reads the header only
+            return image.size
+
+    def _warn_of_settings(self) -> None:
+        levels = self.settings.pyramid.level_sizes(self._images.widths,
+                                                   self._images.heights)
+        if (levels <= self.settings.chip_size).all():
+            print_log(
+                f'ChipDataset: chip_size {self.settings.chip_size} is larger '
+                'than every level of every image: chips are whole images.',
+                'current')
+
+    def __repr__(self) -> str:
+        return (f'{self.__class__.__name__}({len(self.dataset)} images, '
+                f'{len(self)} chips, {self.settings})')
+
+
+def _usable(instances: List[dict], size: Tuple[int, int],
+            path: str) -> List[dict]:
+    """Instances clipped to the image (width, height), those left empty out.
+
+    Raises:
+        ValueError: A box is not finite.
+    """
+    kept = []
+    for instance in instances:
+        box = np.asarray(instance['bbox'], np.float32)
+        if not np.isfinite(box).all():
+            raise ValueError(f'{path}: a box is not finite: {box.tolist()}.')
+        box = np.clip(box, 0, (*size, *size))
+        if (box[2:] > box[:2]).all():
+            flag = instance.get('ignore_flag', 0)
+            kept.append(
+                dict(instance, bbox=box.tolist(), ignore_flag=flag))
+    return kept

@@ -1,0 +1,89 @@
+"""Samples chips: mined anew each epoch, sharded over ranks."""
+import math
+from typing import Iterator, Optional
+
+import numpy as np
+from mmengine.dist import get_dist_info, sync_random_seed
+from torch.utils.data import Sampler
+
+from sniper_mmdet.registry import DATA_SAMPLERS
+
+
+@DATA_SAMPLERS.register_module()
+class ChipSampler(Sampler):
+    """Yields chips, as rows of the epoch's chip table, instead of indices.
+
+    The row says all that a worker needs, so that workers, persistent ones
+    too, need no word of a new epoch. All ranks mine the same table and take
+    every ``world_size``-th row of the same shuffled order: the samples of an
+    iteration are the same chips on any number of processes and workers.
+
+    Every epoch has the same number of samples, so that mmengine's iteration
+    counts and schedules are true: as many as ``dataset.mine(0, 0)`` gives. An
+    epoch with more chips leaves some out at random; one with fewer repeats.
+
+    Args:
+        dataset (ChipDataset): What is mined.
+        shuffle (bool): Defaults to True.
+        seed (int, optional): The same on all ranks. Defaults to None: drawn
+            and synchronised.
+        round_up (bool): Repeat chips so that all ranks have equally many.
+            Defaults to True.
+    """
+
+    def __init__(self,
+                 dataset,
+                 shuffle: bool = True,
+                 seed: Optional[int] = None,
+                 round_up: bool = True) -> None:
+        if not hasattr(dataset, 'mine'):
+            raise TypeError('ChipSampler needs a ChipDataset. Received: '
+                            f'{type(dataset).__name__}.')
+        self.dataset = dataset
+        self.shuffle = shuffle
+        self.seed = sync_random_seed() if seed is None else seed
+        self.rank, self.world_size = get_dist_info()
+        total = len(dataset)
+        if round_up:
+            total = math.ceil(total / self.world_size) * self.world_size
+        self.total_size = total
+        self.num_samples = len(range(self.rank, total, self.world_size))
+        self.epoch = 0
+        self._skipped = 0
+        self._mined = None
+
+    @property
+    def table(self) -> np.ndarray:
+        """ndarray (C,): all chips mined for this epoch, over all ranks."""
+        key = self.seed, self.epoch
+        if self._mined is None or self._mined[0] != key:
+            self._mined = key, self.dataset.mine(*key)
+        return self._mined[1]
+
+    def __iter__(self) -> Iterator[np.void]:
+        table = self.table
+        if len(table) == 0:
+            raise ValueError('no chip was mined: no box is valid at any level '
+                             f'({self.dataset.settings}).')
+        order = np.arange(len(table))
+        if self.shuffle:
+            order = np.random.default_rng([self.seed, self.epoch,
+                                           1]).permutation(order)
+        order = np.resize(order, self.total_size)[self.rank::self.world_size]
+        skipped, self._skipped = self._skipped, 0
+        return iter(table[order[skipped:]])
+
+    def __len__(self) -> int:
+        """Samples of this rank an epoch."""
+        return self.num_samples
+
+    def set_epoch(self, epoch: int) -> None:
+        """The next iteration is over the chips of this epoch."""
+        self.epoch = epoch
+
+    def skip(self, samples: int) -> None:
+        """The next iteration leaves out this rank's first samples.
+
+        For a run that is resumed in the middle of an epoch.
+        """
+        self._skipped = samples

@@ -1,0 +1,3 @@
+from .cut_chip import CutChip
+
+__all__ = ['CutChip']

@@ -1,0 +1,139 @@
+"""Cut one chip out of an image, with its boxes and masks."""
+import math
+
+import numpy as np
+from mmcv.image import imresize
+from mmcv.transforms import BaseTransform
+from mmdet.structures.bbox import BaseBoxes, HorizontalBoxes
+
+from sniper_mmdet.chips import BoxState, classify_boxes
+from sniper_mmdet.registry import TRANSFORMS
+
+_OUT_OF_RANGE = ('ignore', 'drop', 'keep')
+
+
+@TRANSFORMS.register_module()
+class CutChip(BaseTransform):
+    """Cut and resize one chip, and move its boxes and masks into it.
+
+    Only the chip's own pixels are resized. Which boxes the chip trains is told
+    by :func:`sniper_mmdet.chips.classify_boxes`; the others that can be seen
+    in it are neither objects nor background, and ``gt_ignore_flags`` says so.
+
+    Required keys:
+
+    - img
+    - chip (dict): ``region`` (x1, y1, x2, y2) in original pixels, ``scale``
+      (fx, fy) from original to level pixels, ``valid_range``; as put there by
+      :class:`ChipDataset`
+    - gt_bboxes, gt_bboxes_labels, gt_ignore_flags, gt_masks (optional)
+
+    Modified keys:
+
+    - img, img_shape
+    - gt_bboxes (chip pixels), gt_bboxes_labels, gt_ignore_flags, gt_masks
+
+    Added keys:
+
+    - scale_factor (tuple): From original to chip pixels, (w, h).
+    - chip_offset (tuple): ``original = (chip + chip_offset) / scale_factor``.
+
+    Args:
+        out_of_range (str): What becomes of visible boxes that the chip does
+            not train. 'ignore': ignored where the detector's assigner can
+            (``gt_instances_ignore``). 'drop': left out, so background.
+            'keep': trained like any other. Defaults to 'ignore'.
+        min_visible (float): A box cut by the chip's border is left out when
+            one of its visible sides is below this many chip pixels. Defaults
+            to 10, as released.
+        min_visible_share (float): A box counts as whole when this share of
+            its area lies in the chip. Defaults to 1, as released.
+        interpolation (str): Of mmcv's ``imresize``. Defaults to 'bilinear'.
+    """
+
+    def __init__(self,
+                 out_of_range: str = 'ignore',
+                 min_visible: float = 10,
+                 min_visible_share: float = 1.0,
+                 interpolation: str = 'bilinear') -> None:
+        if out_of_range not in _OUT_OF_RANGE:
+            raise ValueError(f'out_of_range must be one of {_OUT_OF_RANGE}. '
+                             f'Received: {out_of_range!r}.')
+        self.out_of_range = out_of_range
+        self.min_visible = min_visible
+        self.min_visible_share = min_visible_share
+        self.interpolation = interpolation
+
+    def transform(self, results: dict) -> dict:
+        chip = results['chip']
+        height, width = results['img'].shape[:2]
+        if (width, height) != (results['width'], results['height']):
+            raise ValueError(
+                f'{results["img_path"]} is {width}x{height} pixels but its '
+                f'annotation says {results["width"]}x{results["height"]}.')
+        x1, y1, x2, y2 = (float(v) for v in chip['region'])
+        fx, fy = chip['scale']
+        # Whole original pixels around the chip are resized, then the chip's
+        # own level pixels are cut from that.
+        left, top = math.floor(x1 + 1e-3), math.floor(y1 + 1e-3)
+        right = min(math.ceil(x2 - 1e-3), width)
+        bottom = min(math.ceil(y2 - 1e-3), height)
+        size = (max(round((right - left) * fx), 1),
+                max(round((bottom - top) * fy), 1))
+        scale = (size[0] / (right - left), size[1] / (bottom - top))
+        cut_x = min(round((x1 - left) * fx), size[0] - 1)
+        cut_y = min(round((y1 - top) * fy), size[1] - 1)
+        w = min(max(round((x2 - x1) * fx), 1), size[0] - cut_x)
+        h = min(max(round((y2 - y1) * fy), 1), size[1] - cut_y)
+        img = imresize(
+            results['img'][top:bottom, left:right],
+            size,
+            interpolation=self.interpolation)
+        results['img'] = img[cut_y:cut_y + h, cut_x:cut_x + w]
+        results['img_shape'] = (h, w)
+        results['scale_factor'] = scale
+        offset = (left * scale[0] + cut_x, top * scale[1] + cut_y)
+        results['chip_offset'] = offset
+        if results.get('gt_bboxes') is not None:
+            self._move_boxes(results)
+        if results.get('gt_masks') is not None:
+            masks = results['gt_masks'].crop(
+                np.array([left, top, right, bottom]))
+            masks = masks.resize(size[::-1])
+            results['gt_masks'] = masks.crop(
+                np.array([cut_x, cut_y, cut_x + w, cut_y + h]))
+        return results
+
+    def _move_boxes(self, results: dict) -> None:
+        chip = results['chip']
+        boxes = results['gt_bboxes']
+        if isinstance(boxes, BaseBoxes):
+            boxes = boxes.numpy()
+        (fx, fy), (h, w) = results['scale_factor'], results['img_shape']
+        states = classify_boxes(
+            boxes, chip['region'], chip['valid_range'],
+            (self.min_visible / fx, self.min_visible / fy),
+            self.min_visible_share)
+        if self.out_of_range == 'drop':
+            kept = states == BoxState.VALID
+        else:
+            kept = states != BoxState.OUTSIDE
+        kept = np.flatnonzero(kept)
+        if self.out_of_range == 'ignore':
+            results['gt_ignore_flags'] = (
+                results['gt_ignore_flags'] | (states != BoxState.VALID))
+        moved = (
+            boxes[kept].reshape(-1, 2, 2) * (fx, fy) - results['chip_offset'])
+        moved = np.clip(moved, 0, (w, h)).reshape(-1, 4).astype(np.float32)
+        if isinstance(results['gt_bboxes'], BaseBoxes):
+            moved = HorizontalBoxes(moved)
+        results['gt_bboxes'] = moved
+        for key in ('gt_bboxes_labels', 'gt_ignore_flags', 'gt_masks'):
+            if results.get(key) is not None:
+                results[key] = results[key][kept]
+
+    def __repr__(self) -> str:
+        return (f'{self.__class__.__name__}(out_of_range={self.out_of_range}, '
+                f'min_visible={self.min_visible}, '
+                f'min_visible_share={self.min_visible_share}, '
+                f'interpolation={self.interpolation})')

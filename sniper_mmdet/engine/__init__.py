@@ -1,0 +1,3 @@
+from .hooks import ChipMiningHook
+
+__all__ = ['ChipMiningHook']

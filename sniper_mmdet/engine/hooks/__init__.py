@@ -1,0 +1,3 @@
+from .chip_mining_hook import ChipMiningHook
+
+__all__ = ['ChipMiningHook']

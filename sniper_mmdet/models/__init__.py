@@ -1,0 +1,4 @@
+from .detectors import PyramidDetector
+from .task_modules import RangeAwareAssigner
+
+__all__ = ['PyramidDetector', 'RangeAwareAssigner']

@@ -1,0 +1,3 @@
+from .pyramid_detector import PyramidDetector
+
+__all__ = ['PyramidDetector']

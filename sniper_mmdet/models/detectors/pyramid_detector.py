@@ -1,0 +1,234 @@
+"""Any mmdet detector, run over an image pyramid."""
+from typing import List, Optional, Sequence, Tuple, Union
+
+import numpy as np
+import torch
+from mmcv.image import imresize
+from mmcv.ops import batched_nms
+from mmdet.models.detectors.base import BaseDetector
+from mmdet.registry import MODELS as MMDET_MODELS
+from mmdet.structures import DetDataSample, SampleList
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from sniper_mmdet.chips import ImagePyramid
+from sniper_mmdet.registry import MODELS
+
+
+@MODELS.register_module()
+class PyramidDetector(BaseDetector):
+    """Wraps a detector: trains it on chips, tests it on an image pyramid.
+
+    In training it is the wrapped detector. In testing (SNIP, section 5.2) each
+    level is resized and detected on its own, detections outside the level's
+    valid range are left out, and what remains of all levels is merged by
+    class-wise soft-NMS. One level without a range gives exactly what the
+    wrapped detector gives.
+
+    Test images come as loaded, neither resized nor normalised: the test
+    pipeline has no ``Resize``. Results are in original pixels.
+
+    The wrapper has no weights of its own and its state dict is the wrapped
+    detector's, so checkpoints of the plain detector and of the wrapper are
+    interchangeable.
+
+    Args:
+        detector (str | dict): The wrapped detector: its config, or its type
+            alone with the rest of its config given as keywords. The latter
+            lets a config inherit from mmdet's and change only ``type``.
+        scales (Sequence): Test levels, coarse to fine; see
+            :class:`~sniper_mmdet.chips.ImagePyramid`.
+        valid_ranges (Sequence[tuple], optional): (low, high) sizes a level,
+            original pixels. Defaults to None: everything counts everywhere.
+        merge (dict): NMS over the detections of all levels, as in mmcv's
+            ``batched_nms``. Defaults to Gaussian soft-NMS with sigma 0.55
+            that drops scores below 0.001, as released.
+        max_per_img (int): Detections kept an image. Defaults to 200.
+        batch_size (int | Sequence[int], optional): Images run together, for
+            all levels or one number a level. Defaults to None: all images of
+            the batch.
+        data_preprocessor (dict, optional): Of the wrapped detector.
+        **kwargs: The wrapped detector's config where ``detector`` is a type.
+
+    Examples:
+        >>> model = dict(
+        ...     type='sniper_mmdet.PyramidDetector',
+        ...     detector=dict(type='FasterRCNN', ...),
+        ...     scales=[(480, 512), (800, 1280), (1400, 2000)],
+        ...     valid_ranges=[(75, None), (32, 180), (0, 90)])
+    """
+
+    def __init__(self,
+                 detector: Union[str, dict],
+                 scales: Sequence,
+                 valid_ranges: Optional[Sequence[tuple]] = None,
+                 merge: dict = dict(
+                     type='soft_nms',
+                     method='gaussian',
+                     sigma=0.55,
+                     min_score=0.001),
+                 max_per_img: int = 200,
+                 batch_size: Union[int, Sequence[int], None] = None,
+                 data_preprocessor: Optional[dict] = None,
+                 **kwargs) -> None:
+        if isinstance(detector, str):
+            detector = dict(type=detector, **kwargs)
+            if data_preprocessor is not None:
+                detector['data_preprocessor'] = data_preprocessor
+        elif kwargs:
+            raise TypeError('detector is a whole config, so there must be no '
+                            f'further keywords. Received: {sorted(kwargs)}.')
+        self.pyramid = ImagePyramid(scales, valid_ranges)
+        num_levels = len(self.pyramid)
+        if batch_size is None or isinstance(batch_size, int):
+            batch_size = [batch_size] * num_levels
+        if len(batch_size) != num_levels or 0 in batch_size:
+            raise ValueError('batch_size must be a positive number, or one '
+                             f'a level ({num_levels}). Received: '
+                             f'{batch_size}.')
+        built = MMDET_MODELS.build(detector)
+        super().__init__(data_preprocessor=built.data_preprocessor)
+        self.detector = built
+        self.merge = merge
+        self.max_per_img = max_per_img
+        self.batch_size = batch_size
+        self._register_state_dict_hook(_export_plain_keys)
+        self._register_load_state_dict_pre_hook(
+            self._import_plain_keys, with_module=False)
+
+    def loss(self, batch_inputs: Tensor,
+             batch_data_samples: SampleList) -> dict:
+        """Losses of the wrapped detector on a batch of chips."""
+        return self.detector.loss(batch_inputs, batch_data_samples)
+
+    def extract_feat(self, batch_inputs: Tensor):
+        """Features of the wrapped detector."""
+        return self.detector.extract_feat(batch_inputs)
+
+    def _forward(self, batch_inputs: Tensor, batch_data_samples=None):
+        return self.detector._forward(batch_inputs, batch_data_samples)
+
+    def test_step(self, data: Union[dict, tuple, list]) -> SampleList:
+        """Detect on whole images; see :meth:`predict`.
+
+        Images stay on the CPU until a level of them is looked at.
+        """
+        if isinstance(data, (tuple, list)):
+            return self.predict(*data)
+        return self.predict(data['inputs'], data['data_samples'])
+
+    val_step = test_step
+
+    @torch.no_grad()
+    def predict(self, batch_inputs: Sequence[Tensor],
+                batch_data_samples: SampleList) -> SampleList:
+        """Detect on whole images.
+
+        Args:
+            batch_inputs (Sequence[Tensor]): uint8 images (3, H, W) as loaded,
+                of any sizes.
+            batch_data_samples (list[:obj:`DetDataSample`]): Theirs.
+
+        Returns:
+            list[:obj:`DetDataSample`]: With ``pred_instances``, boxes in
+            original pixels, by falling score.
+        """
+        images = [img.permute(1, 2, 0).cpu().numpy() for img in batch_inputs]
+        found = [[] for _ in images]
+        for level in range(len(self.pyramid)):
+            for i, result in enumerate(self.detect_level(images, level)):
+                found[i].append(result)
+        merged = [self.merge_levels(results) for results in found]
+        return self.add_pred_to_datasample(batch_data_samples, merged)
+
+    def detect_level(self, images: Sequence[np.ndarray],
+                     level: int) -> List[InstanceData]:
+        """Detections of one level that are in its valid range.
+
+        Args:
+            images (Sequence[ndarray]): uint8 (H, W, 3), original pixels.
+            level (int): Index into the pyramid.
+
+        Returns:
+            list[:obj:`InstanceData`]: One an image, original pixels.
+        """
+        step = self.batch_size[level] or len(images)
+        results = []
+        for start in range(0, len(images), step):
+            inputs, samples = [], []
+            for img in images[start:start + step]:
+                h, w = img.shape[:2]
+                level_w, level_h = map(int,
+                                       self.pyramid.level_sizes(w, h)[level])
+                resized = np.ascontiguousarray(imresize(
+                    img, (level_w, level_h)))
+                inputs.append(torch.from_numpy(resized).permute(2, 0, 1))
+                samples.append(
+                    DetDataSample(
+                        metainfo=dict(
+                            ori_shape=(h, w),
+                            img_shape=(level_h, level_w),
+                            scale_factor=(level_w / w, level_h / h))))
+            results += self.run_detector(inputs, samples)
+        return [self._keep_valid(result, level) for result in results]
+
+    def run_detector(self, inputs: List[Tensor],
+                     samples: SampleList) -> List[InstanceData]:
+        """Normalise, pad, and run the wrapped detector on one batch.
+
+        Args:
+            inputs (list[Tensor]): uint8 (3, h, w), level pixels, on the CPU.
+            samples (list[:obj:`DetDataSample`]): With ``ori_shape``,
+                ``img_shape`` and ``scale_factor``.
+
+        Returns:
+            list[:obj:`InstanceData`]: In pixels before the scale factor.
+        """
+        data = self.detector.data_preprocessor(
+            dict(inputs=inputs, data_samples=samples), False)
+        samples = self.detector.predict(
+            data['inputs'], data['data_samples'], rescale=True)
+        return [sample.pred_instances for sample in samples]
+
+    def merge_levels(self, results: List[InstanceData]) -> InstanceData:
+        """Merge the detections of all levels of one image."""
+        if self.pyramid.is_trivial:
+            return results[0]
+        merged = InstanceData.cat(results)
+        if len(merged) == 0:
+            return merged
+        dets, keep = batched_nms(merged.bboxes, merged.scores, merged.labels,
+                                 dict(self.merge))
+        keep, scores = keep[:self.max_per_img], dets[:self.max_per_img, -1]
+        merged = merged[keep]
+        merged.scores = scores
+        return merged
+
+    def _keep_valid(self, result: InstanceData, level: int) -> InstanceData:
+        low, high = self.pyramid.bounds[level]
+        if low == 0 and high == np.inf:
+            return result
+        sides = (result.bboxes[:, 2:] - result.bboxes[:, :2]).clamp(min=0)
+        sizes = sides.prod(1).sqrt()
+        return result[(sizes >= low) & (sizes < high)]
+
+    def _import_plain_keys(self, state_dict: dict, prefix: str, *_) -> None:
+        own = [f'{prefix}{name}.' for name in self._modules]
+        for key in list(state_dict):
+            if key.startswith(prefix) and not key.startswith(tuple(own)):
+                plain = key[len(prefix):]
+                state_dict[f'{prefix}detector.{plain}'] = state_dict.pop(key)
+
+
+def _export_plain_keys(module, state_dict: dict, prefix: str, _) -> None:
+    """State dict hook: name the wrapped detector's tensors as it does."""
+    wrapped = f'{prefix}detector.'
+    for key in list(state_dict):
+        # Moving every key, own ones too, keeps the order of the modules.
+        value = state_dict.pop(key)
+        if key.startswith(wrapped):
+            key = prefix + key[len(wrapped):]
+        state_dict[key] = value
+    for key in [k for k in state_dict._metadata if k.startswith(wrapped)]:
+        version = state_dict._metadata[key]
+        state_dict._metadata.setdefault(prefix + key[len(wrapped):], version)

@@ -1,0 +1,3 @@
+from .range_aware_assigner import RangeAwareAssigner
+
+__all__ = ['RangeAwareAssigner']

@@ -1,0 +1,27 @@
+"""The registries of sniper_mmdet, children of mmengine's.
+
+A config names a component with its scope, ``sniper_mmdet.ChipDataset``;
+mmengine then imports this module, and on first use the ``locations``.
+"""
+from sniper_mmdet.utils.dependencies import require_openmmlab
+
+require_openmmlab()
+
+from mmengine import registry as _mmengine  # noqa: E402
+from mmengine.registry import Registry  # noqa: E402
+
+
+def _child(name: str, parent: Registry, location: str) -> Registry:
+    return Registry(
+        name,
+        parent=parent,
+        scope='sniper_mmdet',
+        locations=[f'sniper_mmdet.{location}'])
+
+
+DATASETS = _child('dataset', _mmengine.DATASETS, 'datasets')
+DATA_SAMPLERS = _child('data sampler', _mmengine.DATA_SAMPLERS, 'datasets')
+TRANSFORMS = _child('transform', _mmengine.TRANSFORMS, 'datasets')
+HOOKS = _child('hook', _mmengine.HOOKS, 'engine')
+MODELS = _child('model', _mmengine.MODELS, 'models')
+TASK_UTILS = _child('task util', _mmengine.TASK_UTILS, 'models')
