@@ -9,9 +9,10 @@ from .boxes import (BoxState, ImageBoxes, box_sizes, classify_boxes,
 from .mining import (CHIP_DTYPE, ChipSettings, box_coverage, mine_chips,
                      valid_boxes)
 from .pyramid import ImagePyramid
+from .statistics import RELEASED_COCO, chip_statistics
 
 __all__ = [
     'BoxState', 'CHIP_DTYPE', 'ChipSettings', 'ImageBoxes', 'ImagePyramid',
-    'box_coverage', 'box_sizes', 'classify_boxes', 'from_coco', 'mine_chips',
-    'valid_boxes'
+    'RELEASED_COCO', 'box_coverage', 'box_sizes', 'chip_statistics',
+    'classify_boxes', 'from_coco', 'mine_chips', 'valid_boxes'
 ]

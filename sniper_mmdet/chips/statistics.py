@@ -1,0 +1,72 @@
+"""What chips cost and what they cover."""
+from typing import List
+
+import numpy as np
+
+from .boxes import ImageBoxes
+from .mining import ChipSettings, box_coverage, valid_boxes
+from .pyramid import ImagePyramid
+
+#: The settings released for COCO, finest range first to train at 3x.
+RELEASED_COCO = ChipSettings(
+    ImagePyramid([(-1, 512), 1.667, 3.0], [(120, None), (32, 150), (0, 80)]),
+    chip_size=512,
+    stride=(56, 59))
+
+
+def chip_statistics(images: ImageBoxes, settings: ChipSettings,
+                    tables: List[np.ndarray]) -> dict:
+    """Counts, coverage and pixels of chips, averaged over epochs.
+
+    Args:
+        images (ImageBoxes): The data set.
+        settings (ChipSettings): How the chips were cut.
+        tables (list[ndarray]): One chip table an epoch.
+
+    Returns:
+        dict: Per-level lists are coarse to fine. ``boxes_covered``: share of
+        all boxes that lie whole in a chip of a level at which their size is
+        valid. ``valid_boxes_covered``: the same of the boxes that some chip
+        must cover. ``pixel_ratio_single_scale``, ``pixel_ratio_pyramid``:
+        level pixels of all chips to those of one 800x1333 pass, and to those
+        of all levels whole; ``_padded`` counts every chip as a full square.
+    """
+    num_levels, num_images = len(settings.pyramid), max(len(images), 1)
+    sizes = settings.pyramid.level_sizes(images.widths, images.heights)
+    factors = sizes / np.stack([images.widths, images.heights], 1)[:, None]
+    single = ImagePyramid([(800, 1333)]).level_sizes(images.widths,
+                                                     images.heights)
+    positive = np.zeros(num_levels)
+    negative = np.zeros(num_levels)
+    pixels = num_chips = covered = valid_covered = 0.0
+    must = valid_boxes(images, settings)
+    for table in tables:
+        sign = table['positive']
+        levels = table['level']
+        positive += np.bincount(levels[sign], minlength=num_levels)
+        negative += np.bincount(levels[~sign], minlength=num_levels)
+        scale = factors[table['image'], levels]
+        pixels += ((table['x2'] - table['x1']) * scale[:, 0] *
+                   (table['y2'] - table['y1']) * scale[:, 1]).sum()
+        num_chips += len(table)
+        coverage = box_coverage(images, settings, table)
+        covered += coverage.any(1).mean() if len(coverage) else 0
+        valid_covered += coverage[must].mean() if must.any() else 1
+    n = len(tables)
+    padded = num_chips * settings.chip_size**2
+    return dict(
+        images=len(images),
+        boxes=len(images.boxes),
+        epochs=n,
+        chips_per_image=num_chips / n / num_images,
+        chips_per_level=((positive + negative) / n).tolist(),
+        positive_chips_per_level=(positive / n).tolist(),
+        negative_chips_per_level=(negative / n).tolist(),
+        valid_boxes_per_level=must.sum(0).tolist(),
+        boxes_covered=covered / n,
+        valid_boxes_covered=valid_covered / n,
+        pixels_per_image=pixels / n / num_images,
+        pixel_ratio_single_scale=pixels / n / max(single.prod(-1).sum(), 1),
+        pixel_ratio_single_scale_padded=padded / n /
+        max(single.prod(-1).sum(), 1),
+        pixel_ratio_pyramid=pixels / n / max(sizes.prod(-1).sum(), 1))

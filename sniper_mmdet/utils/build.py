@@ -1,0 +1,32 @@
+"""Build what a config describes, outside of a runner."""
+from typing import Optional
+
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from sniper_mmdet.registry import DATASETS
+
+
+def load_config(path: str, options: Optional[dict] = None) -> Config:
+    """Read a config, override options, and enter its default scope."""
+    cfg = Config.fromfile(path)
+    if options:
+        cfg.merge_from_dict(options)
+    init_default_scope(cfg.get('default_scope', 'mmdet'))
+    return cfg
+
+
+def build_chip_dataset(cfg: Config):
+    """The training ChipDataset of a config.
+
+    Raises:
+        ValueError: The config trains on something else.
+    """
+    dataset = cfg.train_dataloader.dataset
+    if dataset.type.split('.')[-1] != 'ChipDataset':
+        raise ValueError(f'{cfg.filename}: train_dataloader.dataset.type must '
+                         f'be sniper_mmdet.ChipDataset. Received: '
+                         f'{dataset.type}.')
+    dataset = DATASETS.build(dataset)
+    dataset.full_init()
+    return dataset

@@ -1,0 +1,292 @@
+#!/usr/bin/env bash
+# Set up all that the package, its tools and its tests need, on a machine that
+# has Python 3.10 to 3.13, a C++ compiler and a package index:
+#
+#   bash tools/setup_env.sh
+#
+# Works in the active virtual environment, or else in .venv beside this
+# package, which it makes; afterwards: source .venv/bin/activate
+# What is installed already is kept: a second run takes seconds, and an
+# interrupted one goes on where it stopped.
+#
+#   PYTHON=python3.11    the interpreter to make .venv with (default: python3)
+#   SNIPER_WHEELS=DIR    take mmcv's wheel from DIR, and keep a built one there
+#   SNIPER_BUILD_MMCV=1  build mmcv's ops, for CPU, although there is a GPU
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+venv=${VIRTUAL_ENV:-$root/.venv}
+py=$venv/bin/python
+log=$venv/setup.log
+ready=$venv/.sniper_mmdet_ready
+constraints=$root/requirements/constraints.txt
+number=0
+total=5
+# torch builds in parallel only where it finds ninja, and mmcv is built by it.
+export PATH="$venv/bin:$PATH"
+
+step() {  # step NAME WHY
+    number=$((number + 1))
+    name=$1
+    started=$SECONDS
+    echo "==> [$number/$total] $name ($2)"
+    if [ -w "$log" ]; then echo "=== [$number/$total] $name" >>"$log"; fi
+}
+
+finish() { echo "    done in $((SECONDS - started)) s"; }
+
+skip() { echo "    already there, skipped${1:+ ($1)}"; }  # skip [VERSION]
+
+die() {  # die CAUSE: no command failed, so that the log has no more to say
+    printf '\nset-up stopped at step [%s/%s] %s:\n  %s\n' \
+        "$number" "$total" "$name" "$1" >&2
+    exit 1
+}
+
+fail() {  # fail CAUSE: the log tells the rest
+    local tail
+    # Only what this step wrote.
+    tail=$(awk '/^=== \[/ { text = ""; next } { text = text $0 "\n" }
+                END { printf "%s", text }' "$log" | tail -n 15)
+    printf '\nset-up failed at step [%s/%s] %s:\n  %s\n' \
+        "$number" "$total" "$name" "$1" >&2
+    printf '%s\n' "$tail" | sed 's/^/    | /' >&2
+    echo "  the whole log: $log" >&2
+    exit 1
+}
+
+run() {  # run COMMAND...: its output goes to the log
+    echo "+ $*" >>"$log"
+    local code=0
+    "$@" >>"$log" 2>&1 || code=$?
+    [ "$code" -eq 0 ] || fail "exit code $code from: $*"
+}
+
+pip() { run "$py" -m pip --no-input --disable-pip-version-check "$@"; }
+
+query() {  # query QUESTION: about what is installed, importing none of it
+    "$py" - "$root" "$@" <<'PYTHON'
+import json
+import shutil
+import sys
+import sysconfig
+from importlib import metadata
+from pathlib import Path
+
+root, question = Path(sys.argv[1]), sys.argv[2]
+# The older line of the OpenMMLab packages does as well, and the two must not
+# be mixed.
+OLDER = {'onedl-mmengine': 'mmengine', 'onedl-mmcv': 'mmcv',
+         'onedl-mmdetection': 'mmdet', 'onedl-mim': 'openmim'}
+
+
+def version(name):
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ''
+
+
+def lines(name):
+    text = (root / 'requirements' / f'{name}.txt').read_text()
+    found = (line.split('#')[0].strip() for line in text.splitlines())
+    return [line for line in found if line]
+
+
+def satisfied(line):
+    try:
+        from packaging.requirements import Requirement
+    except ImportError:  # a new environment
+        return False
+    requirement = Requirement(line)
+    installed = version(requirement.name)
+    return (bool(installed) and requirement.specifier.contains(
+                installed, prereleases=True)
+            or bool(version(OLDER.get(requirement.name, 'no such package'))))
+
+
+def missing():
+    return [line for name in ('build', 'runtime', 'mminstall', 'tests')
+            for line in lines(name) if not satisfied(line)
+            and not line.startswith('onedl-mmcv')]  # has a step of its own
+
+
+def constraints():
+    """Pins of what is to come; pip then leaves alone what is installed."""
+    wanted = {line.split('>')[0] for line in missing()}
+    return [line for line in lines('constraints')
+            if line.split('==')[0] in wanted
+            or not version(line.split('==')[0])]
+
+
+def forget_half_installed():
+    """pip takes a package whose installation was cut off for a whole one."""
+    for info in Path(sysconfig.get_path('purelib')).glob('*.dist-info'):
+        if not (info / 'INSTALLER').exists():  # pip writes it last
+            shutil.rmtree(info)
+
+
+def torch():
+    found = version('torch')
+    numbers = [int(part) for part in found.split('.')[:2]] if found else []
+    return found if numbers >= [2, 1] else ''
+
+
+def package():
+    try:
+        dist = metadata.distribution('sniper_mmdet')
+    except metadata.PackageNotFoundError:
+        return ''
+    origin = json.loads(dist.read_text('direct_url.json') or '{}')
+    about = {}
+    exec((root / 'sniper_mmdet/version.py').read_text(), about)
+    return (origin.get('url') == root.as_uri()
+            and origin.get('dir_info', {}).get('editable')
+            and dist.version == about['__version__']
+            and (root / 'sniper_mmdet/.mim/tools').exists() and dist.version)
+
+
+def stamp():
+    return ' '.join(f'{name}={version(name)}' for name in (
+        'torch', 'numpy', 'onedl-mmcv', 'onedl-mmengine', 'mmcv'))
+
+
+answer = globals()[question]()
+if answer:
+    print('\n'.join(answer) if isinstance(answer, list) else answer)
+PYTHON
+}
+
+has_ops() { "$py" -c 'import mmcv.ops' >>"$log" 2>&1; }
+
+check_python() {  # check_python PYTHON: mmdet installs on these versions
+    local found remedy
+    remedy='Python 3.10 to 3.13 is needed; name one: PYTHON=/path/to/python'
+    found=$("$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' \
+        2>/dev/null) || die "'$1' does not run. $remedy"
+    case $found in
+    3.10 | 3.11 | 3.12 | 3.13) ;;
+    *) die "'$1' is Python $found. $remedy" ;;
+    esac
+}
+
+if command -v flock >/dev/null; then
+    exec 9<"${BASH_SOURCE[0]}"
+    flock -n 9 || { echo 'waiting for another set-up to end'; flock 9; }
+fi
+if [ -n "${SNIPER_WHEELS:-}" ]; then
+    mkdir -p "$SNIPER_WHEELS"
+    SNIPER_WHEELS=$(cd "$SNIPER_WHEELS" && pwd)
+fi
+
+# 1. The environment -------------------------------------------------------
+step 'virtual environment' "$venv; seconds"
+if [ -n "${VIRTUAL_ENV:-}" ] || "$py" -c '' 2>/dev/null; then
+    check_python "$py"
+    : >"$log"
+    # Its making may have been cut off, and some tools make one without pip.
+    "$py" -m pip --version >/dev/null 2>&1 || run "$py" -m ensurepip
+    skip
+else
+    check_python "${PYTHON:-python3}"
+    # What has no python that runs cannot be used again.
+    rm -rf "$venv"
+    mkdir "$venv"
+    : >"$log"
+    run "${PYTHON:-python3}" -m venv "$venv"
+    finish
+fi
+cd "$root"
+if [ -z "${VIRTUAL_ENV:-}" ] && [ ! -e "$ready" ]; then
+    query forget_half_installed
+fi
+was=$(cat "$ready" 2>/dev/null || true)
+
+# 2. torch -----------------------------------------------------------------
+step 'torch' 'kept from 2.1 on; else minutes: the default for Linux brings CUDA'
+torch=$(query torch)
+if [ -n "$torch" ]; then
+    skip "$torch"
+else
+    rm -f "$ready"
+    pip install torch -c "$constraints"
+    finish
+fi
+
+# 3. Everything that is a wheel --------------------------------------------
+step 'mmengine, mmdet, mim, numba, pytest, ...' 'about 2 minutes'
+query missing >"$venv/missing.txt"
+if [ ! -s "$venv/missing.txt" ]; then
+    skip
+else
+    rm -f "$ready"
+    query constraints >"$venv/constraints.txt"
+    pip install -r "$venv/missing.txt" -c "$venv/constraints.txt"
+    finish
+fi
+if [ "$was" != "$(query stamp)" ] &&
+    ! "$py" -c 'import cv2' >>"$log" 2>&1; then
+    # Two builds of OpenCV are required, and share one folder. The one that
+    # opens windows needs libGL, which a server may not have.
+    echo '    cv2 does not import; installing the build without windows'
+    pip install --force-reinstall --no-deps opencv-python-headless \
+        -c "$constraints"
+    run "$py" -c 'import cv2'
+fi
+
+# 4. mmcv's compiled ops ---------------------------------------------------
+step 'mmcv with compiled ops' \
+    'the index has only its source; compiled once, 4 minutes on 2 cores'
+mmcv=$(grep '^onedl-mmcv==' "$constraints")
+if { [ -e "$ready" ] && [ "$was" = "$(query stamp)" ]; } || has_ops; then
+    skip
+else
+    rm -f "$ready"
+    for other in mmcv mmcv-lite; do
+        if "$py" -m pip show -q "$other" 2>/dev/null; then
+            fail "$other is installed and has no ops that import; remove it \
+($py -m pip uninstall $other) and run this again"
+        fi
+    done
+    if [ -n "${SNIPER_WHEELS:-}" ] && "$py" -m pip install --no-index \
+        --find-links "$SNIPER_WHEELS" --only-binary :all: --no-deps \
+        --force-reinstall "$mmcv" >>"$log" 2>&1 && has_ops; then
+        echo "    installed the wheel from $SNIPER_WHEELS"
+    else
+        if [ -z "${SNIPER_BUILD_MMCV:-}" ] && "$py" -c \
+            'import sys, torch; sys.exit(not torch.cuda.is_available())' \
+            >>"$log" 2>&1; then
+            die "there is a GPU here, and a build for it takes long. Try the \
+ready wheel first:
+    $venv/bin/mim install $mmcv
+  and run this again; or build the ops for CPU only:
+    SNIPER_BUILD_MMCV=1 bash tools/setup_env.sh"
+        fi
+        command -v "${CXX:-c++}" >/dev/null ||
+            die "no C++ compiler: '${CXX:-c++}' is not found; install one \
+(Debian, Ubuntu: apt-get install g++) or name one with CXX"
+        headers=$("$py" -c \
+            'import sysconfig; print(sysconfig.get_path("include"))')
+        [ -e "$headers/Python.h" ] ||
+            die "Python's headers are not in $headers; install them (Debian, \
+Ubuntu: apt-get install python3-dev)"
+        echo "    compiling; to watch it: tail -f $log"
+        # A visible GPU would make it a build for CUDA.
+        CUDA_VISIBLE_DEVICES='' run "$py" tools/misc/build_mmcv_ops.py \
+            "$mmcv" ${SNIPER_WHEELS:+--wheel-dir "$SNIPER_WHEELS"}
+        has_ops || fail 'mmcv was built, but its ops do not import'
+    fi
+    finish
+fi
+
+# 5. This package ----------------------------------------------------------
+step 'sniper_mmdet' 'editable: edits take effect at once; seconds'
+if [ -n "$(query package)" ]; then
+    skip
+else
+    rm -f "$ready"
+    pip install -e . --no-build-isolation --no-deps
+    finish
+fi
+query stamp >"$ready.new"
+mv "$ready.new" "$ready"
