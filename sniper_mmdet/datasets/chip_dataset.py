@@ -5,6 +5,7 @@ from typing import List, Optional, Sequence, Tuple, Union
 import numpy as np
 import torch
 from mmcv.transforms import Compose
+from mmengine.fileio import load
 from mmengine.logging import print_log
 from mmengine.utils import ProgressBar
 from PIL import Image
@@ -92,6 +93,7 @@ class ChipDataset:
             return
         if hasattr(self.dataset, 'full_init'):
             self.dataset.full_init()
+        _check_classes(self.dataset)
         num_images = len(self.dataset)
         if num_images == 0:
             source = getattr(self.dataset, 'ann_file', None)
@@ -231,6 +233,26 @@ class ChipDataset:
     def __repr__(self) -> str:
         return (f'{self.__class__.__name__}({len(self.dataset)} images, '
                 f'{len(self)} chips, {self.settings})')
+
+
+def _check_classes(dataset) -> None:
+    """CocoDataset leaves out classes that its file lacks, without a word.
+
+    Raises:
+        ValueError: Names the class and those that the file has.
+    """
+    for inner in getattr(dataset, 'datasets', []):
+        _check_classes(inner)
+    if hasattr(dataset, 'dataset'):
+        _check_classes(dataset.dataset)
+    classes = dataset.metainfo.get('classes') if hasattr(
+        dataset, 'cat_ids') else None
+    if classes is None or len(dataset.cat_ids) == len(classes):
+        return
+    known = [c['name'] for c in load(dataset.ann_file)['categories']]
+    unknown = [c for c in classes if c not in known]
+    raise ValueError(f'metainfo names the class {unknown[0]!r}, which '
+                     f'{dataset.ann_file} has not; it has {known}.')
 
 
 def _usable(instances: List[dict], size: Tuple[int, int],

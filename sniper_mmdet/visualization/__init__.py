@@ -1,0 +1,3 @@
+from .chips import draw_chips
+
+__all__ = ['draw_chips']

@@ -1,0 +1,92 @@
+"""Pictures of chips on their image."""
+from typing import Optional
+
+import cv2
+import numpy as np
+from mmcv.image import imresize
+
+from sniper_mmdet.chips import BoxState, ChipSettings, classify_boxes
+
+# BGR
+POSITIVE = (0, 200, 255)
+NEGATIVE = (255, 80, 255)
+VALID = (60, 220, 60)
+IGNORED = (150, 150, 150)
+
+
+def draw_chips(image: np.ndarray,
+               boxes: np.ndarray,
+               table: np.ndarray,
+               settings: ChipSettings,
+               names: Optional[list] = None,
+               height: int = 480) -> np.ndarray:
+    """Draw the chips of one image, a panel a level, coarse to fine.
+
+    What no chip of the level shows is darkened. Boxes that a chip trains are
+    green, boxes that its chips show but ignore are grey.
+
+    Args:
+        image (ndarray): uint8 (H, W, 3), BGR.
+        boxes (ndarray (N, 4)): Original pixels.
+        table (ndarray (C,)): The image's rows of the chip table.
+        settings (ChipSettings): How the chips were cut.
+        names (list[str], optional): One for each box, drawn beside it.
+        height (int): Of a panel, in pixels. Defaults to 480.
+
+    Returns:
+        ndarray: uint8 (height + title, W', 3), the panels side by side.
+    """
+    h, w = image.shape[:2]
+    scale = height / h
+    small = imresize(image, (max(round(w * scale), 1), height))
+    panels = []
+    for level, factor in enumerate(settings.pyramid.scales):
+        rows = table[table['level'] == level]
+        regions = np.stack([rows[k] for k in ('x1', 'y1', 'x2', 'y2')], 1)
+        panels.append(
+            _draw_level(small, scale, boxes, regions, rows['positive'],
+                        settings.pyramid.bounds[level], names,
+                        _title(settings, level, factor, rows)))
+    return np.concatenate(panels, 1)
+
+
+def box_states(boxes: np.ndarray, regions: np.ndarray,
+               valid_range: tuple) -> np.ndarray:
+    """ndarray (N,): the best that any chip of a level makes of each box."""
+    states = np.full(len(boxes), BoxState.OUTSIDE, np.int8)
+    for region in regions:
+        found = classify_boxes(boxes, region, valid_range)
+        trained = (found == BoxState.VALID) | (states == BoxState.VALID)
+        states = np.where(trained, BoxState.VALID, np.maximum(found, states))
+    return states
+
+
+def _title(settings, level, factor, rows) -> str:
+    low, high = settings.pyramid.valid_ranges[level]
+    return (f'level {level}: {factor}  {low or 0}-{high or "inf"} px  '
+            f'{rows["positive"].sum()}+ {(~rows["positive"]).sum()}-')
+
+
+def _draw_level(small, scale, boxes, regions, positive, valid_range, names,
+                title) -> np.ndarray:
+    seen = np.zeros(small.shape[:2], bool)
+    corners = np.rint(regions * scale).astype(int)
+    for x1, y1, x2, y2 in corners:
+        seen[y1:y2, x1:x2] = True
+    panel = np.where(seen[..., None], small, small // 3)
+    states = box_states(boxes, regions, valid_range)
+    for i in np.flatnonzero(states != BoxState.OUTSIDE):
+        color = VALID if states[i] == BoxState.VALID else IGNORED
+        x1, y1, x2, y2 = np.rint(boxes[i] * scale).astype(int).tolist()
+        cv2.rectangle(panel, (x1, y1), (x2, y2), color, 1)
+        if names is not None and states[i] == BoxState.VALID:
+            cv2.putText(panel, names[i], (x1, max(y1 - 2, 8)),
+                        cv2.FONT_HERSHEY_SIMPLEX, 0.35, color, 1, cv2.LINE_AA)
+    for (x1, y1, x2, y2), sign in zip(corners.tolist(), positive):
+        cv2.rectangle(panel, (x1 + 1, y1 + 1), (x2 - 2, y2 - 2),
+                      POSITIVE if sign else NEGATIVE, 2)
+    bar = np.zeros((22, panel.shape[1], 3), np.uint8)
+    cv2.putText(bar, title, (4, 15), cv2.FONT_HERSHEY_SIMPLEX, 0.42,
+                (255, 255, 255), 1, cv2.LINE_AA)
+    panel[:, -1:] = 255
+    return np.concatenate([bar, panel])

@@ -1,0 +1,69 @@
+"""Draw the chips that a config trains on, level by level.
+
+    python tools/analysis_tools/browse_chips.py CONFIG --out-dir DIR
+
+Chips are orange, boxes that they train are green, boxes that they show but
+ignore are grey; what no chip of a level shows is dark.
+"""
+import argparse
+from pathlib import Path
+
+import mmcv
+import numpy as np
+from mmengine.config import DictAction
+from mmengine.utils import track_iter_progress
+
+from sniper_mmdet.utils.build import build_chip_dataset, load_config
+from sniper_mmdet.visualization import draw_chips
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='train config file path')
+    parser.add_argument(
+        '--out-dir', required=True, help='where the pictures are written')
+    parser.add_argument(
+        '--num', type=int, default=20, help='pictures; 0 for all images')
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--epoch', type=int, default=0)
+    parser.add_argument(
+        '--height', type=int, default=480, help='of a panel, in pixels')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='override settings of the config, as in tools/train.py')
+    return parser.parse_args()
+
+
+def main():
+    args = parse_args()
+    dataset = build_chip_dataset(load_config(args.config, args.cfg_options))
+    table = dataset.mine(args.seed, args.epoch)
+    images = dataset.images
+    shown = np.arange(len(images))[:args.num or None]
+    out_dir = Path(args.out_dir)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    for index in track_iter_progress(shown.tolist()):
+        path = dataset.dataset.get_data_info(index)['img_path']
+        image = mmcv.imread(path)
+        if image is None:
+            raise OSError(f'{path} cannot be read as an image.')
+        rows = table[table['image'] == index]
+        picture = draw_chips(
+            image,
+            images.of_image(index),
+            rows,
+            dataset.settings,
+            height=args.height)
+        mmcv.imwrite(picture, str(out_dir / f'{Path(path).stem}_chips.jpg'))
+    print(f'\n{len(shown)} pictures in {out_dir}')
+
+
+if __name__ == '__main__':
+    try:
+        main()
+    except (OSError, ValueError) as error:
+        raise SystemExit(f'browse_chips: {error}')
