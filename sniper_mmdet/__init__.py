@@ -4,6 +4,7 @@ Importing this package imports nothing else, so that ``sniper_mmdet.chips``
 works with NumPy and Numba alone; ``sniper_mmdet.registry`` is where the
 OpenMMLab packages are first needed.
 """
+
 from .version import __version__, version_info
 
 __all__ = ['__version__', 'version_info']

@@ -3,6 +3,7 @@
 A config names a component with its scope, ``sniper_mmdet.ChipDataset``;
 mmengine then imports this module, and on first use the ``locations``.
 """
+
 from sniper_mmdet.utils.dependencies import require_openmmlab
 
 require_openmmlab()
@@ -16,7 +17,8 @@ def _child(name: str, parent: Registry, location: str) -> Registry:
         name,
         parent=parent,
         scope='sniper_mmdet',
-        locations=[f'sniper_mmdet.{location}'])
+        locations=[f'sniper_mmdet.{location}'],
+    )
 
 
 DATASETS = _child('dataset', _mmengine.DATASETS, 'datasets')

@@ -5,6 +5,7 @@
 Writes each image with its detections drawn to DIR/vis, and all detections to
 DIR/predictions.json: a list with one entry an image.
 """
+
 import argparse
 import json
 from pathlib import Path
@@ -24,20 +25,24 @@ SUFFIXES = {'.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp'}
 def parse_args():
     parser = argparse.ArgumentParser(
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument('input', help='an image, or a folder of images')
     parser.add_argument('config', help='test config file path')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--out-dir', required=True)
     parser.add_argument(
-        '--score-thr', type=float, default=0.3, help='of what is drawn')
+        '--score-thr', type=float, default=0.3, help='of what is drawn'
+    )
     parser.add_argument(
-        '--device', default='cuda:0' if torch.cuda.is_available() else 'cpu')
+        '--device', default='cuda:0' if torch.cuda.is_available() else 'cpu'
+    )
     parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=DictAction,
-        help='override settings of the config, as in tools/test.py')
+        help='override settings of the config, as in tools/test.py',
+    )
     return parser.parse_args()
 
 
@@ -46,10 +51,13 @@ def find_images(path):
     path = Path(path)
     if path.is_dir():
         found = sorted(
-            p for p in path.rglob('*') if p.suffix.lower() in SUFFIXES)
+            p for p in path.rglob('*') if p.suffix.lower() in SUFFIXES
+        )
         if not found:
-            raise FileNotFoundError(f'no image in folder {path}; known are '
-                                    f'{" ".join(sorted(SUFFIXES))}.')
+            raise FileNotFoundError(
+                f'no image in folder {path}; known are '
+                f'{" ".join(sorted(SUFFIXES))}.'
+            )
         return found
     if not path.exists():
         raise FileNotFoundError(f'{path} is neither an image nor a folder.')
@@ -67,9 +75,11 @@ def main():
         args.config,
         args.checkpoint,
         device=args.device,
-        cfg_options=args.cfg_options or {})
+        cfg_options=args.cfg_options or {},
+    )
     visualizer = VISUALIZERS.build(
-        dict(type='DetLocalVisualizer', name='image_demo'))
+        dict(type='DetLocalVisualizer', name='image_demo')
+    )
     visualizer.dataset_meta = model.dataset_meta
     out_dir = Path(args.out_dir)
     root = Path(args.input) if Path(args.input).is_dir() else files[0].parent
@@ -85,23 +95,28 @@ def main():
             result,
             draw_gt=False,
             pred_score_thr=args.score_thr,
-            out_file=str(out_dir / 'vis' / path.relative_to(root)))
+            out_file=str(out_dir / 'vis' / path.relative_to(root)),
+        )
         found = result.pred_instances
         predictions.append(
             dict(
                 file=str(path.relative_to(root)),
                 bboxes=found.bboxes.tolist(),
                 labels=found.labels.tolist(),
-                scores=found.scores.tolist()))
+                scores=found.scores.tolist(),
+            )
+        )
     scratch = out_dir / 'predictions.json.tmp'
     scratch.write_text(json.dumps(predictions))
     scratch.replace(out_dir / 'predictions.json')
-    print(f'\n{len(files)} images: pictures in {out_dir / "vis"}, detections '
-          f'in {out_dir / "predictions.json"}')
+    print(
+        f'\n{len(files)} images: pictures in {out_dir / "vis"}, detections '
+        f'in {out_dir / "predictions.json"}'
+    )
 
 
 if __name__ == '__main__':
     try:
         main()
     except (OSError, ValueError) as error:
-        raise SystemExit(f'image_demo: {error}')
+        raise SystemExit(f'image_demo: {error}') from None

@@ -1,4 +1,5 @@
 """Test a detector: mmdet's own flags, and --eval and --format-only."""
+
 import argparse
 import os
 import os.path as osp
@@ -23,40 +24,50 @@ def parse_args():
     parser.add_argument('config', help='test config file path')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument(
-        '--work-dir', help='the directory to save the evaluation metrics in')
+        '--work-dir', help='the directory to save the evaluation metrics in'
+    )
     parser.add_argument(
         '--eval',
         nargs='+',
         choices=['bbox', 'segm', 'proposal'],
-        help="what to evaluate; default: the config's own test_evaluator")
+        help="what to evaluate; default: the config's own test_evaluator",
+    )
     parser.add_argument(
-        '--out', help='dump predictions to a pickle file (.pkl)')
+        '--out', help='dump predictions to a pickle file (.pkl)'
+    )
     parser.add_argument(
         '--format-only',
         action='store_true',
         help='write COCO result json files (for the COCO test server) to '
-        'WORK_DIR/results.*.json, without evaluation')
+        'WORK_DIR/results.*.json, without evaluation',
+    )
     parser.add_argument(
-        '--show', action='store_true', help='show prediction results')
+        '--show', action='store_true', help='show prediction results'
+    )
     parser.add_argument(
         '--show-dir',
         help='directory where painted images are saved, inside '
-        'WORK_DIR/TIMESTAMP')
+        'WORK_DIR/TIMESTAMP',
+    )
     parser.add_argument(
-        '--wait-time', type=float, default=2, help='the interval of show (s)')
+        '--wait-time', type=float, default=2, help='the interval of show (s)'
+    )
     parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=DictAction,
         help='override settings of the config: key=value pairs, lists as '
-        'key="[a,b]" or key=a,b, nested as key="[(a,b),(c,d)]"')
+        'key="[a,b]" or key=a,b, nested as key="[(a,b),(c,d)]"',
+    )
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
         default='none',
-        help='job launcher')
+        help='job launcher',
+    )
     parser.add_argument(
-        '--tta', action='store_true', help='add the flipped image')
+        '--tta', action='store_true', help='add the flipped image'
+    )
     # torch.distributed.launch passes --local-rank; torchrun does not.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
     args = parser.parse_args()
@@ -77,8 +88,9 @@ def set_metrics(evaluator, names):
             continue
         unknown = [name for name in names if name not in known]
         if unknown:
-            raise SystemExit(f'--eval {unknown[0]}: {kind} evaluates '
-                             f'{" ".join(known)}.')
+            raise SystemExit(
+                f'--eval {unknown[0]}: {kind} evaluates {" ".join(known)}.'
+            )
         metric.metric = [known[name] for name in names]
         if len(metric.metric) == 1:
             metric.metric = metric.metric[0]
@@ -99,18 +111,30 @@ def set_flip_tta(cfg):
         dict(
             type='DetTTAModel',
             tta_cfg=dict(
-                nms=dict(type='nms', iou_threshold=0.5), max_per_img=100)))
+                nms=dict(type='nms', iou_threshold=0.5), max_per_img=100
+            ),
+        ),
+    )
     if 'tta_pipeline' not in cfg:
-        meta_keys = ('img_id', 'img_path', 'ori_shape', 'img_shape',
-                     'scale_factor', 'flip', 'flip_direction')
-        flips = [dict(type='RandomFlip', prob=p) for p in (1., 0.)]
+        meta_keys = (
+            'img_id',
+            'img_path',
+            'ori_shape',
+            'img_shape',
+            'scale_factor',
+            'flip',
+            'flip_direction',
+        )
+        flips = [dict(type='RandomFlip', prob=p) for p in (1.0, 0.0)]
         cfg.tta_pipeline = [
             *cfg.test_dataloader.dataset.pipeline[:-1],
             dict(
                 type='TestTimeAug',
                 transforms=[
-                    flips, [dict(type='PackDetInputs', meta_keys=meta_keys)]
-                ])
+                    flips,
+                    [dict(type='PackDetInputs', meta_keys=meta_keys)],
+                ],
+            ),
         ]
     cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
     cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
@@ -147,7 +171,8 @@ def main():
         runner = Runner.from_cfg(cfg)
     if args.out is not None:
         runner.test_evaluator.metrics.append(
-            DumpDetResults(out_file_path=args.out))
+            DumpDetResults(out_file_path=args.out)
+        )
     runner.test()
 
 

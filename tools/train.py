@@ -1,4 +1,5 @@
 """Train a detector on chips: mmdet's own flags, on CPU or GPU."""
+
 import argparse
 import os
 import os.path as osp
@@ -17,30 +18,35 @@ def parse_args():
     parser.add_argument(
         '--amp',
         action='store_true',
-        help='enable automatic-mixed-precision training')
+        help='enable automatic-mixed-precision training',
+    )
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
         help='scale the learning rate with the batch size, by the '
-        "config's auto_scale_lr.base_batch_size")
+        "config's auto_scale_lr.base_batch_size",
+    )
     parser.add_argument(
         '--resume',
         nargs='?',
         type=str,
         const='auto',
         help='resume from this checkpoint, or without a path from the latest '
-        'in the work dir')
+        'in the work dir',
+    )
     parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=DictAction,
         help='override settings of the config: key=value pairs, lists as '
-        'key="[a,b]" or key=a,b, nested as key="[(a,b),(c,d)]"')
+        'key="[a,b]" or key=a,b, nested as key="[(a,b),(c,d)]"',
+    )
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
         default='none',
-        help='job launcher')
+        help='job launcher',
+    )
     # torch.distributed.launch passes --local-rank; torchrun does not.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
     args = parser.parse_args()
@@ -67,8 +73,10 @@ def main():
         cfg.optim_wrapper.loss_scale = 'dynamic'
     if args.auto_scale_lr:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
-            raise SystemExit('--auto-scale-lr needs '
-                             'auto_scale_lr.base_batch_size in the config.')
+            raise SystemExit(
+                '--auto-scale-lr needs '
+                'auto_scale_lr.base_batch_size in the config.'
+            )
         cfg.auto_scale_lr.enable = True
     if args.resume is not None:
         cfg.resume = True

@@ -2,8 +2,9 @@
 # of about 100 and 200 px, platelets of 40 px. Evaluated as COCO does.
 _base_ = [
     '../_base_/models/faster-rcnn_r18-slim_fpn_pyramid.py',
-    '../_base_/datasets/voc0712_chips.py', '../_base_/schedules/adamw_slim.py',
-    'mmdet::_base_/default_runtime.py'
+    '../_base_/datasets/voc0712_chips.py',
+    '../_base_/schedules/adamw_slim.py',
+    'mmdet::_base_/default_runtime.py',
 ]
 
 data_root = 'data/bccd/'
@@ -13,8 +14,10 @@ model = dict(
     scales=[0.6, 1.2],
     valid_ranges=[(56, None), (0, 88)],
     data_preprocessor=dict(
-        batch_augments=[dict(type='BatchFixedSizePad', size=(384, 384))]),
-    roi_head=dict(bbox_head=dict(num_classes=3)))
+        batch_augments=[dict(type='BatchFixedSizePad', size=(384, 384))]
+    ),
+    roi_head=dict(bbox_head=dict(num_classes=3)),
+)
 
 train_dataloader = dict(
     batch_size=4,
@@ -30,7 +33,10 @@ train_dataloader = dict(
             metainfo=metainfo,
             ann_file='VOC2007/ImageSets/Main/trainval.txt',
             data_prefix=dict(sub_data_root='VOC2007/'),
-            filter_cfg=dict(filter_empty_gt=True))))
+            filter_cfg=dict(filter_empty_gt=True),
+        ),
+    ),
+)
 
 # CocoMetric makes its ground truth from what the data set hands on.
 test_pipeline = [
@@ -38,12 +44,20 @@ test_pipeline = [
     dict(type='LoadAnnotations', with_bbox=True),
     dict(
         type='PackDetInputs',
-        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape',
-                   'instances'))
+        meta_keys=(
+            'img_id',
+            'img_path',
+            'ori_shape',
+            'img_shape',
+            'instances',
+        ),
+    ),
 ]
 val_dataloader = dict(
     dataset=dict(
-        data_root=data_root, metainfo=metainfo, pipeline=test_pipeline))
+        data_root=data_root, metainfo=metainfo, pipeline=test_pipeline
+    )
+)
 test_dataloader = val_dataloader
 val_evaluator = dict(_delete_=True, type='CocoMetric', metric='bbox')
 test_evaluator = val_evaluator

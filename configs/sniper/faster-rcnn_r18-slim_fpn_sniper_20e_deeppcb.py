@@ -1,18 +1,21 @@
 # DeepPCB (tangsanli5201/DeepPCB) in COCO format: 640x640, objects 22-120 px.
 _base_ = [
     '../_base_/models/faster-rcnn_r18-slim_fpn_pyramid.py',
-    '../_base_/datasets/coco_chips.py', '../_base_/schedules/adamw_slim.py',
-    'mmdet::_base_/default_runtime.py'
+    '../_base_/datasets/coco_chips.py',
+    '../_base_/schedules/adamw_slim.py',
+    'mmdet::_base_/default_runtime.py',
 ]
 
 data_root = 'data/deeppcb/'
 metainfo = dict(
-    classes=('open', 'short', 'mousebite', 'spur', 'copper', 'pin-hole'))
+    classes=('open', 'short', 'mousebite', 'spur', 'copper', 'pin-hole')
+)
 
 model = dict(
     scales=[1.0, 1.6],
     valid_ranges=[(40, None), (0, 64)],
-    roi_head=dict(bbox_head=dict(num_classes=6)))
+    roi_head=dict(bbox_head=dict(num_classes=6)),
+)
 
 train_dataloader = dict(
     batch_size=8,
@@ -26,13 +29,18 @@ train_dataloader = dict(
             data_root=data_root,
             metainfo=metainfo,
             ann_file='train.json',
-            data_prefix=dict(img='images/'))))
+            data_prefix=dict(img='images/'),
+        ),
+    ),
+)
 val_dataloader = dict(
     dataset=dict(
         data_root=data_root,
         metainfo=metainfo,
         ann_file='val.json',
-        data_prefix=dict(img='images/')))
+        data_prefix=dict(img='images/'),
+    )
+)
 test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=data_root + 'val.json')
 test_evaluator = val_evaluator

@@ -1,8 +1,9 @@
 # The quick start: from random weights in minutes on two CPU cores.
 _base_ = [
     '../_base_/models/faster-rcnn_r18-slim_fpn_pyramid.py',
-    '../_base_/datasets/sample_chips.py', '../_base_/schedules/adamw_slim.py',
-    'mmdet::_base_/default_runtime.py'
+    '../_base_/datasets/sample_chips.py',
+    '../_base_/schedules/adamw_slim.py',
+    'mmdet::_base_/default_runtime.py',
 ]
 
 max_epochs = 2
@@ -11,9 +12,11 @@ model = dict(
     scales=[(-1, 512), 0.75, 1.5],
     valid_ranges=[(64, None), (22, 128), (0, 44)],
     data_preprocessor=dict(
-        batch_augments=[dict(type='BatchFixedSizePad', size=(192, 192))]),
+        batch_augments=[dict(type='BatchFixedSizePad', size=(192, 192))]
+    ),
     rpn_head=dict(anchor_generator=dict(scales=[4])),
-    roi_head=dict(bbox_head=dict(num_classes=4)))
+    roi_head=dict(bbox_head=dict(num_classes=4)),
+)
 
 train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs)
 param_scheduler = [
@@ -25,5 +28,6 @@ param_scheduler = [
         end=max_epochs,
         T_max=max_epochs,
         by_epoch=True,
-        convert_to_iter_based=True)
+        convert_to_iter_based=True,
+    ),
 ]

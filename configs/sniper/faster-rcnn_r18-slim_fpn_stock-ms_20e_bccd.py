@@ -2,7 +2,8 @@
 # whole images resized at random, tested at the middle scale.
 _base_ = [
     '../_base_/models/faster-rcnn_r18-slim_fpn_stock.py',
-    '../_base_/schedules/adamw_slim.py', 'mmdet::_base_/default_runtime.py'
+    '../_base_/schedules/adamw_slim.py',
+    'mmdet::_base_/default_runtime.py',
 ]
 
 data_root = 'data/bccd/'
@@ -16,9 +17,10 @@ train_pipeline = [
     dict(
         type='RandomChoiceResize',
         scales=[(1333, 480), (1333, 640), (1333, 800)],
-        keep_ratio=True),
+        keep_ratio=True,
+    ),
     dict(type='RandomFlip', prob=0.5),
-    dict(type='PackDetInputs')
+    dict(type='PackDetInputs'),
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
@@ -26,8 +28,15 @@ test_pipeline = [
     dict(type='LoadAnnotations', with_bbox=True),
     dict(
         type='PackDetInputs',
-        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape',
-                   'scale_factor', 'instances'))
+        meta_keys=(
+            'img_id',
+            'img_path',
+            'ori_shape',
+            'img_shape',
+            'scale_factor',
+            'instances',
+        ),
+    ),
 ]
 
 train_dataloader = dict(
@@ -42,7 +51,9 @@ train_dataloader = dict(
         ann_file='VOC2007/ImageSets/Main/trainval.txt',
         data_prefix=dict(sub_data_root='VOC2007/'),
         filter_cfg=dict(filter_empty_gt=True),
-        pipeline=train_pipeline))
+        pipeline=train_pipeline,
+    ),
+)
 val_dataloader = dict(
     batch_size=1,
     num_workers=1,
@@ -55,7 +66,9 @@ val_dataloader = dict(
         ann_file='VOC2007/ImageSets/Main/test.txt',
         data_prefix=dict(sub_data_root='VOC2007/'),
         test_mode=True,
-        pipeline=test_pipeline))
+        pipeline=test_pipeline,
+    ),
+)
 test_dataloader = val_dataloader
 val_evaluator = dict(type='CocoMetric', metric='bbox')
 test_evaluator = val_evaluator

@@ -2,12 +2,14 @@
 # whole images resized at random, tested at the middle scale.
 _base_ = [
     '../_base_/models/faster-rcnn_r18-slim_fpn_stock.py',
-    '../_base_/schedules/adamw_slim.py', 'mmdet::_base_/default_runtime.py'
+    '../_base_/schedules/adamw_slim.py',
+    'mmdet::_base_/default_runtime.py',
 ]
 
 data_root = 'data/deeppcb/'
 metainfo = dict(
-    classes=('open', 'short', 'mousebite', 'spur', 'copper', 'pin-hole'))
+    classes=('open', 'short', 'mousebite', 'spur', 'copper', 'pin-hole')
+)
 
 model = dict(roi_head=dict(bbox_head=dict(num_classes=6)))
 
@@ -17,9 +19,10 @@ train_pipeline = [
     dict(
         type='RandomChoiceResize',
         scales=[(1333, 480), (1333, 640), (1333, 800)],
-        keep_ratio=True),
+        keep_ratio=True,
+    ),
     dict(type='RandomFlip', prob=0.5),
-    dict(type='PackDetInputs')
+    dict(type='PackDetInputs'),
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
@@ -27,8 +30,14 @@ test_pipeline = [
     dict(type='LoadAnnotations', with_bbox=True),
     dict(
         type='PackDetInputs',
-        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape',
-                   'scale_factor'))
+        meta_keys=(
+            'img_id',
+            'img_path',
+            'ori_shape',
+            'img_shape',
+            'scale_factor',
+        ),
+    ),
 ]
 
 train_dataloader = dict(
@@ -43,7 +52,9 @@ train_dataloader = dict(
         ann_file='train.json',
         data_prefix=dict(img='images/'),
         filter_cfg=dict(filter_empty_gt=True),
-        pipeline=train_pipeline))
+        pipeline=train_pipeline,
+    ),
+)
 val_dataloader = dict(
     batch_size=1,
     num_workers=1,
@@ -56,8 +67,11 @@ val_dataloader = dict(
         ann_file='val.json',
         data_prefix=dict(img='images/'),
         test_mode=True,
-        pipeline=test_pipeline))
+        pipeline=test_pipeline,
+    ),
+)
 test_dataloader = val_dataloader
 val_evaluator = dict(
-    type='CocoMetric', ann_file=data_root + 'val.json', metric='bbox')
+    type='CocoMetric', ann_file=data_root + 'val.json', metric='bbox'
+)
 test_evaluator = val_evaluator

@@ -4,15 +4,30 @@ Boxes are float32 ``(x1, y1, x2, y2)``, half-open, in original pixels unless a
 name says otherwise (``*_level``: pixels of a resized image, ``*_chip``: pixels
 of a chip). Levels are listed coarse to fine.
 """
-from .boxes import (BoxState, ImageBoxes, box_sizes, classify_boxes,
-                    from_coco)
-from .mining import (CHIP_DTYPE, ChipSettings, box_coverage, mine_chips,
-                     valid_boxes)
+
+from .boxes import BoxState, ImageBoxes, box_sizes, classify_boxes, from_coco
+from .mining import (
+    CHIP_DTYPE,
+    ChipSettings,
+    box_coverage,
+    mine_chips,
+    valid_boxes,
+)
 from .pyramid import ImagePyramid
 from .statistics import RELEASED_COCO, chip_statistics
 
 __all__ = [
-    'BoxState', 'CHIP_DTYPE', 'ChipSettings', 'ImageBoxes', 'ImagePyramid',
-    'RELEASED_COCO', 'box_coverage', 'box_sizes', 'chip_statistics',
-    'classify_boxes', 'from_coco', 'mine_chips', 'valid_boxes'
+    'BoxState',
+    'CHIP_DTYPE',
+    'ChipSettings',
+    'ImageBoxes',
+    'ImagePyramid',
+    'RELEASED_COCO',
+    'box_coverage',
+    'box_sizes',
+    'chip_statistics',
+    'classify_boxes',
+    'from_coco',
+    'mine_chips',
+    'valid_boxes',
 ]

@@ -1,8 +1,10 @@
 """Boxes of a whole dataset as flat arrays, and what a chip makes of them."""
+
 import json
+from collections.abc import Sequence
 from enum import IntEnum
 from pathlib import Path
-from typing import NamedTuple, Optional, Sequence, Tuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,6 +19,7 @@ class ImageBoxes(NamedTuple):
         offsets (ndarray (N + 1,)): int64; image i has the boxes
             ``boxes[offsets[i]:offsets[i + 1]]``.
     """
+
     widths: np.ndarray
     heights: np.ndarray
     boxes: np.ndarray
@@ -27,11 +30,12 @@ class ImageBoxes(NamedTuple):
 
     def of_image(self, index: int) -> np.ndarray:
         """ndarray (K, 4): the boxes of one image."""
-        return self.boxes[self.offsets[index]:self.offsets[index + 1]]
+        return self.boxes[self.offsets[index] : self.offsets[index + 1]]
 
     @classmethod
-    def from_lists(cls, sizes: Sequence[Tuple[int, int]],
-                   boxes: Sequence[np.ndarray]) -> 'ImageBoxes':
+    def from_lists(
+        cls, sizes: Sequence[tuple[int, int]], boxes: Sequence[np.ndarray]
+    ) -> 'ImageBoxes':
         """From one (width, height) and one array (K, 4) an image."""
         sizes = np.array(sizes, np.int64).reshape(-1, 2)
         counts = [len(b) for b in boxes]
@@ -39,12 +43,15 @@ class ImageBoxes(NamedTuple):
         flat = np.concatenate(flat) if flat else np.zeros((0, 4), np.float32)
         return cls(
             np.ascontiguousarray(sizes[:, 0]),
-            np.ascontiguousarray(sizes[:, 1]), flat,
-            np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
+            np.ascontiguousarray(sizes[:, 1]),
+            flat,
+            np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        )
 
 
 class BoxState(IntEnum):
     """What a box is to a chip."""
+
     OUTSIDE = 0  # nothing of it, or only a sliver, is visible in the chip
     VALID = 1  # whole in the chip and valid at the chip's level
     IGNORED = 2  # visible, but cut by the chip or outside the valid range
@@ -56,11 +63,13 @@ def box_sizes(boxes: np.ndarray) -> np.ndarray:
     return np.sqrt(sides[:, 0] * sides[:, 1])
 
 
-def classify_boxes(boxes: np.ndarray,
-                   region: Sequence[float],
-                   valid_range: Tuple[float, float],
-                   min_visible: Tuple[float, float] = (0, 0),
-                   min_visible_share: float = 1.0) -> np.ndarray:
+def classify_boxes(
+    boxes: np.ndarray,
+    region: Sequence[float],
+    valid_range: tuple[float, float],
+    min_visible: tuple[float, float] = (0, 0),
+    min_visible_share: float = 1.0,
+) -> np.ndarray:
     """Tell which boxes a chip trains, ignores, or does not see.
 
     The released code ignores every box that is not exactly one of the chip's
@@ -82,13 +91,15 @@ def classify_boxes(boxes: np.ndarray,
     boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
     region = np.asarray(region, np.float32)
     seen = np.minimum(boxes[:, 2:], region[2:]) - np.maximum(
-        boxes[:, :2], region[:2])
+        boxes[:, :2], region[:2]
+    )
     sides = boxes[:, 2:] - boxes[:, :2]
     # Chips are stored in float32: 1e-4 of a side absorbs the rounding.
     whole = (seen >= sides - 1e-4 * np.maximum(sides, 1)).all(1)
     if min_visible_share < 1:
         share = np.maximum(seen, 0).prod(1) / np.maximum(
-            sides.prod(1), np.finfo(np.float32).tiny)
+            sides.prod(1), np.finfo(np.float32).tiny
+        )
         whole |= share >= min_visible_share
     visible = (seen > 0).all(1) & (whole | (seen >= min_visible).all(1))
     sizes = box_sizes(boxes)
@@ -99,8 +110,9 @@ def classify_boxes(boxes: np.ndarray,
     return states
 
 
-def from_coco(path: str,
-              categories: Optional[Sequence[str]] = None) -> ImageBoxes:
+def from_coco(
+    path: str, categories: Sequence[str] | None = None
+) -> ImageBoxes:
     """Read boxes from a COCO json, crowd and degenerate boxes left out.
 
     Args:
@@ -119,13 +131,17 @@ def from_coco(path: str,
         annotations = coco['annotations']
         names = {c['name']: c['id'] for c in coco.get('categories', [])}
     except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise ValueError(f'{path} is not a COCO detection json: '
-                         f'{type(error).__name__}: {error}.') from None
+        raise ValueError(
+            f'{path} is not a COCO detection json: '
+            f'{type(error).__name__}: {error}.'
+        ) from None
     if categories is not None:
         unknown = [c for c in categories if c not in names]
         if unknown:
-            raise ValueError(f'{path} has no category {unknown[0]!r}; it has '
-                             f'{sorted(names)}.')
+            raise ValueError(
+                f'{path} has no category {unknown[0]!r}; it has '
+                f'{sorted(names)}.'
+            )
         kept = {names[c] for c in categories}
         annotations = [a for a in annotations if a['category_id'] in kept]
     boxes = [[] for _ in images]
@@ -133,8 +149,10 @@ def from_coco(path: str,
         if ann.get('iscrowd') or ann.get('ignore'):
             continue
         if ann['image_id'] not in index:
-            raise ValueError(f'{path}: annotation {ann.get("id")} names image '
-                             f'{ann["image_id"]}, which is not in the file.')
+            raise ValueError(
+                f'{path}: annotation {ann.get("id")} names image '
+                f'{ann["image_id"]}, which is not in the file.'
+            )
         i = index[ann['image_id']]
         x, y, w, h = ann['bbox']
         x1, y1 = max(x, 0), max(y, 0)

@@ -5,6 +5,7 @@ candidates holding a box form a rectangle of the grid. All counts come from one
 difference array, and taking a chip only touches the boxes it covers: no chip
 is ever compared with every box (SNIPER, section 3.1).
 """
+
 import math
 
 import numba
@@ -79,10 +80,12 @@ def greedy_cover(boxes_level, width, height, chip, stride, state):
     num_todo = 0
     counts = np.zeros((ny + 1, nx + 1), np.int64)
     for i in range(num_boxes):
-        ix0, ix1 = _holding(boxes_level[i, 0], boxes_level[i, 2], xs[-1], nx,
-                            chip, stride)
-        iy0, iy1 = _holding(boxes_level[i, 1], boxes_level[i, 3], ys[-1], ny,
-                            chip, stride)
+        ix0, ix1 = _holding(
+            boxes_level[i, 0], boxes_level[i, 2], xs[-1], nx, chip, stride
+        )
+        iy0, iy1 = _holding(
+            boxes_level[i, 1], boxes_level[i, 3], ys[-1], ny, chip, stride
+        )
         if ix0 > ix1 or iy0 > iy1:
             continue
         spans[i] = (ix0, ix1, iy0, iy1)

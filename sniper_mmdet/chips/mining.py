@@ -1,6 +1,6 @@
 """Positive chips of a whole dataset (SNIPER, section 3.1)."""
+
 from dataclasses import dataclass
-from typing import Optional, Tuple, Union
 
 import numba
 import numpy as np
@@ -11,10 +11,18 @@ from .pyramid import ImagePyramid
 
 #: One row a chip: x1..y2 in original pixels, inside the image; ``seed`` for
 #: whatever is drawn at random when the chip is cut and augmented.
-CHIP_DTYPE = np.dtype([('image', np.int32), ('level', np.int16),
-                       ('positive', np.bool_), ('x1', np.float32),
-                       ('y1', np.float32), ('x2', np.float32),
-                       ('y2', np.float32), ('seed', np.uint32)])
+CHIP_DTYPE = np.dtype(
+    [
+        ('image', np.int32),
+        ('level', np.int16),
+        ('positive', np.bool_),
+        ('x1', np.float32),
+        ('y1', np.float32),
+        ('x2', np.float32),
+        ('y2', np.float32),
+        ('seed', np.uint32),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -34,35 +42,42 @@ class ChipSettings:
     Raises:
         ValueError: A setting out of bounds.
     """
+
     pyramid: ImagePyramid
     chip_size: int = 512
-    stride: Union[int, Tuple[int, int]] = (56, 59)
+    stride: int | tuple[int, int] = (56, 59)
     min_side: float = 2
 
     def __post_init__(self) -> None:
         if self.chip_size != int(self.chip_size) or self.chip_size < 1:
-            raise ValueError('chip_size must be a positive whole number. '
-                             f'Received: {self.chip_size}.')
+            raise ValueError(
+                'chip_size must be a positive whole number. '
+                f'Received: {self.chip_size}.'
+            )
         low, high = self.stride_bounds
         if not 1 <= low <= high:
-            raise ValueError('stride must be a positive number or (low, high) '
-                             f'with low <= high. Received: {self.stride}.')
+            raise ValueError(
+                'stride must be a positive number or (low, high) '
+                f'with low <= high. Received: {self.stride}.'
+            )
         if high >= self.chip_size:
             raise ValueError(
                 'stride must be below chip_size, or chips leave gaps. '
                 f'Received: stride {self.stride}, chip_size '
-                f'{self.chip_size}.')
+                f'{self.chip_size}.'
+            )
 
     @property
-    def stride_bounds(self) -> Tuple[int, int]:
+    def stride_bounds(self) -> tuple[int, int]:
         if isinstance(self.stride, (tuple, list)):
             low, high = self.stride
             return int(low), int(high)
         return int(self.stride), int(self.stride)
 
 
-def valid_boxes(images: ImageBoxes, settings: ChipSettings,
-                stride: Optional[int] = None) -> np.ndarray:
+def valid_boxes(
+    images: ImageBoxes, settings: ChipSettings, stride: int | None = None
+) -> np.ndarray:
     """Which boxes train at which level.
 
     A box is valid at a level when its size is in the level's range, its sides
@@ -83,8 +98,9 @@ def valid_boxes(images: ImageBoxes, settings: ChipSettings,
     sides = np.stack([images.widths, images.heights], 1)
     of_box = np.repeat(np.arange(len(images)), np.diff(images.offsets))
     box_sides = images.boxes[:, 2:] - images.boxes[:, :2]
-    limit = np.where(levels > settings.chip_size,
-                     settings.chip_size - stride - 1, np.inf)
+    limit = np.where(
+        levels > settings.chip_size, settings.chip_size - stride - 1, np.inf
+    )
     limit = limit * (sides[:, None] / levels)  # to original pixels
     fits = (box_sides[:, None] < limit[of_box]).all(2)
     fits &= (box_sides >= settings.min_side).all(1)[:, None]
@@ -93,10 +109,9 @@ def valid_boxes(images: ImageBoxes, settings: ChipSettings,
     return fits & (sizes >= low) & (sizes < high)
 
 
-def mine_chips(images: ImageBoxes,
-               settings: ChipSettings,
-               seed: int = 0,
-               epoch: int = 0) -> np.ndarray:
+def mine_chips(
+    images: ImageBoxes, settings: ChipSettings, seed: int = 0, epoch: int = 0
+) -> np.ndarray:
     """Positive chips of all images: a pure function of its arguments.
 
     At each level the valid boxes are covered greedily by chips on a stride
@@ -119,16 +134,27 @@ def mine_chips(images: ImageBoxes,
     sizes = settings.pyramid.level_sizes(images.widths, images.heights)
     valid = valid_boxes(images, settings, stride)
     table = np.empty(np.count_nonzero(valid), CHIP_DTYPE)
-    count = _mine(images.widths, images.heights, images.boxes, images.offsets,
-                  sizes, valid, settings.chip_size, stride, states, table)
+    count = _mine(
+        images.widths,
+        images.heights,
+        images.boxes,
+        images.offsets,
+        sizes,
+        valid,
+        settings.chip_size,
+        stride,
+        states,
+        table,
+    )
     table = table[:count].copy()
     table['seed'] = rng.integers(0, 2**32, count, np.uint32)
     return table
 
 
 @numba.njit(cache=True)
-def _mine(widths, heights, boxes, offsets, sizes, valid, chip, stride, states,
-          table):
+def _mine(
+    widths, heights, boxes, offsets, sizes, valid, chip, stride, states, table
+):
     count = 0
     state = np.empty(1, np.uint64)
     for i in range(len(widths)):
@@ -148,8 +174,9 @@ def _mine(widths, heights, boxes, offsets, sizes, valid, chip, stride, states,
                     num += 1
             if num == 0:
                 continue
-            chips, _ = greedy_cover(boxes_level[:num], width, height, chip,
-                                    stride, state)
+            chips, _ = greedy_cover(
+                boxes_level[:num], width, height, chip, stride, state
+            )
             for c in range(len(chips)):
                 row = table[count]
                 row.image = i
@@ -163,8 +190,9 @@ def _mine(widths, heights, boxes, offsets, sizes, valid, chip, stride, states,
     return count
 
 
-def box_coverage(images: ImageBoxes, settings: ChipSettings,
-                 table: np.ndarray) -> np.ndarray:
+def box_coverage(
+    images: ImageBoxes, settings: ChipSettings, table: np.ndarray
+) -> np.ndarray:
     """Which boxes lie whole in a chip of each level.
 
     Returns:
@@ -178,10 +206,13 @@ def box_coverage(images: ImageBoxes, settings: ChipSettings,
         rows = slice(starts[i], starts[i + 1])
         span = slice(images.offsets[i], images.offsets[i + 1])
         b, r = images.boxes[span, None], regions[None, rows]
-        inside = ((b[..., :2] >= r[..., :2] - 1e-2) &
-                  (b[..., 2:] <= r[..., 2:] + 1e-2)).all(-1)
+        inside = (
+            (b[..., :2] >= r[..., :2] - 1e-2)
+            & (b[..., 2:] <= r[..., 2:] + 1e-2)
+        ).all(-1)
         for level in range(covered.shape[1]):
-            covered[span, level] = inside[:, table['level'][rows] ==
-                                          level].any(1)
+            covered[span, level] = inside[
+                :, table['level'][rows] == level
+            ].any(1)
     low, high = settings.pyramid.bounds.T
     return covered & (sizes[:, None] >= low) & (sizes[:, None] < high)

@@ -1,12 +1,13 @@
 """The image pyramid: levels (scales) and the box sizes valid at each."""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-Scale = Union[float, Tuple[int, int]]
-Range = Tuple[Optional[float], Optional[float]]
+Scale = float | tuple[int, int]
+Range = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True)
@@ -35,29 +36,35 @@ class ImagePyramid:
         >>> pyramid.level_sizes(640, 480).tolist()
         [[512, 384], [1067, 800], [1920, 1440]]
     """
+
     scales: Sequence[Scale]
-    valid_ranges: Optional[Sequence[Range]] = None
+    valid_ranges: Sequence[Range] | None = None
 
     def __post_init__(self) -> None:
         scales = self.scales
         if isinstance(scales, Real):
-            scales = (scales, )
+            scales = (scales,)
         scales = tuple(_parse_scale(scale) for scale in scales)
         if not scales:
-            raise ValueError('scales must name at least one level. '
-                             f'Received: {self.scales}.')
+            raise ValueError(
+                'scales must name at least one level. '
+                f'Received: {self.scales}.'
+            )
         shorts = [s if isinstance(s, float) else s[0] for s in scales]
         if len({type(s) for s in scales}) == 1 and min(shorts) > 0:
             if shorts != sorted(shorts):
-                raise ValueError('scales must be listed coarse to fine. '
-                                 f'Received: {self.scales}.')
+                raise ValueError(
+                    'scales must be listed coarse to fine. '
+                    f'Received: {self.scales}.'
+                )
         ranges = self.valid_ranges
         if ranges is None:
-            ranges = ((None, None), ) * len(scales)
+            ranges = ((None, None),) * len(scales)
         if len(ranges) != len(scales):
             raise ValueError(
                 f'valid_ranges has {len(ranges)} entries for {len(scales)} '
-                f'scales; there must be one a scale. Received: {ranges}.')
+                f'scales; there must be one a scale. Received: {ranges}.'
+            )
         ranges = tuple(_parse_range(r) for r in ranges)
         object.__setattr__(self, 'scales', scales)
         object.__setattr__(self, 'valid_ranges', ranges)
@@ -68,13 +75,17 @@ class ImagePyramid:
     @property
     def bounds(self) -> np.ndarray:
         """ndarray (L, 2): the valid ranges, open ends as 0 and inf."""
-        return np.array([(low or 0, np.inf if high is None else high)
-                         for low, high in self.valid_ranges])
+        return np.array(
+            [
+                (low or 0, np.inf if high is None else high)
+                for low, high in self.valid_ranges
+            ]
+        )
 
     @property
     def is_trivial(self) -> bool:
         """bool: one level at which every box is valid."""
-        return self.valid_ranges == ((None, None), )
+        return self.valid_ranges == ((None, None),)
 
     def factors(self, width, height) -> np.ndarray:
         """Factor from original to level pixels.
@@ -123,18 +134,24 @@ def _parse_scale(scale) -> Scale:
         low, high = sorted(scale)
         if high > 0 and (low > 0 or low == -1):
             return low, high
-    raise ValueError('a scale must be a positive factor, (short, long) or '
-                     f'(-1, long). Received: {scale!r}.')
+    raise ValueError(
+        'a scale must be a positive factor, (short, long) or '
+        f'(-1, long). Received: {scale!r}.'
+    )
 
 
 def _parse_range(valid_range) -> Range:
     try:
         low, high = valid_range
     except (TypeError, ValueError):
-        raise ValueError('a valid range must be (low, high), each a size in '
-                         f'pixels or None. Received: {valid_range!r}.')
+        raise ValueError(
+            'a valid range must be (low, high), each a size in '
+            f'pixels or None. Received: {valid_range!r}.'
+        ) from None
     if (low or 0) < 0 or (high is not None and not (low or 0) < high):
-        raise ValueError('a valid range must have 0 <= low < high. '
-                         f'Received: {valid_range!r}.')
+        raise ValueError(
+            'a valid range must have 0 <= low < high. '
+            f'Received: {valid_range!r}.'
+        )
     # An open end written as 0 or inf is the same range as one written None.
     return low or None, None if high in (None, float('inf')) else high

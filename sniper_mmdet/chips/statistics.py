@@ -1,5 +1,4 @@
 """What chips cost and what they cover."""
-from typing import List
 
 import numpy as np
 
@@ -11,11 +10,13 @@ from .pyramid import ImagePyramid
 RELEASED_COCO = ChipSettings(
     ImagePyramid([(-1, 512), 1.667, 3.0], [(120, None), (32, 150), (0, 80)]),
     chip_size=512,
-    stride=(56, 59))
+    stride=(56, 59),
+)
 
 
-def chip_statistics(images: ImageBoxes, settings: ChipSettings,
-                    tables: List[np.ndarray]) -> dict:
+def chip_statistics(
+    images: ImageBoxes, settings: ChipSettings, tables: list[np.ndarray]
+) -> dict:
     """Counts, coverage and pixels of chips, averaged over epochs.
 
     Args:
@@ -34,8 +35,9 @@ def chip_statistics(images: ImageBoxes, settings: ChipSettings,
     num_levels, num_images = len(settings.pyramid), max(len(images), 1)
     sizes = settings.pyramid.level_sizes(images.widths, images.heights)
     factors = sizes / np.stack([images.widths, images.heights], 1)[:, None]
-    single = ImagePyramid([(800, 1333)]).level_sizes(images.widths,
-                                                     images.heights)
+    single = ImagePyramid([(800, 1333)]).level_sizes(
+        images.widths, images.heights
+    )
     positive = np.zeros(num_levels)
     negative = np.zeros(num_levels)
     pixels = num_chips = covered = valid_covered = 0.0
@@ -46,8 +48,12 @@ def chip_statistics(images: ImageBoxes, settings: ChipSettings,
         positive += np.bincount(levels[sign], minlength=num_levels)
         negative += np.bincount(levels[~sign], minlength=num_levels)
         scale = factors[table['image'], levels]
-        pixels += ((table['x2'] - table['x1']) * scale[:, 0] *
-                   (table['y2'] - table['y1']) * scale[:, 1]).sum()
+        pixels += (
+            (table['x2'] - table['x1'])
+            * scale[:, 0]
+            * (table['y2'] - table['y1'])
+            * scale[:, 1]
+        ).sum()
         num_chips += len(table)
         coverage = box_coverage(images, settings, table)
         covered += coverage.any(1).mean() if len(coverage) else 0
@@ -67,6 +73,8 @@ def chip_statistics(images: ImageBoxes, settings: ChipSettings,
         valid_boxes_covered=valid_covered / n,
         pixels_per_image=pixels / n / num_images,
         pixel_ratio_single_scale=pixels / n / max(single.prod(-1).sum(), 1),
-        pixel_ratio_single_scale_padded=padded / n /
-        max(single.prod(-1).sum(), 1),
-        pixel_ratio_pyramid=pixels / n / max(sizes.prod(-1).sum(), 1))
+        pixel_ratio_single_scale_padded=padded
+        / n
+        / max(single.prod(-1).sum(), 1),
+        pixel_ratio_pyramid=pixels / n / max(sizes.prod(-1).sum(), 1),
+    )

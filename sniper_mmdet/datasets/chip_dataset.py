@@ -1,6 +1,7 @@
 """A data set of chips around any detection data set."""
+
 import random
-from typing import List, Optional, Sequence, Tuple, Union
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -10,8 +11,13 @@ from mmengine.logging import print_log
 from mmengine.utils import ProgressBar
 from PIL import Image
 
-from sniper_mmdet.chips import (BoxState, ChipSettings, ImageBoxes,
-                                ImagePyramid, classify_boxes, mine_chips)
+from sniper_mmdet.chips import (
+    ChipSettings,
+    ImageBoxes,
+    ImagePyramid,
+    classify_boxes,
+    mine_chips,
+)
 from sniper_mmdet.registry import DATASETS
 
 
@@ -50,20 +56,24 @@ class ChipDataset:
             a broken annotation (with ``on_error='raise'``).
     """
 
-    def __init__(self,
-                 dataset,
-                 scales: Sequence,
-                 valid_ranges: Optional[Sequence[tuple]] = None,
-                 pipeline: Sequence = (),
-                 chip_size: int = 512,
-                 stride: Union[int, Tuple[int, int]] = (56, 59),
-                 min_side: float = 2,
-                 on_error: str = 'raise') -> None:
+    def __init__(
+        self,
+        dataset,
+        scales: Sequence,
+        valid_ranges: Sequence[tuple] | None = None,
+        pipeline: Sequence = (),
+        chip_size: int = 512,
+        stride: int | tuple[int, int] = (56, 59),
+        min_side: float = 2,
+        on_error: str = 'raise',
+    ) -> None:
         if on_error not in ('raise', 'skip'):
-            raise ValueError("on_error must be 'raise' or 'skip'. "
-                             f'Received: {on_error!r}.')
+            raise ValueError(
+                f"on_error must be 'raise' or 'skip'. Received: {on_error!r}."
+            )
         self.settings = ChipSettings(
-            ImagePyramid(scales, valid_ranges), chip_size, stride, min_side)
+            ImagePyramid(scales, valid_ranges), chip_size, stride, min_side
+        )
         self.on_error = on_error
         if isinstance(dataset, dict):
             dataset = DATASETS.build(dataset)
@@ -83,7 +93,7 @@ class ChipDataset:
         return self._images
 
     @property
-    def skipped_images(self) -> List[int]:
+    def skipped_images(self) -> list[int]:
         """list[int]: Images left out so far, by any worker."""
         return self._skipped.nonzero().flatten().tolist()
 
@@ -100,7 +110,8 @@ class ChipDataset:
             raise ValueError(
                 f'the data set {source or type(self.dataset).__name__} has no '
                 'image with a box to train on: check the annotation file, '
-                'the class names in metainfo and filter_cfg.')
+                'the class names in metainfo and filter_cfg.'
+            )
         # Shared memory: a worker's mark is seen by the main process.
         self._skipped = torch.zeros(num_images, dtype=torch.bool)
         self._skipped.share_memory_()
@@ -117,14 +128,19 @@ class ChipDataset:
                 kept = []
             num_degenerate += len(info['instances']) - len(kept)
             boxes.append(
-                np.array([i['bbox'] for i in kept if not i['ignore_flag']],
-                         np.float32).reshape(-1, 4))
+                np.array(
+                    [i['bbox'] for i in kept if not i['ignore_flag']],
+                    np.float32,
+                ).reshape(-1, 4)
+            )
             if bar:
                 bar.update()
         if num_degenerate:
             print_log(
                 f'ChipDataset: {num_degenerate} boxes have no area inside '
-                'their image and are left out', 'current')
+                'their image and are left out',
+                'current',
+            )
         self._images = ImageBoxes.from_lists(sizes, boxes)
         self._warn_of_settings()
 
@@ -142,7 +158,7 @@ class ChipDataset:
             self._table = self.mine(0, 0)
         return len(self._table)
 
-    def __getitem__(self, row: Union[int, np.void]) -> dict:
+    def __getitem__(self, row: int | np.void) -> dict:
         if isinstance(row, (int, np.integer)):
             if not -len(self) <= row < len(self):
                 raise IndexError(row)
@@ -169,9 +185,12 @@ class ChipDataset:
         index, level = int(row['image']), int(row['level'])
         info = self.dataset.get_data_info(index)
         info['width'], info['height'] = width, height = (
-            int(self.images.widths[index]), int(self.images.heights[index]))
-        info['instances'] = _usable(info['instances'], (width, height),
-                                    info['img_path'])
+            int(self.images.widths[index]),
+            int(self.images.heights[index]),
+        )
+        info['instances'] = _usable(
+            info['instances'], (width, height), info['img_path']
+        )
         pyramid = self.settings.pyramid
         level_w, level_h = pyramid.level_sizes(width, height)[level]
         info['chip'] = dict(
@@ -179,15 +198,18 @@ class ChipDataset:
             scale=(level_w / width, level_h / height),
             valid_range=tuple(pyramid.bounds[level]),
             level=level,
-            positive=bool(row['positive']))
+            positive=bool(row['positive']),
+        )
         return info
 
     def box_states(self, row: np.void) -> np.ndarray:
         """ndarray (K,): what the image's trained boxes are to a chip."""
         info = self.chip_info(row)['chip']
         return classify_boxes(
-            self.images.of_image(int(row['image'])), info['region'],
-            info['valid_range'])
+            self.images.of_image(int(row['image'])),
+            info['region'],
+            info['valid_range'],
+        )
 
     def _cut(self, row: np.void) -> dict:
         for _ in range(100):
@@ -200,39 +222,46 @@ class ChipDataset:
                 self._fail(int(row['image']), error, info['img_path'])
             other = np.random.randint(len(self))
             row = self._table[other]
-        raise RuntimeError('100 chips in a row gave no sample; see the '
-                           'errors above and the pipeline.')
+        raise RuntimeError(
+            '100 chips in a row gave no sample; see the '
+            'errors above and the pipeline.'
+        )
 
     def _fail(self, index: int, error: Exception, path: str = '') -> None:
         if self.on_error == 'raise':
             if path and path not in str(error):
                 raise RuntimeError(
                     f'{path} could not be cut into chips: '
-                    f'{type(error).__name__}: {error}') from error
+                    f'{type(error).__name__}: {error}'
+                ) from error
             raise error
         if not self._skipped[index]:
             self._skipped[index] = True
             print_log(f'ChipDataset skips {path} {error}', 'current')
 
     @staticmethod
-    def _image_size(info: dict) -> Tuple[int, int]:
+    def _image_size(info: dict) -> tuple[int, int]:
         if info.get('width') and info.get('height'):
             return info['width'], info['height']
         with Image.open(info['img_path']) as image:  # reads the header only
             return image.size
 
     def _warn_of_settings(self) -> None:
-        levels = self.settings.pyramid.level_sizes(self._images.widths,
-                                                   self._images.heights)
+        levels = self.settings.pyramid.level_sizes(
+            self._images.widths, self._images.heights
+        )
         if (levels <= self.settings.chip_size).all():
             print_log(
                 f'ChipDataset: chip_size {self.settings.chip_size} is larger '
                 'than every level of every image: chips are whole images.',
-                'current')
+                'current',
+            )
 
     def __repr__(self) -> str:
-        return (f'{self.__class__.__name__}({len(self.dataset)} images, '
-                f'{len(self)} chips, {self.settings})')
+        return (
+            f'{self.__class__.__name__}({len(self.dataset)} images, '
+            f'{len(self)} chips, {self.settings})'
+        )
 
 
 def _check_classes(dataset) -> None:
@@ -245,18 +274,24 @@ def _check_classes(dataset) -> None:
         _check_classes(inner)
     if hasattr(dataset, 'dataset'):
         _check_classes(dataset.dataset)
-    classes = dataset.metainfo.get('classes') if hasattr(
-        dataset, 'cat_ids') else None
+    classes = (
+        dataset.metainfo.get('classes')
+        if hasattr(dataset, 'cat_ids')
+        else None
+    )
     if classes is None or len(dataset.cat_ids) == len(classes):
         return
     known = [c['name'] for c in load(dataset.ann_file)['categories']]
     unknown = [c for c in classes if c not in known]
-    raise ValueError(f'metainfo names the class {unknown[0]!r}, which '
-                     f'{dataset.ann_file} has not; it has {known}.')
+    raise ValueError(
+        f'metainfo names the class {unknown[0]!r}, which '
+        f'{dataset.ann_file} has not; it has {known}.'
+    )
 
 
-def _usable(instances: List[dict], size: Tuple[int, int],
-            path: str) -> List[dict]:
+def _usable(
+    instances: list[dict], size: tuple[int, int], path: str
+) -> list[dict]:
     """Instances clipped to the image (width, height), those left empty out.
 
     Raises:
@@ -270,6 +305,5 @@ def _usable(instances: List[dict], size: Tuple[int, int],
         box = np.clip(box, 0, (*size, *size))
         if (box[2:] > box[:2]).all():
             flag = instance.get('ignore_flag', 0)
-            kept.append(
-                dict(instance, bbox=box.tolist(), ignore_flag=flag))
+            kept.append(dict(instance, bbox=box.tolist(), ignore_flag=flag))
     return kept

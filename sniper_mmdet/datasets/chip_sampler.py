@@ -1,6 +1,7 @@
 """Samples chips: mined anew each epoch, sharded over ranks."""
+
 import math
-from typing import Iterator, Optional
+from collections.abc import Iterator
 
 import numpy as np
 from mmengine.dist import get_dist_info, sync_random_seed
@@ -31,14 +32,18 @@ class ChipSampler(Sampler):
             Defaults to True.
     """
 
-    def __init__(self,
-                 dataset,
-                 shuffle: bool = True,
-                 seed: Optional[int] = None,
-                 round_up: bool = True) -> None:
+    def __init__(
+        self,
+        dataset,
+        shuffle: bool = True,
+        seed: int | None = None,
+        round_up: bool = True,
+    ) -> None:
         if not hasattr(dataset, 'mine'):
-            raise TypeError('ChipSampler needs a ChipDataset. Received: '
-                            f'{type(dataset).__name__}.')
+            raise TypeError(
+                'ChipSampler needs a ChipDataset. Received: '
+                f'{type(dataset).__name__}.'
+            )
         self.dataset = dataset
         self.shuffle = shuffle
         self.seed = sync_random_seed() if seed is None else seed
@@ -63,13 +68,16 @@ class ChipSampler(Sampler):
     def __iter__(self) -> Iterator[np.void]:
         table = self.table
         if len(table) == 0:
-            raise ValueError('no chip was mined: no box is valid at any level '
-                             f'({self.dataset.settings}).')
+            raise ValueError(
+                'no chip was mined: no box is valid at any level '
+                f'({self.dataset.settings}).'
+            )
         order = np.arange(len(table))
         if self.shuffle:
-            order = np.random.default_rng([self.seed, self.epoch,
-                                           1]).permutation(order)
-        order = np.resize(order, self.total_size)[self.rank::self.world_size]
+            order = np.random.default_rng(
+                [self.seed, self.epoch, 1]
+            ).permutation(order)
+        order = np.resize(order, self.total_size)[self.rank :: self.world_size]
         skipped, self._skipped = self._skipped, 0
         return iter(table[order[skipped:]])
 

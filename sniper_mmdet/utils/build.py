@@ -1,5 +1,4 @@
 """Build what a config describes, outside of a runner."""
-from typing import Optional
 
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -7,7 +6,7 @@ from mmengine.registry import init_default_scope
 from sniper_mmdet.registry import DATASETS
 
 
-def load_config(path: str, options: Optional[dict] = None) -> Config:
+def load_config(path: str, options: dict | None = None) -> Config:
     """Read a config, override options, and enter its default scope."""
     cfg = Config.fromfile(path)
     if options:
@@ -24,9 +23,11 @@ def build_chip_dataset(cfg: Config):
     """
     dataset = cfg.train_dataloader.dataset
     if dataset.type.split('.')[-1] != 'ChipDataset':
-        raise ValueError(f'{cfg.filename}: train_dataloader.dataset.type must '
-                         f'be sniper_mmdet.ChipDataset. Received: '
-                         f'{dataset.type}.')
+        raise ValueError(
+            f'{cfg.filename}: train_dataloader.dataset.type must '
+            f'be sniper_mmdet.ChipDataset. Received: '
+            f'{dataset.type}.'
+        )
     dataset = DATASETS.build(dataset)
     dataset.full_init()
     return dataset

@@ -1,4 +1,5 @@
 """Settings that make PyTorch usable on machines without a GPU."""
+
 import ctypes
 import sys
 

@@ -23,11 +23,14 @@ def require_openmmlab() -> None:
         if find_spec(name) is None:
             raise ImportError(
                 f'sniper_mmdet needs {name}, which is not installed; install '
-                f'it with: {command}', name=name)
+                f'it with: {command}',
+                name=name,
+            )
     # Looking for a submodule imports mmcv, hence after all others are there.
     if find_spec('mmcv._ext') is None:
         raise ImportError(
             'sniper_mmdet needs mmcv with its compiled ops (mmcv._ext), which '
             'the installed mmcv lacks; remove it (pip uninstall mmcv-lite) '
             f'and install one that has them: {REQUIRED["mmcv"]}',
-            name='mmcv._ext')
+            name='mmcv._ext',
+        )

@@ -1,5 +1,4 @@
 """Pictures of chips on their image."""
-from typing import Optional
 
 import cv2
 import numpy as np
@@ -14,12 +13,14 @@ VALID = (60, 220, 60)
 IGNORED = (150, 150, 150)
 
 
-def draw_chips(image: np.ndarray,
-               boxes: np.ndarray,
-               table: np.ndarray,
-               settings: ChipSettings,
-               names: Optional[list] = None,
-               height: int = 480) -> np.ndarray:
+def draw_chips(
+    image: np.ndarray,
+    boxes: np.ndarray,
+    table: np.ndarray,
+    settings: ChipSettings,
+    names: list | None = None,
+    height: int = 480,
+) -> np.ndarray:
     """Draw the chips of one image, a panel a level, coarse to fine.
 
     What no chip of the level shows is darkened. Boxes that a chip trains are
@@ -44,14 +45,23 @@ def draw_chips(image: np.ndarray,
         rows = table[table['level'] == level]
         regions = np.stack([rows[k] for k in ('x1', 'y1', 'x2', 'y2')], 1)
         panels.append(
-            _draw_level(small, scale, boxes, regions, rows['positive'],
-                        settings.pyramid.bounds[level], names,
-                        _title(settings, level, factor, rows)))
+            _draw_level(
+                small,
+                scale,
+                boxes,
+                regions,
+                rows['positive'],
+                settings.pyramid.bounds[level],
+                names,
+                _title(settings, level, factor, rows),
+            )
+        )
     return np.concatenate(panels, 1)
 
 
-def box_states(boxes: np.ndarray, regions: np.ndarray,
-               valid_range: tuple) -> np.ndarray:
+def box_states(
+    boxes: np.ndarray, regions: np.ndarray, valid_range: tuple
+) -> np.ndarray:
     """ndarray (N,): the best that any chip of a level makes of each box."""
     states = np.full(len(boxes), BoxState.OUTSIDE, np.int8)
     for region in regions:
@@ -63,12 +73,15 @@ def box_states(boxes: np.ndarray, regions: np.ndarray,
 
 def _title(settings, level, factor, rows) -> str:
     low, high = settings.pyramid.valid_ranges[level]
-    return (f'level {level}: {factor}  {low or 0}-{high or "inf"} px  '
-            f'{rows["positive"].sum()}+ {(~rows["positive"]).sum()}-')
+    return (
+        f'level {level}: {factor}  {low or 0}-{high or "inf"} px  '
+        f'{rows["positive"].sum()}+ {(~rows["positive"]).sum()}-'
+    )
 
 
-def _draw_level(small, scale, boxes, regions, positive, valid_range, names,
-                title) -> np.ndarray:
+def _draw_level(
+    small, scale, boxes, regions, positive, valid_range, names, title
+) -> np.ndarray:
     seen = np.zeros(small.shape[:2], bool)
     corners = np.rint(regions * scale).astype(int)
     for x1, y1, x2, y2 in corners:
@@ -80,13 +93,34 @@ def _draw_level(small, scale, boxes, regions, positive, valid_range, names,
         x1, y1, x2, y2 = np.rint(boxes[i] * scale).astype(int).tolist()
         cv2.rectangle(panel, (x1, y1), (x2, y2), color, 1)
         if names is not None and states[i] == BoxState.VALID:
-            cv2.putText(panel, names[i], (x1, max(y1 - 2, 8)),
-                        cv2.FONT_HERSHEY_SIMPLEX, 0.35, color, 1, cv2.LINE_AA)
-    for (x1, y1, x2, y2), sign in zip(corners.tolist(), positive):
-        cv2.rectangle(panel, (x1 + 1, y1 + 1), (x2 - 2, y2 - 2),
-                      POSITIVE if sign else NEGATIVE, 2)
+            cv2.putText(
+                panel,
+                names[i],
+                (x1, max(y1 - 2, 8)),
+                cv2.FONT_HERSHEY_SIMPLEX,
+                0.35,
+                color,
+                1,
+                cv2.LINE_AA,
+            )
+    for (x1, y1, x2, y2), sign in zip(corners.tolist(), positive, strict=True):
+        cv2.rectangle(
+            panel,
+            (x1 + 1, y1 + 1),
+            (x2 - 2, y2 - 2),
+            POSITIVE if sign else NEGATIVE,
+            2,
+        )
     bar = np.zeros((22, panel.shape[1], 3), np.uint8)
-    cv2.putText(bar, title, (4, 15), cv2.FONT_HERSHEY_SIMPLEX, 0.42,
-                (255, 255, 255), 1, cv2.LINE_AA)
+    cv2.putText(
+        bar,
+        title,
+        (4, 15),
+        cv2.FONT_HERSHEY_SIMPLEX,
+        0.42,
+        (255, 255, 255),
+        1,
+        cv2.LINE_AA,
+    )
     panel[:, -1:] = 255
     return np.concatenate([bar, panel])

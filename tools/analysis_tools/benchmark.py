@@ -1,8 +1,9 @@
 """Measure the parts of the package, each against a named peer.
 
-    python tools/analysis_tools/benchmark.py chips --ann instances.json --json
-    python tools/analysis_tools/benchmark.py pipeline CONFIG
+python tools/analysis_tools/benchmark.py chips --ann instances.json --json
+python tools/analysis_tools/benchmark.py pipeline CONFIG
 """
+
 import argparse
 import json
 import time
@@ -10,11 +11,17 @@ import time
 import numpy as np
 from mmengine.config import DictAction
 
-from sniper_mmdet.chips import (RELEASED_COCO, ChipSettings, ImageBoxes,
-                                ImagePyramid, from_coco, mine_chips)
+from sniper_mmdet.chips import (
+    RELEASED_COCO,
+    ChipSettings,
+    ImageBoxes,
+    ImagePyramid,
+    from_coco,
+    mine_chips,
+)
 
 # The original C++ generator, on one core, on 446 COCO images.
-ORIGINAL = dict(positive_ms_per_image=0.16, cover_ms_per_image_900_boxes=15.)
+ORIGINAL = dict(positive_ms_per_image=0.16, cover_ms_per_image_900_boxes=15.0)
 
 
 def best_of(function, repeats):
@@ -35,7 +42,8 @@ def random_boxes(num_images=50, num_boxes=900, seed=0):
         size = np.exp(rng.uniform(np.log(8), np.log(300), num_boxes))
         ratio = np.exp(rng.uniform(-0.7, 0.7, num_boxes) / 2)
         sides = np.minimum(
-            np.stack([size * ratio, size / ratio], 1), (640, 480))
+            np.stack([size * ratio, size / ratio], 1), (640, 480)
+        )
         corner = rng.uniform(0, 1, (num_boxes, 2)) * ((640, 480) - sides)
         boxes.append(np.concatenate([corner, corner + sides], 1))
     return ImageBoxes.from_lists([(640, 480)] * num_images, boxes)
@@ -46,16 +54,19 @@ def benchmark_chips(args):
     crowded = random_boxes(seed=args.seed)
     # Every box at every level: the cover alone, no range makes it easier.
     cover = ChipSettings(
-        ImagePyramid([(-1, 512), 1.667, 3.0]), 512, stride=(56, 59))
+        ImagePyramid([(-1, 512), 1.667, 3.0]), 512, stride=(56, 59)
+    )
     mine_chips(images, RELEASED_COCO, args.seed)  # compiles
 
     positive = best_of(
-        lambda e: mine_chips(images, RELEASED_COCO, args.seed, e), 20)
+        lambda e: mine_chips(images, RELEASED_COCO, args.seed, e), 20
+    )
     covering = best_of(lambda e: mine_chips(crowded, cover, args.seed, e), 5)
     result = dict(
         images=len(images),
         positive_ms_per_image=positive / len(images) * 1e3,
-        cover_ms_per_image_900_boxes=covering / len(crowded) * 1e3)
+        cover_ms_per_image_900_boxes=covering / len(crowded) * 1e3,
+    )
     for key, original in ORIGINAL.items():
         result[f'{key}_original'] = original
         result[f'{key}_speedup'] = original / result[key]
@@ -69,60 +80,72 @@ def benchmark_pipeline(args):
     from mmcv.transforms import Compose
 
     from sniper_mmdet.utils.build import build_chip_dataset, load_config
+
     cv2.setNumThreads(0)  # as in a worker
     torch.set_num_threads(1)
     dataset = build_chip_dataset(load_config(args.config, args.cfg_options))
     rng = np.random.default_rng(args.seed)
     table = dataset.mine(args.seed, 0)
     rows = table[rng.integers(0, len(table), args.samples)]
-    peer = Compose([
-        dict(type='LoadImageFromFile'),
-        dict(type='LoadAnnotations', with_bbox=True),
-        dict(
-            type='RandomChoiceResize',
-            scales=[(1333, side) for side in range(480, 801, 32)],
-            keep_ratio=True),
-        dict(type='RandomFlip', prob=0.5),
-        dict(type='PackDetInputs')
-    ])
+    peer = Compose(
+        [
+            dict(type='LoadImageFromFile'),
+            dict(type='LoadAnnotations', with_bbox=True),
+            dict(
+                type='RandomChoiceResize',
+                scales=[(1333, side) for side in range(480, 801, 32)],
+                keep_ratio=True,
+            ),
+            dict(type='RandomFlip', prob=0.5),
+            dict(type='PackDetInputs'),
+        ]
+    )
 
     def ours(_):
         return sum(dataset[row]['inputs'].numel() for row in rows) / 3
 
     def mmdets(_):
-        return sum(
-            peer(dataset.dataset.get_data_info(int(i)))['inputs'].numel()
-            for i in rows['image']) / 3
+        return (
+            sum(
+                peer(dataset.dataset.get_data_info(int(i)))['inputs'].numel()
+                for i in rows['image']
+            )
+            / 3
+        )
 
     ours(0), mmdets(0)  # the files are in memory for both
     times = [[], []]
     for _ in range(args.repeats):  # alternating: both meet the same machine
-        for function, found in zip((ours, mmdets), times):
+        for function, found in zip((ours, mmdets), times, strict=True):
             found.append(best_of(function, 1))
     chips, whole = (args.samples / min(t) for t in times)
     return dict(
         samples=args.samples,
         samples_per_second=chips,
         samples_per_second_mmdet_multi_scale=whole,
-        ratio=chips / whole)
+        ratio=chips / whole,
+    )
 
 
 def parse_args():
     parser = argparse.ArgumentParser(
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     commands = parser.add_subparsers(dest='command', required=True)
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument('--json', action='store_true', help='print JSON only')
     common.add_argument('--seed', type=int, default=0)
     chips = commands.add_parser(
-        'chips', parents=[common], help='mining, against the original C++')
+        'chips', parents=[common], help='mining, against the original C++'
+    )
     chips.add_argument('--ann', required=True, help='COCO json')
     pipeline = commands.add_parser(
         'pipeline',
         parents=[common],
         help="a worker's samples a second, against mmdet's multi-scale "
-        'pipeline on the same images')
+        'pipeline on the same images',
+    )
     pipeline.add_argument('config', help='train config file path')
     pipeline.add_argument('--samples', type=int, default=200)
     pipeline.add_argument('--repeats', type=int, default=3)
@@ -130,7 +153,8 @@ def parse_args():
         '--cfg-options',
         nargs='+',
         action=DictAction,
-        help='override settings of the config, as in tools/train.py')
+        help='override settings of the config, as in tools/train.py',
+    )
     return parser.parse_args()
 
 
@@ -149,4 +173,4 @@ if __name__ == '__main__':
     try:
         main()
     except (OSError, ValueError) as error:
-        raise SystemExit(f'benchmark: {error}')
+        raise SystemExit(f'benchmark: {error}') from None

@@ -5,6 +5,7 @@
 Chips are orange, boxes that they train are green, boxes that they show but
 ignore are grey; what no chip of a level shows is dark.
 """
+
 import argparse
 from pathlib import Path
 
@@ -20,21 +21,26 @@ from sniper_mmdet.visualization import draw_chips
 def parse_args():
     parser = argparse.ArgumentParser(
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument('config', help='train config file path')
     parser.add_argument(
-        '--out-dir', required=True, help='where the pictures are written')
+        '--out-dir', required=True, help='where the pictures are written'
+    )
     parser.add_argument(
-        '--num', type=int, default=20, help='pictures; 0 for all images')
+        '--num', type=int, default=20, help='pictures; 0 for all images'
+    )
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--epoch', type=int, default=0)
     parser.add_argument(
-        '--height', type=int, default=480, help='of a panel, in pixels')
+        '--height', type=int, default=480, help='of a panel, in pixels'
+    )
     parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=DictAction,
-        help='override settings of the config, as in tools/train.py')
+        help='override settings of the config, as in tools/train.py',
+    )
     return parser.parse_args()
 
 
@@ -43,7 +49,7 @@ def main():
     dataset = build_chip_dataset(load_config(args.config, args.cfg_options))
     table = dataset.mine(args.seed, args.epoch)
     images = dataset.images
-    shown = np.arange(len(images))[:args.num or None]
+    shown = np.arange(len(images))[: args.num or None]
     out_dir = Path(args.out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     for index in track_iter_progress(shown.tolist()):
@@ -57,7 +63,8 @@ def main():
             images.of_image(index),
             rows,
             dataset.settings,
-            height=args.height)
+            height=args.height,
+        )
         mmcv.imwrite(picture, str(out_dir / f'{Path(path).stem}_chips.jpg'))
     print(f'\n{len(shown)} pictures in {out_dir}')
 
@@ -66,4 +73,4 @@ if __name__ == '__main__':
     try:
         main()
     except (OSError, ValueError) as error:
-        raise SystemExit(f'browse_chips: {error}')
+        raise SystemExit(f'browse_chips: {error}') from None

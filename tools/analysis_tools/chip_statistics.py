@@ -6,31 +6,39 @@
 With --ann alone, no image and no config is needed: the settings are those
 released for COCO.
 """
+
 import argparse
 import json
 
 from mmengine.config import DictAction
 from mmengine.utils import track_iter_progress
 
-from sniper_mmdet.chips import (RELEASED_COCO, chip_statistics, from_coco,
-                                mine_chips)
+from sniper_mmdet.chips import (
+    RELEASED_COCO,
+    chip_statistics,
+    from_coco,
+    mine_chips,
+)
 
 
 def parse_args():
     parser = argparse.ArgumentParser(
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument('config', nargs='?', help='train config file path')
     parser.add_argument('--ann', help='COCO json instead of a config')
     parser.add_argument('--json', action='store_true', help='print JSON only')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument(
-        '--epochs', type=int, default=1, help='epochs to average over')
+        '--epochs', type=int, default=1, help='epochs to average over'
+    )
     parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=DictAction,
-        help='override settings of the config, as in tools/train.py')
+        help='override settings of the config, as in tools/train.py',
+    )
     args = parser.parse_args()
     if (args.config is None) == (args.ann is None):
         parser.error('give either CONFIG or --ann COCO_JSON.')
@@ -40,22 +48,32 @@ def parse_args():
 
 
 def print_table(stats, settings):
-    print(f"{stats['images']} images, {stats['boxes']} boxes, mean of "
-          f"{stats['epochs']} epochs")
-    print(f"{'level':>14} {'valid range':>14} {'boxes':>8} {'positive':>9} "
-          f"{'negative':>9}")
+    print(
+        f'{stats["images"]} images, {stats["boxes"]} boxes, mean of '
+        f'{stats["epochs"]} epochs'
+    )
+    print(
+        f'{"level":>14} {"valid range":>14} {"boxes":>8} {"positive":>9} '
+        f'{"negative":>9}'
+    )
     for level, scale in enumerate(settings.pyramid.scales):
         low, high = settings.pyramid.valid_ranges[level]
-        print(f"{str(scale):>14} {f'[{low or 0}, {high or chr(8734)})':>14} "
-              f"{stats['valid_boxes_per_level'][level]:>8} "
-              f"{stats['positive_chips_per_level'][level]:>9.1f} "
-              f"{stats['negative_chips_per_level'][level]:>9.1f}")
-    print(f"chips an image      {stats['chips_per_image']:.2f}")
-    print(f"boxes covered       {stats['boxes_covered']:.2%} of all, "
-          f"{stats['valid_boxes_covered']:.2%} of those valid at a level")
-    print(f"pixels to 800x1333  {stats['pixel_ratio_single_scale']:.2f} "
-          f"({stats['pixel_ratio_single_scale_padded']:.2f} padded)")
-    print(f"pixels to pyramid   {stats['pixel_ratio_pyramid']:.3f}")
+        print(
+            f'{str(scale):>14} {f"[{low or 0}, {high or chr(8734)})":>14} '
+            f'{stats["valid_boxes_per_level"][level]:>8} '
+            f'{stats["positive_chips_per_level"][level]:>9.1f} '
+            f'{stats["negative_chips_per_level"][level]:>9.1f}'
+        )
+    print(f'chips an image      {stats["chips_per_image"]:.2f}')
+    print(
+        f'boxes covered       {stats["boxes_covered"]:.2%} of all, '
+        f'{stats["valid_boxes_covered"]:.2%} of those valid at a level'
+    )
+    print(
+        f'pixels to 800x1333  {stats["pixel_ratio_single_scale"]:.2f} '
+        f'({stats["pixel_ratio_single_scale_padded"]:.2f} padded)'
+    )
+    print(f'pixels to pyramid   {stats["pixel_ratio_pyramid"]:.3f}')
 
 
 def main():
@@ -64,8 +82,10 @@ def main():
         images, settings = from_coco(args.ann), RELEASED_COCO
     else:
         from sniper_mmdet.utils.build import build_chip_dataset, load_config
-        dataset = build_chip_dataset(load_config(args.config,
-                                                 args.cfg_options))
+
+        dataset = build_chip_dataset(
+            load_config(args.config, args.cfg_options)
+        )
         images, settings = dataset.images, dataset.settings
     epochs = range(args.epochs)
     if args.epochs > 1 and not args.json:
@@ -82,4 +102,4 @@ if __name__ == '__main__':
     try:
         main()
     except (OSError, ValueError) as error:
-        raise SystemExit(f'chip_statistics: {error}')
+        raise SystemExit(f'chip_statistics: {error}') from None

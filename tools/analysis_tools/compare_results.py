@@ -5,6 +5,7 @@
 WORK_DIR is what tools/test.py or tools/train.py wrote to; the last
 evaluation in it counts.
 """
+
 import argparse
 import json
 from pathlib import Path
@@ -22,7 +23,8 @@ def last_metrics(folder):
     found = None
     # One log a run, named by the time at which it began.
     for path in sorted(Path(folder).glob('*/*.json')) + sorted(
-            Path(folder).glob('*/vis_data/scalars.json')):
+        Path(folder).glob('*/vis_data/scalars.json')
+    ):
         for line in path.read_text().splitlines():
             try:
                 entry = json.loads(line)
@@ -38,7 +40,8 @@ def last_metrics(folder):
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument('runs', nargs='+', metavar='NAME=WORK_DIR')
     parser.add_argument('--json', action='store_true', help='print JSON only')
     args = parser.parse_args()
@@ -62,4 +65,4 @@ if __name__ == '__main__':
     try:
         main()
     except (OSError, ValueError) as error:
-        raise SystemExit(f'compare_results: {error}')
+        raise SystemExit(f'compare_results: {error}') from None

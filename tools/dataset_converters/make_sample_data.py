@@ -8,6 +8,7 @@ below 32 px in images of 1000-1600 px: plain to see at native resolution,
 nearly gone once the image is shrunk to 512 px. Sparse scenes of large images:
 ``--size 3000 3000 --objects 3 8``. The same settings give the same files.
 """
+
 import argparse
 import json
 import tempfile
@@ -22,8 +23,12 @@ from mmengine.utils import track_iter_progress
 VERSION = 1
 SPLITS = ('train', 'val')
 #: Name to hue and its jitter, in degrees.
-CLASSES = {'disc': (0, 10), 'square': (220, 14), 'triangle': (125, 16),
-           'ring': (50, 6)}
+CLASSES = {
+    'disc': (0, 10),
+    'square': (220, 14),
+    'triangle': (125, 16),
+    'ring': (50, 6),
+}
 OTHER_HUES = (180, 300)
 #: Low, high and share of sizes (square root of the box area, in pixels).
 SIZE_BINS = ((8, 32, 0.62), (32, 96, 0.25), (96, np.inf, 0.13))
@@ -39,6 +44,7 @@ PAD = 2
 
 class Scene(NamedTuple):
     """An image (BGR) and its objects, each with the pixels that it covers."""
+
     image: np.ndarray
     labels: list[int]
     boxes: np.ndarray  # x1, y1, x2, y2
@@ -48,8 +54,13 @@ class Scene(NamedTuple):
 
 def size_bins(max_size: float) -> np.ndarray:
     """The bins below ``max_size``, their shares scaled to sum to one."""
-    bins = np.array([(low, min(high, max_size), share)
-                     for low, high, share in SIZE_BINS if low < max_size])
+    bins = np.array(
+        [
+            (low, min(high, max_size), share)
+            for low, high, share in SIZE_BINS
+            if low < max_size
+        ]
+    )
     bins[:, 2] /= bins[:, 2].sum()
     return bins
 
@@ -66,8 +77,13 @@ def sample_size(rng: np.random.Generator, max_size: float) -> float:
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
-def make_outline(kind: str, size: float, angle: float = 0, stretch: float = 1,
-                 fold: float = 1) -> list[np.ndarray]:
+def make_outline(
+    kind: str,
+    size: float,
+    angle: float = 0,
+    stretch: float = 1,
+    fold: float = 1,
+) -> list[np.ndarray]:
     """Contours of a shape, its box at the origin and of area ``size**2``.
 
     Args:
@@ -97,8 +113,11 @@ def make_outline(kind: str, size: float, angle: float = 0, stretch: float = 1,
         contours.append(0.5 * circle[::-1])
     cos, sin = np.cos(angle), np.sin(angle)
     contours = [
-        np.where(c[:, :1] > 0, c * (fold, 1), c) * (stretch, 1)
-        @ np.array([(cos, sin), (-sin, cos)]) for c in contours]
+        np.where(c[:, :1] > 0, c * (fold, 1), c)
+        * (stretch, 1)
+        @ np.array([(cos, sin), (-sin, cos)])
+        for c in contours
+    ]
     low, high = contours[0].min(0), contours[0].max(0)
     scale = size / np.sqrt(np.prod(high - low))
     return [(c - low) * scale for c in contours]
@@ -128,40 +147,55 @@ def sample_colour(rng: np.random.Generator, kind: str | None) -> np.ndarray:
     if kind is not None:
         hue, jitter = CLASSES[kind]
     elif rng.random() < 0.5:
-        return hsv_to_bgr(0, 0, rng.choice([0.1, 0.9]) + rng.uniform(-.1, .1))
+        return hsv_to_bgr(
+            0, 0, rng.choice([0.1, 0.9]) + rng.uniform(-0.1, 0.1)
+        )
     else:
         hue, jitter = rng.choice(OTHER_HUES), 10
-    return hsv_to_bgr(hue + rng.uniform(-jitter, jitter),
-                      rng.uniform(0.6, 1), rng.uniform(0.65, 1))
+    return hsv_to_bgr(
+        hue + rng.uniform(-jitter, jitter),
+        rng.uniform(0.6, 1),
+        rng.uniform(0.65, 1),
+    )
 
 
-def draw_background(rng: np.random.Generator, width: int,
-                    height: int) -> np.ndarray:
+def draw_background(
+    rng: np.random.Generator, width: int, height: int
+) -> np.ndarray:
     """Low-frequency colour noise on a gradient, float32."""
     grey = rng.uniform(75, 150)
     coarse = rng.normal(grey, 8, (1, 1, 3)) + rng.normal(0, 7, (5, 5, 3))
     slope = rng.uniform(-12, 12, 2)
-    coarse += (slope[0] * np.linspace(-1, 1, 5)[:, None, None]
-               + slope[1] * np.linspace(-1, 1, 5)[:, None])
+    coarse += (
+        slope[0] * np.linspace(-1, 1, 5)[:, None, None]
+        + slope[1] * np.linspace(-1, 1, 5)[:, None]
+    )
     mid = cv2.resize(coarse, (40, 40), interpolation=cv2.INTER_CUBIC)
     mid += rng.normal(0, 5, (40, 40, 1))
     mid = cv2.resize(mid, (240, 240), interpolation=cv2.INTER_CUBIC)
     mid += rng.normal(0, 5, (240, 240, 3))
-    return cv2.resize(mid.astype(np.float32), (width, height),
-                      interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(
+        mid.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR
+    )
 
 
 def iof(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """Intersection over the smaller of both areas."""
-    sides = (np.minimum(box[2:], boxes[:, 2:])
-             - np.maximum(box[:2], boxes[:, :2])).clip(0)
+    sides = (
+        np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
+    ).clip(0)
     areas = np.prod(boxes[:, 2:] - boxes[:, :2], 1)
     return sides.prod(1) / np.minimum(areas, np.prod(box[2:] - box[:2]))
 
 
-def place(rng: np.random.Generator, outline: list[np.ndarray],
-          alpha: np.ndarray, boxes: np.ndarray, covered: np.ndarray,
-          tries: int = 100) -> tuple[int, int] | None:
+def place(
+    rng: np.random.Generator,
+    outline: list[np.ndarray],
+    alpha: np.ndarray,
+    boxes: np.ndarray,
+    covered: np.ndarray,
+    tries: int = 100,
+) -> tuple[int, int] | None:
     """Where a patch shares no pixel and little of its box with earlier ones.
 
     Returns:
@@ -176,40 +210,57 @@ def place(rng: np.random.Generator, outline: list[np.ndarray],
         y, x = (int(v) for v in rng.integers(room + 1))
         if (iof(box + (x, y, x, y), boxes) > MAX_IOF).any():
             continue
-        if not (covered[y:y + height, x:x + width] & (alpha > 0)).any():
+        if not (covered[y : y + height, x : x + width] & (alpha > 0)).any():
             return x, y
     return None
 
 
-def draw_scene(rng: np.random.Generator, side_range: tuple[int, int],
-               count_range: tuple[int, int], max_size: float) -> Scene:
+def draw_scene(
+    rng: np.random.Generator,
+    side_range: tuple[int, int],
+    count_range: tuple[int, int],
+    max_size: float,
+) -> Scene:
     """Draw an image of the given ranges of sides and of object counts."""
     width, height = (
-        int(v) for v in rng.integers(*side_range, 2, endpoint=True))
+        int(v) for v in rng.integers(*side_range, 2, endpoint=True)
+    )
     image = draw_background(rng, width, height)
     covered = np.zeros((height, width), bool)
     boxes, everything = np.zeros((0, 4)), []
     # Large ones first: placed late, they would find no room too often.
-    sizes = sorted((sample_size(rng, max_size) for _ in range(
-        rng.integers(*count_range, endpoint=True))), reverse=True)
+    sizes = sorted(
+        (
+            sample_size(rng, max_size)
+            for _ in range(rng.integers(*count_range, endpoint=True))
+        ),
+        reverse=True,
+    )
     n_clutter = rng.integers(*count_range, endpoint=True)
     for i in range(len(sizes) + n_clutter):
         kind = str(rng.choice(list(CLASSES)))
         label = list(CLASSES).index(kind)
         colour, stretch = sample_colour(rng, kind), rng.uniform(0.87, 1.15)
         if i < len(sizes):
-            outline = make_outline(kind, sizes[i], rng.uniform(-.3, .3),
-                                   stretch)
+            outline = make_outline(
+                kind, sizes[i], rng.uniform(-0.3, 0.3), stretch
+            )
         else:
             label, fold = None, 1
             if rng.random() < 0.4:
                 colour = sample_colour(rng, None)
             else:
                 kind, fold = [('line', 1), (kind, 0), (kind, -0.6)][
-                    rng.integers(3)]
+                    rng.integers(3)
+                ]
             size = CLUTTER_SCALE * sample_size(rng, max_size)
-            outline = make_outline(kind, min(size, MAX_CLUTTER),
-                                   rng.uniform(0, 2 * np.pi), stretch, fold)
+            outline = make_outline(
+                kind,
+                min(size, MAX_CLUTTER),
+                rng.uniform(0, 2 * np.pi),
+                stretch,
+                fold,
+            )
         shift = PAD + rng.random(2)
         outline = [c + shift for c in outline]
         alpha = draw_alpha(outline, rng.uniform(0.4, 0.6))
@@ -220,28 +271,37 @@ def draw_scene(rng: np.random.Generator, side_range: tuple[int, int],
         outline = [c + found for c in outline]
         boxes = np.vstack([boxes, [*outline[0].min(0), *outline[0].max(0)]])
         everything.append((label, outline, (x, y, alpha)))
-        window = np.s_[y:y + alpha.shape[0], x:x + alpha.shape[1]]
+        window = np.s_[y : y + alpha.shape[0], x : x + alpha.shape[1]]
         covered[window] |= alpha > 0
         image[window] += alpha[..., None] * (colour - image[window])
     noise = rng.standard_normal((height, width), np.float32)
     image += rng.uniform(4, 9) * noise[..., None]
     labels, outlines, patches = zip(*everything, strict=True)
     n = sum(label is not None for label in labels)
-    return Scene(image.round().clip(0, 255).astype(np.uint8), list(labels[:n]),
-                 boxes[:n], list(outlines[:n]), list(patches[:n]))
+    return Scene(
+        image.round().clip(0, 255).astype(np.uint8),
+        list(labels[:n]),
+        boxes[:n],
+        list(outlines[:n]),
+        list(patches[:n]),
+    )
 
 
-def to_annotation(label: int, box: np.ndarray,
-                  outline: list[np.ndarray]) -> dict:
+def to_annotation(
+    label: int, box: np.ndarray, outline: list[np.ndarray]
+) -> dict:
     """A COCO annotation without ids; a ring's hole is cut along a seam."""
     x1, y1, x2, y2 = (round(float(v), 2) for v in box)
     ends = [np.vstack([c, c[:1]]) for c in outline]
     polygon = outline[0] if len(outline) == 1 else np.vstack(ends)
     areas = [cv2.contourArea(c.astype(np.float32)) for c in outline]
-    return dict(category_id=label + 1, iscrowd=0,
-                bbox=[x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)],
-                area=round(areas[0] - sum(areas[1:]), 2),
-                segmentation=[polygon.ravel().round(2).tolist()])
+    return dict(
+        category_id=label + 1,
+        iscrowd=0,
+        bbox=[x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)],
+        area=round(areas[0] - sum(areas[1:]), 2),
+        segmentation=[polygon.ravel().round(2).tolist()],
+    )
 
 
 def write_split(folder: Path, split: str, settings: dict) -> None:
@@ -249,27 +309,47 @@ def write_split(folder: Path, split: str, settings: dict) -> None:
     images, annotations = [], []
     for index in track_iter_progress(range(settings[split])):
         # Each image has a stream of its own: more images leave these alone.
-        rng = np.random.default_rng(np.random.SeedSequence(
-            (settings['seed'], SPLITS.index(split), index)))
-        scene = draw_scene(rng, settings['size'], settings['objects'],
-                           settings['max_size'])
+        rng = np.random.default_rng(
+            np.random.SeedSequence(
+                (settings['seed'], SPLITS.index(split), index)
+            )
+        )
+        scene = draw_scene(
+            rng, settings['size'], settings['objects'], settings['max_size']
+        )
         name = f'{split}_{index:05d}.jpg'
-        _, data = cv2.imencode('.jpg', scene.image,
-                               [cv2.IMWRITE_JPEG_QUALITY, 90])
+        _, data = cv2.imencode(
+            '.jpg', scene.image, [cv2.IMWRITE_JPEG_QUALITY, 90]
+        )
         (folder / 'images' / name).write_bytes(data.tobytes())
         height, width = scene.image.shape[:2]
-        images.append(dict(id=index + 1, file_name=name, width=width,
-                           height=height))
-        for item in zip(scene.labels, scene.boxes, scene.outlines,
-                        strict=True):
-            annotations.append(dict(id=len(annotations) + 1,
-                                    image_id=index + 1,
-                                    **to_annotation(*item)))
-    categories = [dict(id=i, name=name)
-                  for i, name in enumerate(CLASSES, start=1)]
-    (folder / f'{split}.json').write_text(json.dumps(dict(
-        info=dict(description='Drawn by make_sample_data.py'), licenses=[],
-        images=images, annotations=annotations, categories=categories)))
+        images.append(
+            dict(id=index + 1, file_name=name, width=width, height=height)
+        )
+        for item in zip(
+            scene.labels, scene.boxes, scene.outlines, strict=True
+        ):
+            annotations.append(
+                dict(
+                    id=len(annotations) + 1,
+                    image_id=index + 1,
+                    **to_annotation(*item),
+                )
+            )
+    categories = [
+        dict(id=i, name=name) for i, name in enumerate(CLASSES, start=1)
+    ]
+    (folder / f'{split}.json').write_text(
+        json.dumps(
+            dict(
+                info=dict(description='Drawn by make_sample_data.py'),
+                licenses=[],
+                images=images,
+                annotations=annotations,
+                categories=categories,
+            )
+        )
+    )
 
 
 def make_settings(args: argparse.Namespace) -> dict:
@@ -280,32 +360,44 @@ def make_settings(args: argparse.Namespace) -> dict:
     """
     for flag in SPLITS:
         if getattr(args, flag) < 1:
-            raise ValueError(f'--{flag} must be at least 1. '
-                             f'Received: {getattr(args, flag)}.')
+            raise ValueError(
+                f'--{flag} must be at least 1. '
+                f'Received: {getattr(args, flag)}.'
+            )
     if args.seed < 0:
-        raise ValueError(f'--seed must not be negative. '
-                         f'Received: {args.seed}.')
+        raise ValueError(
+            f'--seed must not be negative. Received: {args.seed}.'
+        )
     for flag, least, most in (('size', 128, 20000), ('objects', 1, np.inf)):
         low, high = getattr(args, flag)
         if not least <= low <= high <= most:
             limit = f' and at most {most}' if most < np.inf else ''
             raise ValueError(
                 f'--{flag} must be LOW HIGH with LOW <= HIGH, at least '
-                f'{least}{limit}. Received: {low} {high}.')
+                f'{least}{limit}. Received: {low} {high}.'
+            )
     side = args.size[0]
     if not 32 <= args.max_size <= 0.8 * side:
         raise ValueError(
             '--max-size must be at least 32 and at most 0.8 of the lower '
-            f'--size, {int(0.8 * side)}. Received: {args.max_size}.')
+            f'--size, {int(0.8 * side)}. Received: {args.max_size}.'
+        )
     most = int(MAX_FILL * side**2 / mean_area(args.max_size))
     if args.objects[1] > most:
         raise ValueError(
             f'--objects must be at most {most}, or they do not fit (larger '
             'images by --size or smaller objects by --max-size hold more). '
-            f'Received: {args.objects[1]}.')
-    return dict(version=VERSION, train=args.train, val=args.val,
-                seed=args.seed, size=list(args.size),
-                objects=list(args.objects), max_size=args.max_size)
+            f'Received: {args.objects[1]}.'
+        )
+    return dict(
+        version=VERSION,
+        train=args.train,
+        val=args.val,
+        seed=args.seed,
+        size=list(args.size),
+        objects=list(args.objects),
+        max_size=args.max_size,
+    )
 
 
 def is_done(out: Path, settings: dict, overwrite: bool) -> bool:
@@ -323,37 +415,71 @@ def is_done(out: Path, settings: dict, overwrite: bool) -> bool:
     if found == settings:
         return True
     if not out.is_dir() or Path.cwd().is_relative_to(out):
-        raise ValueError('OUT_DIR must not be a file or hold the current '
-                         f'folder. Received: {out}.')
+        raise ValueError(
+            'OUT_DIR must not be a file or hold the current '
+            f'folder. Received: {out}.'
+        )
     if not overwrite and any(out.iterdir()):
-        what = 'is no sample data set' if found is None else \
-            'holds a sample data set of other settings'
-        raise ValueError(f'OUT_DIR {what}: choose another one, or delete it '
-                         f'and all it holds by --overwrite. Received: {out}.')
+        what = (
+            'is no sample data set'
+            if found is None
+            else 'holds a sample data set of other settings'
+        )
+        raise ValueError(
+            f'OUT_DIR {what}: choose another one, or delete it '
+            f'and all it holds by --overwrite. Received: {out}.'
+        )
     return False
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description=__doc__, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument('out_dir', metavar='OUT_DIR', type=Path)
-    parser.add_argument('--train', type=int, default=120,
-                        help='training images (default: %(default)s)')
-    parser.add_argument('--val', type=int, default=24,
-                        help='validation images (default: %(default)s)')
+    parser.add_argument(
+        '--train',
+        type=int,
+        default=120,
+        help='training images (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--val',
+        type=int,
+        default=24,
+        help='validation images (default: %(default)s)',
+    )
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--size', type=int, nargs=2, default=[1000, 1600],
-                        metavar=('LOW', 'HIGH'),
-                        help='sides of an image (default: 1000 1600)')
-    parser.add_argument('--objects', type=int, nargs=2, default=[8, 20],
-                        metavar=('LOW', 'HIGH'),
-                        help='objects in an image (default: 8 20)')
-    parser.add_argument('--max-size', type=int, default=400,
-                        help='largest object, as the square root of its box '
-                        'area (default: %(default)s)')
-    parser.add_argument('--overwrite', action='store_true',
-                        help='delete OUT_DIR first if it holds anything else')
+    parser.add_argument(
+        '--size',
+        type=int,
+        nargs=2,
+        default=[1000, 1600],
+        metavar=('LOW', 'HIGH'),
+        help='sides of an image (default: 1000 1600)',
+    )
+    parser.add_argument(
+        '--objects',
+        type=int,
+        nargs=2,
+        default=[8, 20],
+        metavar=('LOW', 'HIGH'),
+        help='objects in an image (default: 8 20)',
+    )
+    parser.add_argument(
+        '--max-size',
+        type=int,
+        default=400,
+        help='largest object, as the square root of its box '
+        'area (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--overwrite',
+        action='store_true',
+        help='delete OUT_DIR first if it holds anything else',
+    )
     return parser.parse_args()
 
 
@@ -367,8 +493,9 @@ def main() -> None:
             return
         out.parent.mkdir(parents=True, exist_ok=True)
         # A sibling, so that whole sets arrive by a rename; broken ones never.
-        with tempfile.TemporaryDirectory(prefix=f'.{out.name}-',
-                                         dir=out.parent) as tmp:
+        with tempfile.TemporaryDirectory(
+            prefix=f'.{out.name}-', dir=out.parent
+        ) as tmp:
             part = Path(tmp) / 'new'
             (part / 'images').mkdir(parents=True)
             for split in SPLITS:
@@ -381,8 +508,10 @@ def main() -> None:
         raise SystemExit(str(error)) from None
     except OSError as error:
         raise SystemExit(f'OUT_DIR {out} cannot be written: {error}') from None
-    print(f'{settings["train"]} training and {settings["val"]} validation '
-          f'images are in {out}.')
+    print(
+        f'{settings["train"]} training and {settings["val"]} validation '
+        f'images are in {out}.'
+    )
 
 
 if __name__ == '__main__':

@@ -7,7 +7,7 @@ train_pipeline = [
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='sniper_mmdet.CutChip'),
     dict(type='RandomFlip', prob=0.5),
-    dict(type='PackDetInputs')
+    dict(type='PackDetInputs'),
 ]
 # No Resize: the detector itself looks at each level of the image.
 test_pipeline = [
@@ -15,7 +15,8 @@ test_pipeline = [
     dict(type='LoadAnnotations', with_bbox=True),
     dict(
         type='PackDetInputs',
-        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape'))
+        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape'),
+    ),
 ]
 
 train_dataloader = dict(
@@ -35,7 +36,10 @@ train_dataloader = dict(
             data_root=data_root,
             ann_file='annotations/instances_train2017.json',
             data_prefix=dict(img='train2017/'),
-            filter_cfg=dict(filter_empty_gt=True, min_size=32))))
+            filter_cfg=dict(filter_empty_gt=True, min_size=32),
+        ),
+    ),
+)
 
 val_dataloader = dict(
     batch_size=1,
@@ -49,13 +53,16 @@ val_dataloader = dict(
         ann_file='annotations/instances_val2017.json',
         data_prefix=dict(img='val2017/'),
         test_mode=True,
-        pipeline=test_pipeline))
+        pipeline=test_pipeline,
+    ),
+)
 test_dataloader = val_dataloader
 
 val_evaluator = dict(
     type='CocoMetric',
     ann_file=data_root + 'annotations/instances_val2017.json',
-    metric='bbox')
+    metric='bbox',
+)
 test_evaluator = val_evaluator
 
 custom_hooks = [dict(type='sniper_mmdet.ChipMiningHook')]

@@ -17,14 +17,19 @@ train_dataloader = dict(
             data_root=data_root,
             metainfo=metainfo,
             ann_file='train.json',
-            data_prefix=dict(img='images/'))))
+            data_prefix=dict(img='images/'),
+        ),
+    ),
+)
 val_dataloader = dict(
     num_workers=1,
     dataset=dict(
         data_root=data_root,
         metainfo=metainfo,
         ann_file='val.json',
-        data_prefix=dict(img='images/')))
+        data_prefix=dict(img='images/'),
+    ),
+)
 test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=data_root + 'val.json')
 test_evaluator = val_evaluator

@@ -5,7 +5,8 @@ data_root = 'data/VOCdevkit/'
 _voc = dict(
     type='VOCDataset',
     data_root=data_root,
-    filter_cfg=dict(filter_empty_gt=True, min_size=32))
+    filter_cfg=dict(filter_empty_gt=True, min_size=32),
+)
 
 train_dataloader = dict(
     dataset=dict(
@@ -18,18 +19,25 @@ train_dataloader = dict(
                 dict(
                     ann_file='VOC2007/ImageSets/Main/trainval.txt',
                     data_prefix=dict(sub_data_root='VOC2007/'),
-                    **_voc),
+                    **_voc,
+                ),
                 dict(
                     ann_file='VOC2012/ImageSets/Main/trainval.txt',
                     data_prefix=dict(sub_data_root='VOC2012/'),
-                    **_voc)
-            ])))
+                    **_voc,
+                ),
+            ],
+        )
+    )
+)
 val_dataloader = dict(
     dataset=dict(
         type='VOCDataset',
         data_root=data_root,
         ann_file='VOC2007/ImageSets/Main/test.txt',
-        data_prefix=dict(_delete_=True, sub_data_root='VOC2007/')))
+        data_prefix=dict(_delete_=True, sub_data_root='VOC2007/'),
+    )
+)
 test_dataloader = val_dataloader
 
 val_evaluator = dict(
@@ -37,5 +45,6 @@ val_evaluator = dict(
     type='VOCMetric',
     metric='mAP',
     iou_thrs=[0.5, 0.7],
-    eval_mode='11points')
+    eval_mode='11points',
+)
 test_evaluator = val_evaluator

@@ -10,15 +10,23 @@ model = dict(
     data_preprocessor=dict(
         # A level that is smaller than a chip is padded to one, so that every
         # batch has the same shape.
-        batch_augments=[dict(type='BatchFixedSizePad', size=(512, 512))]),
+        batch_augments=[dict(type='BatchFixedSizePad', size=(512, 512))]
+    ),
     train_cfg=dict(
         rpn=dict(
             assigner=dict(
-                type='sniper_mmdet.RangeAwareAssigner', ignore_iou_thr=0.3)),
+                type='sniper_mmdet.RangeAwareAssigner', ignore_iou_thr=0.3
+            )
+        ),
         rcnn=dict(
             assigner=dict(
-                type='sniper_mmdet.RangeAwareAssigner', ignore_iou_thr=0.5))),
+                type='sniper_mmdet.RangeAwareAssigner', ignore_iou_thr=0.5
+            )
+        ),
+    ),
     test_cfg=dict(
         rpn=dict(max_per_img=300),
         # The levels are merged by soft-NMS, which wants weak boxes too.
-        rcnn=dict(score_thr=0.001, max_per_img=200)))
+        rcnn=dict(score_thr=0.001, max_per_img=200),
+    ),
+)

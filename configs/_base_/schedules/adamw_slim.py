@@ -1,14 +1,16 @@
 # From random weights on a small data set: AdamW, half-cosine.
 max_epochs = 20
 train_cfg = dict(
-    type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=max_epochs)
+    type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=max_epochs
+)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=0.001, weight_decay=0.01),
-    clip_grad=dict(max_norm=10))
+    clip_grad=dict(max_norm=10),
+)
 
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=100),
@@ -19,5 +21,6 @@ param_scheduler = [
         end=max_epochs,
         T_max=max_epochs,
         by_epoch=True,
-        convert_to_iter_based=True)
+        convert_to_iter_based=True,
+    ),
 ]

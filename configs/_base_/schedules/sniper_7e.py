@@ -5,7 +5,8 @@ test_cfg = dict(type='TestLoop')
 
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='SGD', lr=0.015, momentum=0.9, weight_decay=0.0001))
+    optimizer=dict(type='SGD', lr=0.015, momentum=0.9, weight_decay=0.0001),
+)
 
 param_scheduler = [
     dict(
@@ -13,7 +14,8 @@ param_scheduler = [
         start_factor=0.0005 / 0.015,
         by_epoch=False,
         begin=0,
-        end=1000),
+        end=1000,
+    ),
     # The rate drops after 5.33 epochs: not a whole number, which MultiStepLR
     # would never meet.
     dict(
@@ -21,7 +23,8 @@ param_scheduler = [
         factor=0.1,
         begin=5.33,
         by_epoch=True,
-        convert_to_iter_based=True)
+        convert_to_iter_based=True,
+    ),
 ]
 
 auto_scale_lr = dict(enable=False, base_batch_size=128)

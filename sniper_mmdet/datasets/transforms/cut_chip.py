@@ -1,4 +1,5 @@
 """Cut one chip out of an image, with its boxes and masks."""
+
 import math
 
 import numpy as np
@@ -51,14 +52,18 @@ class CutChip(BaseTransform):
         interpolation (str): Of mmcv's ``imresize``. Defaults to 'bilinear'.
     """
 
-    def __init__(self,
-                 out_of_range: str = 'ignore',
-                 min_visible: float = 10,
-                 min_visible_share: float = 1.0,
-                 interpolation: str = 'bilinear') -> None:
+    def __init__(
+        self,
+        out_of_range: str = 'ignore',
+        min_visible: float = 10,
+        min_visible_share: float = 1.0,
+        interpolation: str = 'bilinear',
+    ) -> None:
         if out_of_range not in _OUT_OF_RANGE:
-            raise ValueError(f'out_of_range must be one of {_OUT_OF_RANGE}. '
-                             f'Received: {out_of_range!r}.')
+            raise ValueError(
+                f'out_of_range must be one of {_OUT_OF_RANGE}. '
+                f'Received: {out_of_range!r}.'
+            )
         self.out_of_range = out_of_range
         self.min_visible = min_visible
         self.min_visible_share = min_visible_share
@@ -70,7 +75,8 @@ class CutChip(BaseTransform):
         if (width, height) != (results['width'], results['height']):
             raise ValueError(
                 f'{results["img_path"]} is {width}x{height} pixels but its '
-                f'annotation says {results["width"]}x{results["height"]}.')
+                f'annotation says {results["width"]}x{results["height"]}.'
+            )
         x1, y1, x2, y2 = (float(v) for v in chip['region'])
         fx, fy = chip['scale']
         # Whole original pixels around the chip are resized, then the chip's
@@ -78,8 +84,10 @@ class CutChip(BaseTransform):
         left, top = math.floor(x1 + 1e-3), math.floor(y1 + 1e-3)
         right = min(math.ceil(x2 - 1e-3), width)
         bottom = min(math.ceil(y2 - 1e-3), height)
-        size = (max(round((right - left) * fx), 1),
-                max(round((bottom - top) * fy), 1))
+        size = (
+            max(round((right - left) * fx), 1),
+            max(round((bottom - top) * fy), 1),
+        )
         scale = (size[0] / (right - left), size[1] / (bottom - top))
         cut_x = min(round((x1 - left) * fx), size[0] - 1)
         cut_y = min(round((y1 - top) * fy), size[1] - 1)
@@ -88,8 +96,9 @@ class CutChip(BaseTransform):
         img = imresize(
             results['img'][top:bottom, left:right],
             size,
-            interpolation=self.interpolation)
-        results['img'] = img[cut_y:cut_y + h, cut_x:cut_x + w]
+            interpolation=self.interpolation,
+        )
+        results['img'] = img[cut_y : cut_y + h, cut_x : cut_x + w]
         results['img_shape'] = (h, w)
         results['scale_factor'] = scale
         offset = (left * scale[0] + cut_x, top * scale[1] + cut_y)
@@ -98,10 +107,12 @@ class CutChip(BaseTransform):
             self._move_boxes(results)
         if results.get('gt_masks') is not None:
             masks = results['gt_masks'].crop(
-                np.array([left, top, right, bottom]))
+                np.array([left, top, right, bottom])
+            )
             masks = masks.resize(size[::-1])
             results['gt_masks'] = masks.crop(
-                np.array([cut_x, cut_y, cut_x + w, cut_y + h]))
+                np.array([cut_x, cut_y, cut_x + w, cut_y + h])
+            )
         return results
 
     def _move_boxes(self, results: dict) -> None:
@@ -111,19 +122,24 @@ class CutChip(BaseTransform):
             boxes = boxes.numpy()
         (fx, fy), (h, w) = results['scale_factor'], results['img_shape']
         states = classify_boxes(
-            boxes, chip['region'], chip['valid_range'],
+            boxes,
+            chip['region'],
+            chip['valid_range'],
             (self.min_visible / fx, self.min_visible / fy),
-            self.min_visible_share)
+            self.min_visible_share,
+        )
         if self.out_of_range == 'drop':
             kept = states == BoxState.VALID
         else:
             kept = states != BoxState.OUTSIDE
         kept = np.flatnonzero(kept)
         if self.out_of_range == 'ignore':
-            results['gt_ignore_flags'] = (
-                results['gt_ignore_flags'] | (states != BoxState.VALID))
+            results['gt_ignore_flags'] = results['gt_ignore_flags'] | (
+                states != BoxState.VALID
+            )
         moved = (
-            boxes[kept].reshape(-1, 2, 2) * (fx, fy) - results['chip_offset'])
+            boxes[kept].reshape(-1, 2, 2) * (fx, fy) - results['chip_offset']
+        )
         moved = np.clip(moved, 0, (w, h)).reshape(-1, 4).astype(np.float32)
         if isinstance(results['gt_bboxes'], BaseBoxes):
             moved = HorizontalBoxes(moved)
@@ -133,7 +149,9 @@ class CutChip(BaseTransform):
                 results[key] = results[key][kept]
 
     def __repr__(self) -> str:
-        return (f'{self.__class__.__name__}(out_of_range={self.out_of_range}, '
-                f'min_visible={self.min_visible}, '
-                f'min_visible_share={self.min_visible_share}, '
-                f'interpolation={self.interpolation})')
+        return (
+            f'{self.__class__.__name__}(out_of_range={self.out_of_range}, '
+            f'min_visible={self.min_visible}, '
+            f'min_visible_share={self.min_visible_share}, '
+            f'interpolation={self.interpolation})'
+        )

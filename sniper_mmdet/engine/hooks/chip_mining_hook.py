@@ -1,4 +1,5 @@
 """Mines the chips of each epoch."""
+
 import time
 
 import numpy as np
@@ -37,8 +38,10 @@ class ChipMiningHook(Hook):
         done = runner.iter - runner.epoch * len(loader)
         if 0 < done < len(loader):
             sampler.skip(done * _batch_size(loader))
-            runner.logger.info(f'Epoch {runner.epoch + 1} goes on after '
-                               f'{done} of {len(loader)} iterations.')
+            runner.logger.info(
+                f'Epoch {runner.epoch + 1} goes on after '
+                f'{done} of {len(loader)} iterations.'
+            )
         num_levels = len(sampler.dataset.settings.pyramid)
         counts = np.bincount(table['level'], minlength=num_levels)
         num_images = len(sampler.dataset.images)
@@ -48,26 +51,32 @@ class ChipMiningHook(Hook):
         runner.logger.info(
             f'Epoch {runner.epoch + 1}: mined {len(table)} chips in '
             f'{seconds:.2f} s, {len(table) / num_images:.2f} an image; by '
-            f'level, coarse to fine: {counts.tolist()}')
+            f'level, coarse to fine: {counts.tolist()}'
+        )
 
     def after_train_epoch(self, runner) -> None:
         skipped = _chip_sampler(runner).dataset.skipped_images
         if skipped:
             runner.logger.warning(
                 f'{len(skipped)} images could not be used so far (indices '
-                f'{skipped[:10]}{" ..." if len(skipped) > 10 else ""})')
+                f'{skipped[:10]}{" ..." if len(skipped) > 10 else ""})'
+            )
 
 
 def _chip_sampler(runner):
     loader = runner.train_dataloader
     # With a batch sampler in the config the loader's own is a placeholder.
-    for sampler in (loader.sampler,
-                    getattr(loader.batch_sampler, 'sampler', None)):
+    for sampler in (
+        loader.sampler,
+        getattr(loader.batch_sampler, 'sampler', None),
+    ):
         if hasattr(sampler, 'skip') and hasattr(sampler, 'table'):
             return sampler
-    raise TypeError('ChipMiningHook needs train_dataloader.sampler.type='
-                    "'sniper_mmdet.ChipSampler'. Received: "
-                    f'{type(loader.sampler).__name__}.')
+    raise TypeError(
+        'ChipMiningHook needs train_dataloader.sampler.type='
+        "'sniper_mmdet.ChipSampler'. Received: "
+        f'{type(loader.sampler).__name__}.'
+    )
 
 
 def _batch_size(loader) -> int:

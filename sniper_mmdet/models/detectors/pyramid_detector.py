@@ -1,5 +1,6 @@
 """Any mmdet detector, run over an image pyramid."""
-from typing import List, Optional, Sequence, Tuple, Union
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -13,6 +14,11 @@ from torch import Tensor
 
 from sniper_mmdet.chips import ImagePyramid
 from sniper_mmdet.registry import MODELS
+
+#: Gaussian soft-NMS as released.
+SOFT_NMS = dict(
+    type='soft_nms', method='gaussian', sigma=0.55, min_score=0.001
+)
 
 
 @MODELS.register_module()
@@ -40,9 +46,8 @@ class PyramidDetector(BaseDetector):
             :class:`~sniper_mmdet.chips.ImagePyramid`.
         valid_ranges (Sequence[tuple], optional): (low, high) sizes a level,
             original pixels. Defaults to None: everything counts everywhere.
-        merge (dict): NMS over the detections of all levels, as in mmcv's
-            ``batched_nms``. Defaults to Gaussian soft-NMS with sigma 0.55
-            that drops scores below 0.001, as released.
+        merge (dict, optional): NMS over the detections of all levels, as in mmcv's
+            ``batched_nms``. Defaults to None: :data:`SOFT_NMS`.
         max_per_img (int): Detections kept an image. Defaults to 200.
         batch_size (int | Sequence[int], optional): Images run together, for
             all levels or one number a level. Defaults to None: all images of
@@ -58,46 +63,50 @@ class PyramidDetector(BaseDetector):
         ...     valid_ranges=[(75, None), (32, 180), (0, 90)])
     """
 
-    def __init__(self,
-                 detector: Union[str, dict],
-                 scales: Sequence,
-                 valid_ranges: Optional[Sequence[tuple]] = None,
-                 merge: dict = dict(
-                     type='soft_nms',
-                     method='gaussian',
-                     sigma=0.55,
-                     min_score=0.001),
-                 max_per_img: int = 200,
-                 batch_size: Union[int, Sequence[int], None] = None,
-                 data_preprocessor: Optional[dict] = None,
-                 **kwargs) -> None:
+    def __init__(
+        self,
+        detector: str | dict,
+        scales: Sequence,
+        valid_ranges: Sequence[tuple] | None = None,
+        merge: dict | None = None,
+        max_per_img: int = 200,
+        batch_size: int | Sequence[int] | None = None,
+        data_preprocessor: dict | None = None,
+        **kwargs,
+    ) -> None:
         if isinstance(detector, str):
             detector = dict(type=detector, **kwargs)
             if data_preprocessor is not None:
                 detector['data_preprocessor'] = data_preprocessor
         elif kwargs:
-            raise TypeError('detector is a whole config, so there must be no '
-                            f'further keywords. Received: {sorted(kwargs)}.')
+            raise TypeError(
+                'detector is a whole config, so there must be no '
+                f'further keywords. Received: {sorted(kwargs)}.'
+            )
         self.pyramid = ImagePyramid(scales, valid_ranges)
         num_levels = len(self.pyramid)
         if batch_size is None or isinstance(batch_size, int):
             batch_size = [batch_size] * num_levels
         if len(batch_size) != num_levels or 0 in batch_size:
-            raise ValueError('batch_size must be a positive number, or one '
-                             f'a level ({num_levels}). Received: '
-                             f'{batch_size}.')
+            raise ValueError(
+                'batch_size must be a positive number, or one '
+                f'a level ({num_levels}). Received: '
+                f'{batch_size}.'
+            )
         built = MMDET_MODELS.build(detector)
         super().__init__(data_preprocessor=built.data_preprocessor)
         self.detector = built
-        self.merge = merge
+        self.merge = dict(merge or SOFT_NMS)
         self.max_per_img = max_per_img
         self.batch_size = batch_size
         self._register_state_dict_hook(_export_plain_keys)
         self._register_load_state_dict_pre_hook(
-            self._import_plain_keys, with_module=False)
+            self._import_plain_keys, with_module=False
+        )
 
-    def loss(self, batch_inputs: Tensor,
-             batch_data_samples: SampleList) -> dict:
+    def loss(
+        self, batch_inputs: Tensor, batch_data_samples: SampleList
+    ) -> dict:
         """Losses of the wrapped detector on a batch of chips."""
         return self.detector.loss(batch_inputs, batch_data_samples)
 
@@ -108,7 +117,7 @@ class PyramidDetector(BaseDetector):
     def _forward(self, batch_inputs: Tensor, batch_data_samples=None):
         return self.detector._forward(batch_inputs, batch_data_samples)
 
-    def test_step(self, data: Union[dict, tuple, list]) -> SampleList:
+    def test_step(self, data: dict | tuple | list) -> SampleList:
         """Detect on whole images; see :meth:`predict`.
 
         Images stay on the CPU until a level of them is looked at.
@@ -120,8 +129,9 @@ class PyramidDetector(BaseDetector):
     val_step = test_step
 
     @torch.no_grad()
-    def predict(self, batch_inputs: Sequence[Tensor],
-                batch_data_samples: SampleList) -> SampleList:
+    def predict(
+        self, batch_inputs: Sequence[Tensor], batch_data_samples: SampleList
+    ) -> SampleList:
         """Detect on whole images.
 
         Args:
@@ -141,8 +151,9 @@ class PyramidDetector(BaseDetector):
         merged = [self.merge_levels(results) for results in found]
         return self.add_pred_to_datasample(batch_data_samples, merged)
 
-    def detect_level(self, images: Sequence[np.ndarray],
-                     level: int) -> List[InstanceData]:
+    def detect_level(
+        self, images: Sequence[np.ndarray], level: int
+    ) -> list[InstanceData]:
         """Detections of one level that are in its valid range.
 
         Args:
@@ -156,24 +167,30 @@ class PyramidDetector(BaseDetector):
         results = []
         for start in range(0, len(images), step):
             inputs, samples = [], []
-            for img in images[start:start + step]:
+            for img in images[start : start + step]:
                 h, w = img.shape[:2]
-                level_w, level_h = map(int,
-                                       self.pyramid.level_sizes(w, h)[level])
-                resized = np.ascontiguousarray(imresize(
-                    img, (level_w, level_h)))
+                level_w, level_h = map(
+                    int, self.pyramid.level_sizes(w, h)[level]
+                )
+                resized = np.ascontiguousarray(
+                    imresize(img, (level_w, level_h))
+                )
                 inputs.append(torch.from_numpy(resized).permute(2, 0, 1))
                 samples.append(
                     DetDataSample(
                         metainfo=dict(
                             ori_shape=(h, w),
                             img_shape=(level_h, level_w),
-                            scale_factor=(level_w / w, level_h / h))))
+                            scale_factor=(level_w / w, level_h / h),
+                        )
+                    )
+                )
             results += self.run_detector(inputs, samples)
         return [self._keep_valid(result, level) for result in results]
 
-    def run_detector(self, inputs: List[Tensor],
-                     samples: SampleList) -> List[InstanceData]:
+    def run_detector(
+        self, inputs: list[Tensor], samples: SampleList
+    ) -> list[InstanceData]:
         """Normalise, pad, and run the wrapped detector on one batch.
 
         Args:
@@ -185,21 +202,24 @@ class PyramidDetector(BaseDetector):
             list[:obj:`InstanceData`]: In pixels before the scale factor.
         """
         data = self.detector.data_preprocessor(
-            dict(inputs=inputs, data_samples=samples), False)
+            dict(inputs=inputs, data_samples=samples), False
+        )
         samples = self.detector.predict(
-            data['inputs'], data['data_samples'], rescale=True)
+            data['inputs'], data['data_samples'], rescale=True
+        )
         return [sample.pred_instances for sample in samples]
 
-    def merge_levels(self, results: List[InstanceData]) -> InstanceData:
+    def merge_levels(self, results: list[InstanceData]) -> InstanceData:
         """Merge the detections of all levels of one image."""
         if self.pyramid.is_trivial:
             return results[0]
         merged = InstanceData.cat(results)
         if len(merged) == 0:
             return merged
-        dets, keep = batched_nms(merged.bboxes, merged.scores, merged.labels,
-                                 dict(self.merge))
-        keep, scores = keep[:self.max_per_img], dets[:self.max_per_img, -1]
+        dets, keep = batched_nms(
+            merged.bboxes, merged.scores, merged.labels, self.merge
+        )
+        keep, scores = keep[: self.max_per_img], dets[: self.max_per_img, -1]
         merged = merged[keep]
         merged.scores = scores
         return merged
@@ -216,7 +236,7 @@ class PyramidDetector(BaseDetector):
         own = [f'{prefix}{name}.' for name in self._modules]
         for key in list(state_dict):
             if key.startswith(prefix) and not key.startswith(tuple(own)):
-                plain = key[len(prefix):]
+                plain = key[len(prefix) :]
                 state_dict[f'{prefix}detector.{plain}'] = state_dict.pop(key)
 
 
@@ -227,8 +247,8 @@ def _export_plain_keys(module, state_dict: dict, prefix: str, _) -> None:
         # Moving every key, own ones too, keeps the order of the modules.
         value = state_dict.pop(key)
         if key.startswith(wrapped):
-            key = prefix + key[len(wrapped):]
+            key = prefix + key[len(wrapped) :]
         state_dict[key] = value
     for key in [k for k in state_dict._metadata if k.startswith(wrapped)]:
         version = state_dict._metadata[key]
-        state_dict._metadata.setdefault(prefix + key[len(wrapped):], version)
+        state_dict._metadata.setdefault(prefix + key[len(wrapped) :], version)

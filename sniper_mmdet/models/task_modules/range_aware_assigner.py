@@ -1,5 +1,4 @@
 """Anchors and proposals that resemble an ignored box train nothing."""
-from typing import Optional
 
 from mmdet.models.task_modules import AssignResult, MaxIoUAssigner
 from mmengine.structures import InstanceData
@@ -26,15 +25,20 @@ class RangeAwareAssigner(MaxIoUAssigner):
         super().__init__(*args, **kwargs)
         self.ignore_iou_thr = ignore_iou_thr
 
-    def assign(self,
-               pred_instances: InstanceData,
-               gt_instances: InstanceData,
-               gt_instances_ignore: Optional[InstanceData] = None,
-               **kwargs) -> AssignResult:
+    def assign(
+        self,
+        pred_instances: InstanceData,
+        gt_instances: InstanceData,
+        gt_instances_ignore: InstanceData | None = None,
+        **kwargs,
+    ) -> AssignResult:
         result = super().assign(pred_instances, gt_instances, None, **kwargs)
         priors = pred_instances.priors
-        if gt_instances_ignore is not None and len(gt_instances_ignore) \
-                and len(priors):
+        if (
+            gt_instances_ignore is not None
+            and len(gt_instances_ignore)
+            and len(priors)
+        ):
             ious = self.iou_calculator(priors, gt_instances_ignore.bboxes)
             resembles = ious.max(dim=1).values > self.ignore_iou_thr
             result.gt_inds[resembles] = -1
