@@ -16,7 +16,7 @@ train_pipeline = [
     dict(type='LoadAnnotations', with_bbox=True),
     dict(
         type='RandomChoiceResize',
-        scales=[(1333, 480), (1333, 640), (1333, 800)],
+        scales=[(1333, 384), (1333, 480), (1333, 576)],
         keep_ratio=True,
     ),
     dict(type='RandomFlip', prob=0.5),
@@ -24,7 +24,7 @@ train_pipeline = [
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(1333, 640), keep_ratio=True),
+    dict(type='Resize', scale=(1333, 480), keep_ratio=True),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(
         type='PackDetInputs',

@@ -9,6 +9,7 @@ from .boxes import BoxState, ImageBoxes, box_sizes, classify_boxes, from_coco
 from .mining import (
     CHIP_DTYPE,
     ChipSettings,
+    assign_boxes,
     box_coverage,
     mine_chips,
     valid_boxes,
@@ -23,6 +24,7 @@ __all__ = [
     'ImageBoxes',
     'ImagePyramid',
     'RELEASED_COCO',
+    'assign_boxes',
     'box_coverage',
     'box_sizes',
     'chip_statistics',

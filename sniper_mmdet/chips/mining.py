@@ -190,29 +190,43 @@ def _mine(
     return count
 
 
-def box_coverage(
+def assign_boxes(
     images: ImageBoxes, settings: ChipSettings, table: np.ndarray
 ) -> np.ndarray:
-    """Which boxes lie whole in a chip of each level.
+    """Assign boxes to the chips that hold them whole, whatever their size.
 
     Returns:
-        ndarray (M, L): bool; only boxes in the level's range count.
+        ndarray (M, L): int64, the first row of the table that holds the box
+        at each level; -1 where none does.
     """
-    covered = np.zeros((len(images.boxes), len(settings.pyramid)), bool)
-    sizes = box_sizes(images.boxes)
+    assigned = np.full((len(images.boxes), len(settings.pyramid)), -1)
     regions = np.stack([table[k] for k in ('x1', 'y1', 'x2', 'y2')], 1)
     starts = np.searchsorted(table['image'], np.arange(len(images) + 1))
     for i in range(len(images)):
-        rows = slice(starts[i], starts[i + 1])
+        rows = np.arange(starts[i], starts[i + 1])
         span = slice(images.offsets[i], images.offsets[i + 1])
         b, r = images.boxes[span, None], regions[None, rows]
-        inside = (
-            (b[..., :2] >= r[..., :2] - 1e-2)
-            & (b[..., 2:] <= r[..., 2:] + 1e-2)
-        ).all(-1)
-        for level in range(covered.shape[1]):
-            covered[span, level] = inside[
-                :, table['level'][rows] == level
-            ].any(1)
+        inside = (b[..., :2] >= r[..., :2] - 1e-2) & (
+            b[..., 2:] <= r[..., 2:] + 1e-2
+        )
+        inside = inside.all(-1)
+        for level in range(assigned.shape[1]):
+            holds = inside & (table['level'][rows] == level)
+            held = holds.any(1)
+            first = holds.argmax(1) if len(rows) else held
+            assigned[span, level] = np.where(held, starts[i] + first, -1)
+    return assigned
+
+
+def box_coverage(
+    images: ImageBoxes, settings: ChipSettings, table: np.ndarray
+) -> np.ndarray:
+    """Which boxes lie whole in a chip of a level that is for their size.
+
+    Returns:
+        ndarray (M, L): bool.
+    """
+    sizes = box_sizes(images.boxes)[:, None]
     low, high = settings.pyramid.bounds.T
-    return covered & (sizes[:, None] >= low) & (sizes[:, None] < high)
+    in_range = (sizes >= low) & (sizes < high)
+    return in_range & (assign_boxes(images, settings, table) >= 0)

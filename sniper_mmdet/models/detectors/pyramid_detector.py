@@ -46,8 +46,8 @@ class PyramidDetector(BaseDetector):
             :class:`~sniper_mmdet.chips.ImagePyramid`.
         valid_ranges (Sequence[tuple], optional): (low, high) sizes a level,
             original pixels. Defaults to None: everything counts everywhere.
-        merge (dict, optional): NMS over the detections of all levels, as in mmcv's
-            ``batched_nms``. Defaults to None: :data:`SOFT_NMS`.
+        merge (dict, optional): NMS over the detections of all levels, as in
+            mmcv's ``batched_nms``. Defaults to None: :data:`SOFT_NMS`.
         max_per_img (int): Detections kept an image. Defaults to 200.
         batch_size (int | Sequence[int], optional): Images run together, for
             all levels or one number a level. Defaults to None: all images of
