@@ -130,7 +130,7 @@ def from_coco(
         sizes = [(img['width'], img['height']) for img in images]
         annotations = coco['annotations']
         names = {c['name']: c['id'] for c in coco.get('categories', [])}
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f'{path} is not a COCO detection json: '
             f'{type(error).__name__}: {error}.'
@@ -143,18 +143,24 @@ def from_coco(
                 f'{sorted(names)}.'
             )
         kept = {names[c] for c in categories}
-        annotations = [a for a in annotations if a['category_id'] in kept]
+        annotations = [a for a in annotations if a.get('category_id') in kept]
     boxes = [[] for _ in images]
     for ann in annotations:
         if ann.get('iscrowd') or ann.get('ignore'):
             continue
-        if ann['image_id'] not in index:
+        i = index.get(ann.get('image_id'))
+        if i is None:
             raise ValueError(
                 f'{path}: annotation {ann.get("id")} names image '
-                f'{ann["image_id"]}, which is not in the file.'
+                f'{ann.get("image_id")}, which is not in the file.'
             )
-        i = index[ann['image_id']]
-        x, y, w, h = ann['bbox']
+        try:
+            x, y, w, h = map(float, ann['bbox'])
+        except (KeyError, TypeError, ValueError):
+            raise ValueError(
+                f'{path}: the bbox of annotation {ann.get("id")} must be '
+                f'[x, y, width, height]. Received: {ann.get("bbox")!r}.'
+            ) from None
         x1, y1 = max(x, 0), max(y, 0)
         x2, y2 = min(x + w, sizes[i][0]), min(y + h, sizes[i][1])
         if x2 - x1 >= 1 and y2 - y1 >= 1:

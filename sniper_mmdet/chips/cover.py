@@ -11,7 +11,9 @@ import math
 import numba
 import numpy as np
 
-_EPS = 1e-3  # level pixels; boxes are float32
+# Level pixels: above the error of float64, and too little for a box to count
+# as cut by a chip that it sticks out of.
+_EPS = 1e-6
 
 
 @numba.njit(cache=True)

@@ -115,7 +115,8 @@ def mine_chips(
     """Positive chips of all images: a pure function of its arguments.
 
     At each level the valid boxes are covered greedily by chips on a stride
-    grid. What one image gives does not depend on the other images.
+    grid. The chips of an image depend on its place in the data set, not on
+    what the other images hold; their ``seed`` depends on both.
 
     Args:
         images (ImageBoxes): The dataset.

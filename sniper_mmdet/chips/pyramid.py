@@ -50,13 +50,13 @@ class ImagePyramid:
                 'scales must name at least one level. '
                 f'Received: {self.scales}.'
             )
-        shorts = [s if isinstance(s, float) else s[0] for s in scales]
-        if len({type(s) for s in scales}) == 1 and min(shorts) > 0:
-            if shorts != sorted(shorts):
-                raise ValueError(
-                    'scales must be listed coarse to fine. '
-                    f'Received: {self.scales}.'
-                )
+        # Which of two scales of different kinds is finer depends on the image.
+        kinds = {None if isinstance(s, float) else s[0] == -1 for s in scales}
+        if len(kinds) == 1 and list(scales) != sorted(scales):
+            raise ValueError(
+                'scales must be listed coarse to fine. '
+                f'Received: {self.scales}.'
+            )
         ranges = self.valid_ranges
         if ranges is None:
             ranges = ((None, None),) * len(scales)
@@ -131,9 +131,10 @@ def _parse_scale(scale) -> Scale:
         if scale > 0 and np.isfinite(scale):
             return float(scale)
     elif isinstance(scale, (tuple, list)) and len(scale) == 2:
-        low, high = sorted(scale)
-        if high > 0 and (low > 0 or low == -1):
-            return low, high
+        if all(isinstance(side, Real) for side in scale):
+            low, high = sorted(scale)
+            if high > 0 and (low > 0 or low == -1):
+                return low, high
     raise ValueError(
         'a scale must be a positive factor, (short, long) or '
         f'(-1, long). Received: {scale!r}.'
@@ -143,12 +144,13 @@ def _parse_scale(scale) -> Scale:
 def _parse_range(valid_range) -> Range:
     try:
         low, high = valid_range
+        ordered = 0 <= (low or 0) < (np.inf if high is None else high)
     except (TypeError, ValueError):
         raise ValueError(
             'a valid range must be (low, high), each a size in '
             f'pixels or None. Received: {valid_range!r}.'
         ) from None
-    if (low or 0) < 0 or (high is not None and not (low or 0) < high):
+    if not ordered:
         raise ValueError(
             'a valid range must have 0 <= low < high. '
             f'Received: {valid_range!r}.'

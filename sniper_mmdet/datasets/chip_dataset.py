@@ -1,7 +1,8 @@
 """A data set of chips around any detection data set."""
 
+import os.path as osp
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -15,10 +16,15 @@ from sniper_mmdet.chips import (
     ChipSettings,
     ImageBoxes,
     ImagePyramid,
-    classify_boxes,
     mine_chips,
 )
 from sniper_mmdet.registry import DATASETS
+
+_EXIF_ORIENTATION = 0x0112
+_NO_IMAGE = (
+    'the data set {} has no image with a box to train on: check the '
+    'annotation file, the class names in metainfo and filter_cfg.'
+)
 
 
 @DATASETS.register_module()
@@ -49,7 +55,8 @@ class ChipDataset:
         on_error (str): 'raise', or 'skip': an image that cannot be read, or
             an annotation with a box that is not finite, is replaced by
             another image's chip, reported once, and counted in
-            ``skipped_images``. Defaults to 'raise'.
+            ``skipped_images``. Defaults to 'raise'. OpenCV before 4.11 reads a
+            JPEG that breaks off, and leaves the rest of it grey.
 
     Raises:
         ValueError: Settings that do not fit each other, an empty data set, or
@@ -76,7 +83,7 @@ class ChipDataset:
         )
         self.on_error = on_error
         if isinstance(dataset, dict):
-            dataset = DATASETS.build(dataset)
+            dataset = _read(dataset, DATASETS.build, dataset)
         self.dataset = dataset
         self.pipeline = Compose(pipeline)
         self._images = self._table = None
@@ -95,6 +102,7 @@ class ChipDataset:
     @property
     def skipped_images(self) -> list[int]:
         """list[int]: Images left out so far, by any worker."""
+        self.full_init()
         return self._skipped.nonzero().flatten().tolist()
 
     def full_init(self) -> None:
@@ -102,16 +110,11 @@ class ChipDataset:
         if self._images is not None:
             return
         if hasattr(self.dataset, 'full_init'):
-            self.dataset.full_init()
+            _read(self.dataset, self.dataset.full_init)
         _check_classes(self.dataset)
         num_images = len(self.dataset)
         if num_images == 0:
-            source = getattr(self.dataset, 'ann_file', None)
-            raise ValueError(
-                f'the data set {source or type(self.dataset).__name__} has no '
-                'image with a box to train on: check the annotation file, '
-                'the class names in metainfo and filter_cfg.'
-            )
+            raise ValueError(_NO_IMAGE.format(_name(self.dataset)))
         # Shared memory: a worker's mark is seen by the main process.
         self._skipped = torch.zeros(num_images, dtype=torch.bool)
         self._skipped.share_memory_()
@@ -119,14 +122,14 @@ class ChipDataset:
         bar = ProgressBar(num_images) if num_images >= 20000 else None
         for index in range(num_images):
             info = self.dataset.get_data_info(index)
-            size = self._image_size(info)
-            sizes.append(size)
             try:
+                size = self._image_size(info)
                 kept = _usable(info['instances'], size, info['img_path'])
-            except ValueError as error:
-                self._fail(index, error)
-                kept = []
-            num_degenerate += len(info['instances']) - len(kept)
+                num_degenerate += len(info['instances']) - len(kept)
+            except (OSError, ValueError) as error:
+                self._fail(index, error, info['img_path'])
+                size, kept = (1, 1), []
+            sizes.append(size)
             boxes.append(
                 np.array(
                     [i['bbox'] for i in kept if not i['ignore_flag']],
@@ -202,15 +205,6 @@ class ChipDataset:
         )
         return info
 
-    def box_states(self, row: np.void) -> np.ndarray:
-        """ndarray (K,): what the image's trained boxes are to a chip."""
-        info = self.chip_info(row)['chip']
-        return classify_boxes(
-            self.images.of_image(int(row['image'])),
-            info['region'],
-            info['valid_range'],
-        )
-
     def _cut(self, row: np.void) -> dict:
         for _ in range(100):
             info = self.chip_info(row)
@@ -237,14 +231,20 @@ class ChipDataset:
             raise error
         if not self._skipped[index]:
             self._skipped[index] = True
-            print_log(f'ChipDataset skips {path} {error}', 'current')
+            print_log(
+                f'ChipDataset skips {path}: {type(error).__name__}: {error}',
+                'current',
+            )
 
     @staticmethod
     def _image_size(info: dict) -> tuple[int, int]:
         if info.get('width') and info.get('height'):
             return info['width'], info['height']
         with Image.open(info['img_path']) as image:  # reads the header only
-            return image.size
+            width, height = image.size
+            # The loader turns the image as the camera was turned.
+            on_its_side = image.getexif().get(_EXIF_ORIENTATION, 1) >= 5
+        return (height, width) if on_its_side else (width, height)
 
     def _warn_of_settings(self) -> None:
         levels = self.settings.pyramid.level_sizes(
@@ -262,6 +262,35 @@ class ChipDataset:
             f'{self.__class__.__name__}({len(self.dataset)} images, '
             f'{len(self)} chips, {self.settings})'
         )
+
+
+def _name(dataset) -> str:
+    """A data set, or its config, as an error calls it."""
+    if not isinstance(dataset, dict):
+        return getattr(dataset, 'ann_file', None) or type(dataset).__name__
+    if not dataset.get('ann_file'):
+        return str(dataset.get('type'))
+    return osp.join(dataset.get('data_root') or '', dataset['ann_file'])
+
+
+def _read(dataset, function: Callable, *args):
+    """Call what reads annotations, and name them when it fails.
+
+    mmdet's own errors are Python's: "Expecting value: line 1 column 1".
+
+    Raises:
+        ValueError: The annotations are broken, or empty.
+    """
+    try:
+        return function(*args)
+    except (KeyError, ValueError) as error:
+        # mmengine joins the images of a data set, and joins no empty list.
+        if 'need at least one array' in str(error):
+            raise ValueError(_NO_IMAGE.format(_name(dataset))) from None
+        raise ValueError(
+            f'the data set {_name(dataset)} cannot be read: '
+            f'{type(error).__name__}: {error}'
+        ) from error
 
 
 def _check_classes(dataset) -> None:

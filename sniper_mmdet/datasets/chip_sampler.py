@@ -49,6 +49,11 @@ class ChipSampler(Sampler):
         self.seed = sync_random_seed() if seed is None else seed
         self.rank, self.world_size = get_dist_info()
         total = len(dataset)
+        if total == 0:
+            raise ValueError(
+                'no chip can be cut: no box is valid at any level of '
+                f'{dataset.settings}.'
+            )
         if round_up:
             total = math.ceil(total / self.world_size) * self.world_size
         self.total_size = total
@@ -67,11 +72,6 @@ class ChipSampler(Sampler):
 
     def __iter__(self) -> Iterator[np.void]:
         table = self.table
-        if len(table) == 0:
-            raise ValueError(
-                'no chip was mined: no box is valid at any level '
-                f'({self.dataset.settings}).'
-            )
         order = np.arange(len(table))
         if self.shuffle:
             order = np.random.default_rng(

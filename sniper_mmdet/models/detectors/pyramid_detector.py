@@ -87,7 +87,8 @@ class PyramidDetector(BaseDetector):
         num_levels = len(self.pyramid)
         if batch_size is None or isinstance(batch_size, int):
             batch_size = [batch_size] * num_levels
-        if len(batch_size) != num_levels or 0 in batch_size:
+        if len(batch_size) != num_levels or any(
+                n is not None and n < 1 for n in batch_size):
             raise ValueError(
                 'batch_size must be a positive number, or one '
                 f'a level ({num_levels}). Received: '
