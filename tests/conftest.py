@@ -17,8 +17,9 @@ def has_cuda() -> bool:
 
 
 def pytest_addoption(parser):
-    parser.addoption('--slow', action='store_true',
-                     help='run the tests marked slow too')
+    parser.addoption(
+        '--slow', action='store_true', help='run the tests marked slow too'
+    )
 
 
 def pytest_collection_modifyitems(config, items):
@@ -30,11 +31,16 @@ def pytest_collection_modifyitems(config, items):
     if not config.getoption('--slow'):
         skip('slow', 'slow: run with --slow')
     if not (SHARED / 'data').is_dir():
-        skip('real_data', f'no data sets in {SHARED / "data"}; '
-             'SNIPER_SHARED names another folder')
+        skip(
+            'real_data',
+            f'no data sets in {SHARED / "data"}; '
+            'SNIPER_SHARED names another folder',
+        )
     # Importing torch takes seconds: only where a test asks for it.
-    if any(item.get_closest_marker('gpu') for item in items) \
-            and not has_cuda():
+    if (
+        any(item.get_closest_marker('gpu') for item in items)
+        and not has_cuda()
+    ):
         skip('gpu', 'no CUDA device')
 
 
@@ -45,3 +51,30 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f'no data sets in {folder}')
     return folder
+
+
+@pytest.fixture(scope='session')
+def tiny_scenes(tmp_path_factory) -> Path:
+    """A folder of tiny sample scenes: train.json, val.json, images."""
+    from tiny import make_scenes
+
+    return make_scenes(tmp_path_factory.mktemp('scenes') / 'sample', 6, 2)
+
+
+@pytest.fixture(scope='session')
+def fast_configs():
+    """Skip what takes most of a short run: mmengine's handling of configs.
+
+    Each time it reads all of mmdet's metafiles and formats the text anew.
+    """
+    from functools import cache
+
+    from mmengine.config import utils
+    from yapf.yapflib import yapf_api
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            utils, '_get_cfg_metainfo', cache(utils._get_cfg_metainfo)
+        )
+        patch.setattr(yapf_api, 'FormatCode', lambda text, **_: (text, True))
+        yield

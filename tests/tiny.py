@@ -1,4 +1,5 @@
 """Tiny detectors and data sets: what keeps tests of whole runs short."""
+
 import json
 import shutil
 import subprocess
@@ -9,7 +10,8 @@ from mmengine.config import Config
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE_CONFIG = (
-    ROOT / 'configs/sniper/faster-rcnn_r18-slim_fpn_sniper_2e_sample.py')
+    ROOT / 'configs/sniper/faster-rcnn_r18-slim_fpn_sniper_2e_sample.py'
+)
 
 #: mmdet's base model configs, R18 of 8 channels, three classes.
 _PLAIN = """
@@ -26,7 +28,8 @@ def plain_detector(name: str) -> dict:
     model = Config.fromstring(_PLAIN.format(name=name), '.py').model
     if name == 'retinanet':
         model.bbox_head.update(
-            num_classes=3, in_channels=16, feat_channels=16, stacked_convs=1)
+            num_classes=3, in_channels=16, feat_channels=16, stacked_convs=1
+        )
         model.test_cfg.score_thr = 0
         return model
     model.rpn_head.update(in_channels=16, feat_channels=16)
@@ -36,7 +39,8 @@ def plain_detector(name: str) -> dict:
     if 'mask_head' in roi:
         roi.mask_roi_extractor.out_channels = 16
         roi.mask_head.update(
-            num_classes=3, in_channels=16, conv_out_channels=16, num_convs=1)
+            num_classes=3, in_channels=16, conv_out_channels=16, num_convs=1
+        )
     model.test_cfg.rcnn.score_thr = 0
     return model
 
@@ -71,7 +75,8 @@ def sample_options(**changes) -> dict:
     """Options for SAMPLE_CONFIG to run in a second on tiny scenes."""
     cfg = Config.fromfile(SAMPLE_CONFIG)
     return {
-        **shrunk(cfg), 'model.data_preprocessor.batch_augments.0.size': (96, 96),
+        **shrunk(cfg),
+        'model.data_preprocessor.batch_augments.0.size': (96, 96),
         'model.scales': [0.5, 1.0],
         'model.valid_ranges': [(32, None), (0, 64)],
         'train_dataloader.dataset.scales': [0.5, 1.0],
@@ -80,7 +85,7 @@ def sample_options(**changes) -> dict:
         'train_dataloader.dataset.stride': (10, 12),
         'default_hooks.logger.interval': 1,
         'randomness.seed': 0,
-        **changes
+        **changes,
     }
 
 
@@ -92,11 +97,27 @@ def cli(options: dict) -> list[str]:
 
 
 def make_scenes(folder: Path, train: int, val: int) -> Path:
-    subprocess.run([
-        sys.executable, ROOT / 'tools/dataset_converters/make_sample_data.py',
-        folder, '--train', str(train), '--val', str(val), '--size', '200',
-        '260', '--objects', '3', '6', '--max-size', '80'
-    ], check=True, capture_output=True)
+    subprocess.run(
+        [
+            sys.executable,
+            ROOT / 'tools/dataset_converters/make_sample_data.py',
+            folder,
+            '--train',
+            str(train),
+            '--val',
+            str(val),
+            '--size',
+            '200',
+            '260',
+            '--objects',
+            '3',
+            '6',
+            '--max-size',
+            '80',
+        ],
+        check=True,
+        capture_output=True,
+    )
     return folder
 
 
@@ -104,7 +125,8 @@ def with_classes(source: Path, classes) -> dict:
     """An annotation file of scenes, its classes renamed and more added."""
     coco = json.loads(source.read_text())
     coco['categories'] = [
-        dict(id=i, name=name) for i, name in enumerate(classes, start=1)]
+        dict(id=i, name=name) for i, name in enumerate(classes, start=1)
+    ]
     for ann in coco['annotations']:
         ann['category_id'] = 1 + ann['category_id'] % len(classes)
     return coco
@@ -120,8 +142,9 @@ def write_voc(scenes: Path, folder: Path, splits: dict, classes) -> None:
         for img in coco['images']:
             stem = Path(img['file_name']).stem
             stems.append(stem)
-            shutil.copy(scenes / 'images' / img['file_name'],
-                        folder / 'JPEGImages')
+            shutil.copy(
+                scenes / 'images' / img['file_name'], folder / 'JPEGImages'
+            )
             objects = ''
             for ann in coco['annotations']:
                 if ann['image_id'] != img['id']:
@@ -133,9 +156,11 @@ def write_voc(scenes: Path, folder: Path, splits: dict, classes) -> None:
                     f'<object><name>{name}</name><difficult>0</difficult>'
                     f'<bndbox><xmin>{x + 1}</xmin><ymin>{y + 1}</ymin>'
                     f'<xmax>{x + w}</xmax><ymax>{y + h}</ymax></bndbox>'
-                    '</object>')
+                    '</object>'
+                )
             (folder / f'Annotations/{stem}.xml').write_text(
                 f'<annotation><size><width>{img["width"]}</width>'
                 f'<height>{img["height"]}</height><depth>3</depth></size>'
-                f'{objects}</annotation>')
+                f'{objects}</annotation>'
+            )
         (folder / f'ImageSets/Main/{split}.txt').write_text('\n'.join(stems))

@@ -1,29 +1,31 @@
 #!/usr/bin/env bash
 # slurm_test.sh PARTITION JOB_NAME CONFIG CHECKPOINT [ARGS of test.py]; GPUS,
-# GPUS_PER_NODE, CPUS_PER_TASK and SRUN_ARGS come from the environment.
+# GPUS_PER_NODE, CPUS_PER_TASK and SRUN_ARGS come from the environment. One
+# task a node, which starts its processes as dist_test.sh does, by torchrun.
 set -euo pipefail
 
 if [ $# -lt 4 ]; then
     echo "usage: $0 PARTITION JOB_NAME CONFIG CHECKPOINT [ARGS of test.py]" >&2
     exit 2
 fi
-partition=$1
-job_name=$2
-config=$3
-checkpoint=$4
 gpus=${GPUS:-8}
-gpus_per_node=${GPUS_PER_NODE:-8}
+gpus_per_node=${GPUS_PER_NODE:-$((gpus < 8 ? gpus : 8))}
+nodes=$(((gpus + gpus_per_node - 1) / gpus_per_node))
 read -ra srun_args <<<"${SRUN_ARGS:-}"
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
-PYTHONPATH="$here/..${PYTHONPATH:+:$PYTHONPATH}" exec srun \
-    -p "$partition" \
-    --job-name="$job_name" \
+# Expanded on each node, where slurm says which one it is.
+# shellcheck disable=SC2016
+on_node='NNODES=$SLURM_NNODES NODE_RANK=$SLURM_NODEID \
+    MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1) \
+    exec bash "$0" "$@"'
+exec srun \
+    -p "$1" \
+    --job-name="$2" \
     --gres="gpu:$gpus_per_node" \
-    --ntasks="$gpus" \
-    --ntasks-per-node="$gpus_per_node" \
-    --cpus-per-task="${CPUS_PER_TASK:-5}" \
+    --nodes="$nodes" \
+    --ntasks-per-node=1 \
+    --cpus-per-task="$((${CPUS_PER_TASK:-5} * gpus_per_node))" \
     --kill-on-bad-exit=1 \
     ${srun_args[@]+"${srun_args[@]}"} \
-    python -u "$here/test.py" "$config" "$checkpoint" \
-    --launcher slurm "${@:5}"
+    bash -c "$on_node" "$here/dist_test.sh" "$3" "$4" "$gpus_per_node" "${@:5}"

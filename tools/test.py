@@ -85,12 +85,17 @@ def set_metrics(evaluator, names):
         kind = metric.type.split('.')[-1]
         known = _METRICS.get(kind)
         if known is None:
-            continue
+            raise SystemExit(
+                f'--eval does not know {kind}: leave it out, or give its own '
+                'metric by --cfg-options test_evaluator.metric=...'
+            )
         unknown = [name for name in names if name not in known]
         if unknown:
             raise SystemExit(
                 f'--eval {unknown[0]}: {kind} evaluates {" ".join(known)}.'
             )
+        if kind == 'VOCMetric' and len(names) > 1:
+            raise SystemExit('--eval: VOCMetric evaluates one of them a run.')
         metric.metric = [known[name] for name in names]
         if len(metric.metric) == 1:
             metric.metric = metric.metric[0]
@@ -116,7 +121,9 @@ def set_flip_tta(cfg):
         ),
     )
     if 'tta_pipeline' not in cfg:
+        pack = cfg.test_dataloader.dataset.pipeline[-1]
         meta_keys = (
+            *pack.get('meta_keys', ()),
             'img_id',
             'img_path',
             'ori_shape',
@@ -164,7 +171,7 @@ def main():
     if args.tta:
         set_flip_tta(cfg)
 
-    prepare_cpu(args.launcher)
+    prepare_cpu(args.launcher, cfg)
     if 'runner_type' in cfg:
         runner = RUNNERS.build(cfg)
     else:

@@ -82,7 +82,7 @@ def main():
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
 
-    prepare_cpu(args.launcher)
+    prepare_cpu(args.launcher, cfg)
     if 'runner_type' in cfg:
         runner = RUNNERS.build(cfg)
     else:

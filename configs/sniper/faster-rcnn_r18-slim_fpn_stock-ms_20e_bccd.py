@@ -50,7 +50,8 @@ train_dataloader = dict(
         metainfo=metainfo,
         ann_file='VOC2007/ImageSets/Main/trainval.txt',
         data_prefix=dict(sub_data_root='VOC2007/'),
-        filter_cfg=dict(filter_empty_gt=True),
+        # Two boxes of BCCD have no area: mmdet's loss would be NaN.
+        filter_cfg=dict(filter_empty_gt=True, bbox_min_size=1),
         pipeline=train_pipeline,
     ),
 )

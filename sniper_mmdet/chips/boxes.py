@@ -110,40 +110,26 @@ def classify_boxes(
     return states
 
 
-def from_coco(
-    path: str, categories: Sequence[str] | None = None
-) -> ImageBoxes:
+def from_coco(path: str) -> ImageBoxes:
     """Read boxes from a COCO json, crowd and degenerate boxes left out.
 
     Args:
         path (str): COCO json with ``images`` and ``annotations``.
-        categories (Sequence[str], optional): Keep these category names only.
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: Not a COCO json, or an unknown category.
+        ValueError: Not a COCO json, or a broken annotation.
     """
     try:
         coco = json.loads(Path(path).read_text())
-        images = coco['images']
+        images, annotations = coco['images'], coco['annotations']
         index = {img['id']: i for i, img in enumerate(images)}
         sizes = [(img['width'], img['height']) for img in images]
-        annotations = coco['annotations']
-        names = {c['name']: c['id'] for c in coco.get('categories', [])}
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f'{path} is not a COCO detection json: '
             f'{type(error).__name__}: {error}.'
         ) from None
-    if categories is not None:
-        unknown = [c for c in categories if c not in names]
-        if unknown:
-            raise ValueError(
-                f'{path} has no category {unknown[0]!r}; it has '
-                f'{sorted(names)}.'
-            )
-        kept = {names[c] for c in categories}
-        annotations = [a for a in annotations if a.get('category_id') in kept]
     boxes = [[] for _ in images]
     for ann in annotations:
         if ann.get('iscrowd') or ann.get('ignore'):
@@ -155,7 +141,9 @@ def from_coco(
                 f'{ann.get("image_id")}, which is not in the file.'
             )
         try:
-            x, y, w, h = map(float, ann['bbox'])
+            x, y, w, h = bbox = [float(v) for v in ann['bbox']]
+            if not np.isfinite(bbox).all():
+                raise ValueError
         except (KeyError, TypeError, ValueError):
             raise ValueError(
                 f'{path}: the bbox of annotation {ann.get("id")} must be '

@@ -36,8 +36,9 @@ class ChipSettings:
         stride (int | tuple[int]): Of the grid of candidate chips in level
             pixels; a tuple (low, high) draws it anew each epoch, both ends
             included. Defaults to (56, 59), as released; the paper has 32.
-        min_side (float): Boxes with a side below this (original pixels) are
-            never valid. Defaults to 2, as released.
+        min_side (float): No chip is cut for a box with a side below this
+            (original pixels); one that is in a chip anyway is trained.
+            Defaults to 2, as released.
 
     Raises:
         ValueError: A setting out of bounds.
@@ -104,9 +105,7 @@ def valid_boxes(
     limit = limit * (sides[:, None] / levels)  # to original pixels
     fits = (box_sides[:, None] < limit[of_box]).all(2)
     fits &= (box_sides >= settings.min_side).all(1)[:, None]
-    sizes = box_sizes(images.boxes)[:, None]
-    low, high = settings.pyramid.bounds.T
-    return fits & (sizes >= low) & (sizes < high)
+    return fits & settings.pyramid.is_valid(box_sizes(images.boxes))
 
 
 def mine_chips(
@@ -227,7 +226,5 @@ def box_coverage(
     Returns:
         ndarray (M, L): bool.
     """
-    sizes = box_sizes(images.boxes)[:, None]
-    low, high = settings.pyramid.bounds.T
-    in_range = (sizes >= low) & (sizes < high)
+    in_range = settings.pyramid.is_valid(box_sizes(images.boxes))
     return in_range & (assign_boxes(images, settings, table) >= 0)

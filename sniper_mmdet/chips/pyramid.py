@@ -120,10 +120,14 @@ class ImagePyramid:
         sizes = sides[..., None, :] * factors[..., None] + 0.5
         return np.maximum(sizes.astype(np.int64), 1)
 
-    def is_valid(self, sizes: np.ndarray, level: int) -> np.ndarray:
-        """ndarray (N,): whether boxes of these sizes are valid at a level."""
-        low, high = self.bounds[level]
-        return (sizes >= low) & (sizes < high)
+    def is_valid(self, sizes: np.ndarray) -> np.ndarray:
+        """Which levels are for boxes of these sizes (N,), original pixels.
+
+        Returns:
+            ndarray (N, L): bool.
+        """
+        low, high = self.bounds.T
+        return (sizes[:, None] >= low) & (sizes[:, None] < high)
 
 
 def _parse_scale(scale) -> Scale:

@@ -6,7 +6,7 @@ from .boxes import ImageBoxes
 from .mining import ChipSettings, box_coverage, valid_boxes
 from .pyramid import ImagePyramid
 
-#: The settings released for COCO, finest range first to train at 3x.
+#: The settings released for COCO.
 RELEASED_COCO = ChipSettings(
     ImagePyramid([(-1, 512), 1.667, 3.0], [(120, None), (32, 150), (0, 80)]),
     chip_size=512,

@@ -1,13 +1,11 @@
 """A data set of chips around any detection data set."""
 
-import os.path as osp
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from mmcv.transforms import Compose
-from mmengine.fileio import load
 from mmengine.logging import print_log
 from mmengine.utils import ProgressBar
 from PIL import Image
@@ -20,11 +18,16 @@ from sniper_mmdet.chips import (
 )
 from sniper_mmdet.registry import DATASETS
 
-_EXIF_ORIENTATION = 0x0112
-_NO_IMAGE = (
-    'the data set {} has no image with a box to train on: check the '
-    'annotation file, the class names in metainfo and filter_cfg.'
+from .annotations import (
+    NO_IMAGE,
+    check_classes,
+    dataset_name,
+    read_annotations,
+    usable_instances,
 )
+from .transforms import CutChip
+
+_EXIF_ORIENTATION = 0x0112
 
 
 @DATASETS.register_module()
@@ -56,7 +59,9 @@ class ChipDataset:
             an annotation with a box that is not finite, is replaced by
             another image's chip, reported once, and counted in
             ``skipped_images``. Defaults to 'raise'. OpenCV before 4.11 reads a
-            JPEG that breaks off, and leaves the rest of it grey.
+            JPEG that breaks off, and leaves the rest of it grey. mmdet's own
+            CocoDataset leaves out boxes that have no area or are not finite
+            before they get here.
 
     Raises:
         ValueError: Settings that do not fit each other, an empty data set, or
@@ -83,9 +88,17 @@ class ChipDataset:
         )
         self.on_error = on_error
         if isinstance(dataset, dict):
-            dataset = _read(dataset, DATASETS.build, dataset)
+            dataset = read_annotations(dataset, DATASETS.build, dataset)
         self.dataset = dataset
         self.pipeline = Compose(pipeline)
+        if pipeline and not any(
+            isinstance(t, CutChip) for t in self.pipeline.transforms
+        ):
+            raise ValueError(
+                'the pipeline of a ChipDataset must hold a '
+                'sniper_mmdet.CutChip after the image is loaded. Received: '
+                f'{[type(t).__name__ for t in self.pipeline.transforms]}.'
+            )
         self._images = self._table = None
 
     @property
@@ -103,33 +116,36 @@ class ChipDataset:
     def skipped_images(self) -> list[int]:
         """list[int]: Images left out so far, by any worker."""
         self.full_init()
-        return self._skipped.nonzero().flatten().tolist()
+        return self.skipped.nonzero().flatten().tolist()
 
     def full_init(self) -> None:
         """Read all annotations; called by the runner before workers start."""
         if self._images is not None:
             return
         if hasattr(self.dataset, 'full_init'):
-            _read(self.dataset, self.dataset.full_init)
-        _check_classes(self.dataset)
+            read_annotations(self.dataset, self.dataset.full_init)
+        check_classes(self.dataset)
         num_images = len(self.dataset)
         if num_images == 0:
-            raise ValueError(_NO_IMAGE.format(_name(self.dataset)))
-        # Shared memory: a worker's mark is seen by the main process.
-        self._skipped = torch.zeros(num_images, dtype=torch.bool)
-        self._skipped.share_memory_()
-        sizes, boxes, num_degenerate = [], [], 0
+            raise ValueError(NO_IMAGE.format(dataset_name(self.dataset)))
+        # Shared: what a worker marks is seen by the main process.
+        self.skipped = torch.zeros(num_images, dtype=torch.bool)
+        self.skipped.share_memory_()
+        sizes, boxes, labels, num_degenerate = [], [], set(), 0
         bar = ProgressBar(num_images) if num_images >= 20000 else None
         for index in range(num_images):
             info = self.dataset.get_data_info(index)
             try:
                 size = self._image_size(info)
-                kept = _usable(info['instances'], size, info['img_path'])
+                kept = usable_instances(
+                    info['instances'], size, info['img_path']
+                )
                 num_degenerate += len(info['instances']) - len(kept)
             except (OSError, ValueError) as error:
                 self._fail(index, error, info['img_path'])
                 size, kept = (1, 1), []
             sizes.append(size)
+            labels.update(i['bbox_label'] for i in kept)
             boxes.append(
                 np.array(
                     [i['bbox'] for i in kept if not i['ignore_flag']],
@@ -145,7 +161,7 @@ class ChipDataset:
                 'current',
             )
         self._images = ImageBoxes.from_lists(sizes, boxes)
-        self._warn_of_settings()
+        self._warn(labels)
 
     def mine(self, seed: int, epoch: int) -> np.ndarray:
         """The chip table of an epoch: a pure function.
@@ -177,7 +193,7 @@ class ChipDataset:
             random.setstate(states[0])
             np.random.set_state(states[1])
 
-    def chip_info(self, row: np.void) -> dict:
+    def get_data_info(self, row: np.void) -> dict:
         """What the pipeline starts from: the image's info and the chip.
 
         Returns:
@@ -191,7 +207,7 @@ class ChipDataset:
             int(self.images.widths[index]),
             int(self.images.heights[index]),
         )
-        info['instances'] = _usable(
+        info['instances'] = usable_instances(
             info['instances'], (width, height), info['img_path']
         )
         pyramid = self.settings.pyramid
@@ -207,7 +223,7 @@ class ChipDataset:
 
     def _cut(self, row: np.void) -> dict:
         for _ in range(100):
-            info = self.chip_info(row)
+            info = self.get_data_info(row)
             try:
                 sample = self.pipeline(info)
                 if sample is not None:
@@ -229,8 +245,8 @@ class ChipDataset:
                     f'{type(error).__name__}: {error}'
                 ) from error
             raise error
-        if not self._skipped[index]:
-            self._skipped[index] = True
+        if not self.skipped[index]:
+            self.skipped[index] = True
             print_log(
                 f'ChipDataset skips {path}: {type(error).__name__}: {error}',
                 'current',
@@ -242,11 +258,21 @@ class ChipDataset:
             return info['width'], info['height']
         with Image.open(info['img_path']) as image:  # reads the header only
             width, height = image.size
-            # The loader turns the image as the camera was turned.
-            on_its_side = image.getexif().get(_EXIF_ORIENTATION, 1) >= 5
-        return (height, width) if on_its_side else (width, height)
+            # OpenCV turns a picture as its camera was turned. Asked for EXIF
+            # that is not there, Pillow would decode the whole file.
+            exif = image.getexif() if 'exif' in image.info else {}
+        turned = exif.get(_EXIF_ORIENTATION, 1) >= 5
+        return (height, width) if turned else (width, height)
 
-    def _warn_of_settings(self) -> None:
+    def _warn(self, labels: set[int]) -> None:
+        classes = self.metainfo.get('classes') or ()
+        empty = [c for i, c in enumerate(classes) if i not in labels]
+        if empty and len(empty) < len(classes):
+            print_log(
+                f'ChipDataset: no box of the classes {empty}; are they named '
+                'as in the annotations?',
+                'current',
+            )
         levels = self.settings.pyramid.level_sizes(
             self._images.widths, self._images.heights
         )
@@ -262,77 +288,3 @@ class ChipDataset:
             f'{self.__class__.__name__}({len(self.dataset)} images, '
             f'{len(self)} chips, {self.settings})'
         )
-
-
-def _name(dataset) -> str:
-    """A data set, or its config, as an error calls it."""
-    if not isinstance(dataset, dict):
-        return getattr(dataset, 'ann_file', None) or type(dataset).__name__
-    if not dataset.get('ann_file'):
-        return str(dataset.get('type'))
-    return osp.join(dataset.get('data_root') or '', dataset['ann_file'])
-
-
-def _read(dataset, function: Callable, *args):
-    """Call what reads annotations, and name them when it fails.
-
-    mmdet's own errors are Python's: "Expecting value: line 1 column 1".
-
-    Raises:
-        ValueError: The annotations are broken, or empty.
-    """
-    try:
-        return function(*args)
-    except (KeyError, ValueError) as error:
-        # mmengine joins the images of a data set, and joins no empty list.
-        if 'need at least one array' in str(error):
-            raise ValueError(_NO_IMAGE.format(_name(dataset))) from None
-        raise ValueError(
-            f'the data set {_name(dataset)} cannot be read: '
-            f'{type(error).__name__}: {error}'
-        ) from error
-
-
-def _check_classes(dataset) -> None:
-    """CocoDataset leaves out classes that its file lacks, without a word.
-
-    Raises:
-        ValueError: Names the class and those that the file has.
-    """
-    for inner in getattr(dataset, 'datasets', []):
-        _check_classes(inner)
-    if hasattr(dataset, 'dataset'):
-        _check_classes(dataset.dataset)
-    classes = (
-        dataset.metainfo.get('classes')
-        if hasattr(dataset, 'cat_ids')
-        else None
-    )
-    if classes is None or len(dataset.cat_ids) == len(classes):
-        return
-    known = [c['name'] for c in load(dataset.ann_file)['categories']]
-    unknown = [c for c in classes if c not in known]
-    raise ValueError(
-        f'metainfo names the class {unknown[0]!r}, which '
-        f'{dataset.ann_file} has not; it has {known}.'
-    )
-
-
-def _usable(
-    instances: list[dict], size: tuple[int, int], path: str
-) -> list[dict]:
-    """Instances clipped to the image (width, height), those left empty out.
-
-    Raises:
-        ValueError: A box is not finite.
-    """
-    kept = []
-    for instance in instances:
-        box = np.asarray(instance['bbox'], np.float32)
-        if not np.isfinite(box).all():
-            raise ValueError(f'{path}: a box is not finite: {box.tolist()}.')
-        box = np.clip(box, 0, (*size, *size))
-        if (box[2:] > box[:2]).all():
-            flag = instance.get('ignore_flag', 0)
-            kept.append(dict(instance, bbox=box.tolist(), ignore_flag=flag))
-    return kept

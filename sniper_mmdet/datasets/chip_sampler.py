@@ -59,7 +59,7 @@ class ChipSampler(Sampler):
         self.total_size = total
         self.num_samples = len(range(self.rank, total, self.world_size))
         self.epoch = 0
-        self._skipped = 0
+        self._epochs_skipped = self._skipped = 0
         self._mined = None
 
     @property
@@ -87,11 +87,17 @@ class ChipSampler(Sampler):
 
     def set_epoch(self, epoch: int) -> None:
         """The next iteration is over the chips of this epoch."""
-        self.epoch = epoch
+        self.epoch = epoch + self._epochs_skipped
 
     def skip(self, samples: int) -> None:
         """The next iteration leaves out this rank's first samples.
 
-        For a run that is resumed in the middle of an epoch.
+        For a run that is resumed. mmengine's iteration-based loop names its
+        place in the stream of all epochs, and counts epochs from there;
+        that is exact where no epoch ends in a smaller batch.
         """
-        self._skipped = samples
+        # All samples of an epoch leave an empty one, not the next.
+        epochs = max(samples - 1, 0) // self.num_samples
+        self._skipped = samples - epochs * self.num_samples
+        self._epochs_skipped += epochs
+        self.epoch += epochs

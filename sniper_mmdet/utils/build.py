@@ -21,12 +21,12 @@ def build_chip_dataset(cfg: Config):
     Raises:
         ValueError: The config trains on something else.
     """
-    dataset = cfg.train_dataloader.dataset
-    if dataset.type.split('.')[-1] != 'ChipDataset':
+    dataset = cfg.get('train_dataloader', {}).get('dataset', {})
+    kind = dataset.get('type')
+    if str(kind).split('.')[-1] != 'ChipDataset':
         raise ValueError(
             f'{cfg.filename}: train_dataloader.dataset.type must '
-            f'be sniper_mmdet.ChipDataset. Received: '
-            f'{dataset.type}.'
+            f'be sniper_mmdet.ChipDataset. Received: {kind}.'
         )
     dataset = DATASETS.build(dataset)
     dataset.full_init()

@@ -5,11 +5,12 @@ import sys
 
 import torch
 import torch.distributed as dist
+from mmengine.config import Config
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # malloc.h
 
 
-def prepare_cpu(launcher: str = 'none') -> None:
+def prepare_cpu(launcher: str = 'none', cfg: Config | None = None) -> None:
     """Prepare this process for PyTorch on the CPU; with a GPU do nothing.
 
     - glibc gives large blocks back to the system at each free, and page
@@ -18,10 +19,14 @@ def prepare_cpu(launcher: str = 'none') -> None:
     - Denormal numbers, frequent in gradients of a fresh network, are slow.
     - mmengine's ``init_dist`` asks for a CUDA device whatever the backend, but
       leaves a process group that is there alone: gloo is started for it.
+      Its runner gives a CUDA device to the distributed model too, where the
+      config has no ``model_wrapper_cfg``: it gets one without.
 
     Args:
         launcher (str): As given to a tool. Only 'pytorch' (torchrun) tells
             the processes of each other through the environment.
+        cfg (Config, optional): What the runner is built from; changed as
+            said above.
     """
     if torch.cuda.is_available():
         return
@@ -29,8 +34,20 @@ def prepare_cpu(launcher: str = 'none') -> None:
     if sys.platform.startswith('linux'):
         libc = ctypes.CDLL(None)
         if hasattr(libc, 'mallopt'):
-            libc.mallopt(_M_MMAP_THRESHOLD, 2**30)
+            # Older releases refuse more than half a heap's size.
+            for threshold in (2**30, 2**25):
+                if libc.mallopt(_M_MMAP_THRESHOLD, threshold):
+                    break
             libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
             libc.mallopt(_M_TOP_PAD, 2**26)
-    if launcher == 'pytorch' and not dist.is_initialized():
+    if launcher != 'pytorch':
+        return
+    if not dist.is_initialized():
         dist.init_process_group('gloo')
+    if cfg is not None and cfg.get('model_wrapper_cfg') is None:
+        cfg.model_wrapper_cfg = dict(
+            type='MMDistributedDataParallel',
+            device_ids=None,
+            broadcast_buffers=False,
+            find_unused_parameters=cfg.get('find_unused_parameters', False),
+        )

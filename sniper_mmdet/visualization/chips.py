@@ -18,7 +18,6 @@ def draw_chips(
     boxes: np.ndarray,
     table: np.ndarray,
     settings: ChipSettings,
-    names: list | None = None,
     height: int = 480,
 ) -> np.ndarray:
     """Draw the chips of one image, a panel a level, coarse to fine.
@@ -31,7 +30,6 @@ def draw_chips(
         boxes (ndarray (N, 4)): Original pixels.
         table (ndarray (C,)): The image's rows of the chip table.
         settings (ChipSettings): How the chips were cut.
-        names (list[str], optional): One for each box, drawn beside it.
         height (int): Of a panel, in pixels. Defaults to 480.
 
     Returns:
@@ -52,7 +50,6 @@ def draw_chips(
                 regions,
                 rows['positive'],
                 settings.pyramid.bounds[level],
-                names,
                 _title(settings, level, factor, rows),
             )
         )
@@ -80,7 +77,7 @@ def _title(settings, level, factor, rows) -> str:
 
 
 def _draw_level(
-    small, scale, boxes, regions, positive, valid_range, names, title
+    small, scale, boxes, regions, positive, valid_range, title
 ) -> np.ndarray:
     seen = np.zeros(small.shape[:2], bool)
     corners = np.rint(regions * scale).astype(int)
@@ -92,17 +89,6 @@ def _draw_level(
         color = VALID if states[i] == BoxState.VALID else IGNORED
         x1, y1, x2, y2 = np.rint(boxes[i] * scale).astype(int).tolist()
         cv2.rectangle(panel, (x1, y1), (x2, y2), color, 1)
-        if names is not None and states[i] == BoxState.VALID:
-            cv2.putText(
-                panel,
-                names[i],
-                (x1, max(y1 - 2, 8)),
-                cv2.FONT_HERSHEY_SIMPLEX,
-                0.35,
-                color,
-                1,
-                cv2.LINE_AA,
-            )
     for (x1, y1, x2, y2), sign in zip(corners.tolist(), positive, strict=True):
         cv2.rectangle(
             panel,

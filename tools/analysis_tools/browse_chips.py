@@ -65,7 +65,9 @@ def main():
             dataset.settings,
             height=args.height,
         )
-        mmcv.imwrite(picture, str(out_dir / f'{Path(path).stem}_chips.jpg'))
+        mmcv.imwrite(
+            picture, str(out_dir / f'{index:06d}_{Path(path).stem}.jpg')
+        )
     print(f'\n{len(shown)} pictures in {out_dir}')
 
 

@@ -8,7 +8,9 @@ released for COCO.
 """
 
 import argparse
+import contextlib
 import json
+import sys
 
 from mmengine.config import DictAction
 from mmengine.utils import track_iter_progress
@@ -42,6 +44,8 @@ def parse_args():
     args = parser.parse_args()
     if (args.config is None) == (args.ann is None):
         parser.error('give either CONFIG or --ann COCO_JSON.')
+    if args.ann is not None and args.cfg_options:
+        parser.error('--cfg-options change a CONFIG; --ann has none.')
     if args.epochs < 1:
         parser.error(f'--epochs must be at least 1. Received: {args.epochs}.')
     return args
@@ -83,9 +87,11 @@ def main():
     else:
         from sniper_mmdet.utils.build import build_chip_dataset, load_config
 
-        dataset = build_chip_dataset(
-            load_config(args.config, args.cfg_options)
-        )
+        # What is printed while annotations are read is no part of the result.
+        with contextlib.redirect_stdout(sys.stderr):
+            dataset = build_chip_dataset(
+                load_config(args.config, args.cfg_options)
+            )
         images, settings = dataset.images, dataset.settings
     epochs = range(args.epochs)
     if args.epochs > 1 and not args.json:

@@ -22,9 +22,11 @@ def last_metrics(folder):
     """
     found = None
     # One log a run, named by the time at which it began.
-    for path in sorted(Path(folder).glob('*/*.json')) + sorted(
-        Path(folder).glob('*/vis_data/scalars.json')
-    ):
+    logs = [
+        *Path(folder).glob('*/*.json'),
+        *Path(folder).glob('*/vis_data/scalars.json'),
+    ]
+    for path in sorted(logs, key=lambda p: p.relative_to(folder).parts[0]):
         for line in path.read_text().splitlines():
             try:
                 entry = json.loads(line)

@@ -26,7 +26,10 @@ model = dict(
     ),
     test_cfg=dict(
         rpn=dict(max_per_img=300),
-        # The levels are merged by soft-NMS, which wants weak boxes too.
-        rcnn=dict(score_thr=0.001, max_per_img=200),
+        # The levels are merged by soft-NMS, which wants weak boxes and near
+        # ones: the detector's own NMS only takes out what is all but double.
+        rcnn=dict(
+            score_thr=0.001, nms=dict(iou_threshold=0.7), max_per_img=300
+        ),
     ),
 )

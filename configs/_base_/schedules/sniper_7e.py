@@ -17,11 +17,13 @@ param_scheduler = [
         end=1000,
     ),
     # The rate drops after 5.33 epochs: not a whole number, which MultiStepLR
-    # would never meet.
+    # would never meet. ConstantLR takes its factor back where it ends, hence
+    # the end out of reach.
     dict(
         type='ConstantLR',
         factor=0.1,
         begin=5.33,
+        end=10**9,
         by_epoch=True,
         convert_to_iter_based=True,
     ),

@@ -49,7 +49,6 @@ class CutChip(BaseTransform):
             to 10, as released.
         min_visible_share (float): A box counts as whole when this share of
             its area lies in the chip. Defaults to 1, as released.
-        interpolation (str): Of mmcv's ``imresize``. Defaults to 'bilinear'.
     """
 
     def __init__(
@@ -57,7 +56,6 @@ class CutChip(BaseTransform):
         out_of_range: str = 'ignore',
         min_visible: float = 10,
         min_visible_share: float = 1.0,
-        interpolation: str = 'bilinear',
     ) -> None:
         if out_of_range not in _OUT_OF_RANGE:
             raise ValueError(
@@ -67,7 +65,6 @@ class CutChip(BaseTransform):
         self.out_of_range = out_of_range
         self.min_visible = min_visible
         self.min_visible_share = min_visible_share
-        self.interpolation = interpolation
 
     def transform(self, results: dict) -> dict:
         chip = results['chip']
@@ -96,7 +93,6 @@ class CutChip(BaseTransform):
         img = imresize(
             results['img'][top:bottom, left:right],
             size,
-            interpolation=self.interpolation,
         )
         results['img'] = img[cut_y : cut_y + h, cut_x : cut_x + w]
         results['img_shape'] = (h, w)
@@ -152,6 +148,5 @@ class CutChip(BaseTransform):
         return (
             f'{self.__class__.__name__}(out_of_range={self.out_of_range}, '
             f'min_visible={self.min_visible}, '
-            f'min_visible_share={self.min_visible_share}, '
-            f'interpolation={self.interpolation})'
+            f'min_visible_share={self.min_visible_share})'
         )

@@ -3,6 +3,8 @@
 import time
 
 import numpy as np
+import torch
+from mmengine.dist import all_reduce, get_world_size
 from mmengine.hooks import Hook
 
 from sniper_mmdet.registry import HOOKS
@@ -13,13 +15,26 @@ class ChipMiningHook(Hook):
     """Has a fresh chip table mined before each epoch, and logs it.
 
     A run that is resumed in the middle of an epoch goes on with the chips that
-    were still to come, and a resumed run keeps the seed of its first start.
+    were still to come, with another number of processes or another batch size
+    too, and keeps the seed of its first start. Checkpoints say in
+    ``chips_seen`` how many chips of their epoch all processes had seen.
 
     Logged scalars: ``chips/level{k}`` (coarse to fine), ``chips/image``.
     """
 
-    # After mmengine's DistSamplerSeedHook, which knows nothing of skipping.
+    # After mmengine's DistSamplerSeedHook, which knows nothing of skipping,
+    # and before CheckpointHook.
     priority = 'LOW'
+
+    def __init__(self) -> None:
+        self._seen = 0
+
+    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        if runner._resume:
+            self._seen = checkpoint.get('chips_seen', 0)
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        checkpoint['chips_seen'] = self._seen
 
     def before_train(self, runner) -> None:
         sampler = _chip_sampler(runner)
@@ -34,13 +49,11 @@ class ChipMiningHook(Hook):
         start = time.perf_counter()
         table = sampler.table
         seconds = time.perf_counter() - start
-        loader = runner.train_dataloader
-        done = runner.iter - runner.epoch * len(loader)
-        if 0 < done < len(loader):
-            sampler.skip(done * _batch_size(loader))
+        if self._seen:
+            sampler.skip(self._seen // get_world_size())
             runner.logger.info(
-                f'Epoch {runner.epoch + 1} goes on after '
-                f'{done} of {len(loader)} iterations.'
+                f'Epoch {runner.epoch + 1} goes on after {self._seen} of '
+                f'{sampler.total_size} chips.'
             )
         num_levels = len(sampler.dataset.settings.pyramid)
         counts = np.bincount(table['level'], minlength=num_levels)
@@ -54,8 +67,16 @@ class ChipMiningHook(Hook):
             f'level, coarse to fine: {counts.tolist()}'
         )
 
+    def after_train_iter(
+        self, runner, batch_idx: int, data_batch=None, outputs=None
+    ) -> None:
+        self._seen += len(data_batch['inputs']) * get_world_size()
+
     def after_train_epoch(self, runner) -> None:
-        skipped = _chip_sampler(runner).dataset.skipped_images
+        self._seen = 0
+        skipped = _chip_sampler(runner).dataset.skipped.to(torch.uint8)
+        all_reduce(skipped, 'max')  # each process knows its own workers'
+        skipped = skipped.nonzero().flatten().tolist()
         if skipped:
             runner.logger.warning(
                 f'{len(skipped)} images could not be used so far (indices '
@@ -77,7 +98,3 @@ def _chip_sampler(runner):
         "'sniper_mmdet.ChipSampler'. Received: "
         f'{type(loader.sampler).__name__}.'
     )
-
-
-def _batch_size(loader) -> int:
-    return loader.batch_size or loader.batch_sampler.batch_size

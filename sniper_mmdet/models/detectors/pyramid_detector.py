@@ -76,19 +76,20 @@ class PyramidDetector(BaseDetector):
     ) -> None:
         if isinstance(detector, str):
             detector = dict(type=detector, **kwargs)
-            if data_preprocessor is not None:
-                detector['data_preprocessor'] = data_preprocessor
         elif kwargs:
             raise TypeError(
                 'detector is a whole config, so there must be no '
                 f'further keywords. Received: {sorted(kwargs)}.'
             )
+        if data_preprocessor is not None:
+            detector = dict(detector, data_preprocessor=data_preprocessor)
         self.pyramid = ImagePyramid(scales, valid_ranges)
         num_levels = len(self.pyramid)
         if batch_size is None or isinstance(batch_size, int):
             batch_size = [batch_size] * num_levels
         if len(batch_size) != num_levels or any(
-                n is not None and n < 1 for n in batch_size):
+            n is not None and n < 1 for n in batch_size
+        ):
             raise ValueError(
                 'batch_size must be a positive number, or one '
                 f'a level ({num_levels}). Received: '

@@ -18,7 +18,8 @@ class RangeAwareAssigner(MaxIoUAssigner):
     Args:
         ignore_iou_thr (float): Candidates with a larger IoU to any ignored
             box are assigned -1, positive or not. Defaults to 0.3.
-        **kwargs: Of MaxIoUAssigner.
+        **kwargs: Of MaxIoUAssigner, ``ignore_iof_thr`` included, which is off
+            by default.
     """
 
     def __init__(self, *args, ignore_iou_thr: float = 0.3, **kwargs) -> None:
@@ -32,7 +33,9 @@ class RangeAwareAssigner(MaxIoUAssigner):
         gt_instances_ignore: InstanceData | None = None,
         **kwargs,
     ) -> AssignResult:
-        result = super().assign(pred_instances, gt_instances, None, **kwargs)
+        result = super().assign(
+            pred_instances, gt_instances, gt_instances_ignore, **kwargs
+        )
         priors = pred_instances.priors
         if (
             gt_instances_ignore is not None

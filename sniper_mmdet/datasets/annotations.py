@@ -1,0 +1,109 @@
+"""Reads what others annotated, and says what is wrong with it."""
+
+import os.path as osp
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from mmengine.fileio import load
+
+NO_IMAGE = (
+    'the data set {} has no image with a box to train on: check the '
+    'annotation file, the class names in metainfo and filter_cfg.'
+)
+
+
+def dataset_name(dataset) -> str:
+    """A data set, or its config, as an error calls it."""
+    if not isinstance(dataset, dict):
+        return getattr(dataset, 'ann_file', None) or type(dataset).__name__
+    if not dataset.get('ann_file'):
+        return str(dataset.get('type'))
+    return osp.join(dataset.get('data_root') or '', dataset['ann_file'])
+
+
+def read_annotations(dataset, function: Callable, *args):
+    """Call what reads annotations, and name them when it fails.
+
+    mmdet's own errors are Python's: "Expecting value: line 1 column 1".
+
+    Raises:
+        ValueError: The annotations are broken, or empty.
+    """
+    try:
+        return function(*args)
+    except (AttributeError, KeyError, SyntaxError, ValueError) as error:
+        # mmengine joins the images of a data set, and joins no empty list.
+        if 'need at least one array' in str(error):
+            raise ValueError(NO_IMAGE.format(dataset_name(dataset))) from None
+        raise ValueError(
+            f'the data set {dataset_name(dataset)} cannot be loaded: '
+            f'{_broken_xml(dataset)}{type(error).__name__}: {error}'
+        ) from error
+
+
+def _broken_xml(dataset) -> str:
+    """The annotation that a data set in VOC's format fails at, if any."""
+    if isinstance(dataset, dict):  # it failed while it was built
+        root = osp.join(
+            dataset.get('data_root') or '',
+            (dataset.get('data_prefix') or {}).get('sub_data_root', ''),
+        )
+    else:
+        root = getattr(dataset, 'sub_data_root', '')
+    for path in sorted(Path(root, 'Annotations').glob('*.xml')):
+        try:
+            ElementTree.parse(path)
+        except SyntaxError:
+            return f'{path}: '
+    return ''
+
+
+def check_classes(dataset) -> None:
+    """CocoDataset leaves out classes that its file lacks, without a word.
+
+    Raises:
+        ValueError: Names the class and those that the file has.
+    """
+    for inner in getattr(dataset, 'datasets', []):
+        check_classes(inner)
+    if hasattr(dataset, 'dataset'):
+        check_classes(dataset.dataset)
+    classes = (
+        dataset.metainfo.get('classes')
+        if hasattr(dataset, 'cat_ids')
+        else None
+    )
+    if classes is None or len(dataset.cat_ids) == len(classes):
+        return
+    known = [c['name'] for c in load(dataset.ann_file)['categories']]
+    unknown = [c for c in classes if c not in known]
+    if not unknown:
+        raise ValueError(
+            f'{dataset.ann_file} has two categories of one name: {known}.'
+        )
+    raise ValueError(
+        f'metainfo names the class {unknown[0]!r}, which '
+        f'{dataset.ann_file} has not; it has {known}.'
+    )
+
+
+def usable_instances(
+    instances: list[dict], size: tuple[int, int], path: str
+) -> list[dict]:
+    """Instances clipped to the image (width, height), those left empty out.
+
+    Raises:
+        ValueError: A box is not finite.
+    """
+    kept = []
+    for instance in instances:
+        box = np.asarray(instance['bbox'], np.float32)
+        if not np.isfinite(box).all():
+            raise ValueError(f'{path}: a box is not finite: {box.tolist()}.')
+        box = np.clip(box, 0, (*size, *size))
+        if (box[2:] > box[:2]).all():
+            flag = instance.get('ignore_flag', 0)
+            kept.append(dict(instance, bbox=box.tolist(), ignore_flag=flag))
+    return kept

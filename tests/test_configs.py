@@ -1,0 +1,201 @@
+"""Every config: named once, listed, built, trained and tested."""
+
+import json
+import runpy
+import shutil
+import sys
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.model import BaseModel
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from tiny import ROOT, cli, make_scenes, shrunk, with_classes, write_voc
+
+CONFIGS = sorted(
+    p.relative_to(ROOT)
+    for p in (ROOT / 'configs').rglob('*.py')
+    if '_base_' not in p.parts
+)
+pytestmark = pytest.mark.usefixtures('fast_configs')
+each_config = pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
+
+
+def test_names_are_unique():
+    names = Counter(p.stem for p in CONFIGS)
+    assert len(names) > 5 and max(names.values()) == 1
+
+
+def test_metafiles_list_every_config_once():
+    listed, names = [], []
+    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+    for path in index['Import']:
+        meta = yaml.safe_load((ROOT / path).read_text())
+        collections = {c['Name'] for c in meta['Collections']}
+        for model in meta['Models']:
+            assert model['In Collection'] in collections
+            listed.append(model['Config'])
+            names.append((model['Name'], model['Config']))
+    assert sorted(set(listed)) == [str(p) for p in CONFIGS]
+    assert Counter(names).most_common(1)[0][1] == 1
+    metafiles = {
+        str(p.relative_to(ROOT))
+        for p in (ROOT / 'configs').rglob('metafile.yml')
+    }
+    assert metafiles == set(index['Import'])
+
+
+@each_config
+def test_model_builds_as_it_is(path):
+    cfg = Config.fromfile(ROOT / path)
+    init_default_scope(cfg.default_scope)
+    cfg.model.backbone.init_cfg = None
+    model = MODELS.build(cfg.model)
+    classes = cfg.train_dataloader.dataset
+    classes = (
+        classes.get('dataset', classes)
+        .get('metainfo', {})
+        .get('classes', ' ' * (20 if 'voc0712' in path.stem else 80))
+    )
+    head = getattr(model, 'detector', model).roi_head.bbox_head
+    assert head.num_classes == len(classes)
+
+
+@pytest.fixture(scope='module')
+def user(tmp_path_factory):
+    """A folder with tiny data where the configs look for theirs."""
+    from mmdet.datasets import CocoDataset, VOCDataset
+
+    folder = tmp_path_factory.mktemp('user')
+    scenes = make_scenes(folder / 'data/sample', 3, 1)
+    coco_classes = CocoDataset.METAINFO['classes']
+    for root, train, val, classes in (
+        (
+            'data/coco',
+            'annotations/instances_train2017.json',
+            'annotations/instances_val2017.json',
+            coco_classes,
+        ),
+        (
+            'data/deeppcb',
+            'train.json',
+            'val.json',
+            ('open', 'short', 'mousebite', 'spur', 'copper', 'pin-hole'),
+        ),
+    ):
+        for source, target in (('train', train), ('val', val)):
+            file = folder / root / target
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(
+                json.dumps(with_classes(scenes / f'{source}.json', classes))
+            )
+    shutil.copytree(scenes / 'images', folder / 'data/deeppcb/images')
+    for name in ('train2017', 'val2017'):
+        shutil.copytree(scenes / 'images', folder / 'data/coco' / name)
+    voc = folder / 'data/VOCdevkit'
+    splits = dict(trainval='train', test='val')
+    for year in ('VOC2007', 'VOC2012'):
+        write_voc(scenes, voc / year, splits, VOCDataset.METAINFO['classes'])
+    write_voc(
+        scenes,
+        folder / 'data/bccd/VOC2007',
+        splits,
+        ('RBC', 'WBC', 'Platelets'),
+    )
+    return folder
+
+
+@MODELS.register_module(force=True)
+class OneWeight(BaseModel):
+    """Only what a schedule needs."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, inputs, mode):
+        return dict(loss=self.weight.sum())
+
+
+class RecordRate(Hook):
+    def __init__(self):
+        self.rates = []
+
+    def before_train_iter(self, runner, **kwargs):
+        self.rates.append(runner.optim_wrapper.get_lr()['lr'][0])
+
+
+@pytest.mark.parametrize('max_epochs', [7, 3])
+def test_rates_of_the_released_schedule(tmp_path, max_epochs):
+    cfg = Config.fromfile(ROOT / 'configs/_base_/schedules/sniper_7e.py')
+    length = 220
+    runner = Runner(
+        OneWeight(),
+        str(tmp_path),
+        train_dataloader=dict(
+            batch_size=1,
+            dataset=[dict(inputs=torch.ones(1))] * length,
+            sampler=dict(type='DefaultSampler', shuffle=False),
+        ),
+        train_cfg=dict(cfg.train_cfg, max_epochs=max_epochs),
+        optim_wrapper=cfg.optim_wrapper,
+        param_scheduler=cfg.param_scheduler,
+        default_hooks=dict(logger=None, timer=None, checkpoint=None),
+        experiment_name=str(tmp_path),
+        log_level='ERROR',
+    )
+    record = RecordRate()
+    runner.register_hook(record)
+    runner.train()
+    rates = np.array(record.rates)
+    assert len(rates) == max_epochs * length
+    assert rates[0] == pytest.approx(0.0005)
+    assert (np.diff(rates[:1000]) > 0).all()
+    drop = int(5.33 * length)
+    assert rates[1000:drop] == pytest.approx(0.015)
+    assert rates[drop:] == pytest.approx(0.0015)
+
+
+@each_config
+def test_trains_and_tests(path, user, tmp_path, monkeypatch):
+    monkeypatch.chdir(user)
+    cfg = Config.fromfile(ROOT / path)
+    options = {
+        **shrunk(cfg),
+        'train_dataloader.batch_size': 1,
+        'train_dataloader.num_batch_per_epoch': 2,
+        'train_cfg.max_epochs': 1,
+        'train_cfg.val_interval': 1,
+        'default_hooks.logger.interval': 1,
+        'log_level': 'WARNING',
+        'experiment_name': str(tmp_path),
+        'visualizer.name': str(tmp_path),
+    }
+    monkeypatch.setattr(
+        sys,
+        'argv',
+        [
+            'train.py',
+            str(ROOT / path),
+            '--work-dir',
+            str(tmp_path),
+            *cli(options),
+        ],
+    )
+    runpy.run_path(str(ROOT / 'tools/train.py'), run_name='__main__')
+    assert (tmp_path / 'epoch_1.pth').exists()
+    lines = [
+        json.loads(line)
+        for file in tmp_path.rglob('scalars.json')
+        for line in file.read_text().splitlines()
+    ]
+    metric = 'pascal_voc/mAP' if 'voc0712' in path.stem else 'coco/bbox_mAP'
+    assert any(metric in line for line in lines)
+    losses = [line['loss'] for line in lines if 'loss' in line]
+    assert len(losses) == 2 and np.isfinite(losses).all()

@@ -1,0 +1,73 @@
+"""Small data sets and images that the tests of this folder share."""
+
+import json
+
+import cv2
+import numpy as np
+
+from sniper_mmdet.registry import DATASETS
+
+CLASSES = ('cat', 'dog')
+PIPELINE = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='sniper_mmdet.CutChip'),
+    dict(type='RandomFlip', prob=0.5),
+    dict(
+        type='PackDetInputs',
+        meta_keys=('img_id', 'img_path', 'chip', 'flip', 'ori_shape'),
+    ),
+]
+
+
+def smooth_image(width, height, seed=0):
+    """uint8 (height, width, 3) without sharp edges, full of contrast."""
+    coarse = np.random.default_rng(seed).integers(
+        0, 256, (height // 24 + 2, width // 24 + 2, 3), np.uint8
+    )
+    return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def annotation(coco, image_id, bbox, **more):
+    return dict(
+        id=len(coco['annotations']),
+        image_id=image_id,
+        category_id=3 if len(coco['annotations']) % 3 else 8,
+        bbox=bbox,
+        area=bbox[2] * bbox[3],
+        iscrowd=0,
+        **more,
+    )
+
+
+def read(folder):
+    return json.loads((folder / 'coco.json').read_text())
+
+
+def write(folder, coco):
+    (folder / 'coco.json').write_text(json.dumps(coco))
+
+
+def coco_config(folder, **changes):
+    return dict(
+        type='CocoDataset',
+        data_root=str(folder),
+        ann_file='coco.json',
+        data_prefix=dict(img='images/'),
+        metainfo=dict(classes=CLASSES),
+        **changes,
+    )
+
+
+def chip_dataset(dataset, **changes):
+    """A ChipDataset of two levels, with chips of 96 pixels."""
+    config = dict(
+        type='sniper_mmdet.ChipDataset',
+        dataset=dataset,
+        scales=[0.5, 1.0],
+        valid_ranges=[(24, None), (0, 40)],
+        chip_size=96,
+        stride=(8, 12),
+        pipeline=PIPELINE,
+    )
+    return DATASETS.build(dict(config, **changes))

@@ -1,0 +1,274 @@
+"""Fresh chips each epoch, in real runs on tiny scenes."""
+
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import recorder
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.model import BaseModel
+from mmengine.registry import DATA_SAMPLERS, MODELS
+from mmengine.runner import Runner
+from tiny import SAMPLE_CONFIG, sample_options
+
+EPOCHS = 3
+pytestmark = pytest.mark.usefixtures('fast_configs')
+
+
+class Stop(Exception):
+    pass
+
+
+class StopAfter(Hook):
+    """Saves a checkpoint by iteration and ends the run."""
+
+    priority = 'LOWEST'
+
+    def __init__(self, step):
+        self.step = step
+
+    def after_train_iter(self, runner, **kwargs):
+        if runner.iter + 1 == self.step:
+            runner.save_checkpoint(runner.work_dir, 'stop.pth', by_epoch=False)
+            raise Stop
+
+
+@MODELS.register_module(force=True)
+class NoDetector(BaseModel):
+    """Only what a runner needs: what a detector learns is of no matter."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, inputs, data_samples, mode):
+        return dict(loss=self.weight.sum())
+
+
+@pytest.fixture(scope='module')
+def scenes(tiny_scenes):
+    return tiny_scenes
+
+
+def config(scenes, work_dir, **options):
+    # Logs of a run go where those of its name went.
+    name = f'{work_dir}/{len(list(work_dir.iterdir()))}'
+    cfg = Config.fromfile(SAMPLE_CONFIG)
+    cfg.merge_from_dict(
+        sample_options(
+            **{
+                'work_dir': str(work_dir),
+                'experiment_name': name,
+                'visualizer.name': name,
+                'train_cfg.max_epochs': EPOCHS,
+                'param_scheduler.1.T_max': EPOCHS,
+                'param_scheduler.1.end': EPOCHS,
+                'log_level': 'WARNING',
+                **options,
+            }
+        )
+    )
+    for key in ('val_dataloader', 'val_evaluator', 'val_cfg'):
+        cfg[key] = None
+    cfg.model = dict(type='NoDetector')
+    data = cfg.train_dataloader.dataset
+    data.dataset.data_root = f'{scenes}/'
+    data.pipeline[-1].meta_keys = recorder.RecordChips.META_KEYS
+    cfg.custom_hooks.append(dict(type='RecordChips'))
+    return cfg
+
+
+@pytest.fixture(scope='module')
+def whole(scenes, tmp_path_factory):
+    """A run of some epochs, with persistent workers."""
+    work_dir = tmp_path_factory.mktemp('whole')
+    cfg = config(
+        scenes,
+        work_dir,
+        **{
+            'train_dataloader.num_workers': 2,
+            'train_dataloader.persistent_workers': True,
+        },
+    )
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    return runner
+
+
+def chips(seen):
+    """The chips that an epoch saw, with how often."""
+    counts = Counter()
+    for _, _, rows in seen:
+        for row in map(json.loads, rows):
+            chip = row['chip']
+            counts[(row['img_id'], chip['level'], *chip['region'])] += 1
+    return counts
+
+
+def mined(dataset, seed, epoch):
+    table = dataset.mine(seed, epoch)
+    ids = [
+        dataset.dataset.get_data_info(int(i))['img_id'] for i in table['image']
+    ]
+    return [
+        (i, int(r['level']), *(float(r[k]) for k in ('x1', 'y1', 'x2', 'y2')))
+        for i, r in zip(ids, table, strict=True)
+    ]
+
+
+def test_iterations_are_those_of_the_schedule(whole):
+    length = len(whole.train_dataloader)
+    seen = recorder.read(whole.work_dir)
+    assert length == -(-len(whole.train_dataloader.dataset) // 2) > 5
+    assert [step for _, step, _ in seen] == list(range(EPOCHS * length))
+    assert [epoch for epoch, _, _ in seen] == [
+        k for k in range(EPOCHS) for _ in range(length)
+    ]
+    assert whole.iter == whole.max_iters == EPOCHS * length
+    # The cosine has come to its end with the last iteration.
+    cosine = whole.param_schedulers[1]
+    assert cosine.end == whole.max_iters == cosine.last_step + 1
+
+
+def test_epochs_see_the_chips_mined_for_them(whole):
+    dataset = whole.train_dataloader.dataset
+    samples = len(dataset)
+    seen = recorder.read(whole.work_dir)
+    tables = [mined(dataset, whole.seed, k) for k in range(EPOCHS)]
+    assert any(len(table) != samples for table in tables)
+    for epoch, table in enumerate(tables):
+        counts = chips(s for s in seen if s[0] == epoch)
+        assert counts.total() == samples
+        assert set(counts) <= set(table)
+        # Each chip once, then again; too many are left out.
+        assert len(counts) == min(samples, len(set(table)))
+        assert max(counts.values()) <= -(-samples // len(table))
+    assert len(set(map(frozenset, tables))) == EPOCHS
+
+
+def test_what_is_mined_is_logged(whole):
+    (path,) = Path(whole.work_dir).rglob('scalars.json')
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines = [line for line in lines if 'chips/image' in line]
+    dataset, length = (
+        whole.train_dataloader.dataset,
+        len(whole.train_dataloader),
+    )
+    assert len(lines) == EPOCHS
+    for epoch, line in enumerate(lines):
+        levels = dataset.mine(whole.seed, epoch)['level']
+        assert line['step'] == epoch * length
+        assert [line['chips/level0'], line['chips/level1']] == np.bincount(
+            levels
+        ).tolist()
+        assert line['chips/image'] == pytest.approx(len(levels) / 6)
+
+
+@pytest.mark.parametrize('into_epoch', [0, 3, -1, 'end'])
+def test_a_resumed_run_goes_on_with_the_chips_to_come(
+    whole, scenes, tmp_path, into_epoch
+):
+    length = len(whole.train_dataloader)
+    stop = length + (length if into_epoch == 'end' else into_epoch % length)
+    cfg = config(scenes, tmp_path)
+    with pytest.raises(Stop):
+        broken = Runner.from_cfg(cfg)
+        broken.register_hook(StopAfter(stop))
+        broken.train()
+    cfg = config(
+        scenes, tmp_path, resume=True, load_from=str(tmp_path / 'stop.pth')
+    )
+    # The seed of the first start counts.
+    cfg.randomness.seed = 5
+    Runner.from_cfg(cfg).train()
+    expected, seen = recorder.read(whole.work_dir), recorder.read(tmp_path)
+    assert [s[1:] for s in seen] == [e[1:] for e in expected]
+
+
+def test_a_resumed_run_may_have_another_batch_size(whole, scenes, tmp_path):
+    cfg = config(scenes, tmp_path)
+    with pytest.raises(Stop):
+        broken = Runner.from_cfg(cfg)
+        broken.register_hook(StopAfter(len(whole.train_dataloader) + 4))
+        broken.train()
+    cfg = config(
+        scenes, tmp_path, resume=True, load_from=str(tmp_path / 'stop.pth')
+    )
+    cfg.train_dataloader.batch_size = 5
+    Runner.from_cfg(cfg).train()
+    one, other = (
+        [
+            [row for s in recorder.read(work_dir) if s[0] == k for row in s[2]]
+            for k in range(EPOCHS)
+        ]
+        for work_dir in (whole.work_dir, tmp_path)
+    )
+    assert one == other
+
+
+def test_runs_without_a_seed_of_their_own_agree_with_their_checkpoint(
+    scenes, tmp_path
+):
+    cfg = config(scenes, tmp_path, **{'train_cfg.max_epochs': 1})
+    cfg.randomness.seed = None
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    assert runner.train_dataloader.sampler.seed == runner.seed
+    dataset = runner.train_dataloader.dataset
+    assert set(chips(recorder.read(tmp_path))) <= set(
+        mined(dataset, runner.seed, 0)
+    )
+
+
+@DATA_SAMPLERS.register_module(force=True)
+class PlainBatchSampler(torch.utils.data.BatchSampler):
+    pass
+
+
+def test_the_hook_needs_no_help(whole, scenes, tmp_path):
+    """Neither mmengine's hook for samplers, nor the loader's own sampler."""
+    cfg = config(scenes, tmp_path, **{'default_hooks.sampler_seed': None})
+    cfg.train_dataloader.batch_sampler = dict(
+        type='PlainBatchSampler', drop_last=False
+    )
+    Runner.from_cfg(cfg).train()
+    assert recorder.read(tmp_path) == recorder.read(whole.work_dir)
+
+
+def test_images_that_cannot_be_read_are_counted(scenes, tmp_path):
+    shutil.copytree(scenes, tmp_path / 'sample')
+    broken = sorted((tmp_path / 'sample/images').glob('train*'))[2]
+    broken.write_bytes(broken.read_bytes()[:50])
+    cfg = config(
+        tmp_path / 'sample',
+        tmp_path,
+        **{
+            'train_cfg.max_epochs': 1,
+            'train_dataloader.dataset.on_error': 'skip',
+            # Workers tell the main process.
+            'train_dataloader.num_workers': 1,
+        },
+    )
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    assert len(recorder.read(tmp_path)) == len(runner.train_dataloader)
+    (log,) = tmp_path.glob('2*/*.log')
+    assert '1 images could not be used so far (indices [2])' in log.read_text()
+
+
+def test_another_sampler_is_named(scenes, tmp_path):
+    cfg = config(scenes, tmp_path)
+    cfg.train_dataloader.sampler = dict(type='DefaultSampler', shuffle=True)
+    with pytest.raises(
+        TypeError,
+        match=(
+            r"ChipMiningHook needs train_dataloader\.sampler\.type='sniper_"
+            r"mmdet\.ChipSampler'\. Received: DefaultSampler\."
+        ),
+    ):
+        Runner.from_cfg(cfg).train()

@@ -1,0 +1,118 @@
+"""Which candidates an ignored box keeps from training, by hand."""
+
+import pytest
+import torch
+from mmdet.models.task_modules import MaxIoUAssigner
+from mmengine.structures import InstanceData
+
+from sniper_mmdet.registry import TASK_UTILS
+
+OBJECT = (0, 0, 10, 10)
+CROWD = (100, 0, 200, 100)
+
+
+def assign(priors, boxes=(OBJECT,), ignored=(CROWD,), thr=0.5, **kwargs):
+    """Indices and labels of priors; objects have the labels 5, 6, ..."""
+    settings = dict(pos_iou_thr=0.5, neg_iou_thr=0.4, min_pos_iou=0.3)
+    settings.update(kwargs)
+    assigner = TASK_UTILS.build(
+        dict(
+            type='sniper_mmdet.RangeAwareAssigner',
+            ignore_iou_thr=thr,
+            **settings,
+        )
+    )
+    if ignored is not None:
+        ignored = InstanceData(
+            bboxes=torch.tensor(ignored, dtype=torch.float32).reshape(-1, 4)
+        )
+    result = assigner.assign(
+        InstanceData(
+            priors=torch.tensor(priors, dtype=torch.float32).reshape(-1, 4)
+        ),
+        InstanceData(
+            bboxes=torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
+            labels=torch.arange(5, 5 + len(boxes)),
+        ),
+        ignored,
+    )
+    return result.gt_inds.tolist(), result.labels.tolist()
+
+
+def test_what_resembles_an_ignored_box_is_ignored():
+    assert assign(
+        [
+            (0, 0, 10, 10),  # the object itself
+            (50, 50, 60, 60),  # background
+            (100, 0, 200, 100),  # the ignored box itself
+            (100, 0, 200, 60),  # IoU 0.6 with it
+            (100, 0, 200, 40),  # IoU 0.4
+        ]
+    ) == ([1, 0, -1, -1, 0], [5, -1, -1, -1, -1])
+
+
+def test_an_object_in_front_of_an_ignored_box_is_learned():
+    inside = (120, 20, 140, 40)
+    found = assign([inside, (150, 50, 170, 70)], boxes=[inside])
+    assert found == ([1, 0], [5, -1])
+    # The parent ignores whatever lies in an ignored box, background too.
+    parent = MaxIoUAssigner(0.5, 0.4, ignore_iof_thr=0.5)
+    result = parent.assign(
+        InstanceData(priors=torch.tensor([inside]).float()),
+        InstanceData(
+            bboxes=torch.tensor([inside]).float(), labels=torch.tensor([5])
+        ),
+        InstanceData(bboxes=torch.tensor([CROWD]).float()),
+    )
+    assert result.gt_inds.tolist() == [-1]
+
+
+def test_a_positive_that_resembles_an_ignored_box_is_ignored():
+    box, ignored = (0, 0, 10, 10), (0, 0, 10, 8)
+    assert assign([box], [box], [ignored]) == ([-1], [-1])
+
+
+def test_the_threshold_itself_is_not_ignored():
+    half = [(100, 0, 200, 50)]
+    assert assign(half, thr=0.5)[0] == [0]
+    assert assign(half, thr=0.49)[0] == [-1]
+
+
+def test_default_threshold():
+    assigner = TASK_UTILS.build(
+        dict(
+            type='sniper_mmdet.RangeAwareAssigner',
+            pos_iou_thr=0.7,
+            neg_iou_thr=0.3,
+        )
+    )
+    assert assigner.ignore_iou_thr == 0.3
+
+
+def test_any_of_several_ignored_boxes_counts():
+    priors = [(100, 0, 200, 100), (0, 100, 50, 150), (50, 50, 60, 60)]
+    assert assign(priors, ignored=priors[:2])[0] == [-1, -1, 0]
+
+
+def test_between_the_thresholds_stays_ignored():
+    # IoU 0.45 with the object: neither positive nor negative, as in mmdet.
+    assert assign([(0, 0, 10, 10), (0, 0, 10, 4.5)])[0] == [1, -1]
+
+
+@pytest.mark.parametrize('ignored', [None, ()])
+def test_nothing_ignored_is_the_parent(ignored):
+    priors = [(0, 0, 10, 10), (100, 0, 200, 100), (0, 0, 10, 6)]
+    assert assign(priors, ignored=ignored) == ([1, 0, 1], [5, -1, 5])
+
+
+def test_no_objects():
+    assert assign([CROWD, OBJECT], boxes=()) == ([-1, 0], [-1, -1])
+
+
+def test_no_priors():
+    assert assign([]) == ([], [])
+
+
+def test_the_object_of_a_positive_is_the_best():
+    boxes = [(0, 0, 10, 10), (0, 0, 10, 12)]
+    assert assign([(0, 0, 10, 12), (0, 0, 10, 10)], boxes) == ([2, 1], [6, 5])
