@@ -266,8 +266,7 @@ def polygons(boxes, width, height):
 @pytest.mark.parametrize('factor', [0.5, 1.0, 1.667])
 def test_masks_follow_boxes(form, error, factor):
     img = np.zeros((300, 300, 3), np.uint8)
-    region = tuple(np.array((55, 55, 115, 115)) / 0.55)
-    results = sample(img, region, factor, (10, 50), BOXES)
+    results = sample(img, (99.8, 99.7, 209.1, 209.4), factor, (10, 50), BOXES)
     results['gt_masks'] = form(BOXES, 300, 300)
     results = CutChip(min_visible=0).transform(results)
     masks, found = results['gt_masks'], boxes_of(results)

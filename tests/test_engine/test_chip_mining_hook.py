@@ -66,8 +66,6 @@ def config(scenes, work_dir, **options):
                 'experiment_name': name,
                 'visualizer.name': name,
                 'train_cfg.max_epochs': EPOCHS,
-                'param_scheduler.1.T_max': EPOCHS,
-                'param_scheduler.1.end': EPOCHS,
                 'log_level': 'WARNING',
                 **options,
             }

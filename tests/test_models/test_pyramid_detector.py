@@ -230,7 +230,7 @@ def test_training_is_that_of_the_bare_detector(plains, name):
 def assert_same_tensors(a, b):
     a, b = a.state_dict(), b.state_dict()
     assert list(a) == list(b)
-    assert all(torch.equal(a[key], b[key]) for key in a)
+    assert all(torch.equal(a[key].cpu(), b[key].cpu()) for key in a)
 
 
 def fresh_pair():

@@ -61,3 +61,5 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 val_evaluator = dict(_delete_=True, type='CocoMetric', metric='bbox')
 test_evaluator = val_evaluator
+
+train_cfg = dict(max_epochs=6, val_interval=6)

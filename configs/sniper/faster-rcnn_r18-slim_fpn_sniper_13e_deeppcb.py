@@ -44,3 +44,5 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=data_root + 'val.json')
 test_evaluator = val_evaluator
+
+train_cfg = dict(max_epochs=13, val_interval=13)

@@ -6,19 +6,17 @@ _base_ = [
     'mmdet::_base_/default_runtime.py',
 ]
 
-data_root = 'data/deeppcb/'
-metainfo = dict(
-    classes=('open', 'short', 'mousebite', 'spur', 'copper', 'pin-hole')
-)
+data_root = 'data/bccd/'
+metainfo = dict(classes=('RBC', 'WBC', 'Platelets'))
 
-model = dict(roi_head=dict(bbox_head=dict(num_classes=6)))
+model = dict(roi_head=dict(bbox_head=dict(num_classes=3)))
 
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(
         type='RandomChoiceResize',
-        scales=[(1333, 480), (1333, 640), (1333, 800)],
+        scales=[(1333, 384), (1333, 480), (1333, 576)],
         keep_ratio=True,
     ),
     dict(type='RandomFlip', prob=0.5),
@@ -26,7 +24,7 @@ train_pipeline = [
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(1333, 640), keep_ratio=True),
+    dict(type='Resize', scale=(1333, 480), keep_ratio=True),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(
         type='PackDetInputs',
@@ -36,6 +34,7 @@ test_pipeline = [
             'ori_shape',
             'img_shape',
             'scale_factor',
+            'instances',
         ),
     ),
 ]
@@ -46,12 +45,13 @@ train_dataloader = dict(
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
-        type='CocoDataset',
+        type='VOCDataset',
         data_root=data_root,
         metainfo=metainfo,
-        ann_file='train.json',
-        data_prefix=dict(img='images/'),
-        filter_cfg=dict(filter_empty_gt=True),
+        ann_file='VOC2007/ImageSets/Main/trainval.txt',
+        data_prefix=dict(sub_data_root='VOC2007/'),
+        # Two boxes of BCCD have no area: mmdet's loss would be NaN.
+        filter_cfg=dict(filter_empty_gt=True, bbox_min_size=1),
         pipeline=train_pipeline,
     ),
 )
@@ -61,17 +61,17 @@ val_dataloader = dict(
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
-        type='CocoDataset',
+        type='VOCDataset',
         data_root=data_root,
         metainfo=metainfo,
-        ann_file='val.json',
-        data_prefix=dict(img='images/'),
+        ann_file='VOC2007/ImageSets/Main/test.txt',
+        data_prefix=dict(sub_data_root='VOC2007/'),
         test_mode=True,
         pipeline=test_pipeline,
     ),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(
-    type='CocoMetric', ann_file=data_root + 'val.json', metric='bbox'
-)
+val_evaluator = dict(type='CocoMetric', metric='bbox')
 test_evaluator = val_evaluator
+
+train_cfg = dict(max_epochs=4, val_interval=4)

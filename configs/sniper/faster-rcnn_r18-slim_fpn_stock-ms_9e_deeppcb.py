@@ -6,17 +6,19 @@ _base_ = [
     'mmdet::_base_/default_runtime.py',
 ]
 
-data_root = 'data/bccd/'
-metainfo = dict(classes=('RBC', 'WBC', 'Platelets'))
+data_root = 'data/deeppcb/'
+metainfo = dict(
+    classes=('open', 'short', 'mousebite', 'spur', 'copper', 'pin-hole')
+)
 
-model = dict(roi_head=dict(bbox_head=dict(num_classes=3)))
+model = dict(roi_head=dict(bbox_head=dict(num_classes=6)))
 
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(
         type='RandomChoiceResize',
-        scales=[(1333, 384), (1333, 480), (1333, 576)],
+        scales=[(1333, 480), (1333, 640), (1333, 800)],
         keep_ratio=True,
     ),
     dict(type='RandomFlip', prob=0.5),
@@ -24,7 +26,7 @@ train_pipeline = [
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(1333, 480), keep_ratio=True),
+    dict(type='Resize', scale=(1333, 640), keep_ratio=True),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(
         type='PackDetInputs',
@@ -34,7 +36,6 @@ test_pipeline = [
             'ori_shape',
             'img_shape',
             'scale_factor',
-            'instances',
         ),
     ),
 ]
@@ -45,13 +46,12 @@ train_dataloader = dict(
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
-        type='VOCDataset',
+        type='CocoDataset',
         data_root=data_root,
         metainfo=metainfo,
-        ann_file='VOC2007/ImageSets/Main/trainval.txt',
-        data_prefix=dict(sub_data_root='VOC2007/'),
-        # Two boxes of BCCD have no area: mmdet's loss would be NaN.
-        filter_cfg=dict(filter_empty_gt=True, bbox_min_size=1),
+        ann_file='train.json',
+        data_prefix=dict(img='images/'),
+        filter_cfg=dict(filter_empty_gt=True),
         pipeline=train_pipeline,
     ),
 )
@@ -61,15 +61,19 @@ val_dataloader = dict(
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
-        type='VOCDataset',
+        type='CocoDataset',
         data_root=data_root,
         metainfo=metainfo,
-        ann_file='VOC2007/ImageSets/Main/test.txt',
-        data_prefix=dict(sub_data_root='VOC2007/'),
+        ann_file='val.json',
+        data_prefix=dict(img='images/'),
         test_mode=True,
         pipeline=test_pipeline,
     ),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='CocoMetric', metric='bbox')
+val_evaluator = dict(
+    type='CocoMetric', ann_file=data_root + 'val.json', metric='bbox'
+)
 test_evaluator = val_evaluator
+
+train_cfg = dict(max_epochs=9, val_interval=9)
