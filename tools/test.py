@@ -7,6 +7,7 @@ import os.path as osp
 from mmdet.engine.hooks.utils import trigger_visualization_hook
 from mmdet.evaluation import DumpDetResults
 from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.model import is_model_wrapper
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
@@ -176,6 +177,14 @@ def main():
         runner = RUNNERS.build(cfg)
     else:
         runner = Runner.from_cfg(cfg)
+    if 'segm' in (args.eval or ()):
+        model = runner.model
+        model = model.module if is_model_wrapper(model) else model
+        model = getattr(model, 'detector', model)
+        # Else found out after the last image. One-stage detectors have masks
+        # in heads of many names.
+        if hasattr(model, 'roi_head') and not model.with_mask:
+            raise SystemExit('--eval segm: the detector has no mask head.')
     if args.out is not None:
         runner.test_evaluator.metrics.append(
             DumpDetResults(out_file_path=args.out)

@@ -5,6 +5,7 @@ import os
 import os.path as osp
 
 from mmengine.config import Config, DictAction
+from mmengine.device import get_device
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
@@ -69,6 +70,8 @@ def main():
         cfg.work_dir = osp.join('./work_dirs', name)
 
     if args.amp:
+        if get_device() == 'cpu':
+            raise SystemExit('--amp needs a GPU; there is none here.')
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.loss_scale = 'dynamic'
     if args.auto_scale_lr:
