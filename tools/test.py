@@ -6,11 +6,12 @@ import os.path as osp
 
 from mmdet.engine.hooks.utils import trigger_visualization_hook
 from mmdet.evaluation import DumpDetResults
-from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.config import ConfigDict, DictAction
 from mmengine.model import is_model_wrapper
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from sniper_mmdet.utils.build import run_config
 from sniper_mmdet.utils.cpu import prepare_cpu
 
 # What --eval's names are called by the metrics that know them.
@@ -150,17 +151,7 @@ def set_flip_tta(cfg):
 
 def main():
     args = parse_args()
-    cfg = Config.fromfile(args.config)
-    cfg.launcher = args.launcher
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
-
-    # By priority: the command line, the config, the config's file name.
-    if args.work_dir is not None:
-        cfg.work_dir = args.work_dir
-    elif cfg.get('work_dir', None) is None:
-        name = osp.splitext(osp.basename(args.config))[0]
-        cfg.work_dir = osp.join('./work_dirs', name)
+    cfg = run_config(args)
     cfg.load_from = args.checkpoint
 
     if args.show or args.show_dir:

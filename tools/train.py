@@ -2,13 +2,13 @@
 
 import argparse
 import os
-import os.path as osp
 
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 from mmengine.device import get_device
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from sniper_mmdet.utils.build import run_config
 from sniper_mmdet.utils.cpu import prepare_cpu
 
 
@@ -57,18 +57,7 @@ def parse_args():
 
 def main():
     args = parse_args()
-    cfg = Config.fromfile(args.config)
-    cfg.launcher = args.launcher
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
-
-    # By priority: the command line, the config, the config's file name.
-    if args.work_dir is not None:
-        cfg.work_dir = args.work_dir
-    elif cfg.get('work_dir', None) is None:
-        name = osp.splitext(osp.basename(args.config))[0]
-        cfg.work_dir = osp.join('./work_dirs', name)
-
+    cfg = run_config(args)
     if args.amp:
         if get_device() == 'cpu':
             raise SystemExit('--amp needs a GPU; there is none here.')

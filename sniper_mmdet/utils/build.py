@@ -1,5 +1,8 @@
 """Build what a config describes, outside of a runner."""
 
+from argparse import Namespace
+from pathlib import Path
+
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
@@ -12,6 +15,23 @@ def load_config(path: str, options: dict | None = None) -> Config:
     if options:
         cfg.merge_from_dict(options)
     init_default_scope(cfg.get('default_scope', 'mmdet'))
+    return cfg
+
+
+def run_config(args: Namespace) -> Config:
+    """The config of a run, from the command line of train.py or test.py.
+
+    Args:
+        args (Namespace): With ``config``, ``cfg_options``, ``launcher`` and
+            ``work_dir``; which counts before the config's own, and that
+            before the config's file name.
+    """
+    cfg = load_config(args.config, args.cfg_options)
+    cfg.launcher = args.launcher
+    name = Path(args.config).stem
+    cfg.work_dir = (
+        args.work_dir or cfg.get('work_dir') or f'./work_dirs/{name}'
+    )
     return cfg
 
 
