@@ -41,13 +41,9 @@ def _holding(low, high, last, count, chip, stride):
     """First and last grid index whose chip holds the interval low..high."""
     first = max(math.ceil((high - chip - _EPS) / stride), 0)
     final = min(math.floor((low + _EPS) / stride), count - 1)
-    # The last position is off the regular grid.
-    if final == count - 1 and last > low + _EPS:
-        final -= 1
+    # The last position is off the regular grid, never beyond it.
     if last <= low + _EPS:
         final = count - 1
-    if first > count - 1 and last + chip >= high - _EPS:
-        first = count - 1
     return first, final
 
 

@@ -57,5 +57,13 @@ model = dict(
             debug=False,
         ),
     ),
-    test_cfg=_model.test_cfg,
+    # No levels to merge: the detector's NMS is the only one.
+    test_cfg=dict(
+        rpn=_model.test_cfg.rpn,
+        rcnn=dict(
+            score_thr=0.001,
+            nms=dict(type='nms', iou_threshold=0.5),
+            max_per_img=200,
+        ),
+    ),
 )
