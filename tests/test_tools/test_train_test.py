@@ -697,7 +697,8 @@ def test_two_processes_test_as_one(trained, run_test, here, monkeypatch):
         strict=True,
     ):
         assert a['img_id'] == b['img_id']
+        # torchrun gives each process one thread: sums round otherwise.
         for key in ('bboxes', 'scores', 'labels'):
-            assert torch.equal(
+            torch.testing.assert_close(
                 a['pred_instances'][key], b['pred_instances'][key]
             )
