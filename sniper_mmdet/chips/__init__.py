@@ -6,15 +6,10 @@ of a chip). Levels are listed coarse to fine.
 """
 
 from .boxes import BoxState, ImageBoxes, box_sizes, classify_boxes, from_coco
-from .mining import (
-    CHIP_DTYPE,
-    ChipSettings,
-    assign_boxes,
-    box_coverage,
-    mine_chips,
-    valid_boxes,
-)
+from .mining import assign_boxes, box_coverage, mine_chips, valid_boxes
+from .negatives import Proposals, uncovered_proposals
 from .pyramid import ImagePyramid
+from .settings import CHIP_DTYPE, ChipSettings, NegativeSettings
 from .statistics import RELEASED_COCO, chip_statistics
 
 __all__ = [
@@ -23,6 +18,8 @@ __all__ = [
     'ChipSettings',
     'ImageBoxes',
     'ImagePyramid',
+    'NegativeSettings',
+    'Proposals',
     'RELEASED_COCO',
     'assign_boxes',
     'box_coverage',
@@ -31,5 +28,6 @@ __all__ = [
     'classify_boxes',
     'from_coco',
     'mine_chips',
+    'uncovered_proposals',
     'valid_boxes',
 ]

@@ -48,11 +48,11 @@ def _holding(low, high, last, count, chip, stride):
 
 
 @numba.njit(cache=True)
-def greedy_cover(boxes_level, width, height, chip, stride, state):
+def greedy_cover(boxes_level, width, height, chip, stride, state, enough=1):
     """Cover boxes by as few chips as greedy choice finds.
 
     Repeatedly takes the candidate chip that holds most boxes not yet covered,
-    ties drawn at random, until no candidate holds an uncovered box. A box is
+    ties drawn at random, until no candidate holds enough of them. A box is
     covered when it lies whole in a chip.
 
     Args:
@@ -61,11 +61,14 @@ def greedy_cover(boxes_level, width, height, chip, stride, state):
         chip (int): Side of a chip in level pixels.
         stride (int): Of the candidate grid.
         state (ndarray (1,)): uint64 generator state, advanced in place.
+        enough (int): Boxes that a chip must cover anew to be taken. Defaults
+            to 1.
 
     Returns:
         tuple: Chips ``(C, 2)`` int64, x and y of the upper left corner in
         level pixels, in the order taken; and for each box the chip that
-        first covered it, ``(N,)`` int64, -1 where no candidate holds it.
+        first covered it, ``(N,)`` int64, -1 where none was taken that holds
+        it.
     """
     num_boxes = len(boxes_level)
     xs = axis_positions(width, chip, stride)
@@ -111,6 +114,8 @@ def greedy_cover(boxes_level, width, height, chip, stride, state):
                     ties += 1
                     if next_random(state) % np.uint64(ties) == 0:
                         bx, by = x, y
+        if best < enough:
+            break
         chips[num_chips, 0] = xs[bx]
         chips[num_chips, 1] = ys[by]
         kept = 0

@@ -1,79 +1,12 @@
-"""Positive chips of a whole dataset (SNIPER, section 3.1)."""
-
-from dataclasses import dataclass
+"""Chips of a whole dataset (SNIPER, section 3.1)."""
 
 import numba
 import numpy as np
 
 from .boxes import ImageBoxes, box_sizes
 from .cover import greedy_cover
-from .pyramid import ImagePyramid
-
-#: One row a chip: x1..y2 in original pixels, inside the image; ``seed`` for
-#: whatever is drawn at random when the chip is cut and augmented.
-CHIP_DTYPE = np.dtype(
-    [
-        ('image', np.int32),
-        ('level', np.int16),
-        ('positive', np.bool_),
-        ('x1', np.float32),
-        ('y1', np.float32),
-        ('x2', np.float32),
-        ('y2', np.float32),
-        ('seed', np.uint32),
-    ]
-)
-
-
-@dataclass(frozen=True)
-class ChipSettings:
-    """How chips are cut.
-
-    Args:
-        pyramid (ImagePyramid): Levels and valid ranges of training.
-        chip_size (int): Side of a chip in level pixels; a level image
-            smaller than that is one chip. Defaults to 512.
-        stride (int | tuple[int]): Of the grid of candidate chips in level
-            pixels; a tuple (low, high) draws it anew each epoch, both ends
-            included. Defaults to (56, 59), as released; the paper has 32.
-        min_side (float): No chip is cut for a box with a side below this
-            (original pixels); one that is in a chip anyway is trained.
-            Defaults to 2, as released.
-
-    Raises:
-        ValueError: A setting out of bounds.
-    """
-
-    pyramid: ImagePyramid
-    chip_size: int = 512
-    stride: int | tuple[int, int] = (56, 59)
-    min_side: float = 2
-
-    def __post_init__(self) -> None:
-        if self.chip_size != int(self.chip_size) or self.chip_size < 1:
-            raise ValueError(
-                'chip_size must be a positive whole number. '
-                f'Received: {self.chip_size}.'
-            )
-        low, high = self.stride_bounds
-        if not 1 <= low <= high:
-            raise ValueError(
-                'stride must be a positive number or (low, high) '
-                f'with low <= high. Received: {self.stride}.'
-            )
-        if high >= self.chip_size:
-            raise ValueError(
-                'stride must be below chip_size, or chips leave gaps. '
-                f'Received: stride {self.stride}, chip_size '
-                f'{self.chip_size}.'
-            )
-
-    @property
-    def stride_bounds(self) -> tuple[int, int]:
-        if isinstance(self.stride, (tuple, list)):
-            low, high = self.stride
-            return int(low), int(high)
-        return int(self.stride), int(self.stride)
+from .negatives import Proposals, mine_negatives
+from .settings import CHIP_DTYPE, ChipSettings, NegativeSettings
 
 
 def valid_boxes(
@@ -109,23 +42,36 @@ def valid_boxes(
 
 
 def mine_chips(
-    images: ImageBoxes, settings: ChipSettings, seed: int = 0, epoch: int = 0
+    images: ImageBoxes,
+    settings: ChipSettings,
+    seed: int = 0,
+    epoch: int = 0,
+    proposals: Proposals | None = None,
+    negatives: NegativeSettings | None = None,
 ) -> np.ndarray:
-    """Positive chips of all images: a pure function of its arguments.
+    """Chips of all images: a pure function of its arguments.
 
     At each level the valid boxes are covered greedily by chips on a stride
-    grid. The chips of an image depend on its place in the data set, not on
-    what the other images hold; their ``seed`` depends on both.
+    grid; with proposals, negative chips are added. The chips of an image
+    depend on its place in the data set, not on what the other images hold;
+    their ``seed`` depends on both. Positive chips do not depend on proposals.
 
     Args:
         images (ImageBoxes): The dataset.
         settings (ChipSettings): How chips are cut.
         seed (int): Defaults to 0.
         epoch (int): Defaults to 0.
+        proposals (Proposals, optional): Of the dataset's images. Defaults to
+            None: no negative chips.
+        negatives (NegativeSettings, optional): Which negative chips are
+            kept. Defaults to None: the released settings.
 
     Returns:
         ndarray (C,): The chip table, :data:`CHIP_DTYPE`, ordered by image and
-        level.
+        level, positive chips first.
+
+    Raises:
+        ValueError: A proposal that is not finite, or lies outside its image.
     """
     rng = np.random.default_rng([seed, epoch])
     low, high = settings.stride_bounds
@@ -148,7 +94,21 @@ def mine_chips(
     )
     table = table[:count].copy()
     table['seed'] = rng.integers(0, 2**32, count, np.uint32)
-    return table
+    if proposals is None:
+        return table
+    states = rng.integers(0, 2**64, len(images), np.uint64)
+    mined = mine_negatives(
+        images,
+        settings,
+        negatives or NegativeSettings(),
+        proposals,
+        table,
+        stride,
+        states,
+    )
+    mined['seed'] = rng.integers(0, 2**32, len(mined), np.uint32)
+    table = np.concatenate([table, mined])
+    return table[np.lexsort((table['level'], table['image']))]
 
 
 @numba.njit(cache=True)

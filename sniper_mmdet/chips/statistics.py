@@ -3,8 +3,9 @@
 import numpy as np
 
 from .boxes import ImageBoxes
-from .mining import ChipSettings, box_coverage, valid_boxes
+from .mining import box_coverage, valid_boxes
 from .pyramid import ImagePyramid
+from .settings import ChipSettings
 
 #: The settings released for COCO.
 RELEASED_COCO = ChipSettings(

@@ -1,0 +1,136 @@
+"""What chips are, and how they are cut."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .pyramid import ImagePyramid
+
+#: One row a chip: x1..y2 in original pixels, inside the image; ``seed`` for
+#: whatever is drawn at random when the chip is cut and augmented.
+CHIP_DTYPE = np.dtype(
+    [
+        ('image', np.int32),
+        ('level', np.int16),
+        ('positive', np.bool_),
+        ('x1', np.float32),
+        ('y1', np.float32),
+        ('x2', np.float32),
+        ('y2', np.float32),
+        ('seed', np.uint32),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class ChipSettings:
+    """How chips are cut.
+
+    Args:
+        pyramid (ImagePyramid): Levels and valid ranges of training.
+        chip_size (int): Side of a chip in level pixels; a level image
+            smaller than that is one chip. Defaults to 512.
+        stride (int | tuple[int]): Of the grid of candidate chips in level
+            pixels; a tuple (low, high) draws it anew each epoch, both ends
+            included. Defaults to (56, 59), as released; the paper has 32.
+        min_side (float): No chip is cut for a box with a side below this
+            (original pixels); one that is in a chip anyway is trained.
+            Defaults to 2, as released.
+
+    Raises:
+        ValueError: A setting out of bounds.
+    """
+
+    pyramid: ImagePyramid
+    chip_size: int = 512
+    stride: int | tuple[int, int] = (56, 59)
+    min_side: float = 2
+
+    def __post_init__(self) -> None:
+        if self.chip_size != int(self.chip_size) or self.chip_size < 1:
+            raise ValueError(
+                'chip_size must be a positive whole number. '
+                f'Received: {self.chip_size}.'
+            )
+        low, high = self.stride_bounds
+        if not 1 <= low <= high:
+            raise ValueError(
+                'stride must be a positive number or (low, high) '
+                f'with low <= high. Received: {self.stride}.'
+            )
+        if high >= self.chip_size:
+            raise ValueError(
+                'stride must be below chip_size, or chips leave gaps. '
+                f'Received: stride {self.stride}, chip_size '
+                f'{self.chip_size}.'
+            )
+
+    @property
+    def stride_bounds(self) -> tuple[int, int]:
+        if isinstance(self.stride, (tuple, list)):
+            low, high = self.stride
+            return int(low), int(high)
+        return int(self.stride), int(self.stride)
+
+
+@dataclass(frozen=True)
+class NegativeSettings:
+    """Which negative chips are kept.
+
+    Args:
+        min_proposals (int | Sequence[int], optional): A negative chip has at
+            least this many proposals of its own, at all levels or one number
+            a level, coarse to fine. Defaults to None, as released: more than
+            25 at the finest level, more than 10 at the others.
+        max_per_image (int): Negative chips an image and epoch, drawn at
+            random among all that were found. Defaults to 2, as released.
+        min_score (float): Proposals below this score do not count. Defaults
+            to 0, as released.
+
+    Raises:
+        ValueError: A setting out of bounds.
+    """
+
+    min_proposals: int | Sequence[int] | None = None
+    max_per_image: int = 2
+    min_score: float = 0.0
+
+    def __post_init__(self) -> None:
+        counts = np.atleast_1d(
+            1 if self.min_proposals is None else self.min_proposals
+        )
+        if (
+            counts.ndim != 1
+            or counts.dtype.kind not in 'iu'
+            or (counts < 1).any()
+        ):
+            raise ValueError(
+                'min_proposals must be a positive whole number, or one a '
+                f'level. Received: {self.min_proposals}.'
+            )
+        if self.max_per_image != int(self.max_per_image) or (
+            self.max_per_image < 0
+        ):
+            raise ValueError(
+                'max_per_image must be a whole number from 0 on. '
+                f'Received: {self.max_per_image}.'
+            )
+
+    def thresholds(self, num_levels: int) -> np.ndarray:
+        """ndarray (L,): int64, the least proposals of a chip at each level.
+
+        Raises:
+            ValueError: There is one number a level, but not for each.
+        """
+        if self.min_proposals is None:
+            counts = np.full(num_levels, 11)
+            counts[-1] = 26
+            return counts
+        counts = np.atleast_1d(np.asarray(self.min_proposals, np.int64))
+        if len(counts) not in (1, num_levels):
+            raise ValueError(
+                f'min_proposals has {len(counts)} entries for {num_levels} '
+                f'levels. Received: {self.min_proposals}.'
+            )
+        return np.resize(counts, num_levels)
