@@ -33,7 +33,7 @@ train_dataloader = dict(
             metainfo=metainfo,
             ann_file='VOC2007/ImageSets/Main/trainval.txt',
             data_prefix=dict(sub_data_root='VOC2007/'),
-            filter_cfg=dict(filter_empty_gt=True),
+            filter_cfg=dict(filter_empty_gt=False),
         ),
     ),
 )

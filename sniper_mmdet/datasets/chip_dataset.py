@@ -14,6 +14,8 @@ from sniper_mmdet.chips import (
     ChipSettings,
     ImageBoxes,
     ImagePyramid,
+    NegativeSettings,
+    Proposals,
     mine_chips,
 )
 from sniper_mmdet.registry import DATASETS
@@ -25,6 +27,7 @@ from .annotations import (
     read_annotations,
     usable_instances,
 )
+from .proposals import ProposalFile, image_key
 from .transforms import CutChip
 
 _EXIF_ORIENTATION = 0x0112
@@ -42,6 +45,10 @@ class ChipDataset:
     ``img_path`` and ``instances`` (``bbox``, ``bbox_label``, ``ignore_flag``);
     its own pipeline is not used. Boxes are clipped to their image; boxes
     without area are left out, and counted.
+
+    With ``proposals`` there are negative chips too, also of images without
+    any box: let the wrapped data set keep those
+    (``filter_cfg=dict(filter_empty_gt=False)``).
 
     Args:
         dataset (dict | BaseDataset): The wrapped data set.
@@ -62,10 +69,20 @@ class ChipDataset:
             JPEG that breaks off, and leaves the rest of it grey. mmdet's own
             CocoDataset leaves out boxes that have no area or are not finite
             before they get here.
+        proposals (str, optional): Proposal file, as written by
+            ``tools/extract_proposals.py``, to mine negative chips from.
+            Defaults to None: no negative chips, or those of
+            :class:`NegativeChipMiningHook` in its online mode.
+        negatives (dict, optional): Which negative chips are kept, see
+            :class:`~sniper_mmdet.chips.NegativeSettings`. Defaults to None:
+            as released.
+        missing_proposals (str): 'raise', or 'skip': images that are not in
+            the proposal file get no negative chips. Defaults to 'raise'.
 
     Raises:
-        ValueError: Settings that do not fit each other, an empty data set, or
-            a broken annotation (with ``on_error='raise'``).
+        ValueError: Settings that do not fit each other, an empty data set, a
+            broken annotation (with ``on_error='raise'``), or proposals that
+            are damaged or of another data set.
     """
 
     def __init__(
@@ -78,15 +95,28 @@ class ChipDataset:
         stride: int | tuple[int, int] = (56, 59),
         min_side: float = 2,
         on_error: str = 'raise',
+        proposals: str | None = None,
+        negatives: dict | None = None,
+        missing_proposals: str = 'raise',
     ) -> None:
-        if on_error not in ('raise', 'skip'):
-            raise ValueError(
-                f"on_error must be 'raise' or 'skip'. Received: {on_error!r}."
-            )
+        for name, value in (
+            ('on_error', on_error),
+            ('missing_proposals', missing_proposals),
+        ):
+            if value not in ('raise', 'skip'):
+                raise ValueError(
+                    f"{name} must be 'raise' or 'skip'. Received: {value!r}."
+                )
         self.settings = ChipSettings(
             ImagePyramid(scales, valid_ranges), chip_size, stride, min_side
         )
         self.on_error = on_error
+        self.negatives = NegativeSettings(**(negatives or {}))
+        self.negatives.thresholds(len(self.settings.pyramid))
+        self.missing_proposals = missing_proposals
+        if isinstance(proposals, str):
+            proposals = ProposalFile(proposals)
+        self._file = proposals
         if isinstance(dataset, dict):
             dataset = read_annotations(dataset, DATASETS.build, dataset)
         self.dataset = dataset
@@ -99,7 +129,7 @@ class ChipDataset:
                 'sniper_mmdet.CutChip after the image is loaded. Received: '
                 f'{[type(t).__name__ for t in self.pipeline.transforms]}.'
             )
-        self._images = self._table = None
+        self._images = self._table = self._proposals = None
 
     @property
     def metainfo(self) -> dict:
@@ -132,6 +162,7 @@ class ChipDataset:
         self.skipped = torch.zeros(num_images, dtype=torch.bool)
         self.skipped.share_memory_()
         sizes, boxes, labels, num_degenerate = [], [], set(), 0
+        self.keys = []
         bar = ProgressBar(num_images) if num_images >= 20000 else None
         for index in range(num_images):
             info = self.dataset.get_data_info(index)
@@ -145,6 +176,7 @@ class ChipDataset:
                 self._fail(index, error, info['img_path'])
                 size, kept = (1, 1), []
             sizes.append(size)
+            self.keys.append(image_key(info))
             labels.update(i['bbox_label'] for i in kept)
             boxes.append(
                 np.array(
@@ -162,14 +194,47 @@ class ChipDataset:
             )
         self._images = ImageBoxes.from_lists(sizes, boxes)
         self._warn(labels)
+        if self._file is not None:
+            self.set_proposals(self._file)
+
+    @property
+    def proposals(self) -> Proposals | None:
+        """Proposals: what negative chips are mined from, if from anything."""
+        self.full_init()
+        return self._proposals
+
+    def set_proposals(self, file: ProposalFile) -> None:
+        """Mine negative chips from these proposals from now on.
+
+        The number of chips an epoch, ``len``, stays what it was.
+
+        Args:
+            file (ProposalFile): Proposals of the data set's images.
+
+        Raises:
+            ValueError: They are of other images.
+        """
+        sizes = np.stack([self.images.widths, self.images.heights], 1)
+        unreadable = self.skipped.numpy()
+        sizes[unreadable] = 0
+        found = file.select(self.keys, sizes, self.missing_proposals)
+        found.entries[unreadable] = -1
+        self._proposals = found
 
     def mine(self, seed: int, epoch: int) -> np.ndarray:
-        """The chip table of an epoch: a pure function.
+        """The chip table of an epoch: a pure function, given the proposals.
 
         Returns:
             ndarray (C,): Rows of :data:`~sniper_mmdet.chips.CHIP_DTYPE`.
         """
-        return mine_chips(self.images, self.settings, seed, epoch)
+        return mine_chips(
+            self.images,
+            self.settings,
+            seed,
+            epoch,
+            self.proposals,
+            self.negatives,
+        )
 
     def __len__(self) -> int:
         """Number of chips an epoch, that of ``mine(0, 0)``."""
@@ -282,6 +347,10 @@ class ChipDataset:
                 'than every level of every image: chips are whole images.',
                 'current',
             )
+
+    def __getstate__(self) -> dict:
+        """For workers: they cut chips, and mine none."""
+        return dict(self.__dict__, _file=None, _proposals=None)
 
     def __repr__(self) -> str:
         return (

@@ -36,7 +36,8 @@ train_dataloader = dict(
             data_root=data_root,
             ann_file='annotations/instances_train2017.json',
             data_prefix=dict(img='train2017/'),
-            filter_cfg=dict(filter_empty_gt=True, min_size=32),
+            # An image without a box gives negative chips, if any.
+            filter_cfg=dict(filter_empty_gt=False, min_size=32),
         ),
     ),
 )

@@ -5,7 +5,7 @@ data_root = 'data/VOCdevkit/'
 _voc = dict(
     type='VOCDataset',
     data_root=data_root,
-    filter_cfg=dict(filter_empty_gt=True, min_size=32),
+    filter_cfg=dict(filter_empty_gt=False, min_size=32),
 )
 
 train_dataloader = dict(

@@ -1,11 +1,11 @@
 """Any mmdet detector, run over an image pyramid."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from mmcv.image import imresize
-from mmcv.ops import batched_nms
+from mmcv.ops import batched_nms, nms
 from mmdet.models.detectors.base import BaseDetector
 from mmdet.registry import MODELS as MMDET_MODELS
 from mmdet.structures import DetDataSample, SampleList
@@ -14,6 +14,8 @@ from torch import Tensor
 
 from sniper_mmdet.chips import ImagePyramid
 from sniper_mmdet.registry import MODELS
+
+from .proposing import propose, rpn_config
 
 #: Gaussian soft-NMS as released.
 SOFT_NMS = dict(
@@ -52,6 +54,8 @@ class PyramidDetector(BaseDetector):
         batch_size (int | Sequence[int], optional): Images run together, for
             all levels or one number a level. Defaults to None: all images of
             the batch.
+        rpn_only (bool): Train and test only the RPN of a two-stage detector:
+            results are its proposals. Defaults to False.
         data_preprocessor (dict, optional): Of the wrapped detector.
         **kwargs: The wrapped detector's config where ``detector`` is a type.
 
@@ -71,6 +75,7 @@ class PyramidDetector(BaseDetector):
         merge: dict | None = None,
         max_per_img: int = 200,
         batch_size: int | Sequence[int] | None = None,
+        rpn_only: bool = False,
         data_preprocessor: dict | None = None,
         **kwargs,
     ) -> None:
@@ -83,6 +88,8 @@ class PyramidDetector(BaseDetector):
             )
         if data_preprocessor is not None:
             detector = dict(detector, data_preprocessor=data_preprocessor)
+        if rpn_only:
+            detector = rpn_config(detector)
         self.pyramid = ImagePyramid(scales, valid_ranges)
         num_levels = len(self.pyramid)
         if batch_size is None or isinstance(batch_size, int):
@@ -101,6 +108,7 @@ class PyramidDetector(BaseDetector):
         self.merge = dict(merge or SOFT_NMS)
         self.max_per_img = max_per_img
         self.batch_size = batch_size
+        self.rpn_only = rpn_only
         self._register_state_dict_hook(_export_plain_keys)
         self._register_load_state_dict_pre_hook(
             self._import_plain_keys, with_module=False
@@ -146,6 +154,10 @@ class PyramidDetector(BaseDetector):
             original pixels, by falling score.
         """
         images = [img.permute(1, 2, 0).cpu().numpy() for img in batch_inputs]
+        if self.rpn_only:
+            return self.add_pred_to_datasample(
+                batch_data_samples, self.propose(images)
+            )
         found = [[] for _ in images]
         for level in range(len(self.pyramid)):
             for i, result in enumerate(self.detect_level(images, level)):
@@ -165,8 +177,60 @@ class PyramidDetector(BaseDetector):
         Returns:
             list[:obj:`InstanceData`]: One an image, original pixels.
         """
-        step = self.batch_size[level] or len(images)
         results = []
+        for inputs, samples in self.level_batches(images, level):
+            results += self.run_detector(inputs, samples)
+        return [self._keep_valid(result, level) for result in results]
+
+    @torch.no_grad()
+    def propose(
+        self,
+        images: Sequence[np.ndarray],
+        num: int = 300,
+        iou_threshold: float = 0.7,
+    ) -> list[InstanceData]:
+        """Class-agnostic proposals over the pyramid, of all sizes at a level.
+
+        Args:
+            images (Sequence[ndarray]): uint8 (H, W, 3), original pixels.
+            num (int): Proposals an image and level. Defaults to 300.
+            iou_threshold (float): NMS over all levels. Defaults to 0.7.
+
+        Returns:
+            list[:obj:`InstanceData`]: ``bboxes`` in original pixels,
+            ``scores`` and ``labels``, all 0, by falling score.
+        """
+        found = [[] for _ in images]
+        for level in range(len(self.pyramid)):
+            results = []
+            for inputs, samples in self.level_batches(images, level):
+                data = self._preprocess(inputs, samples)
+                results += propose(
+                    self.detector, data['inputs'], data['data_samples'], num
+                )
+            for of_image, result in zip(found, results, strict=True):
+                of_image.append(result)
+        merged = [InstanceData.cat(results) for results in found]
+        for i, boxes in enumerate(merged):
+            _, keep = nms(boxes.bboxes, boxes.scores, iou_threshold)
+            merged[i] = boxes[keep]
+            merged[i].labels = torch.zeros_like(keep)
+        return merged
+
+    def level_batches(
+        self, images: Sequence[np.ndarray], level: int
+    ) -> Iterator[tuple[list[Tensor], SampleList]]:
+        """Images at one level, in batches.
+
+        Args:
+            images (Sequence[ndarray]): uint8 (H, W, 3), original pixels.
+            level (int): Index into the pyramid.
+
+        Yields:
+            tuple: Images (3, h, w), uint8, level pixels, on the CPU; and
+            their samples with ``ori_shape``, ``img_shape``, ``scale_factor``.
+        """
+        step = self.batch_size[level] or len(images)
         for start in range(0, len(images), step):
             inputs, samples = [], []
             for img in images[start : start + step]:
@@ -187,8 +251,7 @@ class PyramidDetector(BaseDetector):
                         )
                     )
                 )
-            results += self.run_detector(inputs, samples)
-        return [self._keep_valid(result, level) for result in results]
+            yield inputs, samples
 
     def run_detector(
         self, inputs: list[Tensor], samples: SampleList
@@ -196,20 +259,22 @@ class PyramidDetector(BaseDetector):
         """Normalise, pad, and run the wrapped detector on one batch.
 
         Args:
-            inputs (list[Tensor]): uint8 (3, h, w), level pixels, on the CPU.
-            samples (list[:obj:`DetDataSample`]): With ``ori_shape``,
-                ``img_shape`` and ``scale_factor``.
+            inputs (list[Tensor]): As :meth:`level_batches` gives them.
+            samples (list[:obj:`DetDataSample`]): Theirs.
 
         Returns:
             list[:obj:`InstanceData`]: In pixels before the scale factor.
         """
-        data = self.detector.data_preprocessor(
-            dict(inputs=inputs, data_samples=samples), False
-        )
+        data = self._preprocess(inputs, samples)
         samples = self.detector.predict(
             data['inputs'], data['data_samples'], rescale=True
         )
         return [sample.pred_instances for sample in samples]
+
+    def _preprocess(self, inputs: list[Tensor], samples: SampleList) -> dict:
+        return self.detector.data_preprocessor(
+            dict(inputs=inputs, data_samples=samples), False
+        )
 
     def merge_levels(self, results: list[InstanceData]) -> InstanceData:
         """Merge the detections of all levels of one image."""

@@ -1,0 +1,264 @@
+"""Proposals of a whole data set in one file, mapped rather than loaded."""
+
+import json
+import os
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from sniper_mmdet.chips import Proposals
+
+#: Arrays of a file and their kinds and dimensions.
+_ARRAYS = dict(
+    boxes=('f', 2),
+    scores=('f', 1),
+    offsets=('i', 1),
+    keys=('S', 1),
+    sizes=('i', 2),
+    about=('S', 0),
+)
+
+
+def image_key(info: dict) -> str:
+    """What an image is called in a proposal file: its id and file name.
+
+    Args:
+        info (dict): Of mmdet's ``get_data_info``.
+    """
+    name = os.path.basename(info['img_path'])
+    return f'{info["img_id"]} {name}' if 'img_id' in info else name
+
+
+class ProposalFile:
+    """Proposals by image, in an uncompressed ``.npz`` that is mapped.
+
+    ``numpy.load`` reads the file too. Its arrays, for P images and T
+    proposals:
+
+    - boxes (T, 4) float32: x1, y1, x2, y2 in original pixels
+    - scores (T,) float32
+    - offsets (P + 1,) int64: image p has ``boxes[offsets[p]:offsets[p + 1]]``
+    - keys (P,) bytes: id and file name of each image, :func:`image_key`
+    - sizes (P, 2) int64: width and height of each image; 0 where not known
+    - about () bytes: JSON, where the proposals come from
+
+    Args:
+        path (str): The file.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Not a proposal file, or one that is damaged.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = str(path)
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                arrays = {n: _map(self.path, archive, n) for n in _ARRAYS}
+            for name, (kind, ndim) in _ARRAYS.items():
+                array = arrays[name]
+                if array.dtype.kind != kind or array.ndim != ndim:
+                    raise ValueError(
+                        f'{name} is an array {array.dtype} of {array.ndim} '
+                        'dimensions'
+                    )
+            self.about = json.loads(arrays['about'][()])
+        except FileNotFoundError:
+            raise FileNotFoundError(
+                f'there is no proposal file {self.path}.'
+            ) from None
+        except (KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
+            raise ValueError(
+                f'{self.path} is not a proposal file, or is damaged: {error}. '
+                'Write it anew with tools/extract_proposals.py.'
+            ) from None
+        self.boxes, self.scores = arrays['boxes'], arrays['scores']
+        self.offsets = np.asarray(arrays['offsets'])
+        self.keys = [k.decode() for k in arrays['keys'].tolist()]
+        self.sizes = np.asarray(arrays['sizes'])
+        counts = len(self.boxes), len(self.scores)
+        if (
+            len(self.offsets) != len(self.keys) + 1
+            or self.sizes.shape != (len(self.keys), 2)
+            or self.boxes.shape[1] != 4
+            or counts[0] != counts[1]
+            or self.offsets[0] != 0
+            or self.offsets[-1] != counts[0]
+            or (np.diff(self.offsets) < 0).any()
+        ):
+            raise ValueError(
+                f'{self.path} is damaged: its arrays do not fit each other, '
+                f'{counts[0]} boxes, {counts[1]} scores, '
+                f'{len(self.keys)} images. '
+                'Write it anew with tools/extract_proposals.py.'
+            )
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.keys)
+
+    def __reduce__(self):  # a worker maps the file, and gets no copy
+        return type(self), (self.path,)
+
+    def select(
+        self,
+        keys: Sequence[str],
+        sizes: np.ndarray | None = None,
+        missing: str = 'raise',
+    ) -> Proposals:
+        """The proposals of some images, in any order.
+
+        Args:
+            keys (Sequence[str]): Of :func:`image_key`, one an image.
+            sizes (ndarray (N, 2), optional): Width and height of the images;
+                0 where not known.
+            missing (str): 'raise', or 'skip': an image that the file has not
+                is without proposals. Defaults to 'raise'.
+
+        Raises:
+            ValueError: Images are missing, or of another size.
+        """
+        index = {key: i for i, key in enumerate(self.keys)}
+        entries = np.array([index.get(key, -1) for key in keys], np.int64)
+        absent = np.flatnonzero(entries < 0)
+        if len(keys) and len(absent) == len(keys):
+            raise ValueError(
+                f'{self.path} holds proposals of another data set: it has '
+                f'none of the {len(keys)} images here, such as {keys[0]!r}, '
+                f'but such as {self.keys[:1]}.'
+            )
+        if len(absent) and missing == 'raise':
+            raise ValueError(
+                f'{self.path} has no proposals for {len(absent)} of the '
+                f'{len(keys)} images, the first is {keys[absent[0]]!r}; '
+                'extract them anew, or let those images do without: '
+                "missing_proposals='skip'."
+            )
+        if sizes is not None:
+            known = self.sizes[entries]
+            differ = (
+                (entries >= 0)
+                & known.all(1)
+                & sizes.all(1)
+                & (known != sizes).any(1)
+            ).nonzero()[0]
+            if len(differ):
+                first = differ[0]
+                raise ValueError(
+                    f'{self.path} holds proposals of another data set: '
+                    f'{keys[first]!r} is {known[first].tolist()} pixels '
+                    f'there, and {sizes[first].tolist()} here.'
+                )
+        return Proposals(
+            self.boxes, self.scores, self.offsets, entries, self.path
+        )
+
+
+def write_proposals(
+    path: str,
+    keys: Sequence[str],
+    sizes: np.ndarray,
+    boxes: Sequence[np.ndarray],
+    scores: Sequence[np.ndarray],
+    about: dict,
+) -> None:
+    """Write a proposal file, whole or not at all.
+
+    Args:
+        path (str): The file, see :class:`ProposalFile`.
+        keys (Sequence[str]): One an image, of :func:`image_key`.
+        sizes (ndarray (P, 2)): Width and height of each image.
+        boxes (Sequence[ndarray (K, 4)]): Of each image, original pixels.
+        scores (Sequence[ndarray (K,)]): Of each image.
+        about (dict): Where they come from.
+
+    Raises:
+        ValueError: Two images have the same key.
+    """
+    counts = [len(b) for b in boxes]
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    flat_boxes = np.zeros((offsets[-1], 4), np.float32)
+    flat_scores = np.zeros(offsets[-1], np.float32)
+    for i, start in enumerate(offsets[:-1]):
+        flat_boxes[start : offsets[i + 1]] = boxes[i]
+        flat_scores[start : offsets[i + 1]] = scores[i]
+    _write(path, keys, sizes, offsets, flat_boxes, flat_scores, about)
+
+
+def join_proposals(path: str, parts: Sequence[str], about: dict) -> None:
+    """Write one proposal file from several, in their order.
+
+    No more than one part is in memory at a time.
+    """
+    files = [ProposalFile(part) for part in parts]
+    keys = [key for file in files for key in file.keys]
+    sizes = np.concatenate([file.sizes for file in files])
+    counts = np.concatenate([np.diff(file.offsets) for file in files])
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    total = max(int(offsets[-1]), 1)  # an empty file cannot be mapped
+    scratch = Path(f'{path}.tmp.raw')
+    try:
+        flat = np.memmap(scratch, np.float32, 'w+', shape=(total, 5))
+        start = 0
+        for file in files:
+            flat[start : start + len(file.boxes), :4] = file.boxes
+            flat[start : start + len(file.boxes), 4] = file.scores
+            start += len(file.boxes)
+        flat = flat[:start]
+        _write(path, keys, sizes, offsets, flat[:, :4], flat[:, 4], about)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def _write(path, keys, sizes, offsets, boxes, scores, about) -> None:
+    if len(set(keys)) < len(keys):
+        seen = set()
+        twice = next(k for k in keys if k in seen or seen.add(k))
+        raise ValueError(
+            f'two images of the data set are called {twice!r} (id and file '
+            'name): proposals are kept by that.'
+        )
+    temporary = f'{path}.tmp'
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with open(temporary, 'wb') as file:
+        np.savez(
+            file,
+            boxes=boxes,
+            scores=scores,
+            offsets=offsets,
+            keys=np.array([k.encode() for k in keys], dtype='S'),
+            sizes=np.asarray(sizes, np.int64).reshape(-1, 2),
+            about=np.array(json.dumps(about).encode()),
+        )
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def _map(path: str, archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    """Map one array of an uncompressed .npz; numpy.load would read it."""
+    info = archive.getinfo(f'{name}.npy')
+    if info.compress_type != zipfile.ZIP_STORED:
+        raise ValueError('it is compressed, so that it cannot be mapped')
+    with archive.open(info) as member:
+        version = np.lib.format.read_magic(member)
+        read = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }[version]
+        shape, fortran, dtype = read(member)
+        header = member.tell()
+    size = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    if fortran or dtype.hasobject or size != info.file_size - header:
+        raise ValueError(f'{name} has {info.file_size - header} bytes')
+    if size == 0:
+        return np.zeros(shape, dtype)
+    with open(path, 'rb') as file:
+        # Before a member's data: 30 bytes, its name and an extra field.
+        file.seek(info.header_offset + 26)
+        lengths = np.frombuffer(file.read(4), '<u2').astype(int)
+    start = info.header_offset + 30 + lengths.sum() + header
+    mapped = np.memmap(path, dtype, 'r', int(start), shape)
+    return mapped.view(np.ndarray)

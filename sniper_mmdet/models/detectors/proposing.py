@@ -1,0 +1,89 @@
+"""Class-agnostic proposals of any mmdet detector."""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mmdet.structures import SampleList
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+
+# Low enough for one-stage detectors to give as many boxes as an RPN does.
+_LOW_SCORE = 0.001
+_RPN_FIELDS = ('backbone', 'neck', 'rpn_head', 'train_cfg', 'test_cfg')
+_RPN_OPTIONAL = ('data_preprocessor', 'init_cfg')
+
+
+def rpn_config(detector: dict) -> dict:
+    """The config of a two-stage detector's RPN alone.
+
+    Raises:
+        ValueError: The detector has no RPN.
+    """
+    if detector.get('rpn_head') is None:
+        raise ValueError(
+            'rpn_only needs a detector with an rpn_head. '
+            f'Received: {detector.get("type")}.'
+        )
+    return dict(
+        type='RPN',
+        **{key: detector.get(key) for key in _RPN_FIELDS},
+        **{key: detector[key] for key in _RPN_OPTIONAL if key in detector},
+    )
+
+
+def propose(
+    detector: nn.Module, inputs: Tensor, samples: SampleList, num: int
+) -> list[InstanceData]:
+    """The best boxes of one batch, whatever their class.
+
+    They come from the detector's RPN; a detector without one gives its
+    detections, those of low scores too.
+
+    Args:
+        detector (nn.Module): Of mmdet.
+        inputs (Tensor): Preprocessed (N, 3, H, W).
+        samples (list[:obj:`DetDataSample`]): Theirs.
+        num (int): Boxes an image, at most.
+
+    Returns:
+        list[:obj:`InstanceData`]: ``bboxes`` and ``scores`` by falling score,
+        pixels before the scale factor.
+    """
+    with _lenient(detector, num):
+        if getattr(detector, 'with_rpn', False):
+            found = detector.rpn_head.predict(
+                detector.extract_feat(inputs), samples, rescale=True
+            )
+        else:
+            found = detector.predict(inputs, samples, rescale=True)
+            found = [sample.pred_instances for sample in found]
+    results = []
+    for boxes in found:
+        best = boxes.scores.argsort(descending=True)[:num]
+        results.append(
+            InstanceData(bboxes=boxes.bboxes[best], scores=boxes.scores[best])
+        )
+    return results
+
+
+@contextmanager
+def _lenient(detector: nn.Module, num: int) -> Iterator[None]:
+    """Have the heads of a detector give many boxes, of low scores too."""
+    changed = []
+    for module in detector.modules():
+        cfg = getattr(module, 'test_cfg', None)
+        if not isinstance(cfg, dict) or 'nms' not in cfg:
+            continue
+        changed.append((module, cfg))
+        module.test_cfg = copy.deepcopy(cfg)
+        module.test_cfg.max_per_img = num
+        if cfg.get('nms_pre', -1) > 0:
+            module.test_cfg.nms_pre = max(cfg.nms_pre, num)
+        if 'score_thr' in cfg:
+            module.test_cfg.score_thr = min(cfg.score_thr, _LOW_SCORE)
+    try:
+        yield
+    finally:
+        for module, cfg in changed:
+            module.test_cfg = cfg
