@@ -89,6 +89,7 @@ def mine_negatives(
         images.heights,
         settings.pyramid.level_sizes(images.widths, images.heights),
         settings.pyramid.bounds,
+        negatives.bounds(settings.pyramid),
         settings.chip_size,
         stride,
         settings.min_side,
@@ -122,11 +123,11 @@ def uncovered_proposals(
     """Which proposals of an image ask for negative chips.
 
     A proposal counts at a level when it fits a chip as
-    :func:`~sniper_mmdet.chips.valid_boxes` has it and its size is below the
-    upper end of the level's valid range; at the coarsest level also not below
-    the lower end. It is covered, and does not count, when the positive chip
-    of the level that shows most of it holds it whole, or shows a part of at
-    least one level pixel each side whose size is in the valid range.
+    :func:`~sniper_mmdet.chips.valid_boxes` has it and its size is in the
+    range of :class:`NegativeSettings`. It is covered, and does not count,
+    when the positive chip of the level that shows most of it holds it whole,
+    or shows a part of at least one level pixel each side whose size is in the
+    level's valid range.
 
     Args:
         images (ImageBoxes): The dataset.
@@ -155,7 +156,8 @@ def uncovered_proposals(
             height,
             size[0],
             size[1],
-            settings.pyramid.bounds,
+            settings.pyramid.bounds[level],
+            negatives.bounds(settings.pyramid)[level],
             level,
             settings.chip_size,
             settings.stride_bounds[1] if stride is None else stride,
@@ -221,7 +223,8 @@ def _uncovered(
     height,
     level_width,
     level_height,
-    bounds,
+    valid,
+    counted,
     level,
     chip,
     stride,
@@ -236,8 +239,7 @@ def _uncovered(
     See :func:`uncovered_proposals`.
     """
     fx, fy = level_width / width, level_height / height
-    low, high = bounds[level]
-    lowest = low if level == 0 else 0.0
+    low, high = valid
     longest = chip - stride - 1
     limit_x = longest / fx if level_width > chip else np.inf
     limit_y = longest / fy if level_height > chip else np.inf
@@ -253,7 +255,7 @@ def _uncovered(
         if w >= limit_x or h >= limit_y:
             continue
         size = np.sqrt(w * h)
-        if size < lowest or size >= high:
+        if size < counted[0] or size >= counted[1]:
             continue
         most = seen_w = seen_h = 0.0
         for c in range(len(regions)):
@@ -285,7 +287,8 @@ def _mine(
     widths,
     heights,
     sizes,
-    bounds,
+    valid,
+    counted,
     chip,
     stride,
     min_side,
@@ -328,7 +331,8 @@ def _mine(
                 heights[i],
                 width,
                 height,
-                bounds,
+                valid[level],
+                counted[level],
                 level,
                 chip,
                 stride,

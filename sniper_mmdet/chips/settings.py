@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .pyramid import ImagePyramid
+from .pyramid import ImagePyramid, Range
 
 #: One row a chip: x1..y2 in original pixels, inside the image; ``seed`` for
 #: whatever is drawn at random when the chip is cut and augmented.
@@ -87,6 +87,10 @@ class NegativeSettings:
             random among all that were found. Defaults to 2, as released.
         min_score (float): Proposals below this score do not count. Defaults
             to 0, as released.
+        valid_ranges (Sequence[tuple], optional): (low, high) sizes of the
+            proposals that count at each level, original pixels. Defaults to
+            None, as released: those of training, without the lower ends but
+            for the coarsest level.
 
     Raises:
         ValueError: A setting out of bounds.
@@ -95,6 +99,7 @@ class NegativeSettings:
     min_proposals: int | Sequence[int] | None = None
     max_per_image: int = 2
     min_score: float = 0.0
+    valid_ranges: Sequence[Range] | None = None
 
     def __post_init__(self) -> None:
         counts = np.atleast_1d(
@@ -134,3 +139,15 @@ class NegativeSettings:
                 f'levels. Received: {self.min_proposals}.'
             )
         return np.resize(counts, num_levels)
+
+    def bounds(self, pyramid: ImagePyramid) -> np.ndarray:
+        """ndarray (L, 2): sizes of the proposals that count at each level.
+
+        Raises:
+            ValueError: ``valid_ranges`` has not one entry a level.
+        """
+        if self.valid_ranges is not None:
+            return ImagePyramid(pyramid.scales, self.valid_ranges).bounds
+        bounds = pyramid.bounds
+        bounds[1:, 0] = 0
+        return bounds

@@ -113,6 +113,7 @@ class ChipDataset:
         self.on_error = on_error
         self.negatives = NegativeSettings(**(negatives or {}))
         self.negatives.thresholds(len(self.settings.pyramid))
+        self.negatives.bounds(self.settings.pyramid)
         self.missing_proposals = missing_proposals
         if isinstance(proposals, str):
             proposals = ProposalFile(proposals)

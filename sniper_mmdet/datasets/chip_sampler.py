@@ -20,8 +20,9 @@ class ChipSampler(Sampler):
     iteration are the same chips on any number of processes and workers.
 
     Every epoch has the same number of samples, so that mmengine's iteration
-    counts and schedules are true: as many as ``dataset.mine(0, 0)`` gives. An
-    epoch with more chips leaves some out at random; one with fewer repeats.
+    counts and schedules are true: as many as ``dataset.mine(0, 0)`` gives, or
+    ``epoch_size``. An epoch with more chips leaves some out at random; one
+    with fewer repeats.
 
     Args:
         dataset (ChipDataset): What is mined.
@@ -30,6 +31,8 @@ class ChipSampler(Sampler):
             and synchronised.
         round_up (bool): Repeat chips so that all ranks have equally many.
             Defaults to True.
+        epoch_size (int, optional): Chips an epoch, of all ranks together.
+            Defaults to None: as many as the first table has.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class ChipSampler(Sampler):
         shuffle: bool = True,
         seed: int | None = None,
         round_up: bool = True,
+        epoch_size: int | None = None,
     ) -> None:
         if not hasattr(dataset, 'mine'):
             raise TypeError(
@@ -54,6 +58,13 @@ class ChipSampler(Sampler):
                 'no chip can be cut: no box is valid at any level of '
                 f'{dataset.settings}.'
             )
+        if epoch_size is not None:
+            if epoch_size < 1:
+                raise ValueError(
+                    'epoch_size must be a positive number. '
+                    f'Received: {epoch_size}.'
+                )
+            total = epoch_size
         if round_up:
             total = math.ceil(total / self.world_size) * self.world_size
         self.total_size = total
@@ -65,9 +76,10 @@ class ChipSampler(Sampler):
     @property
     def table(self) -> np.ndarray:
         """ndarray (C,): all chips mined for this epoch, over all ranks."""
-        key = self.seed, self.epoch
+        proposals = getattr(self.dataset, 'proposals', None)
+        key = self.seed, self.epoch, id(proposals)
         if self._mined is None or self._mined[0] != key:
-            self._mined = key, self.dataset.mine(*key)
+            self._mined = key, self.dataset.mine(self.seed, self.epoch)
         return self._mined[1]
 
     def __iter__(self) -> Iterator[np.void]:

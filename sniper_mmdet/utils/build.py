@@ -43,7 +43,7 @@ def build_chip_dataset(cfg: Config):
     """
     dataset = cfg.get('train_dataloader', {}).get('dataset', {})
     kind = dataset.get('type')
-    if str(kind).split('.')[-1] != 'ChipDataset':
+    if not _is_chip_dataset(dataset):
         raise ValueError(
             f'{cfg.filename}: train_dataloader.dataset.type must '
             f'be sniper_mmdet.ChipDataset. Received: {kind}.'
@@ -51,3 +51,29 @@ def build_chip_dataset(cfg: Config):
     dataset = DATASETS.build(dataset)
     dataset.full_init()
     return dataset
+
+
+def build_image_dataset(cfg: Config, split: str):
+    """The data set of a split, of whole images.
+
+    Args:
+        cfg (Config): Of training or testing.
+        split (str): 'train', 'val' or 'test'.
+
+    Returns:
+        ChipDataset | BaseDataset: A ChipDataset is without proposals.
+
+    Raises:
+        ValueError: The config has no such split.
+    """
+    dataset = (cfg.get(f'{split}_dataloader') or {}).get('dataset')
+    if dataset is None:
+        raise ValueError(f'{cfg.filename} has no {split}_dataloader.dataset.')
+    if _is_chip_dataset(dataset):
+        # What it mines is of no matter, and may be what is yet to be made.
+        dataset = {**dataset, 'proposals': None}
+    return DATASETS.build(dataset)
+
+
+def _is_chip_dataset(dataset: dict) -> bool:
+    return str(dataset.get('type')).split('.')[-1] == 'ChipDataset'

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from mmcv.image import imresize
 from mmcv.ops import batched_nms, nms
+from mmdet.models.detectors import RPN
 from mmdet.models.detectors.base import BaseDetector
 from mmdet.registry import MODELS as MMDET_MODELS
 from mmdet.structures import DetDataSample, SampleList
@@ -301,10 +302,32 @@ class PyramidDetector(BaseDetector):
 
     def _import_plain_keys(self, state_dict: dict, prefix: str, *_) -> None:
         own = [f'{prefix}{name}.' for name in self._modules]
-        for key in list(state_dict):
-            if key.startswith(prefix) and not key.startswith(tuple(own)):
-                plain = key[len(prefix) :]
-                state_dict[f'{prefix}detector.{plain}'] = state_dict.pop(key)
+        plain = [
+            key[len(prefix) :]
+            for key in state_dict
+            if key.startswith(prefix) and not key.startswith(tuple(own))
+        ]
+        renamed = self._rpn_keys(plain)
+        for key in plain:
+            name = f'{prefix}detector.{renamed.get(key, key)}'
+            state_dict[name] = state_dict.pop(f'{prefix}{key}')
+
+    def _rpn_keys(self, keys: list[str]) -> dict[str, str]:
+        """New names of a checkpoint's RPN, which mmdet calls by two names.
+
+        mmdet's own detectors do this only where they are not wrapped.
+        """
+        wanted = 'rpn_head.' if hasattr(self.detector, 'rpn_head') else None
+        if isinstance(self.detector, RPN):
+            wanted = 'bbox_head.'
+        if wanted is None or any(key.startswith(wanted) for key in keys):
+            return {}
+        other = 'rpn_head.' if wanted == 'bbox_head.' else 'bbox_head.'
+        return {
+            key: wanted + key[len(other) :]
+            for key in keys
+            if key.startswith(other)
+        }
 
 
 def _export_plain_keys(module, state_dict: dict, prefix: str, _) -> None:

@@ -1,0 +1,218 @@
+"""Run a detector over a data set and keep its proposals."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmcv.transforms import Compose, LoadImageFromFile
+from mmengine.dist import barrier, broadcast_object_list, get_dist_info
+from mmengine.logging import print_log
+from mmengine.utils import ProgressBar
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+from sniper_mmdet.datasets.proposals import (
+    ProposalFile,
+    image_key,
+    join_proposals,
+    write_proposals,
+)
+
+#: Images of a part: what is lost, a process, when an extraction is cut off.
+_PART = 64
+
+
+class WholeImages(Dataset):
+    """The images of a data set, as its own pipeline loads them.
+
+    Items are tuples ``(key, image)``: what a proposal file calls the image,
+    and uint8 (H, W, 3), or None where it cannot be read.
+
+    Args:
+        dataset (ChipDataset | BaseDataset): Of mmdet; of a ChipDataset, the
+            images that its chips are cut from.
+        on_error (str, optional): 'raise', or 'skip': an image that cannot be
+            read is logged, and has no proposals. Defaults to None: as the
+            ChipDataset has it, else 'raise'.
+    """
+
+    def __init__(self, dataset, on_error: str | None = None) -> None:
+        first = dataset
+        while not hasattr(first, 'pipeline'):  # of wrapped data sets
+            inner = getattr(first, 'datasets', None)
+            first = inner[0] if inner else first.dataset
+        loading = [
+            t
+            for t in first.pipeline.transforms
+            if type(t).__name__.startswith('LoadImage')
+        ]
+        self.load = Compose(loading or [LoadImageFromFile()])
+        self.dataset = getattr(dataset, 'dataset', dataset)
+        self.on_error = on_error or getattr(dataset, 'on_error', 'raise')
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> tuple[str, np.ndarray | None]:
+        info = self.dataset.get_data_info(index)
+        try:
+            loaded = self.load(info)
+            if loaded is None:
+                raise OSError('it cannot be read as an image')
+            return image_key(info), np.asarray(loaded['img'], np.uint8)
+        except Exception as error:  # whatever decoders raise
+            if self.on_error == 'raise':
+                raise RuntimeError(
+                    f'{info["img_path"]}: {type(error).__name__}: {error}'
+                ) from error
+            print_log(f'no proposals for {info["img_path"]}: {error}')
+            return image_key(info), None
+
+
+def extract_proposals(
+    model: nn.Module,
+    images: WholeImages,
+    path: str,
+    num: int = 300,
+    iou_threshold: float = 0.7,
+    batch_size: int = 1,
+    num_workers: int = 2,
+) -> ProposalFile:
+    """Write the proposals of all images to one file, on all processes.
+
+    What was done when an extraction was cut off is used again if the weights,
+    the images and the settings are the same: it is kept in ``{path}.parts``,
+    which all processes must see, until the file is whole.
+
+    Args:
+        model (PyramidDetector): In training mode or not; its mode is kept.
+        images (WholeImages): What to look at.
+        path (str): The file.
+        num (int): Proposals an image and level. Defaults to 300.
+        iou_threshold (float): NMS over all levels. Defaults to 0.7.
+        batch_size (int): Images run together. Defaults to 1.
+        num_workers (int): That read images, a process. Defaults to 2.
+
+    Returns:
+        ProposalFile: What was written.
+    """
+    rank, world_size = get_dist_info()
+    settings = dict(num=num, iou_threshold=iou_threshold)
+    about = [_about(model, images, settings) if rank == 0 else None]
+    broadcast_object_list(about)
+    parts = Path(f'{path}.parts')
+    starts = range(0, len(images), _PART)
+    names = [str(parts / f'{start:09d}.npz') for start in starts]
+    if rank == 0:
+        _prepare(parts, about[0])
+    barrier()
+    pending = [k for k, name in enumerate(names) if not os.path.exists(name)]
+    barrier()  # no process writes before all have looked
+    _extract(
+        model,
+        images,
+        {names[k]: starts[k] for k in pending[rank::world_size]},
+        settings,
+        batch_size,
+        num_workers,
+    )
+    barrier()
+    if rank == 0:
+        join_proposals(path, names, about[0])
+        shutil.rmtree(parts)
+    barrier()
+    return ProposalFile(path)
+
+
+def _extract(
+    model, images, parts, settings, batch_size, num_workers
+) -> None:
+    """Write parts, given as names and first images."""
+    batches, ends = [], {}
+    for name, start in parts.items():
+        chunk = range(start, min(start + _PART, len(images)))
+        batches += [
+            list(chunk[k : k + batch_size])
+            for k in range(0, len(chunk), batch_size)
+        ]
+        ends[len(batches) - 1] = name
+    loader = DataLoader(
+        images,
+        batch_sampler=batches,
+        num_workers=min(num_workers, len(batches)),
+        collate_fn=list,
+    )
+    bar = None
+    if get_dist_info()[0] == 0 and batches:
+        bar = ProgressBar(sum(map(len, batches)))
+    training = model.training
+    model.eval()
+    try:
+        rows = []
+        for number, batch in enumerate(loader):
+            rows += _propose(model, batch, settings)
+            if bar:
+                bar.update(len(batch))
+            if number in ends:
+                keys, sizes, boxes, scores = zip(*rows, strict=True)
+                write_proposals(
+                    ends[number], keys, np.array(sizes), boxes, scores, {}
+                )
+                rows = []
+    finally:
+        model.train(training)
+        if bar:
+            bar.file.write('\n')
+
+
+def _propose(model, batch: Sequence, settings: dict) -> list[tuple]:
+    """Key, size, boxes and scores of each image of a batch."""
+    images = [img for _, img in batch if img is not None]
+    found = iter(model.propose(images, **settings) if images else [])
+    rows = []
+    for key, img in batch:
+        if img is None:
+            rows.append((key, (0, 0), np.zeros((0, 4)), np.zeros(0)))
+            continue
+        height, width = img.shape[:2]
+        result = next(found)
+        boxes = result.bboxes.cpu().numpy()
+        boxes = np.clip(boxes, 0, np.tile((width, height), 2))
+        rows.append((key, (width, height), boxes, result.scores.cpu().numpy()))
+    return rows
+
+
+def _about(model, images, settings: dict) -> dict:
+    digest = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        digest.update(name.encode())
+        tensor = tensor.detach().cpu().contiguous()
+        digest.update(tensor.view(-1).view(torch.uint8).numpy().tobytes())
+    names = hashlib.sha256()
+    for index in range(len(images)):
+        names.update(image_key(images.dataset.get_data_info(index)).encode())
+    pyramid = getattr(model, 'pyramid', None)
+    return dict(
+        settings,
+        scales=str(pyramid and pyramid.scales),
+        weights=digest.hexdigest()[:16],
+        images=len(images),
+        image_names=names.hexdigest()[:16],
+    )
+
+
+def _prepare(parts: Path, about: dict) -> None:
+    """Make the folder of parts; those of another extraction are dropped."""
+    note = parts / 'about.json'
+    if parts.exists():
+        same = note.exists() and json.loads(note.read_text()) == about
+        if not same:
+            print_log(f'{parts} are of another extraction, and dropped')
+            shutil.rmtree(parts)
+    parts.mkdir(parents=True, exist_ok=True)
+    note.write_text(json.dumps(about))
