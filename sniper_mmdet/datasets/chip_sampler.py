@@ -76,11 +76,12 @@ class ChipSampler(Sampler):
     @property
     def table(self) -> np.ndarray:
         """ndarray (C,): all chips mined for this epoch, over all ranks."""
-        proposals = getattr(self.dataset, 'proposals', None)
-        key = self.seed, self.epoch, id(proposals)
-        if self._mined is None or self._mined[0] != key:
-            self._mined = key, self.dataset.mine(self.seed, self.epoch)
-        return self._mined[1]
+        key, proposals = (self.seed, self.epoch), self.dataset.proposals
+        if self._mined is None or (
+            self._mined[0] != key or self._mined[1] is not proposals
+        ):
+            self._mined = key, proposals, self.dataset.mine(*key)
+        return self._mined[2]
 
     def __iter__(self) -> Iterator[np.void]:
         table = self.table

@@ -1,3 +1,3 @@
-from .hooks import ChipMiningHook
+from .hooks import ChipMiningHook, NegativeChipMiningHook
 
-__all__ = ['ChipMiningHook']
+__all__ = ['ChipMiningHook', 'NegativeChipMiningHook']

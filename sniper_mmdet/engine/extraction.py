@@ -70,7 +70,9 @@ class WholeImages(Dataset):
                 raise RuntimeError(
                     f'{info["img_path"]}: {type(error).__name__}: {error}'
                 ) from error
-            print_log(f'no proposals for {info["img_path"]}: {error}')
+            print_log(
+                f'no proposals for {info["img_path"]}: {error}', 'current'
+            )
             return image_key(info), None
 
 
@@ -85,9 +87,9 @@ def extract_proposals(
 ) -> ProposalFile:
     """Write the proposals of all images to one file, on all processes.
 
-    What was done when an extraction was cut off is used again if the weights,
-    the images and the settings are the same: it is kept in ``{path}.parts``,
-    which all processes must see, until the file is whole.
+    What is there already is used again if the weights, the images and the
+    settings are the same: the file, or, where an extraction was cut off, its
+    parts in ``{path}.parts``. All processes must see both.
 
     Args:
         model (PyramidDetector): In training mode or not; its mode is kept.
@@ -105,6 +107,9 @@ def extract_proposals(
     settings = dict(num=num, iou_threshold=iou_threshold)
     about = [_about(model, images, settings) if rank == 0 else None]
     broadcast_object_list(about)
+    if _is_made(path, about[0]):
+        print_log(f'{path} is there already, of the same weights', 'current')
+        return ProposalFile(path)
     parts = Path(f'{path}.parts')
     starts = range(0, len(images), _PART)
     names = [str(parts / f'{start:09d}.npz') for start in starts]
@@ -146,6 +151,7 @@ def _extract(
         batch_sampler=batches,
         num_workers=min(num_workers, len(batches)),
         collate_fn=list,
+        generator=torch.Generator(),  # draws nothing from the global one
     )
     bar = None
     if get_dist_info()[0] == 0 and batches:
@@ -206,13 +212,22 @@ def _about(model, images, settings: dict) -> dict:
     )
 
 
+def _is_made(path: str, about: dict) -> bool:
+    try:
+        return ProposalFile(path).about == about
+    except (OSError, ValueError):
+        return False
+
+
 def _prepare(parts: Path, about: dict) -> None:
     """Make the folder of parts; those of another extraction are dropped."""
     note = parts / 'about.json'
     if parts.exists():
         same = note.exists() and json.loads(note.read_text()) == about
         if not same:
-            print_log(f'{parts} are of another extraction, and dropped')
+            print_log(
+                f'{parts}: of another extraction, dropped', 'current'
+            )
             shutil.rmtree(parts)
     parts.mkdir(parents=True, exist_ok=True)
     note.write_text(json.dumps(about))

@@ -19,7 +19,10 @@ class ChipMiningHook(Hook):
     too, and keeps the seed of its first start. Checkpoints say in
     ``chips_seen`` how many chips of their epoch all processes had seen.
 
-    Logged scalars: ``chips/level{k}`` (coarse to fine), ``chips/image``.
+    Negative chips are among them where the ChipDataset has ``proposals``.
+
+    Logged scalars: ``chips/level{k}`` (coarse to fine), ``chips/image``; with
+    negative chips also ``chips/negative_level{k}``.
     """
 
     # After mmengine's DistSamplerSeedHook, which knows nothing of skipping,
@@ -37,14 +40,14 @@ class ChipMiningHook(Hook):
         checkpoint['chips_seen'] = self._seen
 
     def before_train(self, runner) -> None:
-        sampler = _chip_sampler(runner)
+        sampler = chip_sampler(runner)
         # A resumed run takes the seed of its checkpoint after the sampler was
         # built; with diff_rank_seed the runner's seed is not the ranks' own.
         if not runner._randomness_cfg.get('diff_rank_seed'):
             sampler.seed = runner.seed
 
     def before_train_epoch(self, runner) -> None:
-        sampler = _chip_sampler(runner)
+        sampler = chip_sampler(runner)
         sampler.set_epoch(runner.epoch)
         start = time.perf_counter()
         table = sampler.table
@@ -56,15 +59,23 @@ class ChipMiningHook(Hook):
                 f'{sampler.total_size} chips.'
             )
         num_levels = len(sampler.dataset.settings.pyramid)
-        counts = np.bincount(table['level'], minlength=num_levels)
+        counts, negative = (
+            np.bincount(levels, minlength=num_levels)
+            for levels in (table['level'], table['level'][~table['positive']])
+        )
         num_images = len(sampler.dataset.images)
         scalars = {f'chips/level{k}': int(n) for k, n in enumerate(counts)}
         scalars['chips/image'] = len(table) / num_images
+        of_them = ''
+        if sampler.dataset.proposals is not None:
+            for k, n in enumerate(negative):
+                scalars[f'chips/negative_level{k}'] = int(n)
+            of_them = f', of them negative: {negative.tolist()}'
         runner.visualizer.add_scalars(scalars, step=runner.iter)
         runner.logger.info(
             f'Epoch {runner.epoch + 1}: mined {len(table)} chips in '
             f'{seconds:.2f} s, {len(table) / num_images:.2f} an image; by '
-            f'level, coarse to fine: {counts.tolist()}'
+            f'level, coarse to fine: {counts.tolist()}{of_them}'
         )
 
     def after_train_iter(
@@ -74,7 +85,7 @@ class ChipMiningHook(Hook):
 
     def after_train_epoch(self, runner) -> None:
         self._seen = 0
-        skipped = _chip_sampler(runner).dataset.skipped.to(torch.uint8)
+        skipped = chip_sampler(runner).dataset.skipped.to(torch.uint8)
         all_reduce(skipped, 'max')  # each process knows its own workers'
         skipped = skipped.nonzero().flatten().tolist()
         if skipped:
@@ -84,7 +95,8 @@ class ChipMiningHook(Hook):
             )
 
 
-def _chip_sampler(runner):
+def chip_sampler(runner):
+    """The ChipSampler of a runner's training; TypeError without one."""
     loader = runner.train_dataloader
     # With a batch sampler in the config the loader's own is a placeholder.
     for sampler in (

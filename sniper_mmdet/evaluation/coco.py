@@ -1,0 +1,167 @@
+"""What COCO's own summary leaves out, from its own matching."""
+
+import contextlib
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+#: Sizes by which proposals are told apart in SNIPER, table 1: pixels.
+RECALL_SIZES = ((0, 25), (25, 50), (50, 100), (100, 200), (200, 300))
+
+
+def evaluate_boxes(
+    ground_truth: COCO, detections: list[dict], **params
+) -> COCOeval:
+    """COCO's evaluation of boxes, accumulated, without a word.
+
+    Args:
+        ground_truth (COCO): Annotations.
+        detections (list[dict]): COCO results: ``image_id``, ``category_id``,
+            ``bbox`` (x, y, w, h), ``score``.
+        **params: Of ``COCOeval.params``, such as ``maxDets``.
+    """
+    with contextlib.redirect_stdout(io.StringIO()):
+        # COCO's own reader refuses an empty list.
+        found = ground_truth.loadRes(detections) if detections else COCO()
+        evaluation = COCOeval(ground_truth, found, 'bbox')
+        for name, value in params.items():
+            setattr(evaluation.params, name, value)
+        evaluation.evaluate()
+        evaluation.accumulate()
+    return evaluation
+
+
+def average_precision(evaluation: COCOeval) -> dict[str, float]:
+    """AP, AP50, AP75 and AP by size in %, NaN where there is no object."""
+    # IoU thresholds, recalls, classes, sizes; of the most detections.
+    precision = evaluation.eval['precision'][..., -1]
+    thresholds = evaluation.params.iouThrs
+
+    def mean(values):
+        values = values[values > -1]
+        return 100 * values.mean() if len(values) else np.nan
+
+    result = dict(AP=mean(precision[..., 0]))
+    for name, threshold in (('AP50', 0.5), ('AP75', 0.75)):
+        at = np.isclose(thresholds, threshold)
+        result[name] = mean(precision[at][..., 0])
+    for area, name in enumerate(('AP_S', 'AP_M', 'AP_L'), start=1):
+        result[name] = mean(precision[..., area])
+    return result
+
+
+def false_positives(evaluation: COCOeval, recall: float) -> float:
+    """False positives an image where a share of all objects is found.
+
+    The detections of all classes are taken together, best first, until the
+    share is found at an IoU of 0.5; those that match an ignored object do not
+    count.
+
+    Args:
+        evaluation (COCOeval): Of :func:`evaluate_boxes`.
+        recall (float): The share, of all objects of all classes.
+
+    Returns:
+        float: inf where the detections never reach that recall.
+    """
+    threshold = np.flatnonzero(np.isclose(evaluation.params.iouThrs, 0.5))[0]
+    every_size = evaluation.params.areaRng[0]
+    scores, hits, wrong, num_objects = [], [], [], 0
+    for image in evaluation.evalImgs:
+        if image is None or image['aRng'] != every_size:
+            continue
+        ignored = image['dtIgnore'][threshold].astype(bool)
+        matched = image['dtMatches'][threshold] > 0
+        scores.append(np.asarray(image['dtScores']))
+        hits.append(matched & ~ignored)
+        wrong.append(~matched & ~ignored)
+        num_objects += np.count_nonzero(np.equal(image['gtIgnore'], 0))
+    order = np.argsort(-np.concatenate(scores), kind='stable')
+    found = np.cumsum(np.concatenate(hits)[order])
+    reached = np.flatnonzero(found >= recall * num_objects)
+    if not len(reached):
+        return float('inf')
+    count = np.concatenate(wrong)[order][: reached[0] + 1].sum()
+    return count / len(evaluation.params.imgIds)
+
+
+def proposal_recall(
+    sizes: np.ndarray,
+    boxes: Sequence[np.ndarray],
+    proposals: Sequence[np.ndarray],
+    num: int = 900,
+    ranges: Sequence[tuple[float, float]] = RECALL_SIZES,
+) -> dict[str, float]:
+    """Average recall of proposals, also by object size (SNIPER, table 1).
+
+    Args:
+        sizes (ndarray (N, 2)): Width and height of the images.
+        boxes (Sequence[ndarray (K, 4)]): Annotated boxes of each image.
+        proposals (Sequence[ndarray (M, 5)]): Boxes and scores of each image.
+        num (int): Best proposals of an image that count. Defaults to 900.
+        ranges (Sequence[tuple]): (low, high) sizes, original pixels. Defaults
+            to :data:`RECALL_SIZES`.
+
+    Returns:
+        dict: ``AR``, ``AR50``, ``AR75`` and ``AR {low}-{high}`` in %, over
+        IoU 0.5 to 0.95 where not named; NaN where there is no object.
+    """
+    images = [
+        dict(id=i, width=int(w), height=int(h)) for i, (w, h) in enumerate(sizes)
+    ]
+    truth = _coco(images, _annotations(boxes))
+    found = _annotations([p[:, :4] for p in proposals])
+    scores = np.concatenate([p[:, 4] for p in proposals]).tolist()
+    for proposal, score in zip(found, scores, strict=True):
+        proposal['score'] = score
+    evaluation = evaluate_boxes(
+        truth,
+        found,
+        useCats=0,
+        maxDets=[num],
+        areaRng=[(0, 1e10), *((lo**2, hi**2) for lo, hi in ranges)],
+        areaRngLbl=['all', *map(str, ranges)],
+    )
+    # IoU thresholds, classes (one), sizes, numbers (one).
+    recall = evaluation.eval['recall'][:, 0, :, 0]
+    recall = np.where(recall > -1, 100 * recall, np.nan)
+    thresholds = evaluation.params.iouThrs
+    result = dict(AR=recall[:, 0].mean())
+    for name, threshold in (('AR50', 0.5), ('AR75', 0.75)):
+        result[name] = recall[np.isclose(thresholds, threshold), 0].item()
+    for k, (low, high) in enumerate(ranges, start=1):
+        result[f'AR {low}-{high}'] = recall[:, k].mean()
+    return {name: float(value) for name, value in result.items()}
+
+
+def _annotations(boxes: Sequence[np.ndarray]) -> list[dict]:
+    found = []
+    for image, of_image in enumerate(boxes):
+        for x1, y1, x2, y2 in np.asarray(of_image, float).tolist():
+            w, h = x2 - x1, y2 - y1
+            found.append(
+                dict(
+                    id=len(found) + 1,
+                    image_id=image,
+                    category_id=1,
+                    bbox=[x1, y1, w, h],
+                    area=w * h,
+                    iscrowd=0,
+                )
+            )
+    return found
+
+
+def _coco(images: list[dict], annotations: list[dict]) -> COCO:
+    truth = COCO()
+    truth.dataset = dict(
+        images=images,
+        annotations=annotations,
+        categories=[dict(id=1, name='object')],
+    )
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth.createIndex()
+    return truth
