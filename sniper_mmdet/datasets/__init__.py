@@ -1,5 +1,13 @@
 from .chip_dataset import ChipDataset
 from .chip_sampler import ChipSampler
+from .proposals import ProposalFile, image_key, write_proposals
 from .transforms import CutChip
 
-__all__ = ['ChipDataset', 'ChipSampler', 'CutChip']
+__all__ = [
+    'ChipDataset',
+    'ChipSampler',
+    'CutChip',
+    'ProposalFile',
+    'image_key',
+    'write_proposals',
+]

@@ -5,8 +5,10 @@ from .coco import (
     false_positives,
     proposal_recall,
 )
+from .proposal_recall_metric import ProposalRecall
 
 __all__ = [
+    'ProposalRecall',
     'RECALL_SIZES',
     'average_precision',
     'evaluate_boxes',

@@ -35,8 +35,12 @@ def run_config(args: Namespace) -> Config:
     return cfg
 
 
-def build_chip_dataset(cfg: Config):
+def build_chip_dataset(cfg: Config, proposals: str | None = None):
     """The training ChipDataset of a config.
+
+    Args:
+        cfg (Config): Of training.
+        proposals (str, optional): Proposal file, instead of the config's.
 
     Raises:
         ValueError: The config trains on something else.
@@ -48,6 +52,8 @@ def build_chip_dataset(cfg: Config):
             f'{cfg.filename}: train_dataloader.dataset.type must '
             f'be sniper_mmdet.ChipDataset. Received: {kind}.'
         )
+    if proposals is not None:
+        dataset = {**dataset, 'proposals': proposals}
     dataset = DATASETS.build(dataset)
     dataset.full_init()
     return dataset

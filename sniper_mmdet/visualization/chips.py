@@ -1,5 +1,7 @@
 """Pictures of chips on their image."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from mmcv.image import imresize
@@ -11,6 +13,7 @@ POSITIVE = (0, 200, 255)
 NEGATIVE = (255, 80, 255)
 VALID = (60, 220, 60)
 IGNORED = (150, 150, 150)
+PROPOSAL = (255, 170, 255)
 
 
 def draw_chips(
@@ -19,11 +22,13 @@ def draw_chips(
     table: np.ndarray,
     settings: ChipSettings,
     height: int = 480,
+    proposals: Sequence[np.ndarray] | None = None,
 ) -> np.ndarray:
     """Draw the chips of one image, a panel a level, coarse to fine.
 
-    What no chip of the level shows is darkened. Boxes that a chip trains are
-    green, boxes that its chips show but ignore are grey.
+    What no chip of the level shows is darkened. Positive chips are orange,
+    negative ones magenta, with the proposals that they hold whole. Boxes that
+    a chip trains are green, boxes that its chips show but ignore are grey.
 
     Args:
         image (ndarray): uint8 (H, W, 3), BGR.
@@ -31,6 +36,8 @@ def draw_chips(
         table (ndarray (C,)): The image's rows of the chip table.
         settings (ChipSettings): How the chips were cut.
         height (int): Of a panel, in pixels. Defaults to 480.
+        proposals (Sequence[ndarray (K, 4)], optional): What negative chips
+            of each level are mined from, original pixels.
 
     Returns:
         ndarray: uint8 (height + title, W', 3), the panels side by side.
@@ -49,6 +56,7 @@ def draw_chips(
                 boxes,
                 regions,
                 rows['positive'],
+                np.zeros((0, 4)) if proposals is None else proposals[level],
                 settings.pyramid.bounds[level],
                 _title(settings, level, factor, rows),
             )
@@ -77,13 +85,20 @@ def _title(settings, level, factor, rows) -> str:
 
 
 def _draw_level(
-    small, scale, boxes, regions, positive, valid_range, title
+    small, scale, boxes, regions, positive, proposals, valid_range, title
 ) -> np.ndarray:
     seen = np.zeros(small.shape[:2], bool)
     corners = np.rint(regions * scale).astype(int)
     for x1, y1, x2, y2 in corners:
         seen[y1:y2, x1:x2] = True
     panel = np.where(seen[..., None], small, small // 3)
+    held = box_states(proposals, regions[~positive], (0, np.inf))
+    for x1, y1, x2, y2 in (proposals[held == BoxState.VALID] * scale).astype(
+        int
+    ):
+        cv2.rectangle(
+            panel, (int(x1), int(y1)), (int(x2), int(y2)), PROPOSAL, 1
+        )
     states = box_states(boxes, regions, valid_range)
     for i in np.flatnonzero(states != BoxState.OUTSIDE):
         color = VALID if states[i] == BoxState.VALID else IGNORED

@@ -1,14 +1,18 @@
 """Measure the parts of the package, each against a named peer.
 
 python tools/analysis_tools/benchmark.py chips --ann instances.json --json
+python tools/analysis_tools/benchmark.py negatives --images 1000 100000
 python tools/analysis_tools/benchmark.py pipeline CONFIG
 """
 
 import argparse
 import contextlib
 import json
+import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 from mmengine.config import DictAction
@@ -18,12 +22,18 @@ from sniper_mmdet.chips import (
     ChipSettings,
     ImageBoxes,
     ImagePyramid,
+    Proposals,
     from_coco,
     mine_chips,
 )
 
 # The original C++ generator, on one core, on 446 COCO images.
-ORIGINAL = dict(positive_ms_per_image=0.16, cover_ms_per_image_900_boxes=15.0)
+# Of negative chips it was the cover alone that was measured.
+ORIGINAL = dict(
+    positive_ms_per_image=0.16,
+    cover_ms_per_image_900_boxes=15.0,
+    negative_ms_per_image_900_proposals=15.0,
+)
 
 
 def best_of(function, repeats):
@@ -51,6 +61,94 @@ def random_boxes(num_images=50, num_boxes=900, seed=0):
     return ImageBoxes.from_lists([(640, 480)] * num_images, boxes)
 
 
+def with_objects(crowded, num=8):
+    """Random boxes as proposals, and the first of each image as objects."""
+    boxes = [crowded.of_image(i)[:num] for i in range(len(crowded))]
+    sizes = np.stack([crowded.widths, crowded.heights], 1)
+    scores = np.ones(len(crowded.boxes), np.float32)
+    entries = np.arange(len(crowded))
+    return ImageBoxes.from_lists(sizes, boxes), Proposals(
+        crowded.boxes, scores, crowded.offsets, entries
+    )
+
+
+def benchmark_negatives(args):
+    """Time and memory of mining from a mapped file, by number of images."""
+    result = {}
+    for num_images in args.images:
+        with tempfile.TemporaryDirectory(dir=args.dir) as folder:
+            path = str(Path(folder, 'proposals.npz'))
+            write_synthetic(path, num_images, args.proposals)
+            size = Path(path).stat().st_size
+            # A process of its own, watched from here: its own memory without
+            # the pages of the file, which the system takes back at will.
+            child = subprocess.Popen(
+                [sys.executable, __file__, 'mine-file', path],
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            peak = 0
+            while child.poll() is None:
+                peak = max(peak, private_bytes(child.pid))
+                time.sleep(0.01)
+            seconds = json.loads(child.stdout.read())['seconds']
+        key = f'{num_images}_images'
+        result[f'{key}_ms_per_image'] = seconds / num_images * 1e3
+        result[f'{key}_private_mb'] = peak / 2**20
+        result[f'{key}_file_mb'] = size / 2**20
+    return result
+
+
+def private_bytes(pid):
+    for line in Path(f'/proc/{pid}/status').read_text().splitlines():
+        if line.startswith('RssAnon:'):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def write_synthetic(path, num_images, num_proposals, block=5000):
+    """A proposal file of random boxes, written by blocks of images."""
+    from sniper_mmdet.datasets.proposals import join_proposals, write_proposals
+
+    parts = []
+    for start in range(0, num_images, block):
+        count = min(block, num_images - start)
+        images = random_boxes(min(count, 100), num_proposals)
+        boxes = [images.of_image(k % len(images)) for k in range(count)]
+        parts.append(f'{path}.{start:09d}')
+        write_proposals(
+            parts[-1],
+            [f'{start + k}' for k in range(count)],
+            np.tile((640, 480), (count, 1)),
+            boxes,
+            [np.ones(len(b), np.float32) for b in boxes],
+            {},
+        )
+    join_proposals(path, parts, {})
+
+
+def mine_file(args):
+    """What benchmark_negatives measures: seconds of one epoch's mining."""
+    from sniper_mmdet.datasets.proposals import ProposalFile
+
+    file = ProposalFile(args.path)
+    boxes = random_boxes(100, 8)
+    images = ImageBoxes.from_lists(
+        file.sizes, [boxes.of_image(k % 100) for k in range(len(file))]
+    )
+    proposals = file.select(file.keys, file.sizes)
+    few = Proposals(*proposals[:3], proposals.entries[:1])
+    one = ImageBoxes.from_lists(file.sizes[:1], [boxes.of_image(0)])
+    mine_chips(one, RELEASED_COCO, 0, 0, few)  # compiles
+    start = time.perf_counter()
+    table = mine_chips(images, RELEASED_COCO, 0, 0, proposals)
+    seconds = time.perf_counter() - start
+    return dict(
+        seconds=seconds,
+        negative_chips=int((~table['positive']).sum()),
+    )
+
+
 def benchmark_chips(args):
     images = from_coco(args.ann)
     crowded = random_boxes(seed=args.seed)
@@ -58,16 +156,27 @@ def benchmark_chips(args):
     cover = ChipSettings(
         ImagePyramid([(-1, 512), 1.667, 3.0]), 512, stride=(56, 59)
     )
-    mine_chips(images, RELEASED_COCO, args.seed)  # compiles
+    objects, proposals = with_objects(crowded)
+    mine_chips(objects, RELEASED_COCO, args.seed, 0, proposals)  # compiles
 
     positive = best_of(
         lambda e: mine_chips(images, RELEASED_COCO, args.seed, e), 20
     )
     covering = best_of(lambda e: mine_chips(crowded, cover, args.seed, e), 5)
+    without, negative = (
+        best_of(
+            lambda e, p=p: mine_chips(objects, RELEASED_COCO, args.seed, e, p),
+            20,
+        )
+        for p in (None, proposals)
+    )
     result = dict(
         images=len(images),
         positive_ms_per_image=positive / len(images) * 1e3,
         cover_ms_per_image_900_boxes=covering / len(crowded) * 1e3,
+        negative_ms_per_image_900_proposals=(negative - without)
+        / len(crowded)
+        * 1e3,
     )
     for key, original in ORIGINAL.items():
         result[f'{key}_original'] = original
@@ -138,6 +247,21 @@ def parse_args():
         'chips', parents=[common], help='mining, against the original C++'
     )
     chips.add_argument('--ann', required=True, help='COCO json')
+    negatives = commands.add_parser(
+        'negatives',
+        parents=[common],
+        help='mining negative chips from a mapped file of random proposals: '
+        'time and memory by number of images',
+    )
+    negatives.add_argument(
+        '--images', type=int, nargs='+', default=[1000, 10000, 100000]
+    )
+    negatives.add_argument('--proposals', type=int, default=900)
+    negatives.add_argument(
+        '--dir', help='for the file: 60 KB an image while it is written'
+    )
+    one = commands.add_parser('mine-file', parents=[common])
+    one.add_argument('path')
     pipeline = commands.add_parser(
         'pipeline',
         parents=[common],
@@ -158,11 +282,16 @@ def parse_args():
 
 def main():
     args = parse_args()
-    run = dict(chips=benchmark_chips, pipeline=benchmark_pipeline)
+    run = {
+        'chips': benchmark_chips,
+        'negatives': benchmark_negatives,
+        'mine-file': mine_file,
+        'pipeline': benchmark_pipeline,
+    }
     # What is printed while annotations are read is no part of the result.
     with contextlib.redirect_stdout(sys.stderr):
         result = run[args.command](args)
-    if args.json:
+    if args.json or args.command == 'mine-file':
         print(json.dumps(result, indent=2))
     else:
         for key, value in result.items():

@@ -2,8 +2,11 @@
 
     python tools/analysis_tools/browse_chips.py CONFIG --out-dir DIR
 
-Chips are orange, boxes that they train are green, boxes that they show but
-ignore are grey; what no chip of a level shows is dark.
+    python tools/analysis_tools/browse_chips.py CONFIG --proposals FILE.npz ...
+
+Positive chips are orange, negative chips magenta, and so are, paler, the
+proposals that they are mined from. Boxes that chips train are green, boxes that
+they show but ignore are grey; what no chip of a level shows is dark.
 """
 
 import argparse
@@ -14,6 +17,7 @@ import numpy as np
 from mmengine.config import DictAction
 from mmengine.utils import track_iter_progress
 
+from sniper_mmdet.chips import uncovered_proposals
 from sniper_mmdet.utils.build import build_chip_dataset, load_config
 from sniper_mmdet.visualization import draw_chips
 
@@ -36,6 +40,9 @@ def parse_args():
         '--height', type=int, default=480, help='of a panel, in pixels'
     )
     parser.add_argument(
+        '--proposals', help="proposal file, instead of the config's"
+    )
+    parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=DictAction,
@@ -44,9 +51,28 @@ def parse_args():
     return parser.parse_args()
 
 
+def mined_from(dataset, table, index):
+    """By level, the proposals of an image that ask for negative chips."""
+    proposals = dataset.proposals
+    if proposals is None:
+        return None
+    asking = uncovered_proposals(
+        dataset.images,
+        dataset.settings,
+        dataset.negatives,
+        proposals,
+        table,
+        index,
+    )
+    boxes = proposals.boxes[proposals.span(index)]
+    return [boxes[column] for column in asking.T]
+
+
 def main():
     args = parse_args()
-    dataset = build_chip_dataset(load_config(args.config, args.cfg_options))
+    dataset = build_chip_dataset(
+        load_config(args.config, args.cfg_options), args.proposals
+    )
     table = dataset.mine(args.seed, args.epoch)
     images = dataset.images
     shown = np.arange(len(images))[: args.num or None]
@@ -63,7 +89,8 @@ def main():
             images.of_image(index),
             rows,
             dataset.settings,
-            height=args.height,
+            args.height,
+            mined_from(dataset, table, index),
         )
         mmcv.imwrite(
             picture, str(out_dir / f'{index:06d}_{Path(path).stem}.jpg')

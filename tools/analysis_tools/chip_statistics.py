@@ -1,6 +1,7 @@
 """Count the chips that SNIPER settings give on a data set.
 
     python tools/analysis_tools/chip_statistics.py CONFIG
+    python tools/analysis_tools/chip_statistics.py CONFIG --proposals FILE.npz
     python tools/analysis_tools/chip_statistics.py --ann instances.json --json
 
 With --ann alone, no image and no config is needed: the settings are those
@@ -30,6 +31,10 @@ def parse_args():
     )
     parser.add_argument('config', nargs='?', help='train config file path')
     parser.add_argument('--ann', help='COCO json instead of a config')
+    parser.add_argument(
+        '--proposals',
+        help="proposal file for negative chips, instead of the config's",
+    )
     parser.add_argument('--json', action='store_true', help='print JSON only')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument(
@@ -46,6 +51,8 @@ def parse_args():
         parser.error('give either CONFIG or --ann COCO_JSON.')
     if args.ann is not None and args.cfg_options:
         parser.error('--cfg-options change a CONFIG; --ann has none.')
+    if args.ann is not None and args.proposals:
+        parser.error('--proposals need a CONFIG, which names the images.')
     if args.epochs < 1:
         parser.error(f'--epochs must be at least 1. Received: {args.epochs}.')
     return args
@@ -84,19 +91,24 @@ def main():
     args = parse_args()
     if args.ann:
         images, settings = from_coco(args.ann), RELEASED_COCO
+        proposals = negatives = None
     else:
         from sniper_mmdet.utils.build import build_chip_dataset, load_config
 
         # What is printed while annotations are read is no part of the result.
         with contextlib.redirect_stdout(sys.stderr):
             dataset = build_chip_dataset(
-                load_config(args.config, args.cfg_options)
+                load_config(args.config, args.cfg_options), args.proposals
             )
         images, settings = dataset.images, dataset.settings
+        proposals, negatives = dataset.proposals, dataset.negatives
     epochs = range(args.epochs)
     if args.epochs > 1 and not args.json:
         epochs = track_iter_progress(list(epochs))
-    tables = [mine_chips(images, settings, args.seed, e) for e in epochs]
+    tables = [
+        mine_chips(images, settings, args.seed, e, proposals, negatives)
+        for e in epochs
+    ]
     stats = chip_statistics(images, settings, tables)
     if args.json:
         print(json.dumps(stats, indent=2))

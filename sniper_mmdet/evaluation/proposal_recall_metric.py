@@ -1,0 +1,62 @@
+"""Recall of proposals, as a metric of test runs."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+
+from sniper_mmdet.registry import METRICS
+
+from .coco import RECALL_SIZES, proposal_recall
+
+
+@METRICS.register_module()
+class ProposalRecall(BaseMetric):
+    """Average recall of proposals, also by object size (SNIPER, table 1).
+
+    For any data set whose test pipeline loads annotations and does not resize.
+    Objects marked as ignored do not count. Results, in %: ``AR``, ``AR50``,
+    ``AR75`` and ``AR_{low}-{high}``.
+
+    Args:
+        num (int): Best proposals of an image that count. Defaults to 900.
+        ranges (Sequence[tuple]): (low, high) sizes, original pixels. Defaults
+            to those of the paper.
+        collect_device (str): See mmengine's BaseMetric.
+        prefix (str, optional): See mmengine's BaseMetric.
+    """
+
+    default_prefix = 'proposals'
+
+    def __init__(
+        self,
+        num: int = 900,
+        ranges: Sequence[tuple[float, float]] = RECALL_SIZES,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+    ) -> None:
+        super().__init__(collect_device, prefix)
+        self.num = num
+        self.ranges = ranges
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        for sample in data_samples:
+            found = sample['pred_instances']
+            boxes = sample['gt_instances']['bboxes']
+            height, width = sample['ori_shape'][:2]
+            self.results.append(
+                (
+                    (width, height),
+                    np.asarray(getattr(boxes, 'tensor', boxes).cpu()),
+                    np.column_stack(
+                        [found['bboxes'].cpu(), found['scores'].cpu()]
+                    ),
+                )
+            )
+
+    def compute_metrics(self, results: list) -> dict[str, float]:
+        sizes, boxes, proposals = zip(*results, strict=True)
+        recall = proposal_recall(
+            np.array(sizes), boxes, proposals, self.num, self.ranges
+        )
+        return {name.replace(' ', '_'): v for name, v in recall.items()}
