@@ -1,4 +1,5 @@
 """The package installs in every way, and mim finds its files in each."""
+
 import os
 import shutil
 import subprocess
@@ -12,17 +13,33 @@ import sniper_mmdet
 from sniper_mmdet.utils import dependencies
 
 ROOT = Path(__file__).resolve().parents[1]
-SOURCES = ('setup.py', 'pyproject.toml', 'MANIFEST.in', 'LICENSE',
-           'CHANGELOG.md', 'CITATION.cff', 'README.md', 'model-index.yml',
-           'requirements', 'sniper_mmdet', 'configs', 'tools')
+SOURCES = (
+    'setup.py',
+    'pyproject.toml',
+    'MANIFEST.in',
+    'LICENSE',
+    'CHANGELOG.md',
+    'CITATION.cff',
+    'README.md',
+    'model-index.yml',
+    'requirements',
+    'sniper_mmdet',
+    'configs',
+    'tools',
+)
 CONFIG = 'configs/for_this_test/unique-name_for-this-test.py'
 
 
 def python(executable, *args, cwd):
     # Not the caller's paths: they would hide a package that is not installed.
     env = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'}
-    done = subprocess.run([executable, *map(str, args)], cwd=cwd, env=env,
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        [executable, *map(str, args)],
+        cwd=cwd,
+        env=env,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.strip()
 
@@ -49,34 +66,51 @@ def environment(tmp_path):
     """The interpreter of a new environment that sees this one's packages."""
     folder = tmp_path / 'venv'
     python(sys.executable, '-m', 'venv', '--without-pip', folder, cwd=tmp_path)
-    site, = folder.glob('lib/python*/site-packages')
-    (site / 'these.pth').write_text('\n'.join(
-        path for path in sys.path if path.endswith('-packages')))
+    (site,) = folder.glob('lib/python*/site-packages')
+    (site / 'these.pth').write_text(
+        '\n'.join(path for path in sys.path if path.endswith('-packages'))
+    )
     return folder / 'bin' / 'python'
 
 
 def install(environment, *args, cwd):
     # This environment's own sniper_mmdet is seen too, and must not count.
-    python(environment, '-m', 'pip', 'install', '--no-deps',
-           '--no-build-isolation', '--ignore-installed', *args, cwd=cwd)
+    python(
+        environment,
+        '-m',
+        'pip',
+        'install',
+        '--no-deps',
+        '--no-build-isolation',
+        '--ignore-installed',
+        *args,
+        cwd=cwd,
+    )
 
 
 def run_where(environment, tmp_path):
     """Where the package lies and which config mim finds by its name."""
     elsewhere = tmp_path / 'elsewhere'
     elsewhere.mkdir()
-    package = python(environment, '-c',
-                     'import sniper_mmdet; print(sniper_mmdet.__file__)',
-                     cwd=elsewhere)
+    package = python(
+        environment,
+        '-c',
+        'import sniper_mmdet; print(sniper_mmdet.__file__)',
+        cwd=elsewhere,
+    )
     found = python(
-        environment, '-c', 'import sys, os.path as osp\n'
+        environment,
+        '-c',
+        'import sys, os.path as osp\n'
         'from mim.utils import get_installed_path, recursively_find\n'
         'root = get_installed_path("sniper_mmdet")\n'
         'print(*recursively_find(root, sys.argv[1], followlinks=True))\n'
         'tools = [osp.join(root, x, "tools/setup_env.sh")'
         ' for x in (".mim", "")]\n'
         'assert any(map(osp.exists, tools)), root',
-        Path(CONFIG).name, cwd=elsewhere)
+        Path(CONFIG).name,
+        cwd=elsewhere,
+    )
     return Path(package).parent, found.split()
 
 
@@ -89,37 +123,67 @@ def assert_complete(names, prefix):
 
 
 def wheel_names(folder):
-    wheel, = folder.glob('*.whl')
+    (wheel,) = folder.glob('*.whl')
     with zipfile.ZipFile(wheel) as archive:
         return archive.namelist()
 
 
 @pytest.mark.slow
 def test_wheel_carries_mim_folder(source, tmp_path):
-    python(sys.executable, '-m', 'pip', 'wheel', '--no-deps',
-           '--no-build-isolation', '-w', tmp_path, source, cwd=tmp_path)
+    python(
+        sys.executable,
+        '-m',
+        'pip',
+        'wheel',
+        '--no-deps',
+        '--no-build-isolation',
+        '-w',
+        tmp_path,
+        source,
+        cwd=tmp_path,
+    )
     names = wheel_names(tmp_path)
     assert_complete(names, 'sniper_mmdet/.mim')
     assert_complete(
-        names, f'sniper_mmdet-{sniper_mmdet.__version__}.dist-info/.mim')
+        names, f'sniper_mmdet-{sniper_mmdet.__version__}.dist-info/.mim'
+    )
     assert 'sniper_mmdet/chips/__init__.py' in names
-    assert not [name for name in names
-                if name.split('/')[0] in ('tests', 'tools', 'configs')]
+    assert not [
+        name
+        for name in names
+        if name.split('/')[0] in ('tests', 'tools', 'configs')
+    ]
     # Nothing is left in the sources that mim would take for a second config.
     assert len(list(source.rglob(Path(CONFIG).name))) == 1
 
 
 @pytest.mark.slow
 def test_source_release_builds_the_same_wheel(source, tmp_path):
-    python(sys.executable, '-c', 'from setuptools import build_meta as b\n'
-           'import sys; b.build_sdist(sys.argv[1])', tmp_path, cwd=source)
-    archive, = tmp_path.glob('*.tar.gz')
+    python(
+        sys.executable,
+        '-c',
+        'from setuptools import build_meta as b\n'
+        'import sys; b.build_sdist(sys.argv[1])',
+        tmp_path,
+        cwd=source,
+    )
+    (archive,) = tmp_path.glob('*.tar.gz')
     for folder, origin in (('a', source), ('b', archive)):
-        python(sys.executable, '-m', 'pip', 'wheel', '--no-deps',
-               '--no-build-isolation', '-w', tmp_path / folder, origin,
-               cwd=tmp_path)
+        python(
+            sys.executable,
+            '-m',
+            'pip',
+            'wheel',
+            '--no-deps',
+            '--no-build-isolation',
+            '-w',
+            tmp_path / folder,
+            origin,
+            cwd=tmp_path,
+        )
     assert sorted(wheel_names(tmp_path / 'a')) == sorted(
-        wheel_names(tmp_path / 'b'))
+        wheel_names(tmp_path / 'b')
+    )
 
 
 @pytest.mark.slow
@@ -147,28 +211,41 @@ def test_editable_install(source, environment, tmp_path):
 
 
 def test_version():
-    assert '.'.join(map(str, sniper_mmdet.version_info)) == \
-        sniper_mmdet.__version__
+    assert (
+        '.'.join(map(str, sniper_mmdet.version_info))
+        == sniper_mmdet.__version__
+    )
 
 
 def test_chips_need_no_openmmlab(tmp_path):
-    python(sys.executable, '-c', 'import sys\n'
-           f'sys.path.insert(0, {str(ROOT)!r})\n'
-           'for name in ("torch", "mmcv", "mmengine", "mmdet"):\n'
-           '    sys.modules[name] = None  # importing it raises\n'
-           'import sniper_mmdet.chips', cwd=tmp_path)
+    python(
+        sys.executable,
+        '-c',
+        'import sys\n'
+        f'sys.path.insert(0, {str(ROOT)!r})\n'
+        'for name in ("torch", "mmcv", "mmengine", "mmdet"):\n'
+        '    sys.modules[name] = None  # importing it raises\n'
+        'import sniper_mmdet.chips',
+        cwd=tmp_path,
+    )
 
 
-@pytest.mark.parametrize(('missing', 'command'), [
-    ('torch', 'pip install torch'),
-    ('mmengine', 'pip install onedl-mmengine'),
-    ('mmcv', 'mim install onedl-mmcv'),
-    ('mmdet', 'pip install onedl-mmdetection'),
-    ('mmcv._ext', 'mim install onedl-mmcv'),
-])
+@pytest.mark.parametrize(
+    ('missing', 'command'),
+    [
+        ('torch', 'pip install torch'),
+        ('mmengine', 'pip install onedl-mmengine'),
+        ('mmcv', 'mim install onedl-mmcv'),
+        ('mmdet', 'pip install onedl-mmdetection'),
+        ('mmcv._ext', 'mim install onedl-mmcv'),
+    ],
+)
 def test_missing_package_is_named(monkeypatch, missing, command):
-    monkeypatch.setattr(dependencies, 'find_spec',
-                        lambda name: None if name == missing else 'a spec')
+    monkeypatch.setattr(
+        dependencies,
+        'find_spec',
+        lambda name: None if name == missing else 'a spec',
+    )
     with pytest.raises(ImportError) as error:
         dependencies.require_openmmlab()
     assert error.value.name == missing
@@ -181,18 +258,25 @@ def test_nothing_missing(monkeypatch):
     dependencies.require_openmmlab()
 
 
-@pytest.mark.parametrize(('says', 'expected'), [
-    ('echo 3.8', 'is Python 3.8. Python 3.10 to 3.13 is needed'),
-    ('exit 127', 'does not run. Python 3.10 to 3.13 is needed'),
-])
+@pytest.mark.parametrize(
+    ('says', 'expected'),
+    [
+        ('echo 3.8', 'is Python 3.8. Python 3.10 to 3.13 is needed'),
+        ('exit 127', 'does not run. Python 3.10 to 3.13 is needed'),
+    ],
+)
 def test_set_up_names_an_unfit_python(source, tmp_path, says, expected):
     unfit = tmp_path / 'unfit-python'
     unfit.write_text(f'#!/bin/sh\n{says}\n')
     unfit.chmod(0o755)
     env = {k: v for k, v in os.environ.items() if k != 'VIRTUAL_ENV'}
-    done = subprocess.run(['bash', source / 'tools/setup_env.sh'],
-                          env=dict(env, PYTHON=str(unfit)), cwd=tmp_path,
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        ['bash', source / 'tools/setup_env.sh'],
+        env=dict(env, PYTHON=str(unfit)),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 1
     assert f"'{unfit}' {expected}" in done.stderr
     assert not (source / '.venv').exists()

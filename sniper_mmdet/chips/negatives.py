@@ -180,9 +180,7 @@ def _raise_bad_proposal(images, proposals, image) -> None:
     scores = proposals.scores[proposals.span(image)]
     size = images.widths[image], images.heights[image]
     finite = np.isfinite(boxes).all(1) & np.isfinite(scores)
-    inside = (boxes >= -_TOLERANCE) & (
-        boxes <= np.tile(size, 2) + _TOLERANCE
-    )
+    inside = (boxes >= -_TOLERANCE) & (boxes <= np.tile(size, 2) + _TOLERANCE)
     first = np.flatnonzero(~(finite & inside.all(1)))[0]
     wrong = (
         f'lies outside of the image, {size[0]}x{size[1]}'

@@ -134,9 +134,7 @@ def extract_proposals(
     return ProposalFile(path)
 
 
-def _extract(
-    model, images, parts, settings, batch_size, num_workers
-) -> None:
+def _extract(model, images, parts, settings, batch_size, num_workers) -> None:
     """Write parts, given as names and first images."""
     batches, ends = [], {}
     for name, start in parts.items():
@@ -225,9 +223,7 @@ def _prepare(parts: Path, about: dict) -> None:
     if parts.exists():
         same = note.exists() and json.loads(note.read_text()) == about
         if not same:
-            print_log(
-                f'{parts}: of another extraction, dropped', 'current'
-            )
+            print_log(f'{parts}: of another extraction, dropped', 'current')
             shutil.rmtree(parts)
     parts.mkdir(parents=True, exist_ok=True)
     note.write_text(json.dumps(about))

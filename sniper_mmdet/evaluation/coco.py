@@ -110,7 +110,8 @@ def proposal_recall(
         IoU 0.5 to 0.95 where not named; NaN where there is no object.
     """
     images = [
-        dict(id=i, width=int(w), height=int(h)) for i, (w, h) in enumerate(sizes)
+        dict(id=i, width=int(w), height=int(h))
+        for i, (w, h) in enumerate(sizes)
     ]
     truth = _coco(images, _annotations(boxes))
     found = _annotations([p[:, :4] for p in proposals])

@@ -1,4 +1,5 @@
 """The sample data set: what its images and annotations hold, and its CLI."""
+
 import importlib.util
 import json
 import sys
@@ -8,10 +9,26 @@ import cv2
 import numpy as np
 import pytest
 
-TOOL = (Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters'
-        / 'make_sample_data.py')
-SMALL = ('--train', '2', '--val', '1', '--size', '300', '400', '--objects',
-         '3', '5', '--max-size', '120')
+TOOL = (
+    Path(__file__).resolve().parents[2]
+    / 'tools'
+    / 'dataset_converters'
+    / 'make_sample_data.py'
+)
+SMALL = (
+    '--train',
+    '2',
+    '--val',
+    '1',
+    '--size',
+    '300',
+    '400',
+    '--objects',
+    '3',
+    '5',
+    '--max-size',
+    '120',
+)
 
 
 @pytest.fixture(scope='module')
@@ -34,13 +51,18 @@ def run(tool, monkeypatch):
 
 @pytest.fixture(scope='module')
 def scenes(tool):
-    return [tool.draw_scene(np.random.default_rng(i), (1000, 1600), (8, 20),
-                            400) for i in range(6)]
+    return [
+        tool.draw_scene(np.random.default_rng(i), (1000, 1600), (8, 20), 400)
+        for i in range(6)
+    ]
 
 
 def files(folder):
-    return {str(p.relative_to(folder)): p.read_bytes()
-            for p in folder.rglob('*') if p.is_file()}
+    return {
+        str(p.relative_to(folder)): p.read_bytes()
+        for p in folder.rglob('*')
+        if p.is_file()
+    }
 
 
 def test_same_settings_same_files(run, tmp_path):
@@ -49,13 +71,20 @@ def test_same_settings_same_files(run, tmp_path):
     run(tmp_path / 'seed', *SMALL, '--seed', '1')
     run(tmp_path / 'more', *SMALL, '--train', '3')
     a, b, seed, more = (
-        files(tmp_path / name) for name in ('a', 'b', 'seed', 'more'))
+        files(tmp_path / name) for name in ('a', 'b', 'seed', 'more')
+    )
     assert a == b
     assert sorted(a) == [
-        'images/train_00000.jpg', 'images/train_00001.jpg',
-        'images/val_00000.jpg', 'settings.json', 'train.json', 'val.json']
-    assert not {v for k, v in a.items() if k.endswith('.jpg')} \
-        & {v for k, v in seed.items() if k.endswith('.jpg')}
+        'images/train_00000.jpg',
+        'images/train_00001.jpg',
+        'images/val_00000.jpg',
+        'settings.json',
+        'train.json',
+        'val.json',
+    ]
+    assert not {v for k, v in a.items() if k.endswith('.jpg')} & {
+        v for k, v in seed.items() if k.endswith('.jpg')
+    }
     assert all(more[name] == a[name] for name in a if name.endswith('.jpg'))
 
 
@@ -79,7 +108,9 @@ def test_objects_of_a_scene(tool, scenes):
         assert (scene.boxes[:, 2:] <= (width, height)).all()
         covered = np.zeros((height, width), int)
         for i, (x, y, alpha) in enumerate(scene.patches):
-            covered[y:y + alpha.shape[0], x:x + alpha.shape[1]] += alpha > 0
+            covered[y : y + alpha.shape[0], x : x + alpha.shape[1]] += (
+                alpha > 0
+            )
             others = np.delete(scene.boxes, i, 0)
             assert (tool.iof(scene.boxes[i], others) <= tool.MAX_IOF).all()
         assert covered.max() == 1
@@ -91,8 +122,9 @@ def test_boxes_are_tight(tool):
     for _ in range(40):
         for kind in tool.CLASSES:
             size = rng.uniform(8, 60)
-            outline = tool.make_outline(kind, size, rng.uniform(-.3, .3),
-                                        rng.uniform(0.87, 1.15))
+            outline = tool.make_outline(
+                kind, size, rng.uniform(-0.3, 0.3), rng.uniform(0.87, 1.15)
+            )
             shift = tool.PAD + rng.random(2)
             outline = [c + shift for c in outline]
             box = np.r_[outline[0].min(0), outline[0].max(0)]
@@ -109,7 +141,9 @@ def test_boxes_fit_what_is_in_the_image(scenes):
     """The pixels of a patch differ from those around it, and only those."""
     for scene in scenes[:3]:
         for x, y, alpha in scene.patches:
-            window = scene.image[y:y + alpha.shape[0], x:x + alpha.shape[1]]
+            window = scene.image[
+                y : y + alpha.shape[0], x : x + alpha.shape[1]
+            ]
             inside = window[alpha > 0.7].mean(0)
             outside = window[alpha == 0].mean(0)
             assert np.abs(inside - outside).max() > 20
@@ -121,13 +155,16 @@ def test_coco_files(tool, run, tmp_path):
     for split, n_images in (('train', 2), ('val', 1)):
         data = coco.COCO(str(tmp_path / 'a' / f'{split}.json'))
         assert [c['name'] for c in data.loadCats(data.getCatIds())] == list(
-            tool.CLASSES)
+            tool.CLASSES
+        )
         images = data.loadImgs(data.getImgIds())
         assert len(images) == n_images
         for image in images:
             path = tmp_path / 'a' / 'images' / image['file_name']
-            assert cv2.imread(str(path)).shape[:2] == (image['height'],
-                                                       image['width'])
+            assert cv2.imread(str(path)).shape[:2] == (
+                image['height'],
+                image['width'],
+            )
             anns = data.imgToAnns[image['id']]
             assert 3 <= len(anns) <= 5
             for ann in anns:
@@ -199,19 +236,25 @@ def test_a_failure_leaves_nothing(tool, run, tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ['a']
 
 
-@pytest.mark.parametrize('args, message', [
-    (('--train', '0'), r'--train .* Received: 0\.'),
-    (('--val', '-1'), r'--val .* Received: -1\.'),
-    (('--seed', '-1'), r'--seed .* Received: -1\.'),
-    (('--size', '1600', '1000'), r'--size .* Received: 1600 1000\.'),
-    (('--size', '50', '1000'), r'--size .* Received: 50 1000\.'),
-    (('--size', '1000', '70000'), r'--size .* Received: 1000 70000\.'),
-    (('--objects', '0', '3'), r'--objects .* Received: 0 3\.'),
-    (('--objects', '5', '3'), r'--objects .* Received: 5 3\.'),
-    (('--objects', '5', '300'), r'--objects .* do not fit .* Received: 300'),
-    (('--max-size', '20'), r'--max-size .* Received: 20\.'),
-    (('--max-size', '900'), r'--max-size .* 800\. Received: 900\.'),
-])
+@pytest.mark.parametrize(
+    'args, message',
+    [
+        (('--train', '0'), r'--train .* Received: 0\.'),
+        (('--val', '-1'), r'--val .* Received: -1\.'),
+        (('--seed', '-1'), r'--seed .* Received: -1\.'),
+        (('--size', '1600', '1000'), r'--size .* Received: 1600 1000\.'),
+        (('--size', '50', '1000'), r'--size .* Received: 50 1000\.'),
+        (('--size', '1000', '70000'), r'--size .* Received: 1000 70000\.'),
+        (('--objects', '0', '3'), r'--objects .* Received: 0 3\.'),
+        (('--objects', '5', '3'), r'--objects .* Received: 5 3\.'),
+        (
+            ('--objects', '5', '300'),
+            r'--objects .* do not fit .* Received: 300',
+        ),
+        (('--max-size', '20'), r'--max-size .* Received: 20\.'),
+        (('--max-size', '900'), r'--max-size .* 800\. Received: 900\.'),
+    ],
+)
 def test_bad_arguments(args, message, run, tmp_path):
     with pytest.raises(SystemExit, match=message) as error:
         run(tmp_path / 'a', *args)

@@ -1,7 +1,7 @@
 """Recall of proposals by object size, of several files side by side.
 
-    python tools/extract_proposals.py CONFIG CHECKPOINT --split val --out A.npz
-    python tools/analysis_tools/proposal_recall.py CONFIG NAME=A.npz ...
+python tools/extract_proposals.py CONFIG CHECKPOINT --split val --out A.npz
+python tools/analysis_tools/proposal_recall.py CONFIG NAME=A.npz ...
 """
 
 import argparse

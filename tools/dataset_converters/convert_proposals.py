@@ -99,7 +99,8 @@ def by_name(found, dataset, src):
         fields = found[name]
         # InstanceData keeps its data in attributes.
         boxes, scores = (
-            np.asarray(getattr(fields, key, None)) for key in ('bboxes', 'scores')
+            np.asarray(getattr(fields, key, None))
+            for key in ('bboxes', 'scores')
         )
         if boxes.ndim != 2 or scores.shape != boxes.shape[:1]:
             raise ValueError(f'{src}: {name} has no bboxes and scores.')
@@ -147,7 +148,9 @@ def main():
         style = 'sniper' if isinstance(found, list) else 'mmdet'
     with contextlib.redirect_stdout(sys.stderr):
         cfg = load_config(args.config, args.cfg_options)
-        keep_all((cfg.get(f'{args.split}_dataloader') or {}).get('dataset', {}))
+        keep_all(
+            (cfg.get(f'{args.split}_dataloader') or {}).get('dataset', {})
+        )
         dataset = build_image_dataset(cfg, args.split)
         if not isinstance(dataset, ChipDataset):
             # For keys and sizes by image, whatever the data set.
