@@ -63,8 +63,11 @@ def test_model_builds_as_it_is(path):
         .get('metainfo', {})
         .get('classes', ' ' * (20 if 'voc0712' in path.stem else 80))
     )
-    head = getattr(model, 'detector', model).roi_head.bbox_head
-    assert head.num_classes == len(classes)
+    detector = getattr(model, 'detector', model)
+    if path.stem.startswith('rpn_'):
+        assert type(detector).__name__ == 'RPN'
+    else:
+        assert detector.roi_head.bbox_head.num_classes == len(classes)
 
 
 @pytest.fixture(scope='module')
@@ -196,6 +199,8 @@ def test_trains_and_tests(path, user, tmp_path, monkeypatch):
         for line in file.read_text().splitlines()
     ]
     metric = 'pascal_voc/mAP' if 'voc0712' in path.stem else 'coco/bbox_mAP'
+    if path.stem.startswith('rpn_'):
+        metric = 'proposals/AR'
     assert any(metric in line for line in lines)
     losses = [line['loss'] for line in lines if 'loss' in line]
     assert len(losses) == 2 and np.isfinite(losses).all()

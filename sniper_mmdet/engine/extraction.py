@@ -23,7 +23,7 @@ from sniper_mmdet.datasets.proposals import (
     write_proposals,
 )
 
-#: Images of a part: what is lost, a process, when an extraction is cut off.
+#: Images of a part, at most: what a process loses when it is cut off.
 _PART = 64
 
 
@@ -111,7 +111,8 @@ def extract_proposals(
         print_log(f'{path} is there already, of the same weights', 'current')
         return ProposalFile(path)
     parts = Path(f'{path}.parts')
-    starts = range(0, len(images), _PART)
+    size = max(min(_PART, len(images) // 16), 1)
+    starts = range(0, len(images), size)
     names = [str(parts / f'{start:09d}.npz') for start in starts]
     if rank == 0:
         _prepare(parts, about[0])
@@ -121,7 +122,10 @@ def extract_proposals(
     _extract(
         model,
         images,
-        {names[k]: starts[k] for k in pending[rank::world_size]},
+        {
+            names[k]: range(starts[k], min(starts[k] + size, len(images)))
+            for k in pending[rank::world_size]
+        },
         settings,
         batch_size,
         num_workers,
@@ -135,10 +139,9 @@ def extract_proposals(
 
 
 def _extract(model, images, parts, settings, batch_size, num_workers) -> None:
-    """Write parts, given as names and first images."""
+    """Write parts, given as their files and which images they hold."""
     batches, ends = [], {}
-    for name, start in parts.items():
-        chunk = range(start, min(start + _PART, len(images)))
+    for name, chunk in parts.items():
         batches += [
             list(chunk[k : k + batch_size])
             for k in range(0, len(chunk), batch_size)

@@ -1,12 +1,9 @@
 """The command line tools, end to end on tiny scenes."""
 
 import json
-import os
 import pickle
 import runpy
 import shutil
-import socket
-import subprocess
 import sys
 from pathlib import Path
 
@@ -21,102 +18,11 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
-from tiny import ROOT, SAMPLE_CONFIG, cli, sample_options
+from runs import ONE_EPOCH, TOOLS, free_port, start
+from tiny import SAMPLE_CONFIG, cli, sample_options
 
-TOOLS = ROOT / 'tools'
 NAME = SAMPLE_CONFIG.stem
 pytestmark = pytest.mark.usefixtures('fast_configs')
-
-
-@pytest.fixture(scope='module')
-def folder(tiny_scenes, tmp_path_factory):
-    """Where a user stands: the scenes are in data/sample."""
-    folder = tmp_path_factory.mktemp('user')
-    (folder / 'data').mkdir()
-    (folder / 'data/sample').symlink_to(tiny_scenes)
-    return folder
-
-
-@pytest.fixture
-def here(folder, tmp_path, monkeypatch):
-    """A new folder to stand in, with the same scenes."""
-    (tmp_path / 'data').symlink_to(folder / 'data')
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def tool(here, monkeypatch):
-    """Run a tool in this process: most of a short run is imports."""
-
-    def run(name, *args, **options):
-        if options:
-            # Logs and pictures of a run go where those of its name went.
-            name_of_run = f'{here}/{run.count}'
-            args += tuple(
-                cli(
-                    {
-                        'experiment_name': name_of_run,
-                        'visualizer.name': name_of_run,
-                        **options,
-                    }
-                )
-            )
-        run.count += 1
-        monkeypatch.setattr(sys, 'argv', [name, *map(str, args)])
-        runpy.run_path(str(TOOLS / name), run_name='__main__')
-
-    run.count = 0
-    # The launcher's argument is put into the environment for mmengine.
-    monkeypatch.setenv('LOCAL_RANK', '0')
-    yield run
-    torch.set_flush_denormal(False)
-
-
-def start(*command, cwd, check=True):
-    """Run a command as a user would; returns what it did."""
-    paths = [str(Path(sys.executable).parent), os.environ['PATH']]
-    done = subprocess.run(
-        [str(c) for c in command],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=500,
-        env={
-            **os.environ,
-            'PATH': os.pathsep.join(paths),
-            'PYTHONPATH': os.pathsep.join(
-                [
-                    str(ROOT),
-                    str(ROOT / 'tests'),
-                    *filter(None, [os.environ.get('PYTHONPATH')]),
-                ]
-            ),
-            'OMP_NUM_THREADS': '1',
-        },
-    )
-    if check:
-        assert done.returncode == 0, done.stdout + done.stderr
-    return done
-
-
-ONE_EPOCH = {'train_cfg.max_epochs': 1, 'train_cfg.val_interval': 1}
-
-
-@pytest.fixture(scope='module')
-def trained(folder):
-    """A checkpoint, made by tools/train.py."""
-    done = start(
-        sys.executable,
-        TOOLS / 'train.py',
-        SAMPLE_CONFIG,
-        '--work-dir',
-        'trained',
-        *cli(sample_options(**ONE_EPOCH)),
-        cwd=folder,
-    )
-    assert 'coco/bbox_mAP' in done.stdout
-    return folder / 'trained/epoch_1.pth'
 
 
 def logged(work_dir, key):
@@ -612,12 +518,6 @@ def reference(tool, here):
         experiment_name='whole',
     )
     return recorder.read('whole')
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(('127.0.0.1', 0))
-        return sock.getsockname()[1]
 
 
 def test_two_processes_see_together_the_chips_of_one(
