@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
+from sniper_mmdet.datasets import write_proposals
+
 TOOLS = Path(__file__).resolve().parents[2] / 'tools' / 'analysis_tools'
 STATISTICS = {
     'images',
@@ -51,7 +53,7 @@ def folder(tmp_path):
             img[y : y + side, x : x + side] = 30
             coco['annotations'].append(
                 dict(
-                    id=4 * i + k,
+                    id=4 * i + k + 1,  # COCO's matching has no object 0
                     image_id=i,
                     category_id=1,
                     bbox=[x, y, side, side],
@@ -122,11 +124,28 @@ def test_benchmark_of_mining(folder):
     )
     result = json.loads(text)
     assert result['images'] == 3
-    for key in ('positive_ms_per_image', 'cover_ms_per_image_900_boxes'):
+    for key in (
+        'positive_ms_per_image',
+        'cover_ms_per_image_900_boxes',
+        'negative_ms_per_image_900_proposals',
+    ):
         assert result[key] > 0
         assert result[f'{key}_speedup'] == pytest.approx(
             result[f'{key}_original'] / result[key]
         )
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='reads /proc')
+def test_benchmark_of_negatives(folder):
+    args = ('--images', '7', '3', '--proposals', '50', '--json')
+    result = json.loads(output_of('benchmark', 'negatives', *args, cwd=folder))
+    assert set(result) == {
+        f'{num}_images_{key}'
+        for num in (7, 3)
+        for key in ('ms_per_image', 'private_mb', 'file_mb')
+    }
+    assert min(result.values()) > 0
+    assert result['7_images_file_mb'] > result['3_images_file_mb']
 
 
 def test_benchmark_of_a_pipeline(folder):
@@ -160,6 +179,98 @@ def test_pictures_of_chips(folder):
         # Chips of the fine level leave something out.
         dark = (panel.max(2) < 90).mean()
         assert dark > (0.2 if panel is picture[-150:, 200:] else 0)
+
+
+@pytest.fixture
+def proposal_file(folder):
+    """Thirty proposals where no box is, in the lower left corner."""
+    boxes = np.zeros((30, 4))
+    boxes[:, :2] = np.arange(30)[:, None] % 6 + (0, 120)
+    boxes[:, 2:] = boxes[:, :2] + 12
+    write_proposals(
+        str(folder / 'proposals.npz'),
+        [f'{i} {i}.jpg' for i in range(3)],
+        np.array([(200, 150)] * 3),
+        [boxes] * 3,
+        [np.ones(30)] * 3,
+        {},
+    )
+    return 'proposals.npz'
+
+
+def test_statistics_of_negative_chips(folder, proposal_file):
+    args = ('config.py', '--proposals', proposal_file)
+    text = output_of('chip_statistics', *args, cwd=folder)
+    levels = [line.split() for line in text.splitlines() if 'pixels' in line]
+    stats = json.loads(
+        output_of('chip_statistics', *args, '--json', cwd=folder)
+    )
+    # Thirty proposals do at both levels; one chip holds them all.
+    assert stats['negative_chips_per_level'][1] == 3
+    assert levels and '3.0' in text
+
+
+def test_pictures_of_negative_chips(folder, proposal_file):
+    args = ('--out-dir', 'out', '--num', '1', '--height', '150')
+    output_of(
+        'browse_chips',
+        'config.py',
+        *args,
+        '--proposals',
+        proposal_file,
+        cwd=folder,
+    )
+    picture = cv2.imread(str(folder / 'out/000000_0.jpg')).astype(int)
+    blue, green, red = picture[-150:, 200:].transpose(2, 0, 1)
+    magenta = (red > 200) & (blue > 200) & (green < 150)
+    assert magenta.sum() > 100
+    pale = (red > 220) & (blue > 220) & (green > 130) & (green < 200)
+    assert pale[100:, :40].sum() > 20
+
+
+def results(folder, name, *scores):
+    """COCO results of the first boxes, and a wrong one before the last."""
+    coco = json.loads((folder / 'coco.json').read_text())
+    found = [
+        dict(
+            image_id=ann['image_id'],
+            category_id=1,
+            bbox=ann['bbox'],
+            score=score,
+        )
+        for ann, score in zip(coco['annotations'], scores, strict=False)
+    ]
+    wrong = dict(found[0], image_id=1, bbox=[150, 100, 9, 9])
+    wrong['score'] = min(scores) + 0.01
+    (folder / name).write_text(json.dumps([*found, wrong]))
+    return name
+
+
+def test_detections_compared_over_seeds(folder):
+    runs = [
+        f'few={results(folder, "a.json", *[0.9] * 6)}',
+        f'few={results(folder, "b.json", *[0.9] * 3)}',
+        f'all={results(folder, "c.json", *[0.9] * 12)}',
+    ]
+    table = json.loads(
+        output_of(
+            'compare_detections',
+            'coco.json',
+            *runs,
+            '--recall',
+            '0.5',
+            '--json',
+            cwd=folder,
+        )
+    )
+    assert [table[name]['runs'] for name in ('few', 'all')] == [2, 1]
+    # Half of the boxes are found, with one wrong box before them in three
+    # images; the second run never gets there.
+    assert table['all']['FP'] == [pytest.approx(1 / 3), 0]
+    assert table['few']['FP'][0] == float('inf')
+    assert table['few']['AP'][1] > 0 and table['all']['AP'][1] == 0
+    text = output_of('compare_detections', 'coco.json', *runs, cwd=folder)
+    assert 'FP@0.7' in text and 'inf' in text
 
 
 def metrics(**changes):
@@ -221,6 +332,20 @@ def test_results_side_by_side(tmp_path):
         ('benchmark', '', 'required: command'),
         ('benchmark', 'chips', 'required: --ann'),
         ('benchmark', 'chips --ann nowhere.json', "'nowhere.json'"),
+        ('benchmark', 'negatives --images 0', 'must be at least 1'),
+        ('compare_detections', 'coco.json a', 'NAME=FILE. Received: a.'),
+        ('compare_detections', 'coco.json a=b --recall 2', 'in (0, 1]'),
+        ('compare_detections', 'coco.json a=nowhere', "'nowhere'"),
+        ('compare_detections', 'coco.json a=coco.json', 'not a COCO result'),
+        ('proposal_recall', 'config.py a', 'NAME=FILE.npz. Received: a.'),
+        ('proposal_recall', 'config.py a=b --num 0', 'at least 1. Recei'),
+        ('chip_statistics', '--ann a --proposals b', 'need a CONFIG'),
+        (
+            'chip_statistics',
+            'config.py --proposals nowhere.npz',
+            'there is no proposal file nowhere.npz',
+        ),
+        ('browse_chips', 'config.py --out-dir out --proposals 0.jpg', '0.jpg'),
         ('compare_results', '', 'required: NAME=WORK_DIR'),
         ('compare_results', 'a', 'must be NAME=WORK_DIR. Received: a'),
         ('compare_results', 'a=nowhere', 'no COCO bbox evaluation in nowhere'),

@@ -277,7 +277,10 @@ def parse_args():
         action=DictAction,
         help='override settings of the config, as in tools/train.py',
     )
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.command == 'negatives' and min(args.images) < 1:
+        parser.error(f'--images must be at least 1. Received: {args.images}.')
+    return args
 
 
 def main():

@@ -4,9 +4,9 @@
 
     python tools/analysis_tools/browse_chips.py CONFIG --proposals FILE.npz ...
 
-Positive chips are orange, negative chips magenta, and so are, paler, the
-proposals that they are mined from. Boxes that chips train are green, boxes that
-they show but ignore are grey; what no chip of a level shows is dark.
+Positive chips are orange; negative chips are magenta, and so are, paler, the
+proposals that they are mined from. Boxes that chips train are green, boxes
+that they show but ignore are grey; what no chip of a level shows is dark.
 """
 
 import argparse
