@@ -1,4 +1,5 @@
-from .detectors import PyramidDetector
+from .dense_heads import FocusHead
+from .detectors import AutoFocus, PyramidDetector
 from .task_modules import RangeAwareAssigner
 
-__all__ = ['PyramidDetector', 'RangeAwareAssigner']
+__all__ = ['AutoFocus', 'FocusHead', 'PyramidDetector', 'RangeAwareAssigner']

@@ -1,14 +1,12 @@
 """Cut one chip out of an image, with its boxes and masks."""
 
-import math
-
 import numpy as np
-from mmcv.image import imresize
 from mmcv.transforms import BaseTransform
 from mmdet.structures.bbox import BaseBoxes, HorizontalBoxes
 
 from sniper_mmdet.chips import BoxState, classify_boxes
 from sniper_mmdet.registry import TRANSFORMS
+from sniper_mmdet.utils.image import cut_level
 
 _OUT_OF_RANGE = ('ignore', 'drop', 'keep')
 
@@ -74,41 +72,23 @@ class CutChip(BaseTransform):
                 f'{results["img_path"]} is {width}x{height} pixels but its '
                 f'annotation says {results["width"]}x{results["height"]}.'
             )
-        x1, y1, x2, y2 = (float(v) for v in chip['region'])
-        fx, fy = chip['scale']
-        # Whole original pixels around the chip are resized, then the chip's
-        # own level pixels are cut from that.
-        left, top = math.floor(x1 + 1e-3), math.floor(y1 + 1e-3)
-        right = min(math.ceil(x2 - 1e-3), width)
-        bottom = min(math.ceil(y2 - 1e-3), height)
-        size = (
-            max(round((right - left) * fx), 1),
-            max(round((bottom - top) * fy), 1),
+        results['img'], scale, offset, (around, size) = cut_level(
+            results['img'], chip['region'], chip['scale']
         )
-        scale = (size[0] / (right - left), size[1] / (bottom - top))
-        cut_x = min(round((x1 - left) * fx), size[0] - 1)
-        cut_y = min(round((y1 - top) * fy), size[1] - 1)
-        w = min(max(round((x2 - x1) * fx), 1), size[0] - cut_x)
-        h = min(max(round((y2 - y1) * fy), 1), size[1] - cut_y)
-        img = imresize(
-            results['img'][top:bottom, left:right],
-            size,
-        )
-        results['img'] = img[cut_y : cut_y + h, cut_x : cut_x + w]
+        h, w = results['img'].shape[:2]
         results['img_shape'] = (h, w)
         results['scale_factor'] = scale
-        offset = (left * scale[0] + cut_x, top * scale[1] + cut_y)
         results['chip_offset'] = offset
         if results.get('gt_bboxes') is not None:
             self._move_boxes(results)
         if results.get('gt_masks') is not None:
-            masks = results['gt_masks'].crop(
-                np.array([left, top, right, bottom])
-            )
+            masks = results['gt_masks'].crop(np.array(around))
             masks = masks.resize(size[::-1])
-            results['gt_masks'] = masks.crop(
-                np.array([cut_x, cut_y, cut_x + w, cut_y + h])
+            x, y = (
+                round(o - edge * f)
+                for o, edge, f in zip(offset, around, scale, strict=False)
             )
+            results['gt_masks'] = masks.crop(np.array([x, y, x + w, y + h]))
         return results
 
     def _move_boxes(self, results: dict) -> None:

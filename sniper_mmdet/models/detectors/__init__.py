@@ -1,3 +1,4 @@
+from .autofocus import AutoFocus
 from .pyramid_detector import PyramidDetector
 
-__all__ = ['PyramidDetector']
+__all__ = ['AutoFocus', 'PyramidDetector']

@@ -1,0 +1,213 @@
+"""FocusPixels and FocusChips (AutoFocus, sections 3.1 to 3.3).
+
+A FocusPixel is a cell of a feature map, ``stride`` pixels wide, on which a
+small object may lie; a FocusChip is a part of the image, in cells of the same
+grid, that is worth a look at the next level.
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from scipy import ndimage
+
+from .boxes import box_sizes
+
+#: Sizes, in chip pixels, of the released code: up to the first and from the
+#: second to the third do not count, between the first two is positive.
+RELEASED_SIZES = (5, 64, 90)
+
+
+def focus_labels(
+    boxes: np.ndarray,
+    size: tuple[int, int],
+    stride: int = 16,
+    sizes: Sequence[float] = RELEASED_SIZES,
+    precedence: str = 'positive',
+) -> np.ndarray:
+    """FocusPixel labels of one chip.
+
+    A box marks the cells from floor(x1 / stride) to ceil(x2 / stride), both
+    ends included, likewise in y: as 1 where ``low < size < high``, as -1
+    where ``size <= low`` or ``high <= size < end``, and not at all from
+    ``end`` on, with ``low, high, end = sizes``.
+
+    Args:
+        boxes (ndarray (N, 4)): All boxes of the chip, of any size, chip
+            pixels, clipped to the chip.
+        size (tuple[int]): (width, height) of the chip in chip pixels.
+        stride (int): Of the cells. Defaults to 16.
+        sizes (Sequence[float]): See above. Defaults to the released ones.
+        precedence (str): What a cell of several boxes is. 'positive': 1 if
+            any box says so, else -1. 'last': what the last box says, as the
+            released code has it. Defaults to 'positive'.
+
+    Returns:
+        ndarray (ceil(height / stride), ceil(width / stride)): int8, 1: a
+        FocusPixel, 0: none, -1: does not count.
+    """
+    width, height = (-(-side // stride) for side in size)
+    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+    low, high, end = sizes
+    extent = box_sizes(boxes)
+    positive = (extent > low) & (extent < high)
+    marks = np.where(positive, 1, -1).astype(np.int8)
+    seen = extent < end
+    boxes, marks = boxes[seen], marks[seen]
+    first = np.floor(boxes[:, :2] / stride)
+    last = np.ceil(boxes[:, 2:] / stride)
+    xs, ys = np.arange(width), np.arange(height)
+    in_x = (xs >= first[:, :1]) & (xs <= last[:, :1])
+    in_y = (ys >= first[:, 1:]) & (ys <= last[:, 1:])
+    covers = in_y[:, :, None] & in_x[:, None]
+    if precedence == 'last':
+        order = np.arange(1, len(boxes) + 1)[:, None, None]
+        latest = (covers * order).max(0, initial=0)
+        return np.concatenate([np.zeros(1, np.int8), marks])[latest]
+    ignored = covers[marks < 0].any(0)
+    return np.where(covers[marks > 0].any(0), 1, -ignored.astype(np.int8))
+
+
+def focus_chips(
+    probability: np.ndarray,
+    size: tuple[int, int],
+    threshold: float,
+    dilation: int = 3,
+    min_size: int = 256,
+    stride: int = 16,
+) -> np.ndarray:
+    """FocusChips that cover every FocusPixel of a level.
+
+    The map is thresholded and dilated; each connected component becomes its
+    bounding box, grown about its centre to the minimum size; boxes that touch
+    are merged until none do (AutoFocus, algorithm 1).
+
+    Args:
+        probability (ndarray (H, W)): Of a FocusPixel, NaN or negative where
+            the level was not looked at.
+        size (tuple[int]): (width, height) of the level, level pixels.
+        threshold (float): Least probability of a FocusPixel.
+        dilation (int): Side of the square of cells that each FocusPixel is
+            dilated to. Defaults to 3.
+        min_size (int): Least side of a chip, level pixels, rounded up to
+            cells; a smaller level is one chip. Defaults to 256.
+        stride (int): Of the cells. Defaults to 16.
+
+    Returns:
+        ndarray (C, 4): int64 (x1, y1, x2, y2), level pixels, inside the
+        level; no two overlap.
+    """
+    with np.errstate(invalid='ignore'):
+        mask = probability >= threshold
+    if not mask.any():
+        return np.zeros((0, 4), np.int64)
+    if dilation > 1:
+        mask = cv2.dilate(
+            mask.astype(np.uint8), np.ones((dilation, dilation), np.uint8)
+        )
+    least = np.minimum(-(-min_size // stride), mask.shape[::-1])
+    chips = np.minimum(_merge(mask, least) * stride, np.tile(size, 2))
+    # The last cell may stick out of the level.
+    short = np.minimum(least * stride, size) - (chips[:, 2:] - chips[:, :2])
+    chips[:, :2] -= np.maximum(short, 0)
+    return chips
+
+
+def move_chips(
+    chips: np.ndarray,
+    size: tuple[int, int],
+    new_size: tuple[int, int],
+    stride: int = 16,
+) -> np.ndarray:
+    """Chips of a level on the grid of another, those that meet there merged.
+
+    Args:
+        chips (ndarray (C, 4)): (x1, y1, x2, y2), level pixels.
+        size (tuple[int]): (width, height) of their level.
+        new_size (tuple[int]): (width, height) of the other level.
+        stride (int): Of the cells of the other level. Defaults to 16.
+
+    Returns:
+        ndarray (D, 4): int64, pixels of the other level; no two overlap, and
+        each begins and ends with a cell, or with the level.
+    """
+    ratio = np.tile(np.divide(new_size, size), 2) / stride
+    cells = [-(-side // stride) for side in new_size]
+    moved = np.concatenate(
+        [
+            np.floor(chips[:, :2] * ratio[:2] + 1e-6),
+            np.ceil(chips[:, 2:] * ratio[2:] - 1e-6),
+        ],
+        1,
+    ).astype(np.int64)
+    merged = _merge(_paint(moved, cells[::-1]), 1)
+    return np.minimum(merged * stride, np.tile(new_size, 2))
+
+
+def _merge(mask: np.ndarray, least) -> np.ndarray:
+    """ndarray (C, 4): int64 boxes of cells around all of the mask, apart."""
+    cells = np.array(mask.shape[::-1])
+    count = -1
+    while True:
+        boxes = _components(mask)
+        if len(boxes) == count:
+            return boxes
+        count = len(boxes)
+        mask = _paint(_grow(boxes, least, cells), mask.shape)
+
+
+def _components(mask: np.ndarray) -> np.ndarray:
+    """ndarray (C, 4): int64 boxes of what is connected, corners too."""
+    labels, _ = ndimage.label(mask, np.ones((3, 3)))
+    found = [
+        (x.start, y.start, x.stop, y.stop)
+        for y, x in ndimage.find_objects(labels)
+    ]
+    return np.array(found, np.int64).reshape(-1, 4)
+
+
+def _grow(boxes, least, cells) -> np.ndarray:
+    """Grow boxes about their centres, and shift them into the map."""
+    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], least)
+    first = (boxes[:, :2] + boxes[:, 2:] - sides) // 2
+    first = np.clip(first, 0, cells - sides)
+    return np.concatenate([first, first + sides], 1)
+
+
+def _paint(boxes, shape) -> np.ndarray:
+    """bool (H, W): what any of the boxes covers."""
+    edges = np.zeros((shape[0] + 1, shape[1] + 1), np.int64)
+    x1, y1, x2, y2 = boxes.T
+    for y, x, step in ((y1, x1, 1), (y1, x2, -1), (y2, x1, -1), (y2, x2, 1)):
+        np.add.at(edges, (y, x), step)
+    return edges.cumsum(0).cumsum(1)[:-1, :-1] > 0
+
+
+def away_from_cuts(
+    boxes: np.ndarray,
+    chip: Sequence[float],
+    size: tuple[float, float],
+    margin: float = 10,
+) -> np.ndarray:
+    """Which boxes no border of their chip may have cut (focus stacking).
+
+    Args:
+        boxes (ndarray (N, 4)): Found in the chip, original pixels.
+        chip (Sequence[float]): (x1, y1, x2, y2), original pixels.
+        size (tuple[float]): (width, height) of the image; a side of the chip
+            that is a border of the image cuts nothing.
+        margin (float): Boxes closer than this to another side are cut.
+            Defaults to 10, as released.
+
+    Returns:
+        ndarray (N,): bool.
+    """
+    chip = np.asarray(chip, float)
+    inner = [
+        chip[0] >= 0.5,
+        chip[1] >= 0.5,
+        chip[2] < size[0] - 0.5,
+        chip[3] < size[1] - 0.5,
+    ]
+    near = np.abs(np.asarray(boxes, float).reshape(-1, 4) - chip) < margin
+    return ~(near & inner).any(1)

@@ -1,0 +1,3 @@
+from .focus_head import FocusHead
+
+__all__ = ['FocusHead']

@@ -1,0 +1,135 @@
+"""Tells where small objects may be (AutoFocus, section 3.1)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from mmcv.cnn import ConvModule
+from mmdet.structures import SampleList
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from sniper_mmdet.chips.focus import RELEASED_SIZES, focus_labels
+from sniper_mmdet.registry import MODELS
+
+
+@MODELS.register_module()
+class FocusHead(BaseModule):
+    """Predicts FocusPixels on feature maps of the wrapped detector.
+
+    The maps are brought to the stride of the first and concatenated; a 3x3
+    and a 1x1 convolution, each with ReLU, and a last 1x1 give two classes.
+    The loss is the cross entropy, averaged over the cells that count.
+
+    Args:
+        in_channels (int): Of all maps together.
+        in_indices (Sequence[int]): Which of the maps. Defaults to (0, ).
+        stride (int): Of the first of them, chip pixels. Defaults to 16.
+        feat_channels (int): Defaults to 256.
+        sizes (Sequence[float]): Object sizes in chip pixels, see
+            :func:`~sniper_mmdet.chips.focus.focus_labels`. Defaults to the
+            released (5, 64, 90).
+        precedence (str): 'positive' or 'last', see there. Defaults to
+            'positive'.
+        loss_weight (float): Defaults to 1.
+        init_cfg (dict, optional): Defaults to a normal distribution of
+            deviation 0.01, with few FocusPixels expected.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        in_indices: Sequence[int] = (0,),
+        stride: int = 16,
+        feat_channels: int = 256,
+        sizes: Sequence[float] = RELEASED_SIZES,
+        precedence: str = 'positive',
+        loss_weight: float = 1.0,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(
+            init_cfg or dict(type='Normal', layer='Conv2d', std=0.01)
+        )
+        if len(sizes) != 3 or not 0 <= sizes[0] < sizes[1] <= sizes[2]:
+            raise ValueError(
+                'sizes must be (low, high, end), 0 <= low < high <= end. '
+                f'Received: {sizes}.'
+            )
+        if precedence not in ('positive', 'last'):
+            raise ValueError(
+                "precedence must be 'positive' or 'last'. "
+                f'Received: {precedence!r}.'
+            )
+        self.in_indices = tuple(in_indices)
+        self.stride = stride
+        self.sizes = tuple(sizes)
+        self.precedence = precedence
+        self.loss_weight = loss_weight
+        self.convs = nn.Sequential(
+            ConvModule(in_channels, feat_channels, 3, padding=1),
+            ConvModule(feat_channels, feat_channels, 1),
+        )
+        self.out = nn.Conv2d(feat_channels, 2, 1)
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor:
+        """Logits (B, 2, h, w) of no FocusPixel and of one."""
+        maps = [features[index] for index in self.in_indices]
+        size = maps[0].shape[-2:]
+        maps = [maps[0]] + [
+            F.interpolate(m, size, mode='bilinear', align_corners=False)
+            for m in maps[1:]
+        ]
+        return self.out(self.convs(torch.cat(maps, 1)))
+
+    def predict(self, features: Sequence[Tensor]) -> Tensor:
+        """Probability (B, h, w) of a FocusPixel."""
+        return self(features).softmax(1)[:, 1]
+
+    def loss(
+        self, features: Sequence[Tensor], batch_data_samples: SampleList
+    ) -> dict[str, Tensor]:
+        """Loss over a batch of chips.
+
+        Args:
+            features (Sequence[Tensor]): Of the detector, (B, C, h, w) each.
+            batch_data_samples (list[:obj:`DetDataSample`]): With all boxes of
+                the chips, chip pixels: those that are ignored count too.
+        """
+        logits = self(features)
+        target = self.targets(batch_data_samples, logits.shape[-2:])
+        target = target.to(logits.device)
+        losses = F.cross_entropy(
+            logits.float(), target, ignore_index=-1, reduction='sum'
+        )
+        counted = (target >= 0).sum().clamp(min=1)
+        return dict(loss_focus=self.loss_weight * losses / counted)
+
+    def targets(
+        self, batch_data_samples: SampleList, size: tuple[int, int]
+    ) -> Tensor:
+        """Labels (B, h, w), int64; padding does not count."""
+        height, width = size
+        labels = np.full((len(batch_data_samples), height, width), -1)
+        for row, sample in zip(labels, batch_data_samples, strict=True):
+            h, w = sample.img_shape[:2]
+            found = focus_labels(
+                chip_boxes(sample),
+                (w, h),
+                self.stride,
+                self.sizes,
+                self.precedence,
+            )[:height, :width]
+            row[: found.shape[0], : found.shape[1]] = found
+        return torch.from_numpy(labels)
+
+
+def chip_boxes(sample) -> np.ndarray:
+    """ndarray (N, 4): all boxes of a sample, the ignored ones last."""
+    boxes = [
+        sample[key].bboxes
+        for key in ('gt_instances', 'ignored_instances')
+        if key in sample and 'bboxes' in sample[key]
+    ]
+    boxes = [getattr(b, 'tensor', b).reshape(-1, 4).cpu() for b in boxes]
+    return np.concatenate([np.zeros((0, 4), np.float32), *boxes])
