@@ -5,9 +5,11 @@ from .coco import (
     false_positives,
     proposal_recall,
 )
+from .pixels_metric import PixelsMetric
 from .proposal_recall_metric import ProposalRecall
 
 __all__ = [
+    'PixelsMetric',
     'ProposalRecall',
     'RECALL_SIZES',
     'average_precision',
