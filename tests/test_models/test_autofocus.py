@@ -1,0 +1,290 @@
+"""AutoFocus beside the pyramid that it looks at parts of."""
+
+import numpy as np
+import pytest
+import torch
+from mmdet.structures import DetDataSample
+from mmengine.registry import init_default_scope
+from mmengine.structures import InstanceData
+from tiny import plain_detector
+
+from sniper_mmdet.models.detectors.autofocus import _batches
+from sniper_mmdet.registry import MODELS
+
+SCALES = [0.5, 1.0, 1.5]
+HEAD = dict(
+    type='sniper_mmdet.FocusHead',
+    in_channels=32,
+    in_indices=(2, 1),
+    feat_channels=8,
+)
+
+
+@pytest.fixture(autouse=True)
+def scope():
+    init_default_scope('mmdet')
+    torch.manual_seed(0)
+
+
+def autofocus(name='faster-rcnn', **changes):
+    config = dict(
+        type='sniper_mmdet.AutoFocus',
+        detector=plain_detector(name),
+        scales=SCALES,
+        valid_ranges=[(60, None), (20, 90), (0, 40)],
+        focus_head=HEAD,
+        focus=[dict(threshold=0.5, min_size=64)] * 2,
+    )
+    return MODELS.build(dict(config, **changes)).eval()
+
+
+def image(width=160, height=128, seed=0):
+    rng = np.random.default_rng(seed)
+    return torch.from_numpy(rng.integers(0, 256, (3, height, width), np.uint8))
+
+
+def sample(img, boxes=()):
+    _, h, w = img.shape
+    found = DetDataSample(metainfo=dict(ori_shape=(h, w), img_shape=(h, w)))
+    boxes = torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)
+    found.gt_instances = InstanceData(
+        bboxes=boxes, labels=torch.zeros(len(boxes), dtype=torch.long)
+    )
+    return found
+
+
+def detect(model, *images, boxes=()):
+    return model.predict(list(images), [sample(i, boxes) for i in images])
+
+
+def pyramid_of(model):
+    twin = MODELS.build(
+        dict(
+            type='sniper_mmdet.PyramidDetector',
+            detector=plain_detector('faster-rcnn'),
+            scales=SCALES,
+            valid_ranges=[(60, None), (20, 90), (0, 40)],
+        )
+    ).eval()
+    twin.load_state_dict(
+        {
+            key: value
+            for key, value in model.state_dict().items()
+            if not key.startswith('focus_head.')
+        }
+    )
+    return twin
+
+
+@pytest.mark.parametrize('size', [(160, 128), (97, 131)])
+def test_chips_that_cover_everything_give_the_pyramid(size):
+    model = autofocus(focus=[dict(threshold=0)] * 2)
+    img = image(*size)
+    (ours,), (theirs,) = detect(model, img), detect(pyramid_of(model), img)
+    assert len(ours.pred_instances) > 10
+    for key in ('bboxes', 'scores', 'labels'):
+        assert torch.equal(
+            ours.pred_instances[key], theirs.pred_instances[key]
+        )
+    assert ours.focus['pixels'] == ours.focus['pyramid_pixels']
+
+
+def test_nothing_more_is_looked_at_without_focus_pixels(monkeypatch):
+    model = autofocus(focus=[dict(threshold=1.1)] * 2)
+    looked = []
+    run = model.run_detector
+
+    def record(inputs, samples):
+        looked.append([tuple(i.shape[1:]) for i in inputs])
+        return run(inputs, samples)
+
+    monkeypatch.setattr(model, 'run_detector', record)
+    (found,) = detect(model, image())
+    assert looked == [[(64, 80)]]
+    assert found.focus['pixels'] == [64 * 80, 0, 0]
+    assert [len(chips) for chips in found.focus['chips']] == [1, 0, 0]
+
+
+def test_focus_pixels_of_annotations():
+    model = autofocus(
+        ground_truth=True,
+        focus_head=dict(HEAD, sizes=(2, 40, 60)),
+        focus=[dict(threshold=0.5, dilation=1, min_size=32)] * 2,
+    )
+    img = image(400, 300)
+    (found,) = detect(model, img, boxes=[(200, 100, 212, 110)])
+    coarse, middle, fine = found.focus['chips']
+    assert coarse.tolist() == [[0, 0, 200, 150]]
+    for chips, factor in ((middle, 1.0), (fine, 1.5)):
+        (chip,) = chips.tolist()
+        assert chip[0] <= 200 * factor and chip[2] >= 212 * factor
+        assert chip[1] <= 100 * factor and chip[3] >= 110 * factor
+    assert sum(found.focus['pixels'][1:]) < (
+        0.1 * sum(found.focus['pyramid_pixels'][1:])
+    )
+    with_none = detect(model, img)[0].focus['pixels']
+    assert with_none == [200 * 150, 0, 0]
+
+
+def test_detections_of_a_chip_lie_where_its_objects_are(monkeypatch):
+    """A detector that finds bright pixels finds them at every level."""
+    model = autofocus(
+        ground_truth=True,
+        valid_ranges=None,
+        focus_head=dict(HEAD, sizes=(2, 40, 60)),
+        focus=[dict(threshold=0.5, min_size=96)] * 2,
+    )
+    monkeypatch.setattr(model, 'merge_levels', InstanceData.cat)
+    img = torch.zeros(3, 300, 400, dtype=torch.uint8)
+    img[:, 180:190, 252:264] = 255
+
+    def find(inputs, samples):
+        results = []
+        for pixels, meta in zip(inputs, samples, strict=True):
+            ys, xs = np.nonzero(pixels[0].numpy() > 128)
+            box = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1])
+            box = box / np.tile(meta.scale_factor, 2)
+            results.append(
+                InstanceData(
+                    bboxes=torch.tensor(box[None], dtype=torch.float32),
+                    scores=torch.ones(1),
+                    labels=torch.zeros(1, dtype=torch.long),
+                )
+            )
+        return results
+
+    monkeypatch.setattr(model, 'run_detector', find)
+    (found,) = detect(model, img, boxes=[(252, 180, 264, 190)])
+    assert [len(chips) for chips in found.focus['chips']] == [1, 1, 1]
+    assert found.focus['pixels'][2] < 0.2 * found.focus['pyramid_pixels'][2]
+    boxes = found.pred_instances.bboxes
+    assert boxes.shape == (3, 4)
+    expected = torch.tensor([252.0, 180, 264, 190])
+    assert (boxes - expected).abs().max() <= 2
+
+
+def test_images_of_a_batch_do_not_depend_on_each_other():
+    model = autofocus(focus=[dict(threshold=0.5, min_size=32)] * 2)
+    torch.nn.init.normal_(model.focus_head.out.weight, std=3)
+    images = [image(seed=k) for k in range(3)]
+    together = detect(model, *images)
+    model.max_pixels = 1  # one chip at a time
+    alone = [detect(model, img)[0] for img in images]
+    for a, b in zip(together, alone, strict=True):
+        for ours, theirs in zip(
+            a.focus['chips'], b.focus['chips'], strict=True
+        ):
+            assert ours.tolist() == theirs.tolist()
+
+
+def test_losses_of_both_from_features_computed_once(monkeypatch):
+    model = autofocus().train()
+    calls = []
+    backbone = model.detector.backbone.forward
+    monkeypatch.setattr(
+        model.detector.backbone,
+        'forward',
+        lambda x: calls.append(1) or backbone(x),
+    )
+    img = image()
+    data = model.data_preprocessor(
+        dict(inputs=[img], data_samples=[sample(img, [(10, 10, 40, 40)])]),
+        True,
+    )
+    losses = model(**data, mode='loss')
+    assert len(calls) == 1
+    assert {'loss_focus', 'loss_rpn_cls', 'loss_bbox'} <= set(losses)
+    losses['loss_focus'].backward()
+    assert model.focus_head.out.weight.grad.abs().sum() > 0
+    conv1 = model.detector.backbone.layer2[0].conv1.weight
+    assert conv1.grad.abs().sum() > 0
+
+
+def test_targets_count_ignored_boxes_and_no_padding():
+    head = autofocus().focus_head
+    chip = sample(image(64, 48), [(0, 0, 10, 10)])
+    chip.ignored_instances = InstanceData(
+        bboxes=torch.tensor([[40.0, 20, 60, 40]])
+    )
+    labels = head.targets([chip], (5, 6))[0]
+    assert labels.tolist() == [
+        [1, 1, 0, 0, -1, -1],
+        [1, 1, 1, 1, -1, -1],
+        [0, 0, 1, 1, -1, -1],
+        [-1, -1, -1, -1, -1, -1],
+        [-1, -1, -1, -1, -1, -1],
+    ]
+
+
+def test_padding_is_without_effect_on_the_loss():
+    head = autofocus().focus_head
+    chip = sample(image(64, 48))
+    maps = [torch.zeros(1, 16, s, s) for s in (16, 8, 4)]
+    logits = head(maps)
+    expected = torch.nn.functional.cross_entropy(
+        logits[0, :, 0, 0][None], torch.zeros(1, dtype=torch.long)
+    )
+    loss = head.loss(maps, [chip])['loss_focus']
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    'changes, sentence',
+    [
+        (dict(focus=[{}]), 'focus has 1 entries for 3 scales'),
+        (dict(features='nose'), "a module of the detector. Received: 'nose'"),
+        (dict(focus_head=dict(HEAD, sizes=(9, 5, 90))), 'sizes must be'),
+        (dict(focus_head=dict(HEAD, precedence='x')), 'precedence must be'),
+    ],
+)
+def test_wrong_settings(changes, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        autofocus(**changes)
+
+
+def test_a_plain_checkpoint_loads():
+    model = autofocus()
+    plain = {
+        k: v
+        for k, v in autofocus().state_dict().items()
+        if not k.startswith('focus_head.')
+    }
+    assert not any(key.startswith('detector.') for key in plain)
+    result = model.load_state_dict(plain, strict=False)
+    assert not result.unexpected_keys
+    assert all(k.startswith('focus_head.') for k in result.missing_keys)
+
+
+def test_batches_are_bounded_and_lose_nothing():
+    rng = np.random.default_rng(0)
+    sides = rng.integers(16, 300, (50, 2))
+    todo = [(k, (0, 0, w, h)) for k, (w, h) in enumerate(sides.tolist())]
+    batches = list(_batches(todo, 100000))
+    assert sorted(item for b in batches for item in b) == todo
+    for batch in batches:
+        h = max(chip[3] for _, chip in batch)
+        w = max(chip[2] for _, chip in batch)
+        assert len(batch) == 1 or len(batch) * h * w <= 100000
+    assert len(batches) < 40
+
+
+def test_masks_follow_their_boxes():
+    model = autofocus('mask-rcnn', focus=[dict(threshold=0)] * 2)
+    img = image(97, 131)
+    (found,) = detect(model, img)
+    instances = found.pred_instances
+    assert instances.masks.shape == (len(instances), 131, 97)
+    model = autofocus(
+        'mask-rcnn',
+        ground_truth=True,
+        valid_ranges=None,
+        focus=[dict(threshold=0.5, min_size=32)] * 2,
+    )
+    (found,) = detect(model, image(300, 200), boxes=[(200, 100, 230, 130)])
+    instances = found.pred_instances
+    assert instances.masks.shape == (len(instances), 200, 300)
+    ys, xs = np.nonzero(np.asarray(instances.masks[0]))
+    x1, y1, x2, y2 = instances.bboxes[0].tolist()
+    if len(xs):
+        assert x1 - 2 <= xs.min() and xs.max() <= x2 + 2
+        assert y1 - 2 <= ys.min() and ys.max() <= y2 + 2
