@@ -58,7 +58,9 @@ def datasets(draw):
         return np.concatenate([corner, np.minimum(corner + sides, size)], 1)
 
     boxes = [boxes_of(s, draw(st.integers(0, 5)), 6) for s in sizes]
-    found = [boxes_of(s, draw(st.integers(0, 120)), 5) for s in sizes]
+    found = [
+        boxes_of(s, draw(st.sampled_from([0, 40, 120])), 5) for s in sizes
+    ]
     entries = [i if draw(st.integers(0, 5)) else -1 for i in range(len(sizes))]
     chip_settings = ChipSettings(
         draw(st.sampled_from(PYRAMIDS)),
@@ -66,7 +68,7 @@ def datasets(draw):
         draw(st.sampled_from([13, 31])),
     )
     negatives = NegativeSettings(
-        draw(st.sampled_from([1, 2, 5, None])),
+        draw(st.sampled_from([1, 2, 5, 11])),
         draw(st.sampled_from([1, 2, 1000])),
         draw(st.sampled_from([0, 0.3])),
     )
@@ -325,6 +327,7 @@ def uncovered(boxes, table=(), scores=None, scale=1.0, **changes):
         ((50, 50, 100, 100), False),  # fills the corner
         ((90, 0, 130, 40), False),  # 10x40 seen: of exactly the lower bound
         ((91, 0, 131, 40), True),  # 9x40
+        ((0, 91, 40, 131), True),
         ((78, 0, 110, 40), False),  # 22x40: 29.7
         ((77.5, 0, 110, 40), True),  # 22.5x40: of exactly the upper bound
         ((99.5, 0, 130, 70), True),
@@ -346,9 +349,10 @@ def test_what_a_positive_chip_covers(box, expected):
 @pytest.mark.parametrize('scale', [1.0, 1.3])
 def test_a_part_thinner_than_a_level_pixel_covers_nothing(scale):
     # 0.9 original pixels of it are seen.
-    box, table = (99.1, 0, 130, 60), [chip(0, 0, 100, 100)]
-    found = uncovered([box], table, scale=scale, valid=(0, 60))
-    assert found == [scale == 1.0]
+    boxes = [(99.1, 0, 130, 60), (0, 99.1, 60, 130)]
+    table = [chip(0, 0, 100, 100)]
+    found = uncovered(boxes, table, scale=scale, valid=(0, 60))
+    assert found == [scale == 1.0] * 2
 
 
 def test_the_chip_that_shows_most_of_a_proposal_decides():
@@ -439,6 +443,7 @@ def test_images_without_boxes_without_proposals_and_without_either():
         ((5, -2, 9, 9), 0.5, r'1 of image 1 lies outside.*-2.0, 9.0'),
         ((5, 5, 301.5, 9), 0.5, r'1 of image 1 lies outside.*301.5'),
         ((5, 5, 9, 102), 0.5, r'1 of image 1 lies outside.*102.0'),
+        ((5, 5, -9, 9), 0.5, r'1 of image 1 lies outside.*-9.0, 9.0'),
         ((5, 999, 9, 9), 0.5, r'1 of image 1 lies outside.*999.0'),
     ],
 )
@@ -455,7 +460,7 @@ def test_proposals_may_stick_out_of_their_image_by_a_pixel():
     images = ImageBoxes.from_lists([(300, 100)], [[]])
     boxes = [[(280, 80, 301, 101)] * 2, [(-1, -1, 9, 9)] * 2]
     proposals = proposals_of([sum(boxes, [])])
-    settings = ChipSettings(ONE_LEVEL, 50, 20)
+    settings = ChipSettings(ONE_LEVEL, 50, 25)
     table = mined((images, settings, proposals, NegativeSettings(2)))
     assert sorted(regions(table).tolist()) == [
         [0, 0, 50, 50],

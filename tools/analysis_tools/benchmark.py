@@ -3,6 +3,7 @@
 python tools/analysis_tools/benchmark.py chips --ann instances.json --json
 python tools/analysis_tools/benchmark.py negatives --images 1000 100000
 python tools/analysis_tools/benchmark.py pipeline CONFIG
+python tools/analysis_tools/benchmark.py inference CONFIG CHECKPOINT
 """
 
 import argparse
@@ -13,6 +14,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 from mmengine.config import DictAction
@@ -234,6 +236,113 @@ def benchmark_pipeline(args):
     )
 
 
+def benchmark_inference(args):
+    """Each level alone, the pyramid and AutoFocus, alternating by image."""
+    from mmengine.device import get_device
+    from mmengine.registry import DATASETS, METRICS
+    from mmengine.runner import load_checkpoint
+
+    from sniper_mmdet.models import AutoFocus, PyramidDetector
+    from sniper_mmdet.models.detectors import autofocus
+    from sniper_mmdet.registry import MODELS
+    from sniper_mmdet.utils.build import load_config
+    from sniper_mmdet.utils.cpu import prepare_cpu
+
+    cfg = load_config(args.config, args.cfg_options)
+    prepare_cpu()
+    model = MODELS.build(cfg.model)
+    if not isinstance(model, AutoFocus):
+        raise ValueError(
+            f'{args.config}: model.type must be sniper_mmdet.AutoFocus. '
+            f'Received: {cfg.model.type}.'
+        )
+    load_checkpoint(model, args.checkpoint, map_location='cpu')
+    model.to(get_device()).eval()
+    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    numbers = range(min(len(dataset), args.num or len(dataset)))
+    pyramid = model.pyramid
+
+    def single(level):
+        def run(*item):
+            model.pyramid = ImagePyramid([pyramid.scales[level]])
+            try:
+                return PyramidDetector.predict(model, *item)
+            finally:
+                model.pyramid = pyramid
+
+        return run
+
+    variants = {f'level{k}': single(k) for k in range(len(pyramid))}
+    variants['pyramid'] = lambda *item: PyramidDetector.predict(model, *item)
+    variants['autofocus'] = lambda *item: model.predict(*item)
+    metrics = {name: METRICS.build(cfg.test_evaluator) for name in variants}
+    seconds = dict.fromkeys(variants, 0.0)
+    parts = dict.fromkeys(('network', 'pixels', 'chips', 'merge'), 0.0)
+    pixels = np.zeros((2, len(pyramid)))
+    for number in [0, *numbers]:  # the first is not counted
+        for name, run in variants.items():
+            item = dataset[number]
+            item = [item['inputs']], [item['data_samples']]
+            watched = [
+                (model, 'run_detector', 'network'),
+                (model.focus_head, 'predict', 'network'),
+                (model, '_cut', 'pixels'),
+                (autofocus, 'focus_chips', 'chips'),
+                (autofocus, 'move_chips', 'chips'),
+                (model, 'merge_levels', 'merge'),
+            ]
+            spent = dict.fromkeys(parts, 0.0)
+            with watch(watched, spent):
+                start = time.perf_counter()
+                found = run(*item)
+                end = time.perf_counter()
+            if metrics[name].dataset_meta is None:
+                metrics[name].dataset_meta = dataset.metainfo
+                continue
+            seconds[name] += end - start
+            metrics[name].process(None, [s.to_dict() for s in found])
+            if name == 'autofocus':
+                parts = {key: parts[key] + spent[key] for key in parts}
+                focus = found[0].focus
+                pixels += [focus['pixels'], focus['pyramid_pixels']]
+    result = dict(images=len(numbers))
+    for name in variants:
+        result[f'{name}_seconds_per_image'] = seconds[name] / len(numbers)
+        for key, value in metrics[name].evaluate(len(numbers)).items():
+            result[f'{name}_{key}'] = value
+    for key, value in parts.items():
+        result[f'autofocus_{key}_share'] = value / seconds['autofocus']
+    seen, whole = pixels
+    result['autofocus_pixel_share'] = seen.sum() / whole.sum()
+    for level, share in enumerate(seen / whole):
+        result[f'autofocus_pixel_share_level{level}'] = share
+    result['time_to_pyramid'] = seconds['autofocus'] / seconds['pyramid']
+    return result
+
+
+@contextlib.contextmanager
+def watch(functions, spent):
+    """Add up the seconds of functions, (owner, name, key), while it lasts."""
+
+    def timed(function, key):
+        def call(*args, **kwargs):
+            start = time.perf_counter()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                spent[key] += time.perf_counter() - start
+
+        return call
+
+    with contextlib.ExitStack() as stack:
+        for owner, name, key in functions:
+            change = mock.patch.object(
+                owner, name, timed(getattr(owner, name), key)
+            )
+            stack.enter_context(change)
+        yield
+
+
 def parse_args():
     parser = argparse.ArgumentParser(
         description=__doc__,
@@ -277,6 +386,23 @@ def parse_args():
         action=DictAction,
         help='override settings of the config, as in tools/train.py',
     )
+    inference = commands.add_parser(
+        'inference',
+        parents=[common],
+        help='the bare detector at each level, the pyramid and AutoFocus, on '
+        'the same images',
+    )
+    inference.add_argument('config', help='config of an AutoFocus detector')
+    inference.add_argument('checkpoint')
+    inference.add_argument(
+        '--num', type=int, default=0, help='images; 0 for all'
+    )
+    inference.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='override settings of the config, as in tools/train.py',
+    )
     args = parser.parse_args()
     if args.command == 'negatives' and min(args.images) < 1:
         parser.error(f'--images must be at least 1. Received: {args.images}.')
@@ -290,6 +416,7 @@ def main():
         'negatives': benchmark_negatives,
         'mine-file': mine_file,
         'pipeline': benchmark_pipeline,
+        'inference': benchmark_inference,
     }
     # What is printed while annotations are read is no part of the result.
     with contextlib.redirect_stdout(sys.stderr):

@@ -1,0 +1,12 @@
+_base_ = '../sniper/faster-rcnn_r18_fpn_sniper_7e_coco.py'
+
+model = dict(
+    type='sniper_mmdet.AutoFocus',
+    focus_head=dict(
+        type='sniper_mmdet.FocusHead',
+        # FPN levels of strides 16 and 8.
+        in_channels=512,
+        in_indices=(2, 1),
+        stride=16,
+    ),
+)
