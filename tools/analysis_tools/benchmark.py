@@ -238,85 +238,46 @@ def benchmark_pipeline(args):
 
 def benchmark_inference(args):
     """Each level alone, the pyramid and AutoFocus, alternating by image."""
-    from mmengine.device import get_device
-    from mmengine.registry import DATASETS, METRICS
-    from mmengine.runner import load_checkpoint
-
-    from sniper_mmdet.models import AutoFocus, PyramidDetector
+    from sniper_mmdet.apis import load_autofocus, measure, reference_ways
     from sniper_mmdet.models.detectors import autofocus
-    from sniper_mmdet.registry import MODELS
     from sniper_mmdet.utils.build import load_config
     from sniper_mmdet.utils.cpu import prepare_cpu
 
     cfg = load_config(args.config, args.cfg_options)
     prepare_cpu()
-    model = MODELS.build(cfg.model)
-    if not isinstance(model, AutoFocus):
-        raise ValueError(
-            f'{args.config}: model.type must be sniper_mmdet.AutoFocus. '
-            f'Received: {cfg.model.type}.'
-        )
-    load_checkpoint(model, args.checkpoint, map_location='cpu')
-    model.to(get_device()).eval()
-    dataset = DATASETS.build(cfg.test_dataloader.dataset)
-    numbers = range(min(len(dataset), args.num or len(dataset)))
-    pyramid = model.pyramid
+    model = load_autofocus(cfg, args.checkpoint)
+    spent = dict.fromkeys(('network', 'pixels', 'chips', 'merge', 'all'), 0.0)
+    watched = [
+        (model, 'run_detector', 'network'),
+        (model.focus_head, 'predict', 'network'),
+        (model, '_cut', 'pixels'),
+        (autofocus, 'focus_chips', 'chips'),
+        (autofocus, 'move_chips', 'chips'),
+        (model, 'merge_levels', 'merge'),
+        (model, 'predict', 'all'),
+    ]
 
-    def single(level):
-        def run(*item):
-            model.pyramid = ImagePyramid([pyramid.scales[level]])
-            try:
-                return PyramidDetector.predict(model, *item)
-            finally:
-                model.pyramid = pyramid
+    def detect(*item):
+        with watch(watched, spent):
+            return model.predict(*item)
 
-        return run
-
-    variants = {f'level{k}': single(k) for k in range(len(pyramid))}
-    variants['pyramid'] = lambda *item: PyramidDetector.predict(model, *item)
-    variants['autofocus'] = lambda *item: model.predict(*item)
-    metrics = {name: METRICS.build(cfg.test_evaluator) for name in variants}
-    seconds = dict.fromkeys(variants, 0.0)
-    parts = dict.fromkeys(('network', 'pixels', 'chips', 'merge'), 0.0)
-    pixels = np.zeros((2, len(pyramid)))
-    for number in [0, *numbers]:  # the first is not counted
-        for name, run in variants.items():
-            item = dataset[number]
-            item = [item['inputs']], [item['data_samples']]
-            watched = [
-                (model, 'run_detector', 'network'),
-                (model.focus_head, 'predict', 'network'),
-                (model, '_cut', 'pixels'),
-                (autofocus, 'focus_chips', 'chips'),
-                (autofocus, 'move_chips', 'chips'),
-                (model, 'merge_levels', 'merge'),
-            ]
-            spent = dict.fromkeys(parts, 0.0)
-            with watch(watched, spent):
-                start = time.perf_counter()
-                found = run(*item)
-                end = time.perf_counter()
-            if metrics[name].dataset_meta is None:
-                metrics[name].dataset_meta = dataset.metainfo
-                continue
-            seconds[name] += end - start
-            metrics[name].process(None, [s.to_dict() for s in found])
-            if name == 'autofocus':
-                parts = {key: parts[key] + spent[key] for key in parts}
-                focus = found[0].focus
-                pixels += [focus['pixels'], focus['pyramid_pixels']]
-    result = dict(images=len(numbers))
-    for name in variants:
-        result[f'{name}_seconds_per_image'] = seconds[name] / len(numbers)
-        for key, value in metrics[name].evaluate(len(numbers)).items():
-            result[f'{name}_{key}'] = value
-    for key, value in parts.items():
-        result[f'autofocus_{key}_share'] = value / seconds['autofocus']
-    seen, whole = pixels
-    result['autofocus_pixel_share'] = seen.sum() / whole.sum()
-    for level, share in enumerate(seen / whole):
+    ways = {**reference_ways(model), 'autofocus': detect}
+    table = measure(cfg, ways, args.num)
+    result = {
+        f'{name}_{key}': value
+        for name, row in table.items()
+        for key, value in row.items()
+        if not key.endswith('pixels')
+    }
+    ours = table['autofocus']
+    whole_time = spent.pop('all')
+    for key, value in spent.items():
+        result[f'autofocus_{key}_share'] = value / whole_time
+    seen, whole = ours['pixels'], ours['pyramid_pixels']
+    result['autofocus_pixel_share'] = float(seen.sum() / whole.sum())
+    for level, share in enumerate((seen / whole).tolist()):
         result[f'autofocus_pixel_share_level{level}'] = share
-    result['time_to_pyramid'] = seconds['autofocus'] / seconds['pyramid']
+    result['time_to_pyramid'] = ours['seconds'] / table['pyramid']['seconds']
     return result
 
 

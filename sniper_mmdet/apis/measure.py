@@ -1,0 +1,97 @@
+"""Ways to test one detector, measured side by side."""
+
+import copy
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.registry import DATASETS, METRICS
+from mmengine.runner import load_checkpoint
+
+from sniper_mmdet.chips import ImagePyramid
+from sniper_mmdet.models import AutoFocus, PyramidDetector
+from sniper_mmdet.registry import MODELS
+
+#: Takes a list of images (3, H, W) and one of samples; returns the samples.
+Way = Callable[[list, list], list]
+
+
+def load_autofocus(cfg: Config, checkpoint: str) -> AutoFocus:
+    """The AutoFocus detector of a config, ready to test.
+
+    Raises:
+        ValueError: The config has another model.
+    """
+    model = MODELS.build(cfg.model)
+    if not isinstance(model, AutoFocus):
+        raise ValueError(
+            f'{cfg.filename}: model.type must be sniper_mmdet.AutoFocus. '
+            f'Received: {cfg.model.type}.'
+        )
+    load_checkpoint(model, checkpoint, map_location='cpu')
+    return model.to(get_device()).eval()
+
+
+def reference_ways(model: AutoFocus) -> dict[str, Way]:
+    """The bare detector at each level, and over the whole pyramid."""
+    pyramid = model.pyramid
+
+    def single(level: int) -> Way:
+        def run(images, samples):
+            model.pyramid = ImagePyramid([pyramid.scales[level]])
+            try:
+                return PyramidDetector.predict(model, images, samples)
+            finally:
+                model.pyramid = pyramid
+
+        return run
+
+    ways = {f'level{k}': single(k) for k in range(len(pyramid))}
+    ways['pyramid'] = lambda *item: PyramidDetector.predict(model, *item)
+    return ways
+
+
+def measure(
+    cfg: Config, ways: dict[str, Way], num: int = 0
+) -> dict[str, dict]:
+    """Test in several ways, which take turns image by image.
+
+    Args:
+        cfg (Config): With ``test_dataloader`` and one ``test_evaluator``.
+        ways (dict[str, Way]): By name.
+        num (int): Images; 0 for all. Defaults to 0.
+
+    Returns:
+        dict[str, dict]: By name: ``images``; ``seconds`` an image, loading
+        left out; what the evaluator says; and, of results with a field
+        ``focus``, ``pixels`` and ``pyramid_pixels`` of all images, by level.
+    """
+    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    evaluator = cfg.test_evaluator
+    if isinstance(evaluator, Sequence):
+        evaluator = evaluator[0]
+    metrics = {n: METRICS.build(copy.deepcopy(evaluator)) for n in ways}
+    for metric in metrics.values():
+        metric.dataset_meta = dataset.metainfo
+    result = {name: dict(images=0, seconds=0.0) for name in ways}
+    count = min(len(dataset), num or len(dataset))
+    for turn in range(-1, count):  # the first warms up, and does not count
+        for name, way in ways.items():
+            item = dataset[max(turn, 0)]
+            start = time.perf_counter()
+            found = way([item['inputs']], [item['data_samples']])
+            seconds = time.perf_counter() - start
+            if turn < 0:
+                continue
+            row = result[name]
+            row['images'] += 1
+            row['seconds'] += seconds / count
+            metrics[name].process(None, [sample.to_dict() for sample in found])
+            if 'focus' in found[0]:
+                for key in ('pixels', 'pyramid_pixels'):
+                    row[key] = row.get(key, 0) + np.array(found[0].focus[key])
+    for name, metric in metrics.items():
+        result[name].update(metric.evaluate(count))
+    return result
