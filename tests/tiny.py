@@ -63,6 +63,10 @@ def shrunk(cfg: Config) -> dict:
         'test_cfg.rpn.max_per_img': 50,
         'test_cfg.rcnn.max_per_img': 20,
     }
+    if 'focus_head' in cfg.model:
+        options['focus_head.in_channels'] = 16 * len(
+            cfg.model.focus_head.in_indices
+        )
     options = {f'model.{key}': value for key, value in options.items()}
     for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         options[f'{loader}.num_workers'] = 0

@@ -85,6 +85,8 @@ def set_metrics(evaluator, names):
     """Make the evaluators of a config evaluate what --eval names."""
     for metric in evaluator if isinstance(evaluator, list) else [evaluator]:
         kind = metric.type.split('.')[-1]
+        if kind == 'PixelsMetric':  # is beside others, and has no choice
+            continue
         known = _METRICS.get(kind)
         if known is None:
             raise SystemExit(
@@ -105,7 +107,10 @@ def set_metrics(evaluator, names):
 
 def set_format_only(evaluator, work_dir):
     """Make the COCO evaluator of a config write result files only."""
-    if isinstance(evaluator, list) or 'Coco' not in evaluator.type:
+    if isinstance(evaluator, list):
+        of_boxes = [m for m in evaluator if 'PixelsMetric' not in m.type]
+        evaluator = of_boxes[0] if len(of_boxes) == 1 else None
+    if evaluator is None or 'Coco' not in evaluator.type:
         raise SystemExit('--format-only needs a CocoMetric as test_evaluator.')
     evaluator.format_only = True
     evaluator.setdefault('outfile_prefix', osp.join(work_dir, 'results'))

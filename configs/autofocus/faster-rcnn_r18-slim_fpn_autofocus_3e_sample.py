@@ -24,3 +24,6 @@ model = dict(
 )
 train_dataloader = dict(dataset=dict(scales=_scales))
 train_cfg = dict(max_epochs=3, val_interval=3)
+
+val_evaluator = [_base_.val_evaluator, dict(type='sniper_mmdet.PixelsMetric')]
+test_evaluator = val_evaluator

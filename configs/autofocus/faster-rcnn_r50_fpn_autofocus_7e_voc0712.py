@@ -10,3 +10,6 @@ model = dict(
         stride=16,
     ),
 )
+
+val_evaluator = [_base_.val_evaluator, dict(type='sniper_mmdet.PixelsMetric')]
+test_evaluator = val_evaluator

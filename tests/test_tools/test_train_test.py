@@ -296,11 +296,24 @@ def test_eval_of_other_metrics(test_py):
 
 
 @pytest.mark.parametrize(
-    'evaluator', [dict(type='VOCMetric'), [dict(type='CocoMetric')]]
+    'evaluator', [dict(type='VOCMetric'), [dict(type='CocoMetric')] * 2]
 )
 def test_format_only_needs_one_coco_metric(test_py, evaluator):
     with pytest.raises(SystemExit, match='--format-only needs a CocoMetric'):
         test_py['set_format_only'](Config(dict(e=evaluator)).e, 'out')
+
+
+def test_pixels_beside_the_coco_metric(test_py):
+    evaluator = [
+        dict(type='CocoMetric'),
+        dict(type='sniper_mmdet.PixelsMetric'),
+    ]
+    evaluator = Config(dict(e=evaluator)).e
+    test_py['set_metrics'](evaluator, ['bbox'])
+    test_py['set_format_only'](evaluator, 'out')
+    coco, pixels = evaluator
+    assert coco.metric == 'bbox' and coco.format_only
+    assert dict(pixels) == dict(type='sniper_mmdet.PixelsMetric')
 
 
 def test_tta_merges_the_mirror_image(run_test, here, trained):
