@@ -105,16 +105,29 @@ def load_weights(model, path):
     Raises:
         ValueError: Weights that proposals come from are missing.
     """
-    checkpoint = CheckpointLoader.load_checkpoint(path, map_location='cpu')
-    missing = model.load_state_dict(
-        checkpoint.get('state_dict', checkpoint), strict=False
-    ).missing_keys
-    has_rpn = getattr(model.detector, 'with_rpn', False)
+    try:
+        found = CheckpointLoader.load_checkpoint(path, map_location='cpu')
+        found = found.get('state_dict', found)
+    except OSError:
+        raise
+    except Exception as error:  # whatever torch finds wrong with a file
+        raise ValueError(
+            f'{path} is not a checkpoint: {type(error).__name__}: {error}'
+        ) from None
+    # Proposals do not come from these, which may be of another detector.
+    unused = ('focus_head.',)
+    if getattr(model.detector, 'with_rpn', False):
+        unused += ('roi_head.', 'detector.roi_head.')
+    found = {k: v for k, v in found.items() if not k.startswith(unused)}
+    try:
+        missing = model.load_state_dict(found, strict=False).missing_keys
+    except RuntimeError as error:
+        raise ValueError(f'{path} is of another detector: {error}') from None
     missing = [
         key
         for key in missing
         if not key.endswith('num_batches_tracked')
-        and not (has_rpn and '.roi_head.' in key)
+        and not key.startswith(unused)
     ]
     if missing:
         raise ValueError(
@@ -149,6 +162,7 @@ def main():
         args.nms,
         args.batch_size,
         args.num_workers,
+        str(cfg.model),
     )
     if is_main_process():
         print(

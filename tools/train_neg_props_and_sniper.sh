@@ -56,22 +56,32 @@ train() {  # train NAME OPTION...: its last checkpoint becomes NAME.pth, whole
         echo "    already there, skipped: $result"
         return
     fi
-    launch train.py "$config" --work-dir "$work/$name" --resume \
-        ${1:+--cfg-options "$@"}
+    local resume=()
+    [ ! -e "$work/$name/last_checkpoint" ] || resume=(--resume)
+    launch train.py "$config" --work-dir "$work/$name" \
+        ${resume[@]+"${resume[@]}"} ${1:+--cfg-options "$@"}
     cp "$(cat "$work/$name/last_checkpoint")" "$result.tmp"
     mv "$result.tmp" "$result"
 }
 
 rpn=()
-if python - "$config" "$@" <<'PYTHON'; then
+has_rpn=$(python - "$config" <<'PYTHON'
 import sys
 
 from mmengine.config import Config
 
-sys.exit(Config.fromfile(sys.argv[1]).model.get('rpn_head') is None)
+cfg = Config.fromfile(sys.argv[1])
+for hook in cfg.get('custom_hooks') or []:
+    if str(hook.get('type')).endswith('NegativeChipMiningHook'):
+        sys.exit(f'{sys.argv[1]} has a NegativeChipMiningHook, and sees to '
+                 'negative chips itself: train it with tools/train.py, or '
+                 'give it a ChipMiningHook.')
+detector = cfg.model.get('detector')
+heads = detector if isinstance(detector, dict) else cfg.model
+print('no' if heads.get('rpn_head') is None else 'yes')
 PYTHON
-    rpn=(model.rpn_only=True)
-fi
+)
+if [ "$has_rpn" = yes ]; then rpn=(model.rpn_only=True); fi
 
 echo "==> [1/3] ${rpn:+RPN of }the detector, on positive chips"
 train rpn "$@" ${rpn[@]+"${rpn[@]}"} train_cfg.max_epochs="${RPN_EPOCHS:-2}" \

@@ -6,7 +6,13 @@ of a chip). Levels are listed coarse to fine.
 """
 
 from .boxes import BoxState, ImageBoxes, box_sizes, classify_boxes, from_coco
-from .mining import assign_boxes, box_coverage, mine_chips, valid_boxes
+from .mining import (
+    assign_boxes,
+    box_coverage,
+    draw_stride,
+    mine_chips,
+    valid_boxes,
+)
 from .negatives import Proposals, uncovered_proposals
 from .pyramid import ImagePyramid
 from .settings import CHIP_DTYPE, ChipSettings, NegativeSettings
@@ -26,6 +32,7 @@ __all__ = [
     'box_sizes',
     'chip_statistics',
     'classify_boxes',
+    'draw_stride',
     'from_coco',
     'mine_chips',
     'uncovered_proposals',

@@ -41,6 +41,17 @@ def valid_boxes(
     return fits & settings.pyramid.is_valid(box_sizes(images.boxes))
 
 
+def draw_stride(settings: ChipSettings, seed: int, epoch: int) -> int:
+    """The stride of an epoch's grid, level pixels."""
+    return _start(settings, seed, epoch)[1]
+
+
+def _start(settings, seed, epoch) -> tuple[np.random.Generator, int]:
+    rng = np.random.default_rng([seed, epoch])
+    low, high = settings.stride_bounds
+    return rng, int(rng.integers(low, high + 1))
+
+
 def mine_chips(
     images: ImageBoxes,
     settings: ChipSettings,
@@ -73,9 +84,7 @@ def mine_chips(
     Raises:
         ValueError: A proposal that is not finite, or lies outside its image.
     """
-    rng = np.random.default_rng([seed, epoch])
-    low, high = settings.stride_bounds
-    stride = int(rng.integers(low, high + 1))
+    rng, stride = _start(settings, seed, epoch)
     states = rng.integers(0, 2**64, len(images), np.uint64)
     sizes = settings.pyramid.level_sizes(images.widths, images.heights)
     valid = valid_boxes(images, settings, stride)

@@ -88,7 +88,6 @@ def mine_negatives(
         images.widths,
         images.heights,
         settings.pyramid.level_sizes(images.widths, images.heights),
-        settings.pyramid.bounds,
         negatives.bounds(settings.pyramid),
         settings.chip_size,
         stride,
@@ -125,9 +124,9 @@ def uncovered_proposals(
     A proposal counts at a level when it fits a chip as
     :func:`~sniper_mmdet.chips.valid_boxes` has it and its size is in the
     range of :class:`NegativeSettings`. It is covered, and does not count,
-    when the positive chip of the level that shows most of it holds it whole,
-    or shows a part of at least one level pixel each side whose size is in the
-    level's valid range.
+    when the part of it that a positive chip of the level shows, of the chip
+    that shows most, is at least a pixel each side and its size is in that
+    range too.
 
     Args:
         images (ImageBoxes): The dataset.
@@ -156,7 +155,6 @@ def uncovered_proposals(
             height,
             size[0],
             size[1],
-            settings.pyramid.bounds[level],
             negatives.bounds(settings.pyramid)[level],
             level,
             settings.chip_size,
@@ -221,8 +219,7 @@ def _uncovered(
     height,
     level_width,
     level_height,
-    valid,
-    counted,
+    bounds,
     level,
     chip,
     stride,
@@ -237,7 +234,7 @@ def _uncovered(
     See :func:`uncovered_proposals`.
     """
     fx, fy = level_width / width, level_height / height
-    low, high = valid
+    low, high = bounds
     longest = chip - stride - 1
     limit_x = longest / fx if level_width > chip else np.inf
     limit_y = longest / fy if level_height > chip else np.inf
@@ -253,7 +250,7 @@ def _uncovered(
         if w >= limit_x or h >= limit_y:
             continue
         size = np.sqrt(w * h)
-        if size < counted[0] or size >= counted[1]:
+        if size < low or size >= high:
             continue
         most = seen_w = seen_h = 0.0
         for c in range(len(regions)):
@@ -263,18 +260,9 @@ def _uncovered(
             cut_h = min(y2, regions[c, 3]) - max(y1, regions[c, 1])
             if cut_w > 0 and cut_h > 0 and cut_w * cut_h > most:
                 most, seen_w, seen_h = cut_w * cut_h, cut_w, cut_h
-        if most > 0:
-            # Chips are stored in float32.
-            if seen_w > w - 1e-3 and seen_h > h - 1e-3:
-                continue
-            seen = np.sqrt(most)
-            if (
-                seen_w * fx >= 1
-                and seen_h * fy >= 1
-                and low <= seen
-                and seen < high
-            ):
-                continue
+        # Chips are stored in float32: what is whole may seem less.
+        if seen_w >= 1 and seen_h >= 1 and np.sqrt(most) >= low - 1e-3:
+            continue
         kept[num] = k
         num += 1
     return num
@@ -285,8 +273,7 @@ def _mine(
     widths,
     heights,
     sizes,
-    valid,
-    counted,
+    bounds,
     chip,
     stride,
     min_side,
@@ -329,8 +316,7 @@ def _mine(
                 heights[i],
                 width,
                 height,
-                valid[level],
-                counted[level],
+                bounds[level],
                 level,
                 chip,
                 stride,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 import numpy as np
 
@@ -114,12 +115,16 @@ class NegativeSettings:
                 'min_proposals must be a positive whole number, or one a '
                 f'level. Received: {self.min_proposals}.'
             )
-        if self.max_per_image != int(self.max_per_image) or (
+        if not isinstance(self.max_per_image, Integral) or (
             self.max_per_image < 0
         ):
             raise ValueError(
                 'max_per_image must be a whole number from 0 on. '
-                f'Received: {self.max_per_image}.'
+                f'Received: {self.max_per_image!r}.'
+            )
+        if not isinstance(self.min_score, Real):
+            raise ValueError(
+                f'min_score must be a number. Received: {self.min_score!r}.'
             )
 
     def thresholds(self, num_levels: int) -> np.ndarray:

@@ -1,6 +1,6 @@
 from .chip_dataset import ChipDataset
 from .chip_sampler import ChipSampler
-from .proposals import ProposalFile, image_key, write_proposals
+from .proposals import ProposalFile, image_id, image_keys, write_proposals
 from .transforms import CutChip
 
 __all__ = [
@@ -8,6 +8,7 @@ __all__ = [
     'ChipSampler',
     'CutChip',
     'ProposalFile',
-    'image_key',
+    'image_id',
+    'image_keys',
     'write_proposals',
 ]

@@ -27,7 +27,7 @@ from .annotations import (
     read_annotations,
     usable_instances,
 )
-from .proposals import ProposalFile, image_key
+from .proposals import ProposalFile, image_id, image_keys
 from .transforms import CutChip
 
 _EXIF_ORIENTATION = 0x0112
@@ -115,9 +115,7 @@ class ChipDataset:
         self.negatives.thresholds(len(self.settings.pyramid))
         self.negatives.bounds(self.settings.pyramid)
         self.missing_proposals = missing_proposals
-        if isinstance(proposals, str):
-            proposals = ProposalFile(proposals)
-        self._file = proposals
+        self._file = ProposalFile(proposals) if proposals else None
         if isinstance(dataset, dict):
             dataset = read_annotations(dataset, DATASETS.build, dataset)
         self.dataset = dataset
@@ -163,7 +161,7 @@ class ChipDataset:
         self.skipped = torch.zeros(num_images, dtype=torch.bool)
         self.skipped.share_memory_()
         sizes, boxes, labels, num_degenerate = [], [], set(), 0
-        self.keys = []
+        names = []
         bar = ProgressBar(num_images) if num_images >= 20000 else None
         for index in range(num_images):
             info = self.dataset.get_data_info(index)
@@ -177,7 +175,7 @@ class ChipDataset:
                 self._fail(index, error, info['img_path'])
                 size, kept = (1, 1), []
             sizes.append(size)
-            self.keys.append(image_key(info))
+            names.append(image_id(info))
             labels.update(i['bbox_label'] for i in kept)
             boxes.append(
                 np.array(
@@ -193,6 +191,9 @@ class ChipDataset:
                 'their image and are left out',
                 'current',
             )
+        self.keys = image_keys(names)
+        # Not those that a worker marks later: all processes mine alike.
+        self._unreadable = self.skipped.numpy().copy()
         self._images = ImageBoxes.from_lists(sizes, boxes)
         self._warn(labels)
         if self._file is not None:
@@ -202,6 +203,8 @@ class ChipDataset:
     def proposals(self) -> Proposals | None:
         """Proposals: what negative chips are mined from, if from anything."""
         self.full_init()
+        if self._proposals is None and self._file is not None:
+            self.set_proposals(self._file)
         return self._proposals
 
     def set_proposals(self, file: ProposalFile) -> None:
@@ -216,11 +219,10 @@ class ChipDataset:
             ValueError: They are of other images.
         """
         sizes = np.stack([self.images.widths, self.images.heights], 1)
-        unreadable = self.skipped.numpy()
-        sizes[unreadable] = 0
+        sizes[self._unreadable] = 0
         found = file.select(self.keys, sizes, self.missing_proposals)
-        found.entries[unreadable] = -1
-        self._proposals = found
+        found.entries[self._unreadable] = -1
+        self._file, self._proposals = file, found
 
     def mine(self, seed: int, epoch: int) -> np.ndarray:
         """The chip table of an epoch: a pure function, given the proposals.
@@ -306,7 +308,7 @@ class ChipDataset:
     def _fail(self, index: int, error: Exception, path: str = '') -> None:
         if self.on_error == 'raise':
             if path and path not in str(error):
-                raise RuntimeError(
+                raise ValueError(
                     f'{path} could not be cut into chips: '
                     f'{type(error).__name__}: {error}'
                 ) from error
@@ -350,8 +352,8 @@ class ChipDataset:
             )
 
     def __getstate__(self) -> dict:
-        """For workers: they cut chips, and mine none."""
-        return dict(self.__dict__, _file=None, _proposals=None)
+        """For workers and copies: they map the proposals where they mine."""
+        return dict(self.__dict__, _proposals=None)
 
     def __repr__(self) -> str:
         return (

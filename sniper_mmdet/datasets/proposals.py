@@ -3,8 +3,9 @@
 import json
 import os
 import zipfile
+from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 
@@ -21,14 +22,36 @@ _ARRAYS = dict(
 )
 
 
-def image_key(info: dict) -> str:
-    """What an image is called in a proposal file: its id and file name.
+def image_keys(images: Sequence[tuple[str, str]]) -> list[str]:
+    """What the images of a data set are called in a proposal file.
+
+    Their id and file name; where images of concatenated data sets share both,
+    also the folders that tell them apart. An image that is repeated has one
+    name.
 
     Args:
-        info (dict): Of mmdet's ``get_data_info``.
+        images (Sequence[tuple]): Id, or '', and path of each.
     """
-    name = os.path.basename(info['img_path'])
-    return f'{info["img_id"]} {name}' if 'img_id' in info else name
+    images = [(img_id, str(PurePath(path))) for img_id, path in images]
+    depth = 1
+    keys = {image: _key(*image, depth) for image in images}
+    while True:
+        shared = Counter(keys.values())
+        alike = [image for image, key in keys.items() if shared[key] > 1]
+        if not alike:
+            return [keys[image] for image in images]
+        depth += 1
+        keys.update({image: _key(*image, depth) for image in alike})
+
+
+def _key(img_id: str, path: str, depth: int) -> str:
+    name = '/'.join(PurePath(path).parts[-depth:])
+    return f'{img_id} {name}' if img_id else name
+
+
+def image_id(info: dict) -> tuple[str, str]:
+    """Id and path, for :func:`image_keys`, of mmdet's ``get_data_info``."""
+    return str(info.get('img_id', '')), info['img_path']
 
 
 class ProposalFile:
@@ -40,7 +63,7 @@ class ProposalFile:
     - boxes (T, 4) float32: x1, y1, x2, y2 in original pixels
     - scores (T,) float32
     - offsets (P + 1,) int64: image p has ``boxes[offsets[p]:offsets[p + 1]]``
-    - keys (P,) bytes: id and file name of each image, :func:`image_key`
+    - keys (P,) bytes: id and file name of each image, :func:`image_keys`
     - sizes (P, 2) int64: width and height of each image; 0 where not known
     - about () bytes: JSON, where the proposals come from
 
@@ -111,7 +134,7 @@ class ProposalFile:
         """The proposals of some images, in any order.
 
         Args:
-            keys (Sequence[str]): Of :func:`image_key`, one an image.
+            keys (Sequence[str]): Of :func:`image_keys`, one an image.
             sizes (ndarray (N, 2), optional): Width and height of the images;
                 0 where not known.
             missing (str): 'raise', or 'skip': an image that the file has not
@@ -168,7 +191,7 @@ def write_proposals(
 
     Args:
         path (str): The file, see :class:`ProposalFile`.
-        keys (Sequence[str]): One an image, of :func:`image_key`.
+        keys (Sequence[str]): One an image, of :func:`image_keys`.
         sizes (ndarray (P, 2)): Width and height of each image.
         boxes (Sequence[ndarray (K, 4)]): Of each image, original pixels.
         scores (Sequence[ndarray (K,)]): Of each image.
@@ -190,24 +213,35 @@ def write_proposals(
 def join_proposals(path: str, parts: Sequence[str], about: dict) -> None:
     """Write one proposal file from several, in their order.
 
-    No more than one part is in memory at a time.
+    No more than one part is mapped, and none in memory, at a time.
     """
-    files = [ProposalFile(part) for part in parts]
-    keys = [key for file in files for key in file.keys]
-    sizes = np.concatenate([file.sizes for file in files])
-    counts = np.concatenate([np.diff(file.offsets) for file in files])
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    keys, sizes, counts = [], [], []
+    for part in parts:
+        file = ProposalFile(part)
+        keys += file.keys
+        sizes.append(np.array(file.sizes))
+        counts.append(np.diff(file.offsets))
+    offsets = np.concatenate([[0], np.cumsum(np.concatenate(counts))])
+    offsets = offsets.astype(np.int64)
     total = max(int(offsets[-1]), 1)  # an empty file cannot be mapped
     scratch = Path(f'{path}.tmp.raw')
     try:
         flat = np.memmap(scratch, np.float32, 'w+', shape=(total, 5))
         start = 0
-        for file in files:
+        for file in map(ProposalFile, parts):
             flat[start : start + len(file.boxes), :4] = file.boxes
             flat[start : start + len(file.boxes), 4] = file.scores
             start += len(file.boxes)
         flat = flat[:start]
-        _write(path, keys, sizes, offsets, flat[:, :4], flat[:, 4], about)
+        _write(
+            path,
+            keys,
+            np.concatenate(sizes),
+            offsets,
+            flat[:, :4],
+            flat[:, 4],
+            about,
+        )
     finally:
         scratch.unlink(missing_ok=True)
 

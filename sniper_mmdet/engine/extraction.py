@@ -18,7 +18,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from sniper_mmdet.datasets.proposals import (
     ProposalFile,
-    image_key,
+    image_id,
+    image_keys,
     join_proposals,
     write_proposals,
 )
@@ -28,10 +29,10 @@ _PART = 64
 
 
 class WholeImages(Dataset):
-    """The images of a data set, as its own pipeline loads them.
+    """The images of a data set, as its own pipeline loads them, each once.
 
-    Items are tuples ``(key, image)``: what a proposal file calls the image,
-    and uint8 (H, W, 3), or None where it cannot be read.
+    Items are tuples ``(key, image, error)``: what a proposal file calls the
+    image, and uint8 (H, W, 3), or None and why it cannot be read.
 
     Args:
         dataset (ChipDataset | BaseDataset): Of mmdet; of a ChipDataset, the
@@ -54,26 +55,30 @@ class WholeImages(Dataset):
         self.load = Compose(loading or [LoadImageFromFile()])
         self.dataset = getattr(dataset, 'dataset', dataset)
         self.on_error = on_error or getattr(dataset, 'on_error', 'raise')
+        ids = [
+            image_id(self.dataset.get_data_info(i))
+            for i in range(len(self.dataset))
+        ]
+        self.paths = [path for _, path in ids]
+        first = {}
+        for index, key in enumerate(image_keys(ids)):
+            first.setdefault(key, index)
+        self.keys, self.indices = list(first), list(first.values())
 
     def __len__(self) -> int:
-        return len(self.dataset)
+        return len(self.keys)
 
-    def __getitem__(self, index: int) -> tuple[str, np.ndarray | None]:
-        info = self.dataset.get_data_info(index)
+    def __getitem__(self, index: int) -> tuple[str, np.ndarray | None, str]:
+        info = self.dataset.get_data_info(self.indices[index])
         try:
             loaded = self.load(info)
             if loaded is None:
                 raise OSError('it cannot be read as an image')
-            return image_key(info), np.asarray(loaded['img'], np.uint8)
+            image = np.asarray(loaded['img'], np.uint8)
+            return self.keys[index], image, ''
         except Exception as error:  # whatever decoders raise
-            if self.on_error == 'raise':
-                raise RuntimeError(
-                    f'{info["img_path"]}: {type(error).__name__}: {error}'
-                ) from error
-            print_log(
-                f'no proposals for {info["img_path"]}: {error}', 'current'
-            )
-            return image_key(info), None
+            reason = f'{info["img_path"]}: {type(error).__name__}: {error}'
+            return self.keys[index], None, reason
 
 
 def extract_proposals(
@@ -84,12 +89,13 @@ def extract_proposals(
     iou_threshold: float = 0.7,
     batch_size: int = 1,
     num_workers: int = 2,
+    config: str = '',
 ) -> ProposalFile:
     """Write the proposals of all images to one file, on all processes.
 
-    What is there already is used again if the weights, the images and the
-    settings are the same: the file, or, where an extraction was cut off, its
-    parts in ``{path}.parts``. All processes must see both.
+    What is there already is used again if the weights, the images, the
+    settings and ``config`` are the same: the file, or, where an extraction
+    was cut off, its parts in ``{path}.parts``. All processes must see both.
 
     Args:
         model (PyramidDetector): In training mode or not; its mode is kept.
@@ -99,23 +105,32 @@ def extract_proposals(
         iou_threshold (float): NMS over all levels. Defaults to 0.7.
         batch_size (int): Images run together. Defaults to 1.
         num_workers (int): That read images, a process. Defaults to 2.
+        config (str): Whatever else decides on the proposals: proposals that
+            were made with another are made anew. Defaults to ''.
+
+    Raises:
+        ValueError: An image cannot be read.
 
     Returns:
         ProposalFile: What was written.
     """
     rank, world_size = get_dist_info()
     settings = dict(num=num, iou_threshold=iou_threshold)
-    about = [_about(model, images, settings) if rank == 0 else None]
+    about = [_about(model, images, settings, config) if rank == 0 else None]
     broadcast_object_list(about)
-    if _is_made(path, about[0]):
-        print_log(f'{path} is there already, of the same weights', 'current')
-        return ProposalFile(path)
     parts = Path(f'{path}.parts')
-    size = max(min(_PART, len(images) // 16), 1)
+    made = _is_made(path, about[0])
+    barrier()  # no process writes before all have looked
+    if made:
+        print_log(f'{path} is there already, of the same weights', 'current')
+        if rank == 0:
+            shutil.rmtree(parts, ignore_errors=True)
+        return ProposalFile(path)
+    size = max(min(_PART, len(images) // 16), batch_size)
     starts = range(0, len(images), size)
     names = [str(parts / f'{start:09d}.npz') for start in starts]
     if rank == 0:
-        _prepare(parts, about[0])
+        _prepare(parts, dict(about[0], part=size))
     barrier()
     pending = [k for k, name in enumerate(names) if not os.path.exists(name)]
     barrier()  # no process writes before all have looked
@@ -162,7 +177,7 @@ def _extract(model, images, parts, settings, batch_size, num_workers) -> None:
     try:
         rows = []
         for number, batch in enumerate(loader):
-            rows += _propose(model, batch, settings)
+            rows += _propose(model, batch, settings, images.on_error)
             if bar:
                 bar.update(len(batch))
             if number in ends:
@@ -177,12 +192,19 @@ def _extract(model, images, parts, settings, batch_size, num_workers) -> None:
             bar.file.write('\n')
 
 
-def _propose(model, batch: Sequence, settings: dict) -> list[tuple]:
+def _propose(
+    model, batch: Sequence, settings: dict, on_error: str
+) -> list[tuple]:
     """Key, size, boxes and scores of each image of a batch."""
-    images = [img for _, img in batch if img is not None]
+    for _, _, error in batch:
+        if error and on_error == 'raise':
+            raise ValueError(error)
+        if error:
+            print_log(f'no proposals for {error}', 'current')
+    images = [img for _, img, _ in batch if img is not None]
     found = iter(model.propose(images, **settings) if images else [])
     rows = []
-    for key, img in batch:
+    for key, img, _ in batch:
         if img is None:
             rows.append((key, (0, 0), np.zeros((0, 4)), np.zeros(0)))
             continue
@@ -194,22 +216,28 @@ def _propose(model, batch: Sequence, settings: dict) -> list[tuple]:
     return rows
 
 
-def _about(model, images, settings: dict) -> dict:
-    digest = hashlib.sha256()
+def _about(model, images, settings: dict, config: str) -> dict:
+    """What the proposals are made of, to tell them from others."""
+    # Weights that proposals do not come from may be random.
+    unused = ('focus_head.',)
+    if getattr(getattr(model, 'detector', None), 'with_rpn', False):
+        unused += ('roi_head.',)
+    weights = hashlib.sha256()
     for name, tensor in model.state_dict().items():
-        digest.update(name.encode())
-        tensor = tensor.detach().cpu().contiguous()
-        digest.update(tensor.view(-1).view(torch.uint8).numpy().tobytes())
-    names = hashlib.sha256()
-    for index in range(len(images)):
-        names.update(image_key(images.dataset.get_data_info(index)).encode())
+        if not name.startswith(unused):
+            weights.update(name.encode())
+            tensor = tensor.detach().cpu().contiguous()
+            weights.update(tensor.view(-1).view(torch.uint8).numpy().tobytes())
+    others = hashlib.sha256()
+    for text in (config, repr(images.load), *images.paths, *images.keys):
+        others.update(text.encode())
     pyramid = getattr(model, 'pyramid', None)
     return dict(
         settings,
         scales=str(pyramid and pyramid.scales),
-        weights=digest.hexdigest()[:16],
         images=len(images),
-        image_names=names.hexdigest()[:16],
+        weights=weights.hexdigest()[:16],
+        others=others.hexdigest()[:16],
     )
 
 
@@ -224,9 +252,13 @@ def _prepare(parts: Path, about: dict) -> None:
     """Make the folder of parts; those of another extraction are dropped."""
     note = parts / 'about.json'
     if parts.exists():
-        same = note.exists() and json.loads(note.read_text()) == about
-        if not same:
-            print_log(f'{parts}: of another extraction, dropped', 'current')
-            shutil.rmtree(parts)
-    parts.mkdir(parents=True, exist_ok=True)
+        try:
+            same = json.loads(note.read_text()) == about
+        except (OSError, ValueError):
+            same = False
+        if same:
+            return
+        print_log(f'{parts}: of another extraction, dropped', 'current')
+        shutil.rmtree(parts)
+    parts.mkdir(parents=True)
     note.write_text(json.dumps(about))

@@ -109,33 +109,50 @@ def proposal_recall(
         dict: ``AR``, ``AR50``, ``AR75`` and ``AR {low}-{high}`` in %, over
         IoU 0.5 to 0.95 where not named; NaN where there is no object.
     """
-    images = [
-        dict(id=i, width=int(w), height=int(h))
-        for i, (w, h) in enumerate(sizes)
-    ]
-    truth = _coco(images, _annotations(boxes))
-    found = _annotations([p[:, :4] for p in proposals])
-    scores = np.concatenate([p[:, 4] for p in proposals]).tolist()
-    for proposal, score in zip(found, scores, strict=True):
-        proposal['score'] = score
-    evaluation = evaluate_boxes(
-        truth,
-        found,
-        useCats=0,
-        maxDets=[num],
-        areaRng=[(0, 1e10), *((lo**2, hi**2) for lo, hi in ranges)],
-        areaRngLbl=['all', *map(str, ranges)],
-    )
-    # IoU thresholds, classes (one), sizes, numbers (one).
-    recall = evaluation.eval['recall'][:, 0, :, 0]
-    recall = np.where(recall > -1, 100 * recall, np.nan)
-    thresholds = evaluation.params.iouThrs
+    sides = np.concatenate([[(0, 1e10)], np.square(ranges, dtype=float)])
+    found = np.zeros((10, len(sides)))  # by IoU threshold and size
+    present = np.zeros(len(sides))
+    # COCO's evaluation keeps a megabyte an image.
+    for start in range(0, len(boxes), 200):
+        block = slice(start, start + 200)
+        evaluation = _evaluate_block(
+            sizes[block], boxes[block], proposals[block], num, sides
+        )
+        # IoU thresholds, classes (one), sizes, numbers (one).
+        recall = evaluation.eval['recall'][:, 0, :, 0]
+        areas = [ann['area'] for ann in evaluation.cocoGt.anns.values()]
+        areas = np.array(areas)[:, None]
+        count = ((areas >= sides[:, 0]) & (areas <= sides[:, 1])).sum(0)
+        found += np.where(count > 0, recall * count, 0)
+        present += count
+    with np.errstate(invalid='ignore'):
+        recall = 100 * found / present
+    thresholds = np.linspace(0.5, 0.95, 10)
     result = dict(AR=recall[:, 0].mean())
     for name, threshold in (('AR50', 0.5), ('AR75', 0.75)):
         result[name] = recall[np.isclose(thresholds, threshold), 0].item()
     for k, (low, high) in enumerate(ranges, start=1):
         result[f'AR {low}-{high}'] = recall[:, k].mean()
     return {name: float(value) for name, value in result.items()}
+
+
+def _evaluate_block(sizes, boxes, proposals, num, sides) -> COCOeval:
+    images = [
+        dict(id=i, width=int(w), height=int(h))
+        for i, (w, h) in enumerate(sizes)
+    ]
+    found = _annotations([p[:, :4] for p in proposals])
+    scores = np.concatenate([p[:, 4] for p in proposals]).tolist()
+    for proposal, score in zip(found, scores, strict=True):
+        proposal['score'] = score
+    return evaluate_boxes(
+        _coco(images, _annotations(boxes)),
+        found,
+        useCats=0,
+        maxDets=[num],
+        areaRng=sides.tolist(),
+        areaRngLbl=[str(side) for side in sides],
+    )
 
 
 def _annotations(boxes: Sequence[np.ndarray]) -> list[dict]:

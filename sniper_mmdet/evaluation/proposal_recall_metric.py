@@ -41,6 +41,11 @@ class ProposalRecall(BaseMetric):
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
+            if 'gt_instances' not in sample:
+                raise ValueError(
+                    'ProposalRecall needs annotations: the test pipeline has '
+                    'no LoadAnnotations.'
+                )
             found = sample['pred_instances']
             boxes = sample['gt_instances']['bboxes']
             height, width = sample['ori_shape'][:2]

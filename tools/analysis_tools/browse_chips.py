@@ -17,7 +17,7 @@ import numpy as np
 from mmengine.config import DictAction
 from mmengine.utils import track_iter_progress
 
-from sniper_mmdet.chips import uncovered_proposals
+from sniper_mmdet.chips import draw_stride, uncovered_proposals
 from sniper_mmdet.utils.build import build_chip_dataset, load_config
 from sniper_mmdet.visualization import draw_chips
 
@@ -51,7 +51,7 @@ def parse_args():
     return parser.parse_args()
 
 
-def mined_from(dataset, table, index):
+def mined_from(dataset, table, index, stride):
     """By level, the proposals of an image that ask for negative chips."""
     proposals = dataset.proposals
     if proposals is None:
@@ -63,6 +63,7 @@ def mined_from(dataset, table, index):
         proposals,
         table,
         index,
+        stride,
     )
     boxes = proposals.boxes[proposals.span(index)]
     return [boxes[column] for column in asking.T]
@@ -74,6 +75,7 @@ def main():
         load_config(args.config, args.cfg_options), args.proposals
     )
     table = dataset.mine(args.seed, args.epoch)
+    stride = draw_stride(dataset.settings, args.seed, args.epoch)
     images = dataset.images
     shown = np.arange(len(images))[: args.num or None]
     out_dir = Path(args.out_dir)
@@ -90,7 +92,7 @@ def main():
             rows,
             dataset.settings,
             args.height,
-            mined_from(dataset, table, index),
+            mined_from(dataset, table, index, stride),
         )
         mmcv.imwrite(
             picture, str(out_dir / f'{index:06d}_{Path(path).stem}.jpg')

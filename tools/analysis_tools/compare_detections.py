@@ -50,15 +50,17 @@ def parse_args():
             parser.error(f'each file must be NAME=FILE. Received: {file}.')
     if not 0 < args.recall <= 1:
         parser.error(f'--recall must be in (0, 1]. Received: {args.recall}.')
+    if args.max_dets < 1:
+        parser.error(
+            f'--max-dets must be at least 1. Received: {args.max_dets}.'
+        )
     return args
 
 
 def measure(truth, path, args):
     try:
         detections = json.loads(Path(path).read_text())
-        evaluation = evaluate_boxes(
-            truth, detections, maxDets=[1, 10, args.max_dets]
-        )
+        evaluation = evaluate_boxes(truth, detections, maxDets=[args.max_dets])
     except (AssertionError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f'{path} is not a COCO result file for {args.ann}: '
@@ -73,7 +75,13 @@ def measure(truth, path, args):
 def main():
     args = parse_args()
     with contextlib.redirect_stdout(sys.stderr):
-        truth = COCO(args.ann)
+        try:
+            truth = COCO(args.ann)
+        except (AssertionError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f'{args.ann} is not a COCO json: {type(error).__name__}: '
+                f'{error}'
+            ) from None
     runs = {}
     for name, _, path in (file.partition('=') for file in args.files):
         runs.setdefault(name, []).append(measure(truth, path, args))

@@ -4,7 +4,8 @@
         --out FILE.npz
 
 The original's files are Python 2 pickles: a list of one array (N, 5) an
-image, in the data set's own order, x2 and y2 inclusive. MMDetection's are
+image, x2 and y2 inclusive, in the order of an image set's file or, of COCO, in
+that of a Python 2 dict of the image ids, which is found again here. MMDetection's are
 what its DumpProposals metric writes, keyed by file name, or, before version
 3, a list likewise. Pickles are read as arrays; what could run code is refused.
 """
@@ -46,6 +47,13 @@ def parse_args():
         help="whose; auto: a list is the original's (default: auto)",
     )
     parser.add_argument(
+        '--order',
+        choices=['auto', 'file', 'python2'],
+        default='auto',
+        help="of a list: the annotation file's, or that of a Python 2 dict of "
+        "image ids; auto: python2 for the original's of COCO (default: auto)",
+    )
+    parser.add_argument(
         '--nms',
         type=float,
         default=0.7,
@@ -76,16 +84,59 @@ def keep_all(dataset):
         dataset['filter_cfg'] = None
 
 
-def by_position(found, dataset, src):
+def python2_order(ids):
+    """Positions of ids, all different, as the keys of a Python 2 dict come.
+
+    A hash table of a power of two: an integer lies at its own low bits, or
+    where the probing for a free place ends; it grows when two thirds full.
+    """
+    table, used = [None] * 8, 0
+
+    def insert(position):
+        mask = len(table) - 1
+        slot = perturb = ids[position]
+        while table[slot & mask] is not None:
+            slot = 5 * slot + perturb + 1
+            perturb >>= 5
+        table[slot & mask] = position
+
+    for position in range(len(ids)):
+        insert(position)
+        used += 1
+        if 3 * used >= 2 * len(table):
+            kept = [p for p in table if p is not None]
+            size = 8
+            while size <= (2 if used > 50000 else 4) * used:
+                size *= 2
+            table = [None] * size
+            for p in kept:
+                insert(p)
+    return [p for p in table if p is not None]
+
+
+def by_position(found, dataset, src, order):
     if len(found) != len(dataset.keys):
         raise ValueError(
             f'{src} has proposals of {len(found)} images, the data set has '
             f'{len(dataset.keys)}: it is of another data set or split.'
         )
-    return [np.asarray(array) for array in found]
+    arrays = [np.asarray(array) for array in found]
+    if order == 'file':
+        return arrays
+    infos = map(dataset.dataset.get_data_info, range(len(arrays)))
+    ids = [info.get('img_id') for info in infos]
+    numbered = all(isinstance(i, int) and i >= 0 for i in ids)
+    if not numbered or len(set(ids)) < len(ids):
+        if order == 'python2':
+            raise ValueError('--order python2 needs whole numbers as ids.')
+        return arrays
+    placed = [None] * len(arrays)
+    for array, position in zip(arrays, python2_order(ids), strict=True):
+        placed[position] = array
+    return placed
 
 
-def by_name(found, dataset, src):
+def by_name(found, dataset, src, order):
     """MMDetection's key is the image's folder and file name."""
     arrays = []
     for index in range(len(dataset.keys)):
@@ -156,8 +207,11 @@ def main():
             # For keys and sizes by image, whatever the data set.
             dataset = ChipDataset(dataset, [1.0])
         dataset.full_init()
+    order = args.order
+    if order == 'auto' and style == 'mmdet':
+        order = 'file'
     match = by_position if isinstance(found, list) else by_name
-    arrays = match(found, dataset, args.src)
+    arrays = match(found, dataset, args.src, order)
     sizes = np.stack([dataset.images.widths, dataset.images.heights], 1)
     boxes, scores = [], []
     for index in track_iter_progress(list(range(len(arrays)))):

@@ -3,6 +3,7 @@
 import os.path as osp
 
 from mmengine.model import is_model_wrapper
+from mmengine.runner import IterBasedTrainLoop
 
 from sniper_mmdet.datasets.proposals import ProposalFile
 from sniper_mmdet.engine.extraction import WholeImages, extract_proposals
@@ -77,6 +78,11 @@ class NegativeChipMiningHook(ChipMiningHook):
                 "train_dataloader.dataset.proposals='FILE', or its own "
                 'start=EPOCH to make proposals online.'
             )
+        if self.start and isinstance(runner.train_loop, IterBasedTrainLoop):
+            raise ValueError(
+                'start counts epochs, and an IterBasedTrainLoop has none: use '
+                'start=0, a proposal file, or an EpochBasedTrainLoop.'
+            )
         if self.start is not None and not hasattr(_model(runner), 'propose'):
             raise TypeError(
                 'online mining needs a sniper_mmdet.PyramidDetector. '
@@ -113,7 +119,11 @@ class NegativeChipMiningHook(ChipMiningHook):
                 )
             runner.logger.info(f'negative chips: making proposals for {path}')
             file = extract_proposals(
-                _model(runner), WholeImages(dataset), path, **self.settings
+                _model(runner),
+                WholeImages(dataset),
+                path,
+                config=str(runner.cfg.get('model')),
+                **self.settings,
             )
         dataset.set_proposals(file)
 

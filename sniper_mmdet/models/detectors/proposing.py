@@ -51,11 +51,13 @@ def propose(
         pixels before the scale factor.
     """
     with _lenient(detector, num):
+        found = []
         if getattr(detector, 'with_rpn', False):
             found = detector.rpn_head.predict(
                 detector.extract_feat(inputs), samples, rescale=True
             )
-        else:
+        # Some learn their proposals, which then have no scores.
+        if not found or 'scores' not in found[0]:
             found = detector.predict(inputs, samples, rescale=True)
             found = [sample.pred_instances for sample in found]
     results = []

@@ -56,7 +56,8 @@ class PyramidDetector(BaseDetector):
             all levels or one number a level. Defaults to None: all images of
             the batch.
         rpn_only (bool): Train and test only the RPN of a two-stage detector:
-            results are its proposals. Defaults to False.
+            results are its proposals, the best 300 of each level, of all
+            sizes, as :meth:`propose` has them. Defaults to False.
         data_preprocessor (dict, optional): Of the wrapped detector.
         **kwargs: The wrapped detector's config where ``detector`` is a type.
 
