@@ -5,9 +5,10 @@
 
 The original's files are Python 2 pickles: a list of one array (N, 5) an
 image, x2 and y2 inclusive, in the order of an image set's file or, of COCO, in
-that of a Python 2 dict of the image ids, which is found again here. MMDetection's are
-what its DumpProposals metric writes, keyed by file name, or, before version
-3, a list likewise. Pickles are read as arrays; what could run code is refused.
+that of a Python 2 dict of the image ids, which is found again here.
+MMDetection's are what its DumpProposals metric writes, keyed by file name, or,
+before version 3, a list in the annotation file's order. Pickles are read as
+arrays; what could run code is refused.
 """
 
 import argparse
