@@ -251,3 +251,10 @@ def test_online_mining_needs_a_model_that_proposes(tiny_scenes, tmp_path):
     cfg.model = dict(type='NoDetector')
     with pytest.raises(TypeError, match=r'PyramidDetector\. Received: NoDete'):
         run(cfg)
+
+
+def test_online_mining_needs_epochs(tiny_scenes, tmp_path):
+    cfg = online_config(tiny_scenes, tmp_path, dict(start=1))
+    cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=3)
+    with pytest.raises(ValueError, match='start counts epochs'):
+        run(cfg)

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.dataset import RepeatDataset
 from mmengine.registry import init_default_scope
 from runs import ONE_EPOCH, TOOLS, free_port, start
 from tiny import SAMPLE_CONFIG, cli, sample_options
 
-from sniper_mmdet.datasets import ProposalFile
+from sniper_mmdet.datasets import ChipDataset, ProposalFile
 from sniper_mmdet.engine.extraction import WholeImages, extract_proposals
 from sniper_mmdet.models import PyramidDetector
 from sniper_mmdet.registry import MODELS
@@ -69,13 +70,38 @@ def test_nms(extract):
     assert len(extract().boxes) > len(extract('--nms', '0.3').boxes)
 
 
-def test_what_is_there_of_the_same_weights_is_kept(extract, capsys):
+@pytest.fixture
+def rpn(trained, tmp_path):
+    """The checkpoint of an RPN alone, by mmdet's own names."""
+    weights = torch.load(trained, weights_only=False)['state_dict']
+    weights = {
+        key.replace('rpn_head.', 'bbox_head.'): value
+        for key, value in weights.items()
+        if not key.startswith('roi_head.')
+    }
+    torch.save(dict(state_dict=weights), tmp_path / 'rpn.pth')
+    return tmp_path / 'rpn.pth'
+
+
+@pytest.mark.parametrize(
+    'changes, again',
+    [
+        ({}, False),
+        ({'model.test_cfg.rpn.nms.iou_threshold': 0.3}, True),
+        ({'model.scales': [0.5, 0.9]}, True),
+    ],
+)
+def test_what_is_there_of_the_same_kind_is_kept(extract, rpn, changes, again):
+    extract(checkpoint=rpn)  # the other weights are random
+    before = os.stat('out.npz')
+    extract(checkpoint=rpn, **changes)
+    assert (os.stat('out.npz').st_ino != before.st_ino) == again
+
+
+def test_other_settings_are_another_file(extract):
     extract()
     before = os.stat('out.npz')
-    capsys.readouterr()
-    extract()
-    assert os.stat('out.npz').st_ino == before.st_ino
-    extract('--max-per-level', '7')
+    assert len(extract('--max-per-level', '7').boxes) <= 6 * 2 * 7
     assert os.stat('out.npz').st_ino != before.st_ino
 
 
@@ -188,7 +214,7 @@ def test_images_that_cannot_be_read(detector, here):
         return load(info)
 
     images.load = broken
-    with pytest.raises(RuntimeError, match=r'train.*jpg: OSError: no picture'):
+    with pytest.raises(ValueError, match=r'train.*jpg: OSError: no picture'):
         extract_proposals(model, images, 'out.npz', num_workers=0)
     images.on_error = 'skip'
     found = extract_proposals(model, images, 'out.npz', num_workers=0)
@@ -196,6 +222,20 @@ def test_images_that_cannot_be_read(detector, here):
     assert [k for k in found.keys if k.startswith('3 ')] == [
         found.keys[i] for i in np.flatnonzero(counts == 0)
     ]
+
+
+def test_repeated_images_are_looked_at_once(detector):
+    model, dataset = detector
+    inner = dataset.dataset
+    repeated = RepeatDataset(inner, 2)
+    images = WholeImages(repeated)
+    found = extract_proposals(model, images, 'twice.npz', num=5, num_workers=0)
+    once = extract_proposals(
+        model, WholeImages(dataset), 'once.npz', num=5, num_workers=0
+    )
+    assert found.keys == once.keys
+    chips = ChipDataset(repeated, [1.0], proposals='twice.npz')
+    assert chips.proposals.entries.tolist() == [*range(6)] * 2
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='compares on the CPU')
@@ -277,18 +317,10 @@ def test_recall_of_proposals(extract, tool, capsys):
     assert 'holds proposals of another data set' in str(stop.value)
 
 
-def test_rpn_alone_proposes_as_in_the_detector(extract, trained, tmp_path):
-    """An RPN's checkpoint, by mmdet's own names, gives the same proposals."""
-    weights = torch.load(trained, weights_only=False)['state_dict']
-    rpn = {
-        key.replace('rpn_head.', 'bbox_head.'): value
-        for key, value in weights.items()
-        if not key.startswith('roi_head.')
-    }
-    torch.save(dict(state_dict=rpn), tmp_path / 'rpn.pth')
+def test_rpn_alone_proposes_as_in_the_detector(extract, trained, rpn):
     whole = extract()
     os.remove('out.npz')
-    of_rpn = extract(checkpoint=tmp_path / 'rpn.pth')
+    of_rpn = extract(checkpoint=rpn)
     assert np.array_equal(whole.boxes, of_rpn.boxes)
     os.remove('out.npz')
     alone = extract(checkpoint=trained, **{'model.rpn_only': True})
