@@ -1,44 +1,107 @@
-"""Reads pickles that hold arrays, and runs nothing that others may hold."""
+"""Reads pickles that hold arrays, and runs nothing that others may hold.
 
+Not even NumPy sees more of a pickle than bytes, a shape and the name of a
+plain number type: its own unpickling believes what it is told.
+"""
+
+import math
+import mmap
 import pickle
+import struct
 from collections import OrderedDict
 
 import numpy as np
+
+_TYPES = {
+    'b1',
+    *(f'i{n}' for n in (1, 2, 4, 8)),
+    *(f'f{n}' for n in (2, 4, 8)),
+}
+_TYPES |= {name.replace('i', 'u') for name in _TYPES if name[0] == 'i'}
 
 
 class _Fields:
     """Stands in for mmengine's InstanceData: its attributes, no more."""
 
 
-def _new_array(*_) -> np.ndarray:
-    # The state that follows brings shape and type; what a pickle asks for
-    # here could be of any size.
-    return np.ndarray((0,), np.int8)
+class _Type:
+    """Stands in for a dtype; its state is (version, byte order, ...)."""
+
+    def __init__(self, name: str, *_) -> None:
+        if name not in _TYPES:
+            raise ValueError(f'it holds an array of {name!r}')
+        self.name, self.order = name, '|'
+
+    def __setstate__(self, state: tuple) -> None:
+        if state[1] not in ('<', '>', '|', '=') or any(
+            part is not None for part in state[2:5]
+        ):
+            raise ValueError('it holds an array of a type of its own')
+        self.order = state[1]
 
 
-def _from_buffer(buffer, dtype, shape, order) -> np.ndarray:
-    return np.frombuffer(buffer, dtype).reshape(shape, order=order)
+class _Array:
+    """Stands in for an array until all is read."""
+
+    array = None
+
+    def __setstate__(self, state: tuple) -> None:
+        _, shape, kind, fortran, data = state
+        if isinstance(data, str):  # of Python 2
+            data = data.encode('latin1')
+        self.array = _array(data, kind, shape, 'F' if fortran else 'C')
+
+
+def _array(data: bytes, kind: _Type, shape: tuple, order: str) -> np.ndarray:
+    dtype = np.dtype(kind.order + kind.name)
+    if (
+        math.prod(shape) * dtype.itemsize != len(data)
+        or min(shape, default=0) < 0
+    ):
+        raise ValueError(f'it has {len(data)} bytes for an array {shape}')
+    return np.frombuffer(data, dtype).reshape(shape, order=order)
+
+
+def _from_buffer(data, kind, shape, order) -> _Array:
+    found = _Array()
+    found.array = _array(bytes(data), kind, shape, order)
+    return found
 
 
 def _encode(text: str, encoding: str) -> bytes:
     return text.encode('latin1')  # how Python 3 writes bytes for Python 2
 
 
+def _no_bytes() -> bytes:
+    return b''
+
+
 _ADMITTED = {
-    ('numpy', 'dtype'): np.dtype,
+    ('numpy', 'dtype'): _Type,
     ('numpy', 'ndarray'): 'an array',  # named, never called
     ('_codecs', 'encode'): _encode,
     ('collections', 'OrderedDict'): OrderedDict,
-    ('__builtin__', 'set'): set,
-    ('builtins', 'set'): set,
     ('mmengine.structures.instance_data', 'InstanceData'): _Fields,
 }
-for _core in ('numpy.core', 'numpy._core'):
-    _ADMITTED[f'{_core}.multiarray', '_reconstruct'] = _new_array
-    _ADMITTED[f'{_core}.numeric', '_frombuffer'] = _from_buffer
+for _module in ('__builtin__', 'builtins'):
+    _ADMITTED[_module, 'set'] = set
+    _ADMITTED[_module, 'bytes'] = _no_bytes
+for _module in ('numpy.core', 'numpy._core'):
+    _ADMITTED[f'{_module}.multiarray', '_reconstruct'] = lambda *_: _Array()
+    _ADMITTED[f'{_module}.numeric', '_frombuffer'] = _from_buffer
 
 
-class _ArrayUnpickler(pickle.Unpickler):
+class _ArrayUnpickler(pickle._Unpickler):
+    """In Python: the one in C takes memory for whatever it is asked for."""
+
+    dispatch = dict(pickle._Unpickler.dispatch)
+
+    def load_bytearray8(self) -> None:  # its own takes the memory first
+        (size,) = struct.unpack('<Q', self.read(8))
+        self.append(bytearray(self.read(size)))
+
+    dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
+
     def find_class(self, module: str, name: str):
         try:
             return _ADMITTED[module, name]
@@ -53,7 +116,7 @@ def load_arrays(path: str):
     """Read a pickle of arrays, lists, dicts, numbers and strings.
 
     Python 2 pickles are read too. Objects of mmengine's InstanceData become
-    plain ones with the same attributes.
+    plain ones with the same attributes. Arrays are read-only.
 
     Args:
         path (str): The file.
@@ -64,9 +127,33 @@ def load_arrays(path: str):
     """
     with open(path, 'rb') as file:
         try:
-            return _ArrayUnpickler(file, encoding='latin1').load()
+            # Reading beyond its end takes no memory either.
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                found = _ArrayUnpickler(data, encoding='latin1').load()
+            return _with_arrays(found, set())
         except Exception as error:  # a damaged pickle raises anything
             raise ValueError(
                 f'{path} is not a pickle of arrays: '
                 f'{str(error) or type(error).__name__}.'
             ) from None
+
+
+def _with_arrays(found, seen: set):
+    """Put arrays where their stand-ins are."""
+    if isinstance(found, _Array):
+        if found.array is None:
+            raise ValueError('it holds an array without data')
+        return found.array
+    if isinstance(found, tuple):
+        return tuple(_with_arrays(item, seen) for item in found)
+    if id(found) in seen:
+        return found
+    seen.add(id(found))
+    if isinstance(found, list):
+        found[:] = [_with_arrays(item, seen) for item in found]
+    elif isinstance(found, dict):
+        for key in found:
+            found[key] = _with_arrays(found[key], seen)
+    elif isinstance(found, _Fields):
+        _with_arrays(vars(found), seen)
+    return found
