@@ -11,13 +11,13 @@ import numpy as np
 
 from sniper_mmdet.chips import Proposals
 
-#: Arrays of a file and their kinds and dimensions.
+#: Arrays of a file, their types (bytes of any length) and dimensions.
 _ARRAYS = dict(
-    boxes=('f', 2),
-    scores=('f', 1),
-    offsets=('i', 1),
+    boxes=('f4', 2),
+    scores=('f4', 1),
+    offsets=('i8', 1),
     keys=('S', 1),
-    sizes=('i', 2),
+    sizes=('i8', 2),
     about=('S', 0),
 )
 
@@ -82,24 +82,25 @@ class ProposalFile:
                 arrays = {n: _map(self.path, archive, n) for n in _ARRAYS}
             for name, (kind, ndim) in _ARRAYS.items():
                 array = arrays[name]
-                if array.dtype.kind != kind or array.ndim != ndim:
+                known = array.dtype.kind if kind == 'S' else array.dtype
+                if known != kind or array.ndim != ndim:
                     raise ValueError(
                         f'{name} is an array {array.dtype} of {array.ndim} '
                         'dimensions'
                     )
             self.about = json.loads(arrays['about'][()])
+            self.keys = [k.decode() for k in arrays['keys'].tolist()]
         except FileNotFoundError:
             raise FileNotFoundError(
                 f'there is no proposal file {self.path}.'
             ) from None
-        except (KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
+        except Exception as error:  # a damaged file raises anything
             raise ValueError(
                 f'{self.path} is not a proposal file, or is damaged: {error}. '
                 'Write it anew with tools/extract_proposals.py.'
             ) from None
         self.boxes, self.scores = arrays['boxes'], arrays['scores']
         self.offsets = np.asarray(arrays['offsets'])
-        self.keys = [k.decode() for k in arrays['keys'].tolist()]
         self.sizes = np.asarray(arrays['sizes'])
         counts = len(self.boxes), len(self.scores)
         if (
