@@ -31,6 +31,9 @@ def image_keys(images: Sequence[tuple[str, str]]) -> list[str]:
 
     Args:
         images (Sequence[tuple]): Id, or '', and path of each.
+
+    Raises:
+        ValueError: Two images cannot be told apart.
     """
     images = [(img_id, str(PurePath(path))) for img_id, path in images]
     depth = 1
@@ -41,6 +44,11 @@ def image_keys(images: Sequence[tuple[str, str]]) -> list[str]:
         if not alike:
             return [keys[image] for image in images]
         depth += 1
+        if depth > max(len(PurePath(path).parts) for _, path in alike):
+            raise ValueError(
+                'proposals are kept by image id and path, which do not tell '
+                f'apart: {alike[:2]}.'
+            )
         keys.update({image: _key(*image, depth) for image in alike})
 
 
