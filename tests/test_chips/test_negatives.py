@@ -1,5 +1,7 @@
 """Negative chips of random proposals and of small ones worked out by hand."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -240,44 +242,24 @@ def scattered(*counts):
     return images, proposals_of([boxes])
 
 
-def places_drawn(images, proposals, pyramid, most, epochs, min_proposals=3):
-    settings = ChipSettings(pyramid, 60, 20)
-    negatives = NegativeSettings(min_proposals, most)
-    for epoch in range(epochs):
-        table = mine_chips(images, settings, 0, epoch, proposals, negatives)
-        centers = (table['x1'] + table['x2']) / 2
-        yield sorted(
-            (level, int(round(x / 200)))
-            for level, x in zip(table['level'].tolist(), centers, strict=True)
-        )
-
-
 @pytest.mark.parametrize('most', [1, 2, 4])
-def test_every_candidate_is_drawn_about_as_often(most):
+def test_epochs_draw_every_candidate_about_as_often(most):
     # Of other counts, for the greedy choice to find them in one order; the
     # first two are candidates of both levels.
     images, proposals = scattered(9, 8, 7, 6)
-    pyramid = ImagePyramid([0.5, 1.0])
-    drawn = {(level, i): 0 for level in (0, 1) for i in range(4)}
-    drawn = {k: 0 for k in drawn if k[0] or k[1] < 2}
-    for found in places_drawn(images, proposals, pyramid, most, 900, (8, 3)):
-        assert len(found) == len(set(found)) == most
-        for place in found:
-            drawn[place] += 1
+    settings = ChipSettings(ImagePyramid([0.5, 1.0]), 60, 20)
+    data = images, settings, proposals, NegativeSettings((8, 3), most)
+    drawn = Counter()
+    for epoch in range(900):
+        table = mined(data, 0, epoch)
+        place = np.rint((table['x1'] + table['x2']) / 400).tolist()
+        found = set(zip(table['level'].tolist(), place, strict=True))
+        assert len(found) == len(table) == most
+        drawn.update(found)
     # Five standard deviations of a binomial.
-    share = most / len(drawn)
-    slack = 5 * (900 * share * (1 - share)) ** 0.5
-    assert all(abs(n - 900 * share) < slack for n in drawn.values())
-
-
-def test_other_epochs_and_seeds_draw_other_chips():
-    images, proposals = scattered(*[5] * 9)
-    pairs = list(places_drawn(images, proposals, ONE_LEVEL, 2, 30))
-    assert len(set(map(tuple, pairs))) > 10
-    settings = ChipSettings(ONE_LEVEL, 60, 20)
-    data = images, settings, proposals, NegativeSettings(5)
-    tables = {regions(mined(data, seed)).tobytes() for seed in range(5)}
-    assert len(tables) > 1
+    slack = 5 * (900 * most / 6 * (1 - most / 6)) ** 0.5
+    assert len(drawn) == 6
+    assert all(abs(n - 900 * most / 6) < slack for n in drawn.values())
 
 
 def test_seeds_of_negative_chips_differ():
@@ -304,16 +286,13 @@ def chip(x1, y1, x2, y2, image=0, level=0, positive=True):
     return image, level, positive, x1, y1, x2, y2, 0
 
 
-def uncovered(boxes, table=(), scores=None, scale=1.0, **changes):
+def uncovered(boxes, table=(), scores=None, low=None, min_side=2, **changes):
     """Which boxes are uncovered at the one level, in a 200x200 image."""
-    pyramid = ImagePyramid([scale], [changes.pop('valid', (20, 30))])
-    images = ImageBoxes.from_lists([(200, 200)], [[]])
-    min_side = changes.pop('min_side', 2)
-    negatives = NegativeSettings(**{'valid_ranges': [(0, None)], **changes})
+    ranges = {'valid_ranges': [(low, None)], **changes}
     return uncovered_proposals(
-        images,
-        ChipSettings(pyramid, 100, 20, min_side),
-        negatives,
+        ImageBoxes.from_lists([(200, 200)], [[]]),
+        ChipSettings(ONE_LEVEL, 100, 20, min_side),
+        NegativeSettings(**ranges),
         proposals_of([boxes], scores=scores),
         np.array(list(table), CHIP_DTYPE),
         0,
@@ -321,47 +300,37 @@ def uncovered(boxes, table=(), scores=None, scale=1.0, **changes):
 
 
 @pytest.mark.parametrize(
-    ('box', 'expected'),
+    ('box', 'low', 'expected'),
     [
-        ((50, 50, 60, 60), False),  # whole, whatever its size
-        ((50, 50, 100, 100), False),  # fills the corner
-        ((90, 0, 130, 40), False),  # 10x40 seen: of exactly the lower bound
-        ((91, 0, 131, 40), True),  # 9x40
-        ((0, 91, 40, 131), True),
-        ((78, 0, 110, 40), False),  # 22x40: 29.7
-        ((77.5, 0, 110, 40), True),  # 22.5x40: of exactly the upper bound
-        ((99.5, 0, 130, 70), True),
-        ((100, 0, 130, 40), True),  # only touches
-        ((120, 120, 130, 130), True),
+        ((50, 50, 70, 70), 20, False),  # whole, of exactly the lower bound
+        ((70, 70, 100, 100), 20, False),  # fills the corner
+        ((90, 0, 130, 40), 20, False),  # 10x40 of it: the lower bound again
+        ((91, 0, 131, 40), 20, True),  # 9x40
+        ((0, 91, 40, 131), 20, True),
+        ((98.9, 0, 130, 60), None, False),
+        ((99.1, 0, 130, 60), None, True),  # less than a pixel is seen
+        ((0, 99.1, 60, 130), None, True),
+        ((100, 0, 130, 40), None, True),  # only touches
+        ((120, 120, 150, 150), None, True),
     ],
 )
-def test_what_a_positive_chip_covers(box, expected):
-    assert uncovered([box], [chip(0, 0, 100, 100)]) == [expected]
-    assert uncovered([box]) == [True]
+def test_what_a_positive_chip_covers(box, low, expected):
+    assert uncovered([box], [chip(0, 0, 100, 100)], low=low) == [expected]
+    assert uncovered([box], low=low) == [True]
     for other in (
         chip(0, 0, 100, 100, image=1),
         chip(0, 0, 100, 100, level=1),
         chip(0, 0, 100, 100, positive=False),
     ):
-        assert uncovered([box], [other]) == [True]
-
-
-@pytest.mark.parametrize('scale', [1.0, 1.3])
-def test_a_part_thinner_than_a_level_pixel_covers_nothing(scale):
-    # 0.9 original pixels of it are seen.
-    boxes = [(99.1, 0, 130, 60), (0, 99.1, 60, 130)]
-    table = [chip(0, 0, 100, 100)]
-    found = uncovered(boxes, table, scale=scale, valid=(0, 60))
-    assert found == [scale == 1.0] * 2
+        assert uncovered([box], [other], low=low) == [True]
 
 
 def test_the_chip_that_shows_most_of_a_proposal_decides():
-    most = chip(0, 0, 100, 100)  # 30x40 of it: too large for the level
-    less = chip(90, 0, 190, 100)  # 20x40: of the level's range
-    box = (70, 0, 110, 40)
-    assert uncovered([box], [most, less]) == [True]
-    assert uncovered([box], [less, most]) == [True]
-    assert uncovered([box], [less]) == [False]
+    most, less = chip(0, 0, 100, 100), chip(90, 0, 190, 100)
+    box = (70, 0, 110, 40)  # 30x40 and 20x40 of it: sizes 34.6 and 28.3
+    assert uncovered([box], [most, less], low=30) == [False]
+    assert uncovered([box], [less, most], low=30) == [False]
+    assert uncovered([box], [less], low=30) == [True]
 
 
 def test_proposals_that_do_not_count():
@@ -490,6 +459,8 @@ def test_arrays_may_be_read_only():
         (dict(min_proposals=(3, 3)), 'min_proposals has 2 entries for 3'),
         (dict(max_per_image=-1), 'max_per_image must be .*Received: -1'),
         (dict(max_per_image=1.5), 'max_per_image must be .*Received: 1.5'),
+        (dict(max_per_image=float('inf')), 'max_per_image .*Received: inf'),
+        (dict(min_score=None), 'min_score must be .*Received: None'),
         (dict(valid_ranges=[(0, 5)]), 'valid_ranges has 1 entries for 3'),
         (dict(valid_ranges=[(5, 0)] * 3), r'low < high. Received: \(5, 0\)'),
     ],

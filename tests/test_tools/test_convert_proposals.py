@@ -163,6 +163,45 @@ def test_list_of_older_mmdet(convert):
     check(convert(value, '--format', 'mmdet'))
 
 
+@pytest.mark.parametrize(
+    ('ids', 'order'),
+    [
+        # At places 1, 7 (1 is taken), 0 and 2 of eight.
+        ([9, 1, 8, 2], [2, 0, 3, 1]),
+        # 11 finds 3, 3 again and 0 taken before it comes to 1.
+        ([3, 0, 11, 2], [1, 2, 3, 0]),
+    ],
+)
+def test_images_in_the_order_of_a_python_2_dict(convert, ids, order):
+    coco = json.loads(Path('coco.json').read_text())
+    for image, number in zip(coco['images'], ids, strict=True):
+        image['id'] = number
+    coco['annotations'] = []
+    Path('coco.json').write_text(json.dumps(coco))
+    marked = [rows((0, 0, 9, 9, i / 4)) for i in range(4)]
+    placed = [marked[i] for i in order]
+    for value, args in (
+        (placed, ()),
+        (placed, ('--order', 'python2', '--format', 'mmdet')),
+        (marked, ('--order', 'file')),
+        (marked, ('--format', 'mmdet')),
+    ):
+        file = convert(value, '--split', 'val', *args)
+        assert file.keys[0] == f'{ids[0]} b.jpg'
+        assert file.scores.tolist() == [0, 0.25, 0.5, 0.75]
+
+
+def test_a_python_2_dict_grows():
+    order = runpy.run_path(str(TOOL))['python2_order']
+    # Of eight places until the sixth, then of 32.
+    assert order([33, 1, 2, 3, 4]) == [0, 2, 3, 4, 1]
+    assert order([33, 1, 2, 3, 4, 5]) == [0, 2, 3, 4, 5, 1]
+    assert order([40, 1, 2, 3, 4]) == [0, 1, 2, 3, 4]
+    assert order([40, 1, 2, 3, 4, 5]) == [1, 2, 3, 4, 5, 0]
+    assert order(range(100)) == list(range(100))
+    assert order([]) == []
+
+
 def test_boxes_that_overlap(convert):
     value = [
         rows(
@@ -235,7 +274,7 @@ class Touch:
         (with_first(5, 5, 9, 9, 1), r'image 0 .*\(N, 5\).*shape \(5,\)'),
         ([{'a': 1}, *FOUND[1:]], r'image 0 .*\(N, 5\).*object of shape'),
         ([[['x'] * 5], *FOUND[1:]], r'image 0 .*\(N, 5\).*<U1 of shape'),
-        (rows(), 'must hold a list or a dict .* Received: ndarray'),
+        (5, 'must hold a list or a dict of proposals. Received: int'),
         (b'x1,y1,x2,y2', 'is not a pickle of arrays'),
         (pickle.dumps(FOUND)[:-9], 'is not a pickle of arrays'),
         ([*FOUND[:3], Touch()], r'it holds \w+.system, .* is not executed'),
