@@ -75,11 +75,17 @@ def mine_negatives(
         ndarray (D,): Rows of :data:`CHIP_DTYPE` ordered by image, ``seed`` 0.
 
     Raises:
-        ValueError: A proposal that is not finite, or lies outside its image.
+        ValueError: A proposal that is not finite, or lies outside its image;
+            proposals for another number of images.
     """
+    if len(proposals.entries) != len(images):
+        raise ValueError(
+            f'{proposals.source} must have one entry an image, {len(images)}. '
+            f'Received: {len(proposals.entries)}.'
+        )
     thresholds = negatives.thresholds(len(settings.pyramid))
-    counts = np.diff(proposals.offsets)[proposals.entries]
-    counts = np.where(proposals.entries < 0, 0, counts)
+    counts = np.append(np.diff(proposals.offsets), 0)  # -1: none
+    counts = counts[proposals.entries]
     most = (counts[:, None] // thresholds).sum(1)
     table = np.zeros(
         np.minimum(most, negatives.max_per_image).sum(), CHIP_DTYPE
@@ -125,8 +131,8 @@ def uncovered_proposals(
     :func:`~sniper_mmdet.chips.valid_boxes` has it and its size is in the
     range of :class:`NegativeSettings`. It is covered, and does not count,
     when the part of it that a positive chip of the level shows, of the chip
-    that shows most, is at least a pixel each side and its size is in that
-    range too.
+    that shows most, is at least an original pixel each side and its size is
+    in that range too.
 
     Args:
         images (ImageBoxes): The dataset.

@@ -122,7 +122,9 @@ class NegativeSettings:
                 'max_per_image must be a whole number from 0 on. '
                 f'Received: {self.max_per_image!r}.'
             )
-        if not isinstance(self.min_score, Real):
+        if not isinstance(self.min_score, Real) or self.min_score != (
+            self.min_score
+        ):
             raise ValueError(
                 f'min_score must be a number. Received: {self.min_score!r}.'
             )

@@ -100,7 +100,13 @@ class _ArrayUnpickler(pickle._Unpickler):
         (size,) = struct.unpack('<Q', self.read(8))
         self.append(bytearray(self.read(size)))
 
+    def load_build(self) -> None:  # else it could change a class for good
+        if not isinstance(self.stack[-2], (_Array, _Fields, _Type)):
+            raise pickle.UnpicklingError('it gives a state to what has none')
+        super().load_build()
+
     dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
+    dispatch[pickle.BUILD[0]] = load_build
 
     def find_class(self, module: str, name: str):
         try:
@@ -130,7 +136,7 @@ def load_arrays(path: str):
             # Reading beyond its end takes no memory either.
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 found = _ArrayUnpickler(data, encoding='latin1').load()
-            return _with_arrays(found, set())
+            return _with_arrays(found, {})
         except Exception as error:  # a damaged pickle raises anything
             raise ValueError(
                 f'{path} is not a pickle of arrays: '
@@ -138,17 +144,23 @@ def load_arrays(path: str):
             ) from None
 
 
-def _with_arrays(found, seen: set):
-    """Put arrays where their stand-ins are."""
+def _with_arrays(found, seen: dict):
+    """Put arrays where their stand-ins are.
+
+    Args:
+        found: What was read.
+        seen (dict): What became of the containers that were met, by id.
+    """
     if isinstance(found, _Array):
         if found.array is None:
             raise ValueError('it holds an array without data')
         return found.array
-    if isinstance(found, tuple):
-        return tuple(_with_arrays(item, seen) for item in found)
     if id(found) in seen:
-        return found
-    seen.add(id(found))
+        return seen[id(found)]
+    if isinstance(found, tuple):
+        seen[id(found)] = tuple(_with_arrays(item, seen) for item in found)
+        return seen[id(found)]
+    seen[id(found)] = found
     if isinstance(found, list):
         found[:] = [_with_arrays(item, seen) for item in found]
     elif isinstance(found, dict):

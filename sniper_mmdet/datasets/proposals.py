@@ -152,6 +152,10 @@ class ProposalFile:
         Raises:
             ValueError: Images are missing, or of another size.
         """
+        if missing not in ('raise', 'skip'):
+            raise ValueError(
+                f"missing must be 'raise' or 'skip'. Received: {missing!r}."
+            )
         index = {key: i for i, key in enumerate(self.keys)}
         entries = np.array([index.get(key, -1) for key in keys], np.int64)
         absent = np.flatnonzero(entries < 0)
@@ -207,9 +211,15 @@ def write_proposals(
         about (dict): Where they come from.
 
     Raises:
-        ValueError: Two images have the same key.
+        ValueError: Two images have the same key, or numbers do not match.
     """
     counts = [len(b) for b in boxes]
+    if counts != [len(s) for s in scores] or len(counts) != len(keys):
+        raise ValueError(
+            'there must be boxes and as many scores for each key. Received: '
+            f'{len(keys)} keys, boxes of {len(counts)} images, '
+            f'{sum(counts)} boxes, {sum(map(len, scores))} scores.'
+        )
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     flat_boxes = np.zeros((offsets[-1], 4), np.float32)
     flat_scores = np.zeros(offsets[-1], np.float32)
@@ -265,19 +275,22 @@ def _write(path, keys, sizes, offsets, boxes, scores, about) -> None:
         )
     temporary = f'{path}.tmp'
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with open(temporary, 'wb') as file:
-        np.savez(
-            file,
-            boxes=boxes,
-            scores=scores,
-            offsets=offsets,
-            keys=np.array([k.encode() for k in keys], dtype='S'),
-            sizes=np.asarray(sizes, np.int64).reshape(-1, 2),
-            about=np.array(json.dumps(about).encode()),
-        )
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with open(temporary, 'wb') as file:
+            np.savez(
+                file,
+                boxes=boxes,
+                scores=scores,
+                offsets=offsets,
+                keys=np.array([k.encode() for k in keys], dtype='S'),
+                sizes=np.asarray(sizes, np.int64).reshape(-1, 2),
+                about=np.array(json.dumps(about).encode()),
+            )
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
 
 
 def _map(path: str, archive: zipfile.ZipFile, name: str) -> np.ndarray:

@@ -482,3 +482,18 @@ def test_thresholds_of_each_level():
     assert released.thresholds(1).tolist() == [26]
     assert NegativeSettings(7).thresholds(3).tolist() == [7, 7, 7]
     assert NegativeSettings((7, 8)).thresholds(2).tolist() == [7, 8]
+
+
+def test_proposals_of_another_number_of_images():
+    images = ImageBoxes.from_lists([(100, 100)] * 3, [[], [], []])
+    proposals = proposals_of([[(0, 0, 9, 9)]])
+    with pytest.raises(ValueError, match='one entry an image, 3. Received: 1'):
+        mine_chips(images, ChipSettings(ONE_LEVEL, 50, 20), 0, 0, proposals)
+    nothing = proposals._replace(
+        boxes=np.zeros((0, 4), np.float32),
+        scores=np.zeros(0, np.float32),
+        offsets=np.zeros(1, np.int64),
+        entries=np.array([-1, -1, -1]),
+    )
+    table = mine_chips(images, ChipSettings(ONE_LEVEL, 50, 20), 0, 0, nothing)
+    assert len(table) == 0

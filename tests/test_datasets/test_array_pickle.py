@@ -4,6 +4,7 @@ import contextlib
 import os
 import pickle
 import resource
+import signal
 import struct
 from pathlib import Path
 
@@ -188,6 +189,7 @@ def test_arrays_of_other_things_are_refused(tmp_path, protocol):
         b'\x80\x05N\x97.',  # kept out of the pickle
         b'',
         b'.',
+        b'cnumpy.core.multiarray\n_reconstruct\n)R.',  # without its data
         b'x1,y1,x2,y2\n',
     ],
 )
@@ -221,7 +223,7 @@ def test_pickle_that_breaks_off(tmp_path, kind):
 
 
 def exit_code(folder, *pickles):
-    """What becomes of a process of 3 GB that reads them.
+    """What becomes of a process of 3 GB and a minute that reads them.
 
     0 for values and ValueErrors, 1 for another error, 2 for a value that took
     200 MB, negative if it crashed.
@@ -230,6 +232,7 @@ def exit_code(folder, *pickles):
     if child:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     code = 1
+    signal.alarm(60)
     try:
         pages = int(Path('/proc/self/statm').read_text().split()[0])
         limit = pages * resource.getpagesize() + 3 * 2**30
@@ -328,3 +331,28 @@ def test_types_that_numpy_would_not_write(tmp_path, data):
 )
 def test_few_bytes_that_ask_for_much_memory(tmp_path, data):
     assert exit_code(tmp_path, data) == 0
+
+
+@pytest.mark.parametrize('kind', [list, tuple])
+def test_what_is_held_twice_is_read_once(tmp_path, kind):
+    """Or 100 bytes, each level twice the one below, would take minutes."""
+    value = np.ones(2)
+    for _ in range(9):
+        value = kind([value, value])
+    found = loads(tmp_path, pickle.dumps(value))
+    for _ in range(9):
+        assert found[0] is found[1]
+        found = found[0]
+    same(found, np.ones(2))
+
+
+def test_no_class_is_changed_for_good(tmp_path):
+    path = tmp_path / 'arrays.pkl'
+    path.write_bytes(
+        b'\x80\x02cmmengine.structures.instance_data\nInstanceData\n'
+        b'N}U\x06bboxesK\x01s\x86b.'
+    )
+    with pytest.raises(ValueError, match='gives a state to what has none'):
+        load_arrays(str(path))
+    path.write_bytes(pickle.dumps({'a': InstanceData()}, 2))
+    assert not hasattr(load_arrays(str(path))['a'], 'bboxes')

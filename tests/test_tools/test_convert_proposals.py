@@ -196,8 +196,12 @@ def test_a_python_2_dict_grows():
     # Of eight places until the sixth, then of 32.
     assert order([33, 1, 2, 3, 4]) == [0, 2, 3, 4, 1]
     assert order([33, 1, 2, 3, 4, 5]) == [0, 2, 3, 4, 5, 1]
-    assert order([40, 1, 2, 3, 4]) == [0, 1, 2, 3, 4]
-    assert order([40, 1, 2, 3, 4, 5]) == [1, 2, 3, 4, 5, 0]
+    assert order([48, 1, 2, 3, 4]) == [0, 1, 2, 3, 4]
+    assert order([48, 1, 2, 3, 4, 5]) == [1, 2, 3, 4, 5, 0]
+    # 35 finds 3 taken twice, then 1, then 6 free.
+    assert order([3, 1, 35]) == [1, 0, 2]
+    # With more than 50000 it doubles: to 2**18 places here.
+    assert order([2**18, *range(1, 90000)])[:3] == [0, 1, 2]
     assert order(range(100)) == list(range(100))
     assert order([]) == []
 
@@ -251,6 +255,7 @@ def with_first(*array):
 
 
 NAMED = {f'photos/{name}': detected(i) for i, name in enumerate(NAMES)}
+COLUMN = InstanceData(bboxes=np.ones((2, 4)), scores=np.ones((2, 1)))
 
 
 class Touch:
@@ -283,6 +288,10 @@ class Touch:
             r"no proposals for photos/a.jpg; .* such as \['photos/b.jpg'\]",
         ),
         (dict(NAMED, **{'photos/a.jpg': [1]}), 'a.jpg has no bboxes and scor'),
+        (
+            dict(NAMED, **{'photos/a.jpg': COLUMN}),
+            'a.jpg has no bboxes and scores',
+        ),
     ],
 )
 def test_proposals_that_are_refused(convert, value, sentence):
