@@ -1,0 +1,105 @@
+"""AutoFocus trained, tested and measured by the tools on tiny scenes."""
+
+import json
+
+import cv2
+import pytest
+from runs import ONE_EPOCH
+from tiny import ROOT, SAMPLE_CONFIG, cli, sample_options
+
+CONFIG = (
+    ROOT / 'configs/autofocus/faster-rcnn_r18-slim_fpn_autofocus_3e_sample.py'
+)
+SCALES = [0.5, 0.75, 1.0]
+RANGES = [(32, None), (16, 80), (0, 64)]
+OPTIONS = sample_options(
+    **{
+        'model.focus_head.in_channels': 32,
+        'model.scales': SCALES,
+        'model.valid_ranges': RANGES,
+        'train_dataloader.dataset.scales': SCALES,
+        'train_dataloader.dataset.valid_ranges': RANGES,
+    }
+)
+pytestmark = pytest.mark.usefixtures('fast_configs')
+
+
+@pytest.fixture
+def checkpoint(tool, here):
+    tool('train.py', CONFIG, '--work-dir', 'run', **{**OPTIONS, **ONE_EPOCH})
+    lines = [
+        json.loads(line)
+        for path in here.rglob('scalars.json')
+        for line in path.read_text().splitlines()
+    ]
+    assert any('loss_focus' in line for line in lines)
+    assert any('pixels/share_level2' in line for line in lines)
+    return 'run/epoch_1.pth'
+
+
+def test_measured_beside_the_pyramid(tool, checkpoint, capsys):
+    capsys.readouterr()
+    tool(
+        'analysis_tools/benchmark.py',
+        'inference',
+        CONFIG,
+        checkpoint,
+        '--json',
+        *cli(OPTIONS),
+    )
+    result = json.loads(capsys.readouterr().out)
+    assert result['autofocus_images'] == result['level0_images'] == 2
+    shares = [
+        result[f'autofocus_{part}_share']
+        for part in ('network', 'pixels', 'chips', 'merge')
+    ]
+    assert min(shares) >= 0 and 0.3 < sum(shares) <= 1
+    assert 0 < result['autofocus_pixel_share'] <= 1
+    assert result['autofocus_pixel_share_level0'] == 1
+    assert result['time_to_pyramid'] == pytest.approx(
+        result['autofocus_seconds'] / result['pyramid_seconds']
+    )
+
+    tool(
+        'analysis_tools/focus_curve.py',
+        CONFIG,
+        checkpoint,
+        '--factors',
+        '0',
+        '1',
+        '--ground-truth',
+        '--out',
+        'curve.png',
+        '--json',
+        *cli(OPTIONS),
+    )
+    rows = json.loads(capsys.readouterr().out)
+    assert list(rows) == [
+        'level0',
+        'level1',
+        'level2',
+        'pyramid',
+        'thresholds x 0',
+        'thresholds x 1',
+        'ground truth',
+    ]
+    everything, whole = rows['thresholds x 0'], rows['pyramid']
+    for key in ('AP', 'AP50', 'side', 'share'):
+        assert everything[key] == whole[key]
+    assert rows['thresholds x 1']['share'] <= 1
+    assert rows['level0']['side'] < rows['level2']['side'] < whole['side']
+    assert cv2.imread('curve.png') is not None
+
+
+@pytest.mark.parametrize('name', ['focus_curve.py', 'benchmark.py inference'])
+def test_another_detector(tool, trained, name):
+    name, *command = name.split()
+    with pytest.raises(SystemExit) as stop:
+        tool(
+            f'analysis_tools/{name}',
+            *command,
+            SAMPLE_CONFIG,
+            trained,
+            *cli(sample_options()),
+        )
+    assert 'model.type must be sniper_mmdet.AutoFocus' in str(stop.value)
