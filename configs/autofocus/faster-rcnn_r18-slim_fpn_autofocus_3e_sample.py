@@ -17,9 +17,10 @@ model = dict(
         feat_channels=64,
         sizes=(3, 40, 60),
     ),
+    # From the curve in README.md: half the pyramid's time for its AP.
     focus=[
-        dict(threshold=0.05, dilation=3, min_size=96),
-        dict(threshold=0.2, dilation=3, min_size=128),
+        dict(threshold=0.0025, dilation=3, min_size=96),
+        dict(threshold=0.01, dilation=3, min_size=128),
     ],
 )
 train_dataloader = dict(dataset=dict(scales=_scales))
