@@ -81,5 +81,24 @@ def build_image_dataset(cfg: Config, split: str):
     return DATASETS.build(dataset)
 
 
+def build_boxes_dataset(cfg: Config, split: str):
+    """Keys, sizes and boxes of a split's images, whatever the data set.
+
+    Returns:
+        ChipDataset: Of a plain data set, one that is to cut no chip.
+
+    Raises:
+        ValueError: The config has no such split.
+    """
+    dataset = build_image_dataset(cfg, split)
+    if not hasattr(dataset, 'mine'):
+        kind = 'sniper_mmdet.ChipDataset'
+        dataset = DATASETS.build(
+            dict(type=kind, dataset=dataset, scales=[1.0])
+        )
+    dataset.full_init()
+    return dataset
+
+
 def _is_chip_dataset(dataset: dict) -> bool:
     return str(dataset.get('type')).split('.')[-1] == 'ChipDataset'

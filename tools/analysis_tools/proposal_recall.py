@@ -12,10 +12,9 @@ import sys
 import numpy as np
 from mmengine.config import DictAction
 
-from sniper_mmdet.datasets import ChipDataset
 from sniper_mmdet.datasets.proposals import ProposalFile
 from sniper_mmdet.evaluation import proposal_recall
-from sniper_mmdet.utils.build import build_image_dataset, load_config
+from sniper_mmdet.utils.build import build_boxes_dataset, load_config
 
 
 def parse_args():
@@ -56,12 +55,9 @@ def parse_args():
 def main():
     args = parse_args()
     with contextlib.redirect_stdout(sys.stderr):
-        dataset = build_image_dataset(
+        dataset = build_boxes_dataset(
             load_config(args.config, args.cfg_options), args.split
         )
-        if not isinstance(dataset, ChipDataset):
-            # For its boxes by image, whatever the data set; no chip is cut.
-            dataset = ChipDataset(dataset, [1.0])
         images = dataset.images
     sizes = np.stack([images.widths, images.heights], 1)
     boxes = [images.of_image(i) for i in range(len(images))]

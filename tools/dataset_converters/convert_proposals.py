@@ -22,9 +22,9 @@ from mmcv.ops import nms
 from mmengine.config import DictAction
 from mmengine.utils import track_iter_progress
 
-from sniper_mmdet.datasets import ChipDataset, write_proposals
+from sniper_mmdet.datasets import write_proposals
 from sniper_mmdet.datasets.array_pickle import load_arrays
-from sniper_mmdet.utils.build import build_image_dataset, load_config
+from sniper_mmdet.utils.build import build_boxes_dataset, load_config
 
 # Original pixels: more than rounding, less than another image's size.
 _TOLERANCE = 2
@@ -203,11 +203,7 @@ def main():
         keep_all(
             (cfg.get(f'{args.split}_dataloader') or {}).get('dataset', {})
         )
-        dataset = build_image_dataset(cfg, args.split)
-        if not isinstance(dataset, ChipDataset):
-            # For keys and sizes by image, whatever the data set.
-            dataset = ChipDataset(dataset, [1.0])
-        dataset.full_init()
+        dataset = build_boxes_dataset(cfg, args.split)
     order = args.order
     if order == 'auto' and style == 'mmdet':
         order = 'file'

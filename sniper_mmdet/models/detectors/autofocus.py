@@ -19,7 +19,7 @@ from sniper_mmdet.registry import MODELS
 from sniper_mmdet.utils.image import cut_level
 
 from ..dense_heads.focus_head import chip_boxes
-from .pyramid_detector import PyramidDetector
+from .pyramid_detector import PyramidDetector, as_input
 
 
 @MODELS.register_module()
@@ -151,6 +151,7 @@ class AutoFocus(PyramidDetector):
     def _look(self, images, levels, chips, level, found) -> list[np.ndarray]:
         """Detect on the chips of one level; their probabilities by image."""
         stride = self.focus_head.stride
+        focuses = level < len(self.pyramid) - 1 and not self.ground_truth
         maps = [
             np.full([-(-side // stride) for side in sizes[level][::-1]], -1.0)
             for sizes in levels
@@ -171,7 +172,7 @@ class AutoFocus(PyramidDetector):
                 offsets.append(offset)
             with self._kept_features() as kept:
                 results = self.run_detector(inputs, samples)
-            if level < len(self.pyramid) - 1 and not self.ground_truth:
+            if focuses:
                 probability = self.focus_head.predict(kept[0]).cpu().numpy()
             for k, (i, chip) in enumerate(batch):
                 found[i].append(
@@ -184,7 +185,7 @@ class AutoFocus(PyramidDetector):
                         level,
                     )
                 )
-                if level < len(self.pyramid) - 1 and not self.ground_truth:
+                if focuses:
                     x, y = chip[0] // stride, chip[1] // stride
                     part = maps[i][
                         y : -(-chip[3] // stride), x : -(-chip[2] // stride)
@@ -200,15 +201,8 @@ class AutoFocus(PyramidDetector):
         region = np.array(chip) / np.tile(factor, 2)
         pixels, scale, offset, _ = cut_level(image, region, factor)
         h, w = pixels.shape[:2]
-        sample = DetDataSample(
-            metainfo=dict(
-                ori_shape=(round(h / scale[1]), round(w / scale[0])),
-                img_shape=(h, w),
-                scale_factor=scale,
-            )
-        )
-        pixels = torch.from_numpy(np.ascontiguousarray(pixels))
-        return pixels.permute(2, 0, 1), sample, np.divide(offset, scale)
+        ori_shape = round(h / scale[1]), round(w / scale[0])
+        return *as_input(pixels, ori_shape, scale), np.divide(offset, scale)
 
     def _in_image(
         self, result, offset, image, size, chip, level

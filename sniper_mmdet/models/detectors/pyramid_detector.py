@@ -240,19 +240,12 @@ class PyramidDetector(BaseDetector):
                 level_w, level_h = map(
                     int, self.pyramid.level_sizes(w, h)[level]
                 )
-                resized = np.ascontiguousarray(
-                    imresize(img, (level_w, level_h))
+                resized = imresize(img, (level_w, level_h))
+                pixels, sample = as_input(
+                    resized, (h, w), (level_w / w, level_h / h)
                 )
-                inputs.append(torch.from_numpy(resized).permute(2, 0, 1))
-                samples.append(
-                    DetDataSample(
-                        metainfo=dict(
-                            ori_shape=(h, w),
-                            img_shape=(level_h, level_w),
-                            scale_factor=(level_w / w, level_h / h),
-                        )
-                    )
-                )
+                inputs.append(pixels)
+                samples.append(sample)
             yield inputs, samples
 
     def run_detector(
@@ -329,6 +322,27 @@ class PyramidDetector(BaseDetector):
             for key in keys
             if key.startswith(other)
         }
+
+
+def as_input(
+    pixels: np.ndarray,
+    ori_shape: tuple[int, int],
+    scale_factor: tuple[float, float],
+) -> tuple[Tensor, DetDataSample]:
+    """What a detector takes of resized pixels (h, w, 3), uint8.
+
+    Returns:
+        tuple: The pixels (3, h, w), uint8, on the CPU, and their sample.
+    """
+    sample = DetDataSample(
+        metainfo=dict(
+            ori_shape=ori_shape,
+            img_shape=pixels.shape[:2],
+            scale_factor=scale_factor,
+        )
+    )
+    pixels = torch.from_numpy(np.ascontiguousarray(pixels))
+    return pixels.permute(2, 0, 1), sample
 
 
 def _export_plain_keys(module, state_dict: dict, prefix: str, _) -> None:
