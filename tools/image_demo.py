@@ -3,7 +3,8 @@
     python tools/image_demo.py IMAGE_OR_FOLDER CONFIG CHECKPOINT --out-dir DIR
 
 Writes each image with its detections drawn to DIR/vis, and all detections to
-DIR/predictions.json: a list with one entry an image.
+DIR/predictions.json: a list with one entry an image. With --show-focus also
+what an AutoFocus detector looked at, a panel a level, to DIR/focus.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from mmengine.config import DictAction
 from mmengine.utils import track_iter_progress
 
 from sniper_mmdet.utils.cpu import prepare_cpu
+from sniper_mmdet.visualization import draw_focus
 
 SUFFIXES = {'.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp'}
 
@@ -33,6 +35,11 @@ def parse_args():
     parser.add_argument('--out-dir', required=True)
     parser.add_argument(
         '--score-thr', type=float, default=0.3, help='of what is drawn'
+    )
+    parser.add_argument(
+        '--show-focus',
+        action='store_true',
+        help='draw FocusPixels, FocusChips and detections of each level',
     )
     parser.add_argument(
         '--device', default='cuda:0' if torch.cuda.is_available() else 'cpu'
@@ -97,6 +104,11 @@ def main():
             pred_score_thr=args.score_thr,
             out_file=str(out_dir / 'vis' / path.relative_to(root)),
         )
+        if args.show_focus:
+            mmcv.imwrite(
+                draw_focus(image, result, args.score_thr),
+                str(out_dir / 'focus' / path.relative_to(root)),
+            )
         found = result.pred_instances
         predictions.append(
             dict(

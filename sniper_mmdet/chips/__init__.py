@@ -15,13 +15,19 @@ from .mining import (
 )
 from .negatives import Proposals, uncovered_proposals
 from .pyramid import ImagePyramid
-from .settings import CHIP_DTYPE, ChipSettings, NegativeSettings
+from .settings import (
+    CHIP_DTYPE,
+    ChipSettings,
+    FocusSettings,
+    NegativeSettings,
+)
 from .statistics import RELEASED_COCO, chip_statistics
 
 __all__ = [
     'BoxState',
     'CHIP_DTYPE',
     'ChipSettings',
+    'FocusSettings',
     'ImageBoxes',
     'ImagePyramid',
     'NegativeSettings',

@@ -47,25 +47,21 @@ def focus_labels(
         FocusPixel, 0: none, -1: does not count.
     """
     width, height = (-(-side // stride) for side in size)
+    labels = np.zeros((height, width), np.int8)
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
     low, high, end = sizes
     extent = box_sizes(boxes)
-    positive = (extent > low) & (extent < high)
-    marks = np.where(positive, 1, -1).astype(np.int8)
-    seen = extent < end
-    boxes, marks = boxes[seen], marks[seen]
-    first = np.floor(boxes[:, :2] / stride)
-    last = np.ceil(boxes[:, 2:] / stride)
-    xs, ys = np.arange(width), np.arange(height)
-    in_x = (xs >= first[:, :1]) & (xs <= last[:, :1])
-    in_y = (ys >= first[:, 1:]) & (ys <= last[:, 1:])
-    covers = in_y[:, :, None] & in_x[:, None]
-    if precedence == 'last':
-        order = np.arange(1, len(boxes) + 1)[:, None, None]
-        latest = (covers * order).max(0, initial=0)
-        return np.concatenate([np.zeros(1, np.int8), marks])[latest]
-    ignored = covers[marks < 0].any(0)
-    return np.where(covers[marks > 0].any(0), 1, -ignored.astype(np.int8))
+    marks = np.where((extent > low) & (extent < high), 1, -1)
+    first = np.floor(boxes[:, :2] / stride).astype(int)
+    last = np.ceil(boxes[:, 2:] / stride).astype(int)
+    cells = np.concatenate([first.clip(0), last.clip(-1) + 1], 1)
+    order = np.flatnonzero(extent < end)
+    if precedence == 'positive':
+        order = order[np.argsort(marks[order], kind='stable')]
+    for i in order.tolist():
+        x1, y1, x2, y2 = cells[i].tolist()
+        labels[y1:y2, x1:x2] = marks[i]
+    return labels
 
 
 def focus_chips(

@@ -158,3 +158,38 @@ class NegativeSettings:
         bounds = pyramid.bounds
         bounds[1:, 0] = 0
         return bounds
+
+
+@dataclass(frozen=True)
+class FocusSettings:
+    """How the FocusPixels of a level become FocusChips.
+
+    Args:
+        threshold (float): Least probability of a FocusPixel.
+        dilation (int): Side of the square of cells that each FocusPixel is
+            dilated to. Defaults to 3, as released.
+        min_size (int): Least side of a chip, level pixels, rounded up to
+            cells; a smaller level is one chip. Defaults to 256, as released
+            for the coarsest level.
+
+    Raises:
+        ValueError: A setting out of bounds.
+    """
+
+    threshold: float
+    dilation: int = 3
+    min_size: int = 256
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.threshold, Real) or not self.threshold >= 0:
+            raise ValueError(
+                'threshold must be a number from 0 on. '
+                f'Received: {self.threshold!r}.'
+            )
+        for name in ('dilation', 'min_size'):
+            value = getattr(self, name)
+            if not isinstance(value, Integral) or value < 1:
+                raise ValueError(
+                    f'{name} must be a positive whole number. '
+                    f'Received: {value!r}.'
+                )

@@ -8,6 +8,8 @@ from mmcv.image import imresize
 
 from sniper_mmdet.chips import BoxState, ChipSettings, classify_boxes
 
+from .panels import outline, show_only, with_title
+
 # BGR
 POSITIVE = (0, 200, 255)
 NEGATIVE = (255, 80, 255)
@@ -87,11 +89,8 @@ def _title(settings, level, factor, rows) -> str:
 def _draw_level(
     small, scale, boxes, regions, positive, proposals, valid_range, title
 ) -> np.ndarray:
-    seen = np.zeros(small.shape[:2], bool)
     corners = np.rint(regions * scale).astype(int)
-    for x1, y1, x2, y2 in corners:
-        seen[y1:y2, x1:x2] = True
-    panel = np.where(seen[..., None], small, small // 3)
+    panel = show_only(small, corners)
     held = box_states(proposals, regions[~positive], (0, np.inf))
     for x1, y1, x2, y2 in (proposals[held == BoxState.VALID] * scale).astype(
         int
@@ -104,24 +103,6 @@ def _draw_level(
         color = VALID if states[i] == BoxState.VALID else IGNORED
         x1, y1, x2, y2 = np.rint(boxes[i] * scale).astype(int).tolist()
         cv2.rectangle(panel, (x1, y1), (x2, y2), color, 1)
-    for (x1, y1, x2, y2), sign in zip(corners.tolist(), positive, strict=True):
-        cv2.rectangle(
-            panel,
-            (x1 + 1, y1 + 1),
-            (x2 - 2, y2 - 2),
-            POSITIVE if sign else NEGATIVE,
-            2,
-        )
-    bar = np.zeros((22, panel.shape[1], 3), np.uint8)
-    cv2.putText(
-        bar,
-        title,
-        (4, 15),
-        cv2.FONT_HERSHEY_SIMPLEX,
-        0.42,
-        (255, 255, 255),
-        1,
-        cv2.LINE_AA,
-    )
-    panel[:, -1:] = 255
-    return np.concatenate([bar, panel])
+    for corner, sign in zip(corners, positive, strict=True):
+        outline(panel, corner, POSITIVE if sign else NEGATIVE)
+    return with_title(panel, title)

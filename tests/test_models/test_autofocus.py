@@ -235,11 +235,75 @@ def test_padding_is_without_effect_on_the_loss():
         (dict(features='nose'), "a module of the detector. Received: 'nose'"),
         (dict(focus_head=dict(HEAD, sizes=(9, 5, 90))), 'sizes must be'),
         (dict(focus_head=dict(HEAD, precedence='x')), 'precedence must be'),
+        (dict(focus_head=dict(HEAD, in_indices=())), 'in_indices must name'),
+        (dict(focus=[dict(threshold=-1)] * 2), 'threshold must be'),
+        (dict(focus=[dict(threshold=float('nan'))] * 2), 'threshold must be'),
+        (dict(focus=[dict(threshold='x')] * 2), 'threshold must be'),
+        (dict(focus=[dict(threshold=1, dilation=0)] * 2), 'dilation must'),
+        (dict(focus=[dict(threshold=1, min_size=0.5)] * 2), 'min_size must'),
+        (dict(scales=SCALES[::-1]), 'scales must be listed coarse to fine'),
+        (dict(max_pixels=0), 'max_pixels must be'),
     ],
 )
 def test_wrong_settings(changes, sentence):
     with pytest.raises(ValueError, match=sentence):
         autofocus(**changes)
+
+
+@pytest.mark.parametrize(
+    'changes, sentence',
+    [
+        (dict(in_indices=(0, 9)), 'below 5, the number of feature maps'),
+        (dict(in_channels=24), 'in_channels must be 32'),
+    ],
+)
+def test_a_head_that_does_not_fit_the_detector(changes, sentence):
+    model = autofocus(focus_head=dict(HEAD, **changes))
+    with pytest.raises(ValueError, match=sentence):
+        detect(model, image())
+
+
+def test_a_stride_that_is_not_the_maps():
+    model = autofocus(focus_head=dict(HEAD, stride=8)).train()
+    img = image()
+    data = dict(inputs=[img], data_samples=[sample(img)])
+    data = model.data_preprocessor(data, True)
+    with pytest.raises(ValueError, match='stride must be about 16'):
+        model(**data, mode='loss')
+
+
+@pytest.mark.parametrize('size', [(40, 24), (300, 1), (1, 300), (1, 1)])
+def test_images_below_the_minimum_of_a_chip(size):
+    """Such an image is one chip, at each level: the pyramid."""
+    model = autofocus(focus=[dict(threshold=0)] * 2)
+    img = image(*size)
+    (ours,), (theirs,) = detect(model, img), detect(pyramid_of(model), img)
+    assert torch.equal(
+        ours.pred_instances.bboxes, theirs.pred_instances.bboxes
+    )
+    assert [len(chips) for chips in ours.focus['chips']] == [1, 1, 1]
+    model = autofocus(focus=[dict(threshold=1.1)] * 2)
+    assert sum(detect(model, img)[0].focus['pixels'][1:]) == 0
+
+
+def test_each_detection_tells_its_level():
+    model = autofocus(
+        focus=[dict(threshold=0)] * 2, valid_ranges=None, max_per_img=1000
+    )
+    (found,) = detect(model, image())
+    assert set(found.pred_instances.levels.tolist()) == {0, 1, 2}
+
+
+def test_probabilities_are_a_result():
+    model = autofocus(focus=[dict(threshold=0, min_size=32)] * 2)
+    (found,) = detect(model, image(100, 75))
+    focus = found.focus
+    assert focus['sizes'] == [[50, 38], [100, 75], [150, 113]]
+    shapes = [p.shape for p in focus['probabilities']]
+    assert shapes == [(3, 4), (5, 7)]
+    for probability in focus['probabilities']:
+        assert 0 < probability.min() and probability.max() < 1
+    assert focus['thresholds'] == [0, 0]
 
 
 def test_a_plain_checkpoint_loads():

@@ -501,6 +501,8 @@ def test_one_level_may_find_nothing(plains):
     (found,) = detect(model, [image(80, 90)])
     (expected,) = detect(single, [image(80, 90)])
     assert len(found) > 20 and found.masks.dtype == torch.bool
+    assert (found.pop('levels') == 1).all()
+    assert (expected.pop('levels') == 0).all()
     assert_same(found, expected)
 
 

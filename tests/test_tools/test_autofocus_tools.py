@@ -4,8 +4,13 @@ import json
 
 import cv2
 import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
 from runs import ONE_EPOCH
 from tiny import ROOT, SAMPLE_CONFIG, cli, sample_options
+
+from sniper_mmdet.registry import MODELS
 
 CONFIG = (
     ROOT / 'configs/autofocus/faster-rcnn_r18-slim_fpn_autofocus_3e_sample.py'
@@ -34,7 +39,44 @@ def checkpoint(tool, here):
     ]
     assert any('loss_focus' in line for line in lines)
     assert any('pixels/share_level2' in line for line in lines)
+    assert any('pixels/focus_recall' in line for line in lines)
     return 'run/epoch_1.pth'
+
+
+def test_what_was_looked_at_is_drawn(tool, here):
+    cfg = Config.fromfile(CONFIG)
+    cfg.merge_from_dict(OPTIONS)
+    init_default_scope('mmdet')
+    model = MODELS.build(cfg.model)
+    torch.save(dict(state_dict=model.state_dict()), 'random.pth')
+    tool(
+        'image_demo.py',
+        'data/sample/images/val_00000.jpg',
+        CONFIG,
+        'random.pth',
+        '--out-dir',
+        'out',
+        '--show-focus',
+        *cli(OPTIONS),
+    )
+    image = cv2.imread('data/sample/images/val_00000.jpg')
+    picture = cv2.imread('out/focus/val_00000.jpg')
+    width = round(image.shape[1] * 480 / image.shape[0])
+    assert picture.shape == (502, 3 * width, 3)
+
+
+def test_focus_of_another_detector(tool, trained):
+    with pytest.raises(SystemExit, match='image_demo: .*AutoFocus detector'):
+        tool(
+            'image_demo.py',
+            'data/sample/images/val_00000.jpg',
+            SAMPLE_CONFIG,
+            trained,
+            '--out-dir',
+            'out',
+            '--show-focus',
+            *cli(sample_options()),
+        )
 
 
 def test_measured_beside_the_pyramid(tool, checkpoint, capsys):

@@ -10,6 +10,7 @@ the idea loses, not the focus head.
 
 import argparse
 import contextlib
+import dataclasses
 import json
 import sys
 
@@ -77,7 +78,7 @@ def all_ways(model, args):
     ways = reference_ways(model)
     for factor in args.factors:
         focus = [
-            dict(step, threshold=step['threshold'] * factor)
+            dataclasses.replace(step, threshold=step.threshold * factor)
             for step in model.focus
         ]
         ways[f'thresholds x {factor:g}'] = with_changes(model, focus=focus)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from sniper_mmdet.chips.focus import RELEASED_SIZES, focus_labels
 from sniper_mmdet.registry import MODELS
+from sniper_mmdet.utils.samples import annotated_boxes
 
 
 @MODELS.register_module()
@@ -34,7 +35,11 @@ class FocusHead(BaseModule):
             'positive'.
         loss_weight (float): Defaults to 1.
         init_cfg (dict, optional): Defaults to a normal distribution of
-            deviation 0.01, with few FocusPixels expected.
+            deviation 0.01.
+
+    Raises:
+        ValueError: A setting out of bounds; when it is run, one that does
+            not fit the feature maps.
     """
 
     def __init__(
@@ -61,6 +66,12 @@ class FocusHead(BaseModule):
                 "precedence must be 'positive' or 'last'. "
                 f'Received: {precedence!r}.'
             )
+        if min(in_indices, default=-1) < 0:
+            raise ValueError(
+                'in_indices must name maps, from 0 on. '
+                f'Received: {in_indices}.'
+            )
+        self.in_channels = in_channels
         self.in_indices = tuple(in_indices)
         self.stride = stride
         self.sizes = tuple(sizes)
@@ -72,9 +83,29 @@ class FocusHead(BaseModule):
         )
         self.out = nn.Conv2d(feat_channels, 2, 1)
 
-    def forward(self, features: Sequence[Tensor]) -> Tensor:
+    @property
+    def labelling(self) -> dict:
+        """Arguments of :func:`~sniper_mmdet.chips.focus.focus_labels`."""
+        return dict(
+            stride=self.stride, sizes=self.sizes, precedence=self.precedence
+        )
+
+    def forward(self, features: Tensor | Sequence[Tensor]) -> Tensor:
         """Logits (B, 2, h, w) of no FocusPixel and of one."""
+        if isinstance(features, Tensor):
+            features = [features]
+        if max(self.in_indices) >= len(features):
+            raise ValueError(
+                f'focus_head.in_indices must be below {len(features)}, the '
+                f'number of feature maps. Received: {self.in_indices}.'
+            )
         maps = [features[index] for index in self.in_indices]
+        channels = sum(m.shape[1] for m in maps)
+        if channels != self.in_channels:
+            raise ValueError(
+                f'focus_head.in_channels must be {channels}, those of the '
+                f'maps {self.in_indices}. Received: {self.in_channels}.'
+            )
         size = maps[0].shape[-2:]
         maps = [maps[0]] + [
             F.interpolate(m, size, mode='bilinear', align_corners=False)
@@ -97,6 +128,7 @@ class FocusHead(BaseModule):
                 the chips, chip pixels: those that are ignored count too.
         """
         logits = self(features)
+        self._check_stride(logits, batch_data_samples)
         target = self.targets(batch_data_samples, logits.shape[-2:])
         target = target.to(logits.device)
         losses = F.cross_entropy(
@@ -114,19 +146,20 @@ class FocusHead(BaseModule):
         for row, sample in zip(labels, batch_data_samples, strict=True):
             h, w = sample.img_shape[:2]
             found = focus_labels(
-                chip_boxes(sample),
-                (w, h),
-                self.stride,
-                self.sizes,
-                self.precedence,
-            )[:height, :width]
+                annotated_boxes(sample), (w, h), **self.labelling
+            )
+            found = found[:height, :width]
             row[: found.shape[0], : found.shape[1]] = found
         return torch.from_numpy(labels)
 
-
-def chip_boxes(sample) -> np.ndarray:
-    """ndarray (N, 4): all boxes of a sample, the ignored ones last."""
-    found = [sample.get(k) for k in ('gt_instances', 'ignored_instances')]
-    boxes = [f.bboxes for f in found if f is not None and 'bboxes' in f]
-    boxes = [getattr(b, 'tensor', b).reshape(-1, 4).cpu() for b in boxes]
-    return np.concatenate([np.zeros((0, 4), np.float32), *boxes])
+    def _check_stride(self, logits: Tensor, samples: SampleList) -> None:
+        shape = samples[0].get('batch_input_shape')
+        if shape is None:
+            return
+        for cells, side in zip(logits.shape[-2:], shape, strict=True):
+            # Detectors may round up or down; a wrong one is wrong by half.
+            if abs(cells * self.stride - side) >= 2 * self.stride:
+                raise ValueError(
+                    f'focus_head.stride must be about {side / cells:g}, that '
+                    f'of map {self.in_indices[0]}. Received: {self.stride}.'
+                )

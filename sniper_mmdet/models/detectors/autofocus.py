@@ -9,6 +9,7 @@ from mmdet.structures import DetDataSample, SampleList
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from sniper_mmdet.chips import FocusSettings
 from sniper_mmdet.chips.focus import (
     away_from_cuts,
     focus_chips,
@@ -17,8 +18,8 @@ from sniper_mmdet.chips.focus import (
 )
 from sniper_mmdet.registry import MODELS
 from sniper_mmdet.utils.image import cut_level
+from sniper_mmdet.utils.samples import annotated_boxes
 
-from ..dense_heads.focus_head import chip_boxes
 from .pyramid_detector import PyramidDetector, as_input
 
 
@@ -36,17 +37,21 @@ class AutoFocus(PyramidDetector):
     ``batch_size`` is without effect: chips of all images are sorted by size
     and run in batches of at most ``max_pixels``.
 
-    Every result has a field ``focus``, a dict: ``chips``, a list of arrays
-    (C, 4) by level, level pixels; ``pixels``, level pixels looked at, by
-    level; ``pyramid_pixels``, those of the whole levels.
+    Every result has a field ``focus``, a dict of lists by level: ``sizes``,
+    (width, height) of the level; ``chips``, arrays (C, 4) of what was looked
+    at, level pixels; ``pixels``, how much that is; ``pyramid_pixels``, those
+    of the whole level; and, of all levels but the finest, ``probabilities``
+    of FocusPixels, arrays (H, W), negative where nothing was looked at, and
+    ``thresholds``. ``labels`` holds the arguments that make
+    :func:`~sniper_mmdet.chips.focus.focus_labels` give the true ones.
 
     Args:
         focus_head (dict): Config, see :class:`FocusHead`.
         focus (Sequence[dict], optional): How FocusPixels of each level but
-            the finest become FocusChips: ``threshold``, ``dilation``,
-            ``min_size``; see :func:`~sniper_mmdet.chips.focus.focus_chips`.
-            Defaults to None: threshold 0.02 at the coarsest level and 0.2 at
-            the others, minimum 256 and 320 level pixels, as released.
+            the finest become FocusChips, see
+            :class:`~sniper_mmdet.chips.FocusSettings`. Defaults to None:
+            threshold 0.02 at the coarsest level and 0.2 at the others,
+            minimum 256 and 320 level pixels, as released.
         features (str): Module of the detector whose output the focus head
             sees. Defaults to 'neck'.
         border (float): Original pixels within which a side of a FocusChip may
@@ -90,7 +95,11 @@ class AutoFocus(PyramidDetector):
                 'features must name a module of the detector. '
                 f'Received: {features!r}.'
             )
-        self.focus = [dict(step) for step in focus]
+        if max_pixels < 1:
+            raise ValueError(
+                f'max_pixels must be at least 1. Received: {max_pixels}.'
+            )
+        self.focus = [FocusSettings(**step) for step in focus]
         self.features = features
         self.border = border
         self.max_pixels = max_pixels
@@ -117,34 +126,36 @@ class AutoFocus(PyramidDetector):
             for img in images
         ]
         chips = [[np.array([[0, 0, *sizes[0]]])] for sizes in levels]
+        maps = [[] for _ in images]
         found = [[] for _ in images]
         for level in range(len(self.pyramid)):
-            maps = self._look(images, levels, chips, level, found)
+            probabilities = self._look(images, levels, chips, level, found)
             if level == len(self.pyramid) - 1:
                 break
             for i, sizes in enumerate(levels):
-                probability = maps[i]
+                probability = probabilities[i]
                 if self.ground_truth:
                     probability = self._true_map(
                         batch_data_samples[i], images[i], sizes[level]
                     )
+                maps[i].append(probability)
                 chips[i].append(
                     move_chips(
                         focus_chips(
                             probability,
                             sizes[level],
                             stride=self.focus_head.stride,
-                            **self.focus[level],
+                            **vars(self.focus[level]),
                         ),
                         sizes[level],
                         sizes[level + 1],
                         self.focus_head.stride,
                     )
                 )
-        for sample, of_image, sizes in zip(
-            batch_data_samples, chips, levels, strict=True
+        for sample, *seen in zip(
+            batch_data_samples, levels, chips, maps, strict=True
         ):
-            sample.set_field(_looked_at(of_image, sizes), 'focus')
+            sample.set_field(self._looked_at(*seen), 'focus')
         merged = [self.merge_levels(results) for results in found]
         return self.add_pred_to_datasample(batch_data_samples, merged)
 
@@ -153,7 +164,7 @@ class AutoFocus(PyramidDetector):
         stride = self.focus_head.stride
         focuses = level < len(self.pyramid) - 1 and not self.ground_truth
         maps = [
-            np.full([-(-side // stride) for side in sizes[level][::-1]], -1.0)
+            np.full(-(-sizes[level][::-1] // stride), -1, np.float32)
             for sizes in levels
         ]
         todo = [
@@ -224,14 +235,23 @@ class AutoFocus(PyramidDetector):
     def _true_map(self, sample, image, size) -> np.ndarray:
         """1 where an annotated box asks for a FocusPixel, else 0."""
         height, width = image.shape[:2]
-        boxes = chip_boxes(sample) * np.tile(
+        boxes = annotated_boxes(sample) * np.tile(
             np.divide(size, (width, height)), 2
         )
-        head = self.focus_head
-        labels = focus_labels(
-            boxes, size, head.stride, head.sizes, head.precedence
+        labels = focus_labels(boxes, size, **self.focus_head.labelling)
+        return (labels == 1).astype(np.float32)
+
+    def _looked_at(self, sizes, chips, maps) -> dict:
+        """The field ``focus`` of a result."""
+        return dict(
+            sizes=sizes.tolist(),
+            chips=chips,
+            pixels=[int((c[:, 2:] - c[:, :2]).prod(1).sum()) for c in chips],
+            pyramid_pixels=sizes.prod(1).tolist(),
+            probabilities=maps,
+            thresholds=[step.threshold for step in self.focus],
+            labels=self.focus_head.labelling,
         )
-        return (labels == 1).astype(float)
 
     @contextmanager
     def _kept_features(self) -> Iterator[list]:
@@ -267,15 +287,6 @@ def _batches(todo: list, max_pixels: int) -> Iterator[list]:
         height, width = h, w
     if batch:
         yield batch
-
-
-def _looked_at(chips: list[np.ndarray], sizes: np.ndarray) -> dict:
-    pixels = [int((c[:, 2:] - c[:, :2]).prod(1).sum()) for c in chips]
-    return dict(
-        chips=chips,
-        pixels=pixels,
-        pyramid_pixels=sizes.prod(1).tolist(),
-    )
 
 
 def _paste(masks: Tensor, offset, shape: tuple[int, int]) -> Tensor:

@@ -31,8 +31,9 @@ class PyramidDetector(BaseDetector):
     In training it is the wrapped detector. In testing (SNIP, section 5.2) each
     level is resized and detected on its own, detections outside the level's
     valid range are left out, and what remains of all levels is merged by
-    class-wise soft-NMS. One level without a range gives exactly what the
-    wrapped detector gives.
+    class-wise soft-NMS; ``pred_instances.levels`` tells which level each is
+    from. One level without a range gives exactly what the wrapped detector
+    gives.
 
     Test images come as loaded, neither resized nor normalised: the test
     pipeline has no ``Resize``. Results are in original pixels.
@@ -287,6 +288,8 @@ class PyramidDetector(BaseDetector):
         return merged
 
     def _keep_valid(self, result: InstanceData, level: int) -> InstanceData:
+        if not self.pyramid.is_trivial:
+            result.levels = torch.full_like(result.labels, level)
         low, high = self.pyramid.bounds[level]
         if low == 0 and high == np.inf:
             return result

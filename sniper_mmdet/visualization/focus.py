@@ -1,0 +1,83 @@
+"""Pictures of what AutoFocus looked at."""
+
+import cv2
+import numpy as np
+import torch
+from mmcv.image import imresize
+from mmdet.structures import DetDataSample
+
+from .panels import outline, show_only, with_title
+
+# BGR
+CHIP = (0, 200, 255)
+FOCUS = (0, 0, 255)
+DETECTION = (60, 220, 60)
+
+
+def draw_focus(
+    image: np.ndarray,
+    sample: DetDataSample,
+    score_thr: float = 0.3,
+    height: int = 480,
+) -> np.ndarray:
+    """Draw what an AutoFocus detector did, a panel a level, coarse to fine.
+
+    What was not looked at is darkened; FocusChips are orange, the more
+    probable a FocusPixel the redder, and what was found at the level, and
+    outlived the merge, is green.
+
+    Args:
+        image (ndarray): uint8 (H, W, 3), BGR.
+        sample (:obj:`DetDataSample`): A result of AutoFocus.
+        score_thr (float): Detections below are not drawn. Defaults to 0.3.
+        height (int): Of a panel, in pixels. Defaults to 480.
+
+    Returns:
+        ndarray: uint8 (height + title, W', 3), the panels side by side.
+
+    Raises:
+        ValueError: The result is another detector's.
+    """
+    if 'focus' not in sample:
+        raise ValueError(
+            'What was looked at can be drawn only of a '
+            'sniper_mmdet.AutoFocus detector: the result has no field focus.'
+        )
+    focus, found = sample.focus, sample.pred_instances
+    h, w = image.shape[:2]
+    size = np.array([max(round(w * height / h), 1), height])
+    small = imresize(image, tuple(size.tolist()))
+    panels = []
+    for level, (level_size, chips) in enumerate(
+        zip(focus['sizes'], focus['chips'], strict=True)
+    ):
+        corners = np.rint(chips * np.tile(size / level_size, 2)).astype(int)
+        panel = show_only(small, corners)
+        if level < len(focus['probabilities']):
+            stride = focus['labels']['stride']
+            _redden(panel, focus['probabilities'][level], level_size, stride)
+        for corner in corners:
+            outline(panel, corner, CHIP)
+        drawn = (found.scores >= score_thr) & (
+            found.get('levels', torch.zeros_like(found.labels)) == level
+        )
+        boxes = found.bboxes[drawn].cpu().numpy() * np.tile(size / (w, h), 2)
+        for x1, y1, x2, y2 in np.rint(boxes).astype(int).tolist():
+            cv2.rectangle(panel, (x1, y1), (x2, y2), DETECTION, 1)
+        share = focus['pixels'][level] / focus['pyramid_pixels'][level]
+        title = (
+            f'level {level}: {level_size[0]}x{level_size[1]}  '
+            f'{len(chips)} chips, {share:.0%}  {len(boxes)} found'
+        )
+        panels.append(with_title(panel, title))
+    return np.concatenate(panels, 1)
+
+
+def _redden(panel, probability, level_size, stride) -> None:
+    """Blend red over a panel, the more the more probable a FocusPixel."""
+    height, width = panel.shape[:2]
+    x = np.arange(width) * level_size[0] // (width * stride)
+    y = np.arange(height) * level_size[1] // (height * stride)
+    # Thresholds are near 0: the root tells small probabilities apart.
+    alpha = 0.7 * probability.clip(0)[np.ix_(y, x)][..., None] ** 0.25
+    panel[:] = (1 - alpha) * panel + alpha * np.array(FOCUS)
