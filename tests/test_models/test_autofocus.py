@@ -323,13 +323,16 @@ def test_batches_are_bounded_and_lose_nothing():
     rng = np.random.default_rng(0)
     sides = rng.integers(16, 300, (50, 2))
     todo = [(k, (0, 0, w, h)) for k, (w, h) in enumerate(sides.tolist())]
-    batches = list(_batches(todo, 100000))
+    batches = list(_batches(todo, 300000))
     assert sorted(item for b in batches for item in b) == todo
     for batch in batches:
         h = max(chip[3] for _, chip in batch)
         w = max(chip[2] for _, chip in batch)
-        assert len(batch) == 1 or len(batch) * h * w <= 100000
-    assert len(batches) < 40
+        assert len(batch) == 1 or len(batch) * h * w <= 300000
+    assert len(batches) < 25
+    # However small, no more than would be of 256x256.
+    small = [(k, (0, 0, 16, 16)) for k in range(20)]
+    assert [len(b) for b in _batches(small, 300000)] == [4] * 5
 
 
 def test_masks_follow_their_boxes():

@@ -22,6 +22,9 @@ from sniper_mmdet.utils.samples import annotated_boxes
 
 from .pyramid_detector import PyramidDetector, as_input
 
+# Level pixels that the memory of a chip's proposals is like.
+_LEAST = 256**2
+
 
 @MODELS.register_module()
 class AutoFocus(PyramidDetector):
@@ -57,7 +60,8 @@ class AutoFocus(PyramidDetector):
         border (float): Original pixels within which a side of a FocusChip may
             cut a detection. Defaults to 10.
         max_pixels (int): Level pixels run together, padding included; a chip
-            that is larger is run alone. Defaults to 2**22.
+            that is larger is run alone, one below 256x256 counts as such,
+            since its proposals take memory too. Defaults to 2**22.
         ground_truth (bool): FocusPixels from annotated boxes instead of the
             focus head: what the idea alone loses. Test pipelines must load
             annotations. Defaults to False.
@@ -280,7 +284,7 @@ def _batches(todo: list, max_pixels: int) -> Iterator[list]:
     for item in todo:
         h, w = sides(item[1])
         h, w = max(h, height), max(w, width)
-        if batch and (len(batch) + 1) * h * w > max_pixels:
+        if batch and (len(batch) + 1) * max(h * w, _LEAST) > max_pixels:
             yield batch
             batch, (h, w) = [], sides(item[1])
         batch.append(item)
