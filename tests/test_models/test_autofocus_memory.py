@@ -70,11 +70,17 @@ def test_an_image_of_48_megapixels():
         text=True,
         check=True,
         cwd=Path(__file__).resolve().parents[1],
-        env={**os.environ, 'OMP_NUM_THREADS': '1'},
+        # Large blocks go back to the system, so that the peak is what is used.
+        env={
+            **os.environ,
+            'OMP_NUM_THREADS': '1',
+            'MALLOC_ARENA_MAX': '1',
+            'MALLOC_MMAP_THRESHOLD_': '65536',
+        },
     )
     numbers = [int(word) for word in done.stdout.splitlines()[-1].split()]
     batch, peak, image, looked_at, max_pixels = numbers
     assert image == 3 * 6000 * 8000
     assert looked_at > 2 * max_pixels
-    # The allocator's own: a tenth of a batch.
-    assert peak <= 1.1 * batch + image
+    # Results of all chips, and pixels of the next batch, uint8.
+    assert peak <= 1.05 * batch + image
