@@ -1,15 +1,9 @@
-_base_ = '../sniper/faster-rcnn_r18_fpn_sniper_7e_voc0712.py'
+_base_ = './faster-rcnn_r50_fpn_autofocus_7e_voc0712.py'
 
 model = dict(
-    type='sniper_mmdet.AutoFocus',
-    focus_head=dict(
-        type='sniper_mmdet.FocusHead',
-        # FPN levels of strides 16 and 8.
-        in_channels=512,
-        in_indices=(2, 1),
-        stride=16,
+    backbone=dict(
+        depth=18,
+        init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet18'),
     ),
+    neck=dict(in_channels=[64, 128, 256, 512]),
 )
-
-val_evaluator = [_base_.val_evaluator, dict(type='sniper_mmdet.PixelsMetric')]
-test_evaluator = val_evaluator
