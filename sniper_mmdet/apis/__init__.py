@@ -1,3 +1,3 @@
-from .measure import load_autofocus, measure, reference_ways
+from .measure import load_autofocus, measure, reference_ways, require_coco
 
-__all__ = ['load_autofocus', 'measure', 'reference_ways']
+__all__ = ['load_autofocus', 'measure', 'reference_ways', 'require_coco']

@@ -34,6 +34,20 @@ def load_autofocus(cfg: Config, checkpoint: str) -> AutoFocus:
     return model.to(get_device()).eval()
 
 
+def require_coco(cfg: Config) -> None:
+    """See that :func:`measure` gives COCO results.
+
+    Raises:
+        ValueError: It does not.
+    """
+    evaluator = _first_evaluator(cfg)
+    if not evaluator.type.endswith('CocoMetric'):
+        raise ValueError(
+            f'{cfg.filename}: the first test_evaluator must be a CocoMetric. '
+            f'Received: {evaluator.type}.'
+        )
+
+
 def reference_ways(model: AutoFocus) -> dict[str, Way]:
     """The bare detector at each level, and over the whole pyramid."""
     pyramid = model.pyramid
@@ -59,7 +73,8 @@ def measure(
     """Test in several ways, which take turns image by image.
 
     Args:
-        cfg (Config): With ``test_dataloader`` and one ``test_evaluator``.
+        cfg (Config): With ``test_dataloader`` and ``test_evaluator``, of
+            which the first counts.
         ways (dict[str, Way]): By name.
         num (int): Images; 0 for all. Defaults to 0.
 
@@ -69,9 +84,7 @@ def measure(
         ``focus``, ``pixels`` and ``pyramid_pixels`` of all images, by level.
     """
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
-    evaluator = cfg.test_evaluator
-    if isinstance(evaluator, Sequence):
-        evaluator = evaluator[0]
+    evaluator = _first_evaluator(cfg)
     metrics = {n: METRICS.build(copy.deepcopy(evaluator)) for n in ways}
     for metric in metrics.values():
         metric.dataset_meta = dataset.metainfo
@@ -101,3 +114,8 @@ def measure(
             metric.img_ids = seen
         result[name].update(metric.evaluate(count))
     return result
+
+
+def _first_evaluator(cfg: Config) -> dict:
+    evaluator = cfg.test_evaluator
+    return evaluator[0] if isinstance(evaluator, Sequence) else evaluator

@@ -145,3 +145,9 @@ def test_another_detector(tool, trained, name):
             *cli(sample_options()),
         )
     assert 'model.type must be sniper_mmdet.AutoFocus' in str(stop.value)
+
+
+def test_a_curve_needs_coco_results(tool):
+    options = {**OPTIONS, 'test_evaluator.0.type': 'VOCMetric'}
+    with pytest.raises(SystemExit, match='must be a CocoMetric. Received: V'):
+        tool('analysis_tools/focus_curve.py', CONFIG, 'no.pth', *cli(options))

@@ -35,7 +35,12 @@ from mmengine.config import Config, DictAction
 from mmengine.device import get_device
 from mmengine.structures import InstanceData
 
-from sniper_mmdet.apis import load_autofocus, measure, reference_ways
+from sniper_mmdet.apis import (
+    load_autofocus,
+    measure,
+    reference_ways,
+    require_coco,
+)
 from sniper_mmdet.models import PyramidDetector
 from sniper_mmdet.utils.build import load_config
 from sniper_mmdet.utils.cpu import prepare_cpu
@@ -105,16 +110,6 @@ def import_sahi():
     # It warns of boxes without an area, and of its choice with each image.
     logging.getLogger('sahi').setLevel(logging.ERROR)
     return sahi
-
-
-def check_evaluator(cfg):
-    first = cfg.test_evaluator
-    first = first[0] if isinstance(first, (list, tuple)) else first
-    if not first.type.endswith('CocoMetric'):
-        raise ValueError(
-            f'{cfg.filename}: the first test_evaluator must be a CocoMetric. '
-            f'Received: {first.type}.'
-        )
 
 
 def plain_config(cfg, model):
@@ -228,7 +223,7 @@ def main():
     with contextlib.redirect_stdout(sys.stderr):
         sahi = import_sahi()
         cfg = load_config(args.config, args.cfg_options)
-        check_evaluator(cfg)
+        require_coco(cfg)
         model = load_autofocus(cfg, args.checkpoint)
         table = measure(cfg, all_ways(sahi, cfg, model, args), args.num)
     rows = {

@@ -17,7 +17,12 @@ import sys
 import numpy as np
 from mmengine.config import DictAction
 
-from sniper_mmdet.apis import load_autofocus, measure, reference_ways
+from sniper_mmdet.apis import (
+    load_autofocus,
+    measure,
+    reference_ways,
+    require_coco,
+)
 from sniper_mmdet.utils.build import load_config
 from sniper_mmdet.utils.cpu import prepare_cpu
 
@@ -144,6 +149,7 @@ def main():
     prepare_cpu()
     with contextlib.redirect_stdout(sys.stderr):
         cfg = load_config(args.config, args.cfg_options)
+        require_coco(cfg)
         model = load_autofocus(cfg, args.checkpoint)
         rows = summary(measure(cfg, all_ways(model, args), args.num))
     if args.out:
