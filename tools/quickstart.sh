@@ -4,9 +4,10 @@
 #   bash tools/quickstart.sh [WORK_DIR]
 #
 # Sets up (tools/setup_env.sh), makes the sample scenes, draws some chips,
-# trains, tests over the image pyramid and at its middle level alone, prints
-# both, and draws detections. Steps whose result is there are skipped; WORK_DIR
-# (default: work_dirs/quickstart) holds all results.
+# trains, tests over the image pyramid and at its middle level alone, and, on
+# large scenes with few objects, AutoFocus beside the pyramid; draws detections
+# and what AutoFocus looked at. Steps whose result is there are skipped;
+# WORK_DIR (default: work_dirs/quickstart) holds all results.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -19,9 +20,14 @@ bash "$root/tools/setup_env.sh"
 source "${VIRTUAL_ENV:-$root/.venv}/bin/activate"
 cd "$root"
 
+# Training is SNIPER's, with AutoFocus's focus head beside the detector: the
+# checkpoint is one of the plain detector too.
 config=configs/sniper/faster-rcnn_r18-slim_fpn_sniper_2e_sample.py
+autofocus=configs/autofocus/faster-rcnn_r18-slim_fpn_autofocus_3e_sample.py
+sparse=(test_dataloader.dataset.data_root=data/sparse/
+    test_evaluator.0.ann_file=data/sparse/val.json)
 number=0
-total=6
+total=8
 
 step() {  # step NAME EXPECTATION RESULT COMMAND...: RESULT appears whole
     local name=$1 expectation=$2 result=$3 log started=$SECONDS
@@ -48,8 +54,9 @@ step() {  # step NAME EXPECTATION RESULT COMMAND...: RESULT appears whole
 }
 
 train() {  # the next step tests: not at the end of training too
-    python tools/train.py $config --work-dir "$work/train" --resume \
-        --cfg-options randomness.seed=0 train_cfg.val_begin=99 &&
+    python tools/train.py $autofocus --work-dir "$work/train" --resume \
+        --cfg-options randomness.seed=0 train_cfg.max_epochs=2 \
+        train_cfg.val_begin=99 &&
         cp "$(cat "$work/train/last_checkpoint")" "$work/sniper.pth.tmp" &&
         mv "$work/sniper.pth.tmp" "$work/sniper.pth"
 }
@@ -61,6 +68,13 @@ evaluate() {  # evaluate NAME [OPTION...]
     python tools/test.py $config "$work/sniper.pth" --eval bbox \
         --work-dir "$work/$name.tmp" ${1:+--cfg-options "$@"} &&
         mv "$work/$name.tmp" "$work/$name"
+}
+
+curve() {  # every level alone, the pyramid, and AutoFocus, on large scenes
+    python tools/analysis_tools/focus_curve.py $autofocus "$work/sniper.pth" \
+        --num 4 --factors 1 4 --cfg-options "${sparse[@]}" \
+        > "$work/autofocus.txt.tmp" &&
+        mv "$work/autofocus.txt.tmp" "$work/autofocus.txt"
 }
 
 pictures() {  # pictures NAME COMMAND...: a folder that appears whole
@@ -81,13 +95,24 @@ step 'test: image pyramid' '24 whole scenes, 3 levels; 1 minute' \
 step 'test: middle level alone' 'the same weights; 20 s' \
     "$work/test_single" evaluate test_single 'model.scales=[0.75]' \
     model.valid_ranges=None
+step 'large scenes' '3000x3000 px with few objects; 20 s' data/sparse \
+    python tools/dataset_converters/make_sample_data.py data/sparse \
+    --train 1 --val 10 --size 3000 3000 --objects 3 8 --seed 7
+step 'AutoFocus beside the pyramid' 'the same weights; 1 minute' \
+    "$work/autofocus.txt" curve
 mkdir -p "$work/scenes"
-ln -sf "$root"/data/sample/images/val_0000[0-5].jpg "$work/scenes"
+ln -sf "$root"/data/sample/images/val_0000[0-3].jpg "$work/scenes"
+for i in 0 1; do
+    ln -sf "$root/data/sparse/images/val_0000$i.jpg" "$work/scenes/large_$i.jpg"
+done
 step 'pictures of detections' '6 scenes; 30 s' "$work/detections" \
     pictures detections python tools/image_demo.py "$work/scenes" \
-    $config "$work/sniper.pth" --score-thr 0.5
+    $autofocus "$work/sniper.pth" --score-thr 0.5 --show-focus
 
 python tools/analysis_tools/compare_results.py \
     'image pyramid'="$work/test_pyramid" 'middle level'="$work/test_single"
+echo
+cat "$work/autofocus.txt"
 echo "pictures of chips:      $work/chips"
 echo "pictures of detections: $work/detections/vis"
+echo "what was looked at:     $work/detections/focus"

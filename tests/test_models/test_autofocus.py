@@ -319,20 +319,59 @@ def test_a_plain_checkpoint_loads():
     assert all(k.startswith('focus_head.') for k in result.missing_keys)
 
 
+def padded(batch):
+    h = max(chip[3] for _, chip in batch)
+    w = max(chip[2] for _, chip in batch)
+    return len(batch) * h * w
+
+
 def test_batches_are_bounded_and_lose_nothing():
     rng = np.random.default_rng(0)
-    sides = rng.integers(16, 300, (50, 2))
+    sides = rng.integers(16, 300, (200, 2))
     todo = [(k, (0, 0, w, h)) for k, (w, h) in enumerate(sides.tolist())]
     batches = list(_batches(todo, 300000))
     assert sorted(item for b in batches for item in b) == todo
     for batch in batches:
-        h = max(chip[3] for _, chip in batch)
-        w = max(chip[2] for _, chip in batch)
-        assert len(batch) == 1 or len(batch) * h * w <= 300000
-    assert len(batches) < 25
+        own = sum(chip[2] * chip[3] for _, chip in batch)
+        assert len(batch) == 1 or padded(batch) <= min(300000, 1.25 * own)
+    assert len(batches) < 150
     # However small, no more than would be of 256x256.
     small = [(k, (0, 0, 16, 16)) for k in range(20)]
     assert [len(b) for b in _batches(small, 300000)] == [4] * 5
+
+
+def test_chips_of_one_size_run_together():
+    todo = [(k, (0, 0, 256, 256 if k % 2 else 320)) for k in range(16)]
+    batches = list(_batches(todo, 10**9))
+    assert [len(batch) for batch in batches] == [16]
+    todo = [(k, (0, 0, 256, 64 if k % 2 else 512)) for k in range(16)]
+    assert len(list(_batches(todo, 10**9))) == 2
+
+
+def test_a_part_of_a_level_has_fewer_proposals(monkeypatch):
+    model = autofocus(
+        ground_truth=True,
+        max_proposals=7,
+        focus_head=dict(HEAD, sizes=(2, 40, 60)),
+        focus=[dict(threshold=0.5, min_size=32)] * 2,
+    )
+    kept = []
+    rpn = model.detector.rpn_head.predict
+
+    def record(*args, **kwargs):
+        kept.append([len(found) for found in rpn(*args, **kwargs)])
+        return rpn(*args, **kwargs)
+
+    monkeypatch.setattr(model.detector.rpn_head, 'predict', record)
+    detect(model, image(400, 300), boxes=[(200, 100, 212, 110)])
+    assert kept[0][0] > 7 and kept[1:] == [[7], [7]]
+    kept.clear()
+    detect(model, image(400, 300), boxes=[(20, 20, 60, 60)])
+    assert kept[0][0] > 7
+    with pytest.raises(ValueError, match='max_proposals must be a positive'):
+        autofocus(max_proposals=0)
+    with pytest.raises(ValueError, match='have an RPN. Received: 5, Retina'):
+        autofocus('retinanet', max_proposals=5)
 
 
 def test_masks_follow_their_boxes():

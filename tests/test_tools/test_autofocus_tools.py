@@ -109,6 +109,8 @@ def test_measured_beside_the_pyramid(tool, checkpoint, capsys):
         '--factors',
         '0',
         '1',
+        '--thresholds',
+        '0,2',
         '--ground-truth',
         '--out',
         'curve.png',
@@ -123,12 +125,17 @@ def test_measured_beside_the_pyramid(tool, checkpoint, capsys):
         'pyramid',
         'thresholds x 0',
         'thresholds x 1',
+        'thresholds 0,2',
         'ground truth',
     ]
     everything, whole = rows['thresholds x 0'], rows['pyramid']
     for key in ('AP', 'AP50', 'side', 'share'):
         assert everything[key] == whole[key]
     assert rows['thresholds x 1']['share'] <= 1
+    sizes = [rows[f'level{k}']['side'] ** 2 for k in range(3)]
+    assert rows['thresholds 0,2']['share'] == pytest.approx(
+        sum(sizes[:2]) / sum(sizes)
+    )
     assert rows['level0']['side'] < rows['level2']['side'] < whole['side']
     assert cv2.imread('curve.png') is not None
 

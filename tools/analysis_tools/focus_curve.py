@@ -2,10 +2,10 @@
 
     python tools/analysis_tools/focus_curve.py CONFIG CHECKPOINT --out FILE.png
 
-The config's thresholds are multiplied by each of --factors; the whole pyramid
-and each level alone are the points of reference. All take turns image by
-image. --ground-truth adds FocusPixels from annotations: what is lost there,
-the idea loses, not the focus head.
+The config's thresholds are multiplied by each of --factors; --thresholds gives
+points besides. The whole pyramid and each level alone are the points of
+reference. All take turns image by image. --ground-truth adds FocusPixels from
+annotations: what is lost there, the idea loses, not the focus head.
 """
 
 import argparse
@@ -38,9 +38,16 @@ def parse_args():
     parser.add_argument(
         '--factors',
         type=float,
-        nargs='+',
+        nargs='*',
         default=[0.05, 0.2, 0.5, 1, 2, 4],
         help='by which the thresholds are multiplied',
+    )
+    parser.add_argument(
+        '--thresholds',
+        nargs='+',
+        default=[],
+        metavar='T,T...',
+        help='points more: thresholds of all levels but the finest',
     )
     parser.add_argument(
         '--ground-truth',
@@ -56,7 +63,7 @@ def parse_args():
         help='override settings of the config, as in tools/train.py',
     )
     args = parser.parse_args()
-    if min(args.factors) < 0:
+    if min(args.factors, default=0) < 0:
         parser.error(
             f'--factors must not be negative. Received: {args.factors}.'
         )
@@ -79,6 +86,19 @@ def with_changes(model, **changes):
     return run
 
 
+def parse_thresholds(text, model):
+    try:
+        found = [float(number) for number in text.split(',')]
+    except ValueError:
+        found = []
+    if len(found) != len(model.focus):
+        raise ValueError(
+            f'--thresholds must each be {len(model.focus)} numbers with '
+            f'commas between them. Received: {text}.'
+        )
+    return found
+
+
 def all_ways(model, args):
     ways = reference_ways(model)
     for factor in args.factors:
@@ -87,6 +107,14 @@ def all_ways(model, args):
             for step in model.focus
         ]
         ways[f'thresholds x {factor:g}'] = with_changes(model, focus=focus)
+    for text in args.thresholds:
+        focus = [
+            dataclasses.replace(step, threshold=threshold)
+            for step, threshold in zip(
+                model.focus, parse_thresholds(text, model), strict=True
+            )
+        ]
+        ways[f'thresholds {text}'] = with_changes(model, focus=focus)
     if args.ground_truth:
         ways['ground truth'] = with_changes(model, ground_truth=True)
     return ways
@@ -120,14 +148,16 @@ def draw(rows, path):
     matplotlib.use('Agg')
     from matplotlib import pyplot as plt
 
-    curve = [row for name, row in rows.items() if 'x' in name]
+    curve = [
+        row for name, row in rows.items() if name.startswith('thresholds')
+    ]
     _, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True)
     labels = dict(share='pixels, share of the pyramid', seconds='s an image')
     for axis, (key, label) in zip(axes, labels.items(), strict=True):
         points = sorted((row[key], row['AP']) for row in curve)
         axis.plot(*zip(*points, strict=True), 'o-', label='AutoFocus')
         for name, row in rows.items():
-            if 'x' not in name:
+            if not name.startswith('thresholds'):
                 axis.plot(row[key], row['AP'], 's')
                 axis.annotate(
                     name,

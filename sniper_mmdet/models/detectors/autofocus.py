@@ -20,10 +20,13 @@ from sniper_mmdet.registry import MODELS
 from sniper_mmdet.utils.image import cut_level
 from sniper_mmdet.utils.samples import annotated_boxes
 
+from .proposing import few_proposals
 from .pyramid_detector import PyramidDetector, as_input
 
 # Level pixels that the memory of a chip's proposals is like.
 _LEAST = 256**2
+# Pixels of a batch, at most, for one of its chips'.
+_PADDED = 1.25
 
 
 @MODELS.register_module()
@@ -62,6 +65,10 @@ class AutoFocus(PyramidDetector):
         max_pixels (int): Level pixels run together, padding included; a chip
             that is larger is run alone, one below 256x256 counts as such,
             since its proposals take memory too. Defaults to 2**22.
+        max_proposals (int, optional): Proposals that a two-stage detector
+            keeps in a part of a level: a small one needs few, and each costs
+            what some thousand pixels do. Defaults to None: what the detector
+            keeps in an image, ``test_cfg.rpn.max_per_img``.
         ground_truth (bool): FocusPixels from annotated boxes instead of the
             focus head: what the idea alone loses. Test pipelines must load
             annotations. Defaults to False.
@@ -76,6 +83,7 @@ class AutoFocus(PyramidDetector):
         features: str = 'neck',
         border: float = 10,
         max_pixels: int = 2**22,
+        max_proposals: int | None = None,
         ground_truth: bool = False,
         **kwargs,
     ) -> None:
@@ -103,10 +111,19 @@ class AutoFocus(PyramidDetector):
             raise ValueError(
                 f'max_pixels must be at least 1. Received: {max_pixels}.'
             )
+        if max_proposals is not None and not (
+            max_proposals > 0 and hasattr(self.detector, 'rpn_head')
+        ):
+            raise ValueError(
+                'max_proposals must be a positive number, and the detector '
+                f'have an RPN. Received: {max_proposals}, '
+                f'{type(self.detector).__name__}.'
+            )
         self.focus = [FocusSettings(**step) for step in focus]
         self.features = features
         self.border = border
         self.max_pixels = max_pixels
+        self.max_proposals = max_proposals
         self.ground_truth = ground_truth
         self.focus_head = MODELS.build(focus_head)
 
@@ -185,7 +202,17 @@ class AutoFocus(PyramidDetector):
                 inputs.append(pixels)
                 samples.append(sample)
                 offsets.append(offset)
-            with self._kept_features() as kept:
+            # A level that is looked at whole is what the pyramid looks at.
+            part = any(
+                not np.array_equal(chip, [0, 0, *levels[i][level]])
+                for i, chip in batch
+            )
+            with (
+                self._kept_features() as kept,
+                few_proposals(
+                    self.detector, self.max_proposals if part else None
+                ),
+            ):
                 results = self.run_detector(inputs, samples)
             if focuses:
                 probability = self.focus_head.predict(kept[0]).cpu().numpy()
@@ -276,19 +303,25 @@ class AutoFocus(PyramidDetector):
 def _batches(todo: list, max_pixels: int) -> Iterator[list]:
     """Chips of like sizes, at most so many pixels with their padding."""
 
-    def sides(chip):
-        return chip[3] - chip[1], chip[2] - chip[0]
+    def sides(item):
+        x1, y1, x2, y2 = item[1]
+        return y2 - y1, x2 - x1
 
-    todo = sorted(todo, key=lambda item: np.prod(sides(item[1])), reverse=True)
-    batch, height, width = [], 0, 0
-    for item in todo:
-        h, w = sides(item[1])
-        h, w = max(h, height), max(w, width)
-        if batch and (len(batch) + 1) * max(h * w, _LEAST) > max_pixels:
+    def rough(item):
+        return [-(-side // 64) for side in sides(item)]
+
+    batch, height, width, own = [], 0, 0, 0
+    for item in sorted(todo, key=rough, reverse=True):
+        h, w = sides(item)
+        pixels = own + h * w
+        height, width = max(h, height), max(w, width)
+        padded = (len(batch) + 1) * height * width
+        counted = max(padded, (len(batch) + 1) * _LEAST)
+        if batch and (counted > max_pixels or padded > _PADDED * pixels):
             yield batch
-            batch, (h, w) = [], sides(item[1])
+            batch, height, width, pixels = [], h, w, h * w
         batch.append(item)
-        height, width = h, w
+        own = pixels
     if batch:
         yield batch
 

@@ -70,6 +70,21 @@ def propose(
 
 
 @contextmanager
+def few_proposals(detector: nn.Module, num: int | None) -> Iterator[None]:
+    """Have a detector's RPN keep at most so many; None for its own number."""
+    if num is None:
+        yield
+        return
+    cfg = detector.rpn_head.test_cfg
+    detector.rpn_head.test_cfg = copy.deepcopy(cfg)
+    detector.rpn_head.test_cfg.max_per_img = min(num, cfg.max_per_img)
+    try:
+        yield
+    finally:
+        detector.rpn_head.test_cfg = cfg
+
+
+@contextmanager
 def _lenient(detector: nn.Module, num: int) -> Iterator[None]:
     """Have the heads of a detector give many boxes, of low scores too."""
     changed = []
