@@ -7,6 +7,7 @@ _scales = [0.375, 0.75, 1.5]
 model = dict(
     type='sniper_mmdet.AutoFocus',
     scales=_scales,
+    max_proposals=100,
     # The fine levels are for objects of up to 40 chip pixels at the one
     # before.
     focus_head=dict(
@@ -16,6 +17,7 @@ model = dict(
         stride=16,
         feat_channels=64,
         sizes=(3, 40, 60),
+        loss_weight=4.0,
     ),
     # From the curve in README.md: half the pyramid's time for its AP.
     focus=[

@@ -1,0 +1,33 @@
+_base_ = '../sniper/faster-rcnn_r18-slim_fpn_sniper_20e_aerial-cars.py'
+
+model = dict(
+    type='sniper_mmdet.AutoFocus',
+    max_proposals=100,
+    # Cars below 36 px are for the finest level. Cells of 8 px, so that what
+    # is looked at is little larger than a car.
+    focus_head=dict(
+        type='sniper_mmdet.FocusHead',
+        in_channels=128,
+        in_indices=(1, 2),
+        stride=8,
+        feat_channels=64,
+        sizes=(3, 36, 54),
+        loss_weight=4.0,
+    ),
+    focus=[
+        dict(threshold=0.05, dilation=3, min_size=64),
+        dict(threshold=0.2, dilation=3, min_size=64),
+    ],
+)
+
+# Most of a frame holds no car.
+train_dataloader = dict(
+    sampler=dict(epoch_size=1000),
+    dataset=dict(negatives=dict(max_per_image=4)),
+)
+custom_hooks = [
+    dict(type='sniper_mmdet.NegativeChipMiningHook', start=5, interval=5)
+]
+
+val_evaluator = [_base_.val_evaluator, dict(type='sniper_mmdet.PixelsMetric')]
+test_evaluator = val_evaluator
