@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import DATASETS, METRICS
@@ -98,6 +99,8 @@ def measure(
             item = dataset[max(turn, 0)]
             start = time.perf_counter()
             found = way([item['inputs']], [item['data_samples']])
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
             seconds = time.perf_counter() - start
             if turn < 0:
                 continue

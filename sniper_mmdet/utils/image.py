@@ -39,10 +39,11 @@ def cut_level(
         max(round((bottom - top) * fy), 1),
     )
     scale = (size[0] / (right - left), size[1] / (bottom - top))
-    cut_x = min(round((x1 - left) * fx), size[0] - 1)
-    cut_y = min(round((y1 - top) * fy), size[1] - 1)
-    w = min(max(round((x2 - x1) * fx), 1), size[0] - cut_x)
-    h = min(max(round((y2 - y1) * fy), 1), size[1] - cut_y)
+    w = min(max(round((x2 - x1) * fx), 1), size[0])
+    h = min(max(round((y2 - y1) * fy), 1), size[1])
+    # What is cut has all of its pixels, wherever rounding puts it.
+    cut_x = min(round((x1 - left) * fx), size[0] - w)
+    cut_y = min(round((y1 - top) * fy), size[1] - h)
     resized = imresize(img[top:bottom, left:right], size)
     return (
         resized[cut_y : cut_y + h, cut_x : cut_x + w],

@@ -7,13 +7,28 @@ import torch
 from sniper_mmdet.evaluation import PixelsMetric
 
 
-def test_pixels_and_shares():
+@pytest.fixture
+def clock(monkeypatch):
+    """Half a second passes between two batches."""
+    ticks = iter(np.arange(0, 100, 0.5))
+    monkeypatch.setattr('time.time', lambda: next(ticks))
+
+
+def test_images_a_second(clock):
+    metric = PixelsMetric()
+    focus = looked((20, 20), [[1.0, 1], [1, 1]])
+    for _ in range(3):
+        metric.process({}, [dict(focus=focus)] * 4)
+    assert metric.evaluate(12)['pixels/images_per_second'] == 8
+
+
+def test_pixels_and_shares(clock):
     metric = PixelsMetric()
     for pixels in ([100, 300, 0], [100, 0, 0]):
         focus = dict(pixels=pixels, pyramid_pixels=[100, 400, 500])
         metric.process({}, [dict(focus=focus)])
     result = metric.evaluate(2)
-    assert result.pop('pixels/images_per_second') > 0
+    assert result.pop('pixels/images_per_second') == 2
     assert result == pytest.approx(
         {
             'pixels/side': 250**0.5,

@@ -8,7 +8,7 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from tiny import plain_detector
 
-from sniper_mmdet.models.detectors.autofocus import _batches
+from sniper_mmdet.models.detectors.focusing import FocusedImage, make_batches
 from sniper_mmdet.registry import MODELS
 
 SCALES = [0.5, 1.0, 1.5]
@@ -164,17 +164,31 @@ def test_detections_of_a_chip_lie_where_its_objects_are(monkeypatch):
 
 
 def test_images_of_a_batch_do_not_depend_on_each_other():
-    model = autofocus(focus=[dict(threshold=0.5, min_size=32)] * 2)
-    torch.nn.init.normal_(model.focus_head.out.weight, std=3)
-    images = [image(seed=k) for k in range(3)]
-    together = detect(model, *images)
-    model.max_pixels = 1  # one chip at a time
-    alone = [detect(model, img)[0] for img in images]
-    for a, b in zip(together, alone, strict=True):
-        for ours, theirs in zip(
-            a.focus['chips'], b.focus['chips'], strict=True
-        ):
-            assert ours.tolist() == theirs.tolist()
+    """One has a whole level, one a large part, one a small one, one none."""
+    model = autofocus(
+        ground_truth=True,
+        max_proposals=9,
+        focus_head=dict(HEAD, sizes=(2, 200, 300)),
+        focus=[dict(threshold=0.5, dilation=1, min_size=32)] * 2,
+    )
+    images = [image(400, 300, seed=k) for k in range(4)]
+    boxes = [
+        [(0, 0, 200, 180), (210, 150, 399, 299)],
+        [(0, 0, 200, 180)],
+        [(200, 100, 212, 110)],
+        [],
+    ]
+    samples = list(map(sample, images, boxes))
+    together = model.predict(images, samples)
+    assert [len(s.focus['chips'][2]) for s in together] == [1, 1, 1, 0]
+    for k, ours in enumerate(together):
+        (alone,) = detect(model, images[k], boxes=boxes[k])
+        assert ours.focus['pixels'] == alone.focus['pixels']
+        ours, alone = ours.pred_instances, alone.pred_instances
+        # Padding to the largest of a batch changes the last digits.
+        assert len(ours) == pytest.approx(len(alone), abs=3)
+        n = min(20, len(alone))
+        assert torch.allclose(ours.scores[:n], alone.scores[:n], atol=1e-3)
 
 
 def test_losses_of_both_from_features_computed_once(monkeypatch):
@@ -233,6 +247,9 @@ def test_padding_is_without_effect_on_the_loss():
     [
         (dict(focus=[{}]), 'focus has 1 entries for 3 scales'),
         (dict(features='nose'), "a module of the detector. Received: 'nose'"),
+        (dict(features='train_cfg'), "Received: 'train_cfg'"),
+        (dict(focus=[dict(min_size=9)] * 2), 'focus must give threshold'),
+        (dict(focus=[dict(threshold=1, size=9)] * 2), 'focus must give'),
         (dict(focus_head=dict(HEAD, sizes=(9, 5, 90))), 'sizes must be'),
         (dict(focus_head=dict(HEAD, precedence='x')), 'precedence must be'),
         (dict(focus_head=dict(HEAD, in_indices=())), 'in_indices must name'),
@@ -263,13 +280,21 @@ def test_a_head_that_does_not_fit_the_detector(changes, sentence):
         detect(model, image())
 
 
-def test_a_stride_that_is_not_the_maps():
-    model = autofocus(focus_head=dict(HEAD, stride=8)).train()
-    img = image()
+@pytest.mark.parametrize('stride', [8, 32])
+def test_a_stride_that_is_not_the_maps(stride):
+    model = autofocus(focus_head=dict(HEAD, stride=stride)).train()
+    img = image(400, 300)
     data = dict(inputs=[img], data_samples=[sample(img)])
     data = model.data_preprocessor(data, True)
     with pytest.raises(ValueError, match='stride must be about 16'):
         model(**data, mode='loss')
+    with pytest.raises(ValueError, match='stride must be about 16'):
+        detect(model.eval(), img)
+
+
+def test_features_of_a_module_that_is_not_called():
+    with pytest.raises(ValueError, match="to detect. Received: 'roi_head'"):
+        detect(autofocus(features='roi_head'), image())
 
 
 @pytest.mark.parametrize('size', [(40, 24), (300, 1), (1, 300), (1, 1)])
@@ -325,53 +350,135 @@ def padded(batch):
     return len(batch) * h * w
 
 
+def batches_of(sizes, max_pixels, limits=None):
+    limits = limits or [1] * len(sizes)
+    todo = [
+        (k, (0, 0, *size), limit)
+        for k, (size, limit) in enumerate(zip(sizes, limits, strict=True))
+    ]
+    found = list(make_batches(todo, max_pixels))
+    assert sorted(
+        (*item, limit) for limit, batch in found for item in batch
+    ) == sorted(todo)
+    return [batch for _, batch in found]
+
+
 def test_batches_are_bounded_and_lose_nothing():
     rng = np.random.default_rng(0)
-    sides = rng.integers(16, 300, (200, 2))
-    todo = [(k, (0, 0, w, h)) for k, (w, h) in enumerate(sides.tolist())]
-    batches = list(_batches(todo, 300000))
-    assert sorted(item for b in batches for item in b) == todo
+    batches = batches_of(rng.integers(16, 300, (200, 2)).tolist(), 300000)
     for batch in batches:
         own = sum(chip[2] * chip[3] for _, chip in batch)
         assert len(batch) == 1 or padded(batch) <= min(300000, 1.25 * own)
     assert len(batches) < 150
     # However small, no more than would be of 256x256.
-    small = [(k, (0, 0, 16, 16)) for k in range(20)]
-    assert [len(b) for b in _batches(small, 300000)] == [4] * 5
+    batches = batches_of([(16, 16)] * 20, 300000)
+    assert [len(batch) for batch in batches] == [4] * 5
 
 
 def test_chips_of_one_size_run_together():
-    todo = [(k, (0, 0, 256, 256 if k % 2 else 320)) for k in range(16)]
-    batches = list(_batches(todo, 10**9))
-    assert [len(batch) for batch in batches] == [16]
-    todo = [(k, (0, 0, 256, 64 if k % 2 else 512)) for k in range(16)]
-    assert len(list(_batches(todo, 10**9))) == 2
+    assert len(batches_of([(256, 256), (256, 320)] * 8, 10**9)) == 1
+    assert len(batches_of([(256, 64), (256, 512)] * 8, 10**9)) == 2
+    batches = batches_of([(256, 256)] * 6, 10**9, [1, 2, 2, 1, 2, 2])
+    assert [len(batch) for batch in batches] == [2, 4]
+
+
+def proposals_of(model, img, boxes, monkeypatch):
+    """Proposals of each batch's images."""
+    kept = []
+    rpn = model.detector.rpn_head.predict
+
+    def record(*args, **kwargs):
+        found = rpn(*args, **kwargs)
+        kept.append([len(proposals) for proposals in found])
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(model.detector.rpn_head, 'predict', record)
+        detect(model, img, boxes=boxes)
+    return kept
 
 
 def test_a_part_of_a_level_has_fewer_proposals(monkeypatch):
     model = autofocus(
         ground_truth=True,
         max_proposals=7,
-        focus_head=dict(HEAD, sizes=(2, 40, 60)),
+        focus_head=dict(HEAD, sizes=(2, 400, 600)),
         focus=[dict(threshold=0.5, min_size=32)] * 2,
     )
-    kept = []
-    rpn = model.detector.rpn_head.predict
-
-    def record(*args, **kwargs):
-        kept.append([len(found) for found in rpn(*args, **kwargs)])
-        return rpn(*args, **kwargs)
-
-    monkeypatch.setattr(model.detector.rpn_head, 'predict', record)
-    detect(model, image(400, 300), boxes=[(200, 100, 212, 110)])
-    assert kept[0][0] > 7 and kept[1:] == [[7], [7]]
-    kept.clear()
-    detect(model, image(400, 300), boxes=[(20, 20, 60, 60)])
-    assert kept[0][0] > 7
+    img, small = image(400, 300), (200, 100, 212, 110)
+    kept = proposals_of(model, img, [small], monkeypatch)
+    assert kept[0][0] > 14 and kept[1:] == [[7], [7]]
+    # Of the finest, 600x450, nearly all: 256x256 twice doubled.
+    kept = proposals_of(model, img, [(8, 8, 330, 250)], monkeypatch)
+    assert kept[2] == [28]
     with pytest.raises(ValueError, match='max_proposals must be a positive'):
         autofocus(max_proposals=0)
     with pytest.raises(ValueError, match='have an RPN. Received: 5, Retina'):
         autofocus('retinanet', max_proposals=5)
+
+
+def test_true_focus_pixels_count_where_a_level_is_looked_at():
+    """What is too small for the coarse level is not found by the next."""
+    model = autofocus(
+        ground_truth=True,
+        focus_head=dict(HEAD, sizes=(5, 64, 90)),
+        focus=[dict(threshold=0.5, min_size=32)] * 2,
+    )
+    (found,) = detect(model, image(400, 300), boxes=[(200, 100, 208, 108)])
+    assert [len(chips) for chips in found.focus['chips']] == [1, 0, 0]
+    assert (found.focus['probabilities'][1] < 0).all()
+
+
+def test_true_focus_pixels_need_annotations():
+    model = autofocus(ground_truth=True)
+    bare = DetDataSample(metainfo=dict(ori_shape=(128, 160)))
+    with pytest.raises(ValueError, match='LoadAnnotations'):
+        model.predict([image()], [bare])
+
+
+@pytest.mark.parametrize(
+    'name, features, head',
+    [
+        ('retinanet', 'neck', dict(in_indices=(1, 0))),
+        ('faster-rcnn', 'backbone', dict(in_indices=(2, 3), in_channels=96)),
+        ('retinanet', 'backbone', dict(in_indices=(2,), in_channels=32)),
+    ],
+)
+def test_other_detectors_and_features(name, features, head):
+    """RetinaNet's neck begins at stride 8; C4 and C5 of a backbone."""
+    model = autofocus(
+        name,
+        features=features,
+        focus_head=dict(HEAD, stride=16, **{'in_channels': 32, **head}),
+        focus=[dict(threshold=0)] * 2,
+    )
+    img = image()
+    (found,) = detect(model, img)
+    assert found.focus['pixels'] == found.focus['pyramid_pixels']
+    data = dict(inputs=[img], data_samples=[sample(img, [(10, 10, 40, 40)])])
+    model.train()
+    losses = model(**model.data_preprocessor(data, True), mode='loss')
+    losses['loss_focus'].backward()
+    assert model.focus_head.out.weight.grad.abs().sum() > 0
+
+
+def test_the_rpn_alone():
+    """A stage of training: tested as PyramidDetector's."""
+    model = autofocus(rpn_only=True, max_proposals=5)
+    (found,) = detect(model, image())
+    assert 'focus' not in found and len(found.pred_instances) > 10
+    assert not found.pred_instances.labels.any()
+
+
+def test_a_chip_has_all_of_its_pixels():
+    """Whatever the factor: its cells would not fit the map otherwise."""
+    for width, height, factor in [(420, 200, 2.25), (333, 100, 1.75)]:
+        size = np.rint(np.multiply((width, height), factor)).astype(int)
+        img = FocusedImage(np.zeros((height, width, 3), np.uint8), size[None])
+        for left in range(0, size[0] - 64, 16):
+            for right in (left + 64, size[0].item()):
+                pixels, _, _ = img.cut(0, [left, 0, right, size[1].item()])
+                assert pixels.shape[1:] == (size[1], right - left)
 
 
 def test_masks_follow_their_boxes():
@@ -391,6 +498,6 @@ def test_masks_follow_their_boxes():
     assert instances.masks.shape == (len(instances), 200, 300)
     ys, xs = np.nonzero(np.asarray(instances.masks[0]))
     x1, y1, x2, y2 = instances.bboxes[0].tolist()
-    if len(xs):
-        assert x1 - 2 <= xs.min() and xs.max() <= x2 + 2
-        assert y1 - 2 <= ys.min() and ys.max() <= y2 + 2
+    assert len(xs)
+    assert x1 - 2 <= xs.min() and xs.max() <= x2 + 2
+    assert y1 - 2 <= ys.min() and ys.max() <= y2 + 2

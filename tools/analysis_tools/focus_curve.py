@@ -67,6 +67,8 @@ def parse_args():
         parser.error(
             f'--factors must not be negative. Received: {args.factors}.'
         )
+    if not (args.factors or args.thresholds or args.ground_truth):
+        parser.error('--factors or --thresholds must give a point.')
     return args
 
 

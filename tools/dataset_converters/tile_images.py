@@ -114,15 +114,15 @@ def main():
             dict(box, id=len(annotations) + k, image_id=i + 1)
             for k, box in enumerate(boxes, 1)
         ]
-    (out / f'{name}.json').write_text(
-        json.dumps(
-            dict(
-                images=images,
-                annotations=annotations,
-                categories=source.dataset['categories'],
-            )
-        )
+    scenes = dict(
+        images=images,
+        annotations=annotations,
+        categories=source.dataset['categories'],
     )
+    # What is there under this name is whole.
+    scratch = out / f'{name}.json.tmp'
+    scratch.write_text(json.dumps(scenes))
+    scratch.replace(out / f'{name}.json')
     print(
         f'\n{len(images)} scenes with {len(annotations)} boxes: '
         f'{out / name}.json; {len(found) % count} images left out.'

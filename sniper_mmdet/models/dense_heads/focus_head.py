@@ -31,8 +31,8 @@ class FocusHead(BaseModule):
         sizes (Sequence[float]): Object sizes in chip pixels, see
             :func:`~sniper_mmdet.chips.focus.focus_labels`. Defaults to the
             released (5, 64, 90).
-        precedence (str): 'positive' or 'last', see there. Defaults to
-            'positive'.
+        precedence (str): 'positive' or 'last', see there; ignored boxes come
+            after the others. Defaults to 'positive'.
         loss_weight (float): Defaults to 1.
         init_cfg (dict, optional): Defaults to a normal distribution of
             deviation 0.01.
@@ -113,9 +113,15 @@ class FocusHead(BaseModule):
         ]
         return self.out(self.convs(torch.cat(maps, 1)))
 
-    def predict(self, features: Sequence[Tensor]) -> Tensor:
+    def predict(
+        self,
+        features: Sequence[Tensor],
+        batch_data_samples: SampleList = (),
+    ) -> Tensor:
         """Probability (B, h, w) of a FocusPixel."""
-        return self(features).softmax(1)[:, 1]
+        logits = self(features)
+        self._check_stride(logits, batch_data_samples)
+        return logits.float().softmax(1)[:, 1]
 
     def loss(
         self, features: Sequence[Tensor], batch_data_samples: SampleList
@@ -125,7 +131,9 @@ class FocusHead(BaseModule):
         Args:
             features (Sequence[Tensor]): Of the detector, (B, C, h, w) each.
             batch_data_samples (list[:obj:`DetDataSample`]): With all boxes of
-                the chips, chip pixels: those that are ignored count too.
+                the chips, chip pixels: those that are ignored count too,
+                those that a chip hardly shows are not among them (see
+                ``min_visible`` of :class:`CutChip`).
         """
         logits = self(features)
         self._check_stride(logits, batch_data_samples)
@@ -153,9 +161,9 @@ class FocusHead(BaseModule):
         return torch.from_numpy(labels)
 
     def _check_stride(self, logits: Tensor, samples: SampleList) -> None:
-        shape = samples[0].get('batch_input_shape')
-        if shape is None:
+        if not samples or 'batch_input_shape' not in samples[0]:
             return
+        shape = samples[0].batch_input_shape
         for cells, side in zip(logits.shape[-2:], shape, strict=True):
             # Detectors may round up or down; a wrong one is wrong by half.
             if abs(cells * self.stride - side) >= 2 * self.stride:

@@ -1,32 +1,25 @@
 """Coarse-to-fine detection: looks only where small objects may be."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 import torch
-from mmdet.structures import DetDataSample, SampleList
-from mmengine.structures import InstanceData
-from torch import Tensor
+from mmdet.structures import SampleList
+from torch import Tensor, nn
 
 from sniper_mmdet.chips import FocusSettings
-from sniper_mmdet.chips.focus import (
-    away_from_cuts,
-    focus_chips,
-    focus_labels,
-    move_chips,
-)
+from sniper_mmdet.chips.focus import focus_labels
 from sniper_mmdet.registry import MODELS
-from sniper_mmdet.utils.image import cut_level
 from sniper_mmdet.utils.samples import annotated_boxes
 
+from .focusing import FocusedImage, make_batches
 from .proposing import few_proposals
-from .pyramid_detector import PyramidDetector, as_input
+from .pyramid_detector import PyramidDetector
 
-# Level pixels that the memory of a chip's proposals is like.
-_LEAST = 256**2
-# Pixels of a batch, at most, for one of its chips'.
-_PADDED = 1.25
+# Level pixels of a part of a level that has ``max_proposals``.
+_SMALL = 256**2
 
 
 @MODELS.register_module()
@@ -66,12 +59,13 @@ class AutoFocus(PyramidDetector):
             that is larger is run alone, one below 256x256 counts as such,
             since its proposals take memory too. Defaults to 2**22.
         max_proposals (int, optional): Proposals that a two-stage detector
-            keeps in a part of a level: a small one needs few, and each costs
-            what some thousand pixels do. Defaults to None: what the detector
-            keeps in an image, ``test_cfg.rpn.max_per_img``.
+            keeps in a part of a level of up to 256x256 pixels, twice as many
+            where it has up to twice as many pixels, and so on, up to
+            ``test_cfg.rpn.max_per_img``: each costs what some thousand
+            pixels do. Defaults to None: that number for every chip.
         ground_truth (bool): FocusPixels from annotated boxes instead of the
-            focus head: what the idea alone loses. Test pipelines must load
-            annotations. Defaults to False.
+            focus head, where a level is looked at: what the idea alone
+            loses. Test pipelines must load annotations. Defaults to False.
         **kwargs: Of :class:`PyramidDetector`.
     """
 
@@ -102,7 +96,7 @@ class AutoFocus(PyramidDetector):
                 'scales; there must be one a scale but the finest. '
                 f'Received: {focus}.'
             )
-        if not hasattr(self.detector, features):
+        if not isinstance(getattr(self.detector, features, None), nn.Module):
             raise ValueError(
                 'features must name a module of the detector. '
                 f'Received: {features!r}.'
@@ -111,7 +105,7 @@ class AutoFocus(PyramidDetector):
             raise ValueError(
                 f'max_pixels must be at least 1. Received: {max_pixels}.'
             )
-        if max_proposals is not None and not (
+        if not (max_proposals is None or self.rpn_only) and not (
             max_proposals > 0 and hasattr(self.detector, 'rpn_head')
         ):
             raise ValueError(
@@ -119,7 +113,13 @@ class AutoFocus(PyramidDetector):
                 f'have an RPN. Received: {max_proposals}, '
                 f'{type(self.detector).__name__}.'
             )
-        self.focus = [FocusSettings(**step) for step in focus]
+        try:
+            self.focus = [FocusSettings(**step) for step in focus]
+        except TypeError as error:
+            raise ValueError(
+                'focus must give threshold, and may give dilation and '
+                f'min_size. Received: {focus} ({error}).'
+            ) from None
         self.features = features
         self.border = border
         self.max_pixels = max_pixels
@@ -133,156 +133,117 @@ class AutoFocus(PyramidDetector):
         """Losses of the wrapped detector and of the focus head."""
         with self._kept_features() as kept:
             losses = super().loss(batch_inputs, batch_data_samples)
-        focus = self.focus_head.loss(kept[0], batch_data_samples)
+        focus = self.focus_head.loss(self._only(kept), batch_data_samples)
         return dict(losses, **focus)
 
     @torch.no_grad()
     def predict(
         self, batch_inputs: Sequence[Tensor], batch_data_samples: SampleList
     ) -> SampleList:
-        """Detect on whole images; see :meth:`PyramidDetector.predict`."""
-        images = [img.permute(1, 2, 0).cpu().numpy() for img in batch_inputs]
-        levels = [
-            self.pyramid.level_sizes(img.shape[1], img.shape[0])
-            for img in images
-        ]
-        chips = [[np.array([[0, 0, *sizes[0]]])] for sizes in levels]
-        maps = [[] for _ in images]
-        found = [[] for _ in images]
+        """Detect on whole images; see :meth:`PyramidDetector.predict`.
+
+        Raises:
+            ValueError: ``ground_truth``, and a sample without annotations.
+        """
+        if self.rpn_only:
+            return super().predict(batch_inputs, batch_data_samples)
+        images = []
+        for img in batch_inputs:
+            pixels = img.permute(1, 2, 0).cpu().numpy()
+            sizes = self.pyramid.level_sizes(pixels.shape[1], pixels.shape[0])
+            images.append(FocusedImage(pixels, sizes))
+        truth = None
         for level in range(len(self.pyramid)):
-            probabilities = self._look(images, levels, chips, level, found)
-            if level == len(self.pyramid) - 1:
-                break
-            for i, sizes in enumerate(levels):
-                probability = probabilities[i]
+            if level < len(self.focus):
                 if self.ground_truth:
-                    probability = self._true_map(
-                        batch_data_samples[i], images[i], sizes[level]
-                    )
-                maps[i].append(probability)
-                chips[i].append(
-                    move_chips(
-                        focus_chips(
-                            probability,
-                            sizes[level],
-                            stride=self.focus_head.stride,
-                            **vars(self.focus[level]),
-                        ),
-                        sizes[level],
-                        sizes[level + 1],
-                        self.focus_head.stride,
-                    )
-                )
-        for sample, *seen in zip(
-            batch_data_samples, levels, chips, maps, strict=True
-        ):
-            sample.set_field(self._looked_at(*seen), 'focus')
-        merged = [self.merge_levels(results) for results in found]
+                    truth = [
+                        self._true_map(image, sample, level)
+                        for image, sample in zip(
+                            images, batch_data_samples, strict=True
+                        )
+                    ]
+                for image in images:
+                    image.new_map(self.focus_head.stride)
+            self._look(images, level, truth)
+            if level < len(self.focus):
+                for image in images:
+                    image.focus(self.focus[level], self.focus_head.stride)
+        for image, sample in zip(images, batch_data_samples, strict=True):
+            focus = dict(
+                image.looked_at(),
+                thresholds=[step.threshold for step in self.focus],
+                labels=self.focus_head.labelling,
+            )
+            sample.set_field(focus, 'focus')
+        merged = [self.merge_levels(image.found) for image in images]
         return self.add_pred_to_datasample(batch_data_samples, merged)
 
-    def _look(self, images, levels, chips, level, found) -> list[np.ndarray]:
-        """Detect on the chips of one level; their probabilities by image."""
-        stride = self.focus_head.stride
-        focuses = level < len(self.pyramid) - 1 and not self.ground_truth
-        maps = [
-            np.full(-(-sizes[level][::-1] // stride), -1, np.float32)
-            for sizes in levels
-        ]
+    def _look(
+        self, images: list[FocusedImage], level: int, truth: list | None
+    ) -> None:
+        """Detect on the chips of one level, and fill the images' maps."""
         todo = [
-            (i, chip)
-            for i, of_image in enumerate(chips)
-            for chip in of_image[level].tolist()
+            (i, chip, self._proposals(image, level, chip))
+            for i, image in enumerate(images)
+            for chip in image.chips[level].tolist()
         ]
-        for batch in _batches(todo, self.max_pixels):
-            inputs, samples, offsets = [], [], []
-            for i, chip in batch:
-                pixels, sample, offset = self._cut(
-                    images[i], levels[i][level], chip
-                )
-                inputs.append(pixels)
-                samples.append(sample)
-                offsets.append(offset)
-            # A level that is looked at whole is what the pyramid looks at.
-            part = any(
-                not np.array_equal(chip, [0, 0, *levels[i][level]])
-                for i, chip in batch
+        for limit, batch in make_batches(todo, self.max_pixels):
+            inputs, samples, offsets = zip(
+                *(images[i].cut(level, chip) for i, chip in batch), strict=True
             )
             with (
                 self._kept_features() as kept,
-                few_proposals(
-                    self.detector, self.max_proposals if part else None
-                ),
+                few_proposals(self.detector, limit),
             ):
-                results = self.run_detector(inputs, samples)
-            if focuses:
-                probability = self.focus_head.predict(kept[0]).cpu().numpy()
-            for k, (i, chip) in enumerate(batch):
-                found[i].append(
-                    self._in_image(
-                        results[k],
-                        offsets[k],
-                        images[i],
-                        levels[i][level],
-                        chip,
-                        level,
-                    )
+                results = self.run_detector(list(inputs), list(samples))
+            for (i, chip), result, offset in zip(
+                batch, results, offsets, strict=True
+            ):
+                result = images[i].move_in(
+                    result, offset, level, chip, self.border
                 )
-                if focuses:
-                    x, y = chip[0] // stride, chip[1] // stride
-                    part = maps[i][
-                        y : -(-chip[3] // stride), x : -(-chip[2] // stride)
-                    ]
-                    part[:] = probability[k, : part.shape[0], : part.shape[1]]
-        return maps
+                result = self._keep_valid(result, level)
+                if 'masks' in result:
+                    result.masks = images[i].paste(result.masks, offset)
+                images[i].found.append(result)
+            if level == len(self.focus):
+                continue
+            stride = self.focus_head.stride
+            if truth is None:
+                maps = self.focus_head.predict(self._only(kept), samples)
+                maps = maps.cpu().numpy()
+            else:
+                maps = [
+                    truth[i][chip[1] // stride :, chip[0] // stride :]
+                    for i, chip in batch
+                ]
+            for (i, chip), values in zip(batch, maps, strict=True):
+                images[i].fill_map(chip, stride, values)
 
-    @staticmethod
-    def _cut(image, size, chip) -> tuple[Tensor, DetDataSample, np.ndarray]:
-        """A chip's pixels, its sample, its offset in original pixels."""
-        height, width = image.shape[:2]
-        factor = size[0] / width, size[1] / height
-        region = np.array(chip) / np.tile(factor, 2)
-        pixels, scale, offset, _ = cut_level(image, region, factor)
-        h, w = pixels.shape[:2]
-        ori_shape = round(h / scale[1]), round(w / scale[0])
-        return *as_input(pixels, ori_shape, scale), np.divide(offset, scale)
+    def _proposals(self, image: FocusedImage, level: int, chip: list) -> float:
+        """Proposals that are kept in a chip; inf for the detector's number.
 
-    def _in_image(
-        self, result, offset, image, size, chip, level
-    ) -> InstanceData:
-        """Detections of a chip, in the image: those not cut, and in range."""
-        height, width = image.shape[:2]
-        shift = result.bboxes.new_tensor(np.tile(offset, 2))
-        result.bboxes = result.bboxes + shift
-        region = np.array(chip) / np.tile(np.divide(size, (width, height)), 2)
-        whole = away_from_cuts(
-            result.bboxes.cpu().numpy(), region, (width, height), self.border
-        )
-        if not whole.all():
-            result = result[torch.from_numpy(whole).to(shift.device)]
-        if 'masks' in result:
-            result.masks = _paste(result.masks, offset, (height, width))
-        return self._keep_valid(result, level)
+        A level that is looked at whole is what the pyramid looks at.
+        """
+        if self.max_proposals is None or image.is_whole(level, chip):
+            return math.inf
+        pixels = (chip[2] - chip[0]) * (chip[3] - chip[1])
+        doublings = max(math.ceil(math.log2(pixels / _SMALL)), 0)
+        return self.max_proposals * 2**doublings
 
-    def _true_map(self, sample, image, size) -> np.ndarray:
+    def _true_map(self, image: FocusedImage, sample, level: int) -> np.ndarray:
         """1 where an annotated box asks for a FocusPixel, else 0."""
-        height, width = image.shape[:2]
-        boxes = annotated_boxes(sample) * np.tile(
-            np.divide(size, (width, height)), 2
+        if 'gt_instances' not in sample or 'bboxes' not in sample.gt_instances:
+            raise ValueError(
+                'ground_truth needs annotated boxes: the test pipeline must '
+                'have LoadAnnotations(with_bbox=True).'
+            )
+        labels = focus_labels(
+            annotated_boxes(sample) * np.tile(image.scale(level), 2),
+            image.sizes[level],
+            **self.focus_head.labelling,
         )
-        labels = focus_labels(boxes, size, **self.focus_head.labelling)
         return (labels == 1).astype(np.float32)
-
-    def _looked_at(self, sizes, chips, maps) -> dict:
-        """The field ``focus`` of a result."""
-        return dict(
-            sizes=sizes.tolist(),
-            chips=chips,
-            pixels=[int((c[:, 2:] - c[:, :2]).prod(1).sum()) for c in chips],
-            pyramid_pixels=sizes.prod(1).tolist(),
-            probabilities=maps,
-            thresholds=[step.threshold for step in self.focus],
-            labels=self.focus_head.labelling,
-        )
 
     @contextmanager
     def _kept_features(self) -> Iterator[list]:
@@ -299,37 +260,10 @@ class AutoFocus(PyramidDetector):
         finally:
             handle.remove()
 
-
-def _batches(todo: list, max_pixels: int) -> Iterator[list]:
-    """Chips of like sizes, at most so many pixels with their padding."""
-
-    def sides(item):
-        x1, y1, x2, y2 = item[1]
-        return y2 - y1, x2 - x1
-
-    def rough(item):
-        return [-(-side // 64) for side in sides(item)]
-
-    batch, height, width, own = [], 0, 0, 0
-    for item in sorted(todo, key=rough, reverse=True):
-        h, w = sides(item)
-        pixels = own + h * w
-        height, width = max(h, height), max(w, width)
-        padded = (len(batch) + 1) * height * width
-        counted = max(padded, (len(batch) + 1) * _LEAST)
-        if batch and (counted > max_pixels or padded > _PADDED * pixels):
-            yield batch
-            batch, height, width, pixels = [], h, w, h * w
-        batch.append(item)
-        own = pixels
-    if batch:
-        yield batch
-
-
-def _paste(masks: Tensor, offset, shape: tuple[int, int]) -> Tensor:
-    """Masks (N, h, w) of a chip, in its image."""
-    x, y = np.rint(offset).astype(int)
-    pasted = masks.new_zeros((len(masks), *shape))
-    part = pasted[:, y : y + masks.shape[1], x : x + masks.shape[2]]
-    part[:] = masks[:, : part.shape[1], : part.shape[2]]
-    return pasted
+    def _only(self, kept: list):
+        if not kept:
+            raise ValueError(
+                'features must name a module that is called to detect. '
+                f'Received: {self.features!r}.'
+            )
+        return kept[0]

@@ -1,6 +1,7 @@
 """Class-agnostic proposals of any mmdet detector."""
 
 import copy
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -70,9 +71,9 @@ def propose(
 
 
 @contextmanager
-def few_proposals(detector: nn.Module, num: int | None) -> Iterator[None]:
-    """Have a detector's RPN keep at most so many; None for its own number."""
-    if num is None:
+def few_proposals(detector: nn.Module, num: float) -> Iterator[None]:
+    """Have a detector's RPN keep at most so many; inf for its own number."""
+    if math.isinf(num):
         yield
         return
     cfg = detector.rpn_head.test_cfg

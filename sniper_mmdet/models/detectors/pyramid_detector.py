@@ -256,16 +256,20 @@ class PyramidDetector(BaseDetector):
 
         Args:
             inputs (list[Tensor]): As :meth:`level_batches` gives them.
-            samples (list[:obj:`DetDataSample`]): Theirs.
+            samples (list[:obj:`DetDataSample`]): Theirs; they are told their
+                ``batch_input_shape``.
 
         Returns:
             list[:obj:`InstanceData`]: In pixels before the scale factor.
         """
         data = self._preprocess(inputs, samples)
-        samples = self.detector.predict(
+        shape = tuple(data['inputs'].shape[-2:])
+        for sample in samples:
+            sample.set_metainfo(dict(batch_input_shape=shape))
+        found = self.detector.predict(
             data['inputs'], data['data_samples'], rescale=True
         )
-        return [sample.pred_instances for sample in samples]
+        return [sample.pred_instances for sample in found]
 
     def _preprocess(self, inputs: list[Tensor], samples: SampleList) -> dict:
         return self.detector.data_preprocessor(
