@@ -72,7 +72,7 @@ evaluate() {  # evaluate NAME [OPTION...]
 
 curve() {  # every level alone, the pyramid, and AutoFocus, on large scenes
     python tools/analysis_tools/focus_curve.py $autofocus "$work/sniper.pth" \
-        --num 4 --factors 1 4 --cfg-options "${sparse[@]}" \
+        --num 4 --factors 0.3 1 --ground-truth --cfg-options "${sparse[@]}" \
         > "$work/autofocus.txt.tmp" &&
         mv "$work/autofocus.txt.tmp" "$work/autofocus.txt"
 }

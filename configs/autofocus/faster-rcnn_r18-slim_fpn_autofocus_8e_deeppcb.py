@@ -6,6 +6,7 @@ _scales = [0.5, 1.0, 2.0]
 
 model = dict(
     type='sniper_mmdet.AutoFocus',
+    max_proposals=100,
     scales=_scales,
     valid_ranges=[(72, None), (40, 96), (0, 56)],
     # Defects of 22-70 px: those below 44 px are for the finest level. Cells
@@ -19,8 +20,8 @@ model = dict(
         sizes=(3, 44, 64),
     ),
     focus=[
-        dict(threshold=0.02, dilation=3, min_size=64),
-        dict(threshold=0.05, dilation=3, min_size=96),
+        dict(threshold=0.1, dilation=3, min_size=64),
+        dict(threshold=0.3, dilation=3, min_size=96),
     ],
 )
 train_dataloader = dict(

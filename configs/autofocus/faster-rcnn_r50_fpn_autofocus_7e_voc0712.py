@@ -2,6 +2,8 @@ _base_ = '../sniper/faster-rcnn_r50_fpn_sniper_7e_voc0712.py'
 
 model = dict(
     type='sniper_mmdet.AutoFocus',
+    # As released; SNIPER's own ends at 90.
+    valid_ranges=[(75, None), (32, 180), (0, 75)],
     focus_head=dict(
         type='sniper_mmdet.FocusHead',
         # FPN levels of strides 16 and 8.
