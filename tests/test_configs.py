@@ -91,6 +91,7 @@ def user(tmp_path_factory):
             'val.json',
             ('open', 'short', 'mousebite', 'spur', 'copper', 'pin-hole'),
         ),
+        ('data/aerial_cars', 'train.json', 'val.json', ('car', 'bus')),
     ):
         for source, target in (('train', train), ('val', val)):
             file = folder / root / target
@@ -98,7 +99,8 @@ def user(tmp_path_factory):
             file.write_text(
                 json.dumps(with_classes(scenes / f'{source}.json', classes))
             )
-    shutil.copytree(scenes / 'images', folder / 'data/deeppcb/images')
+    for name in ('deeppcb', 'aerial_cars'):
+        shutil.copytree(scenes / 'images', folder / 'data' / name / 'images')
     for name in ('train2017', 'val2017'):
         shutil.copytree(scenes / 'images', folder / 'data/coco' / name)
     voc = folder / 'data/VOCdevkit'
@@ -180,6 +182,9 @@ def test_trains_and_tests(path, user, tmp_path, monkeypatch):
         'experiment_name': str(tmp_path),
         'visualizer.name': str(tmp_path),
     }
+    for k in range(len(cfg.model.get('focus', ()))):
+        # After two iterations no FocusPixel may be left, and no detection.
+        options[f'model.focus.{k}.threshold'] = 0
     monkeypatch.setattr(
         sys,
         'argv',
