@@ -21,8 +21,8 @@ model = dict(
     ),
     # From the curve of other scenes than those of README.md.
     focus=[
-        dict(threshold=0.01, dilation=3, min_size=96),
-        dict(threshold=0.02, dilation=3, min_size=128),
+        dict(threshold=0.001, dilation=3, min_size=96),
+        dict(threshold=0.01, dilation=3, min_size=128),
     ],
 )
 train_dataloader = dict(dataset=dict(scales=_scales))
