@@ -72,7 +72,7 @@ evaluate() {  # evaluate NAME [OPTION...]
 
 curve() {  # every level alone, the pyramid, and AutoFocus, on large scenes
     python tools/analysis_tools/focus_curve.py $autofocus "$work/sniper.pth" \
-        --num 4 --factors 0.3 1 --ground-truth --cfg-options "${sparse[@]}" \
+        --num 4 --factors 1 3 10 --ground-truth --cfg-options "${sparse[@]}" \
         > "$work/autofocus.txt.tmp" &&
         mv "$work/autofocus.txt.tmp" "$work/autofocus.txt"
 }
@@ -88,17 +88,17 @@ step 'sample data' 'scenes with many small objects; 10 s' data/sample \
     python tools/dataset_converters/make_sample_data.py data/sample
 step 'pictures of chips' 'what SNIPER trains on; 10 s' "$work/chips" \
     pictures chips python tools/analysis_tools/browse_chips.py $config --num 6
-step 'training' 'from random weights; 5 minutes on 2 cores' \
+step 'training' 'from random weights; 4 minutes on 2 cores' \
     "$work/sniper.pth" train
 step 'test: image pyramid' '24 whole scenes, 3 levels; 1 minute' \
     "$work/test_pyramid" evaluate test_pyramid
 step 'test: middle level alone' 'the same weights; 20 s' \
     "$work/test_single" evaluate test_single 'model.scales=[0.75]' \
     model.valid_ranges=None
-step 'large scenes' '3000x3000 px with few objects; 20 s' data/sparse \
+step 'large scenes' '3000x3000 px with few objects; 5 s' data/sparse \
     python tools/dataset_converters/make_sample_data.py data/sparse \
     --train 1 --val 10 --size 3000 3000 --objects 3 8 --seed 7
-step 'AutoFocus beside the pyramid' 'the same weights; 1 minute' \
+step 'AutoFocus beside the pyramid' 'the same weights; 2 minutes' \
     "$work/autofocus.txt" curve
 mkdir -p "$work/scenes"
 ln -sf "$root"/data/sample/images/val_0000[0-3].jpg "$work/scenes"
