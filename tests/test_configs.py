@@ -182,6 +182,8 @@ def test_trains_and_tests(path, user, tmp_path, monkeypatch):
         'experiment_name': str(tmp_path),
         'visualizer.name': str(tmp_path),
     }
+    if 'epoch_size' in cfg.train_dataloader.sampler:
+        options['train_dataloader.sampler.epoch_size'] = 2
     for k in range(len(cfg.model.get('focus', ()))):
         # After two iterations no FocusPixel may be left, and no detection.
         options[f'model.focus.{k}.threshold'] = 0
