@@ -91,10 +91,7 @@ def measure(
         metric.dataset_meta = dataset.metainfo
     result = {name: dict(images=0, seconds=0.0) for name in ways}
     count = min(len(dataset), num or len(dataset))
-    seen = []
     for turn in range(-1, count):  # the first warms up, and does not count
-        if turn >= 0:
-            seen.append(dataset.get_data_info(turn)['img_id'])
         for name, way in ways.items():
             item = dataset[max(turn, 0)]
             start = time.perf_counter()
@@ -111,6 +108,7 @@ def measure(
             if 'focus' in found[0]:
                 for key in ('pixels', 'pyramid_pixels'):
                     row[key] = row.get(key, 0) + np.array(found[0].focus[key])
+    seen = [dataset.get_data_info(i)['img_id'] for i in range(count)]
     for name, metric in metrics.items():
         if hasattr(metric, 'img_ids'):
             # COCO's would count what was not looked at as missed.

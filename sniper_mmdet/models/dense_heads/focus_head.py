@@ -114,9 +114,7 @@ class FocusHead(BaseModule):
         return self.out(self.convs(torch.cat(maps, 1)))
 
     def predict(
-        self,
-        features: Sequence[Tensor],
-        batch_data_samples: SampleList = (),
+        self, features: Sequence[Tensor], batch_data_samples: SampleList
     ) -> Tensor:
         """Probability (B, h, w) of a FocusPixel."""
         logits = self(features)
@@ -161,7 +159,7 @@ class FocusHead(BaseModule):
         return torch.from_numpy(labels)
 
     def _check_stride(self, logits: Tensor, samples: SampleList) -> None:
-        if not samples or 'batch_input_shape' not in samples[0]:
+        if 'batch_input_shape' not in samples[0]:
             return
         shape = samples[0].batch_input_shape
         for cells, side in zip(logits.shape[-2:], shape, strict=True):
