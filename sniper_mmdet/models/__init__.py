@@ -1,5 +1,20 @@
-from .dense_heads import FocusHead
-from .detectors import AutoFocus, PyramidDetector
-from .task_modules import RangeAwareAssigner
+from .backbones import ExpandedMobileNetV2, PreActResNet
+from .dense_heads import ChipRPNHead, FocusHead
+from .detectors import AutoFocus, ChipFasterRCNN, PyramidDetector
+from .roi_heads import ChipRoIHead, DeformRoIExtractor, TwoWayMaskHead
+from .task_modules import RangeAwareAssigner, RoundedAnchorGenerator
 
-__all__ = ['AutoFocus', 'FocusHead', 'PyramidDetector', 'RangeAwareAssigner']
+__all__ = [
+    'AutoFocus',
+    'ChipFasterRCNN',
+    'ChipRPNHead',
+    'ChipRoIHead',
+    'DeformRoIExtractor',
+    'ExpandedMobileNetV2',
+    'FocusHead',
+    'PreActResNet',
+    'PyramidDetector',
+    'RangeAwareAssigner',
+    'RoundedAnchorGenerator',
+    'TwoWayMaskHead',
+]

@@ -7,7 +7,19 @@ train_pipeline = [
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='sniper_mmdet.CutChip'),
     dict(type='RandomFlip', prob=0.5),
-    dict(type='PackDetInputs'),
+    dict(
+        type='PackDetInputs',
+        meta_keys=(
+            'img_id',
+            'img_path',
+            'ori_shape',
+            'img_shape',
+            'scale_factor',
+            'flip',
+            'flip_direction',
+            'chip_range',
+        ),
+    ),
 ]
 # No Resize: the detector itself looks at each level of the image.
 test_pipeline = [

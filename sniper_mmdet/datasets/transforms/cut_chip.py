@@ -36,6 +36,7 @@ class CutChip(BaseTransform):
 
     - scale_factor (tuple): From original to chip pixels, (w, h).
     - chip_offset (tuple): ``original = (chip + chip_offset) / scale_factor``.
+    - chip_range (tuple): The valid range (low, high), chip pixels.
 
     Args:
         out_of_range (str): What becomes of visible boxes that the chip does
@@ -79,6 +80,11 @@ class CutChip(BaseTransform):
         results['img_shape'] = (h, w)
         results['scale_factor'] = scale
         results['chip_offset'] = offset
+        # Sizes scale by the geometric mean of both axes.
+        factor = (scale[0] * scale[1]) ** 0.5
+        results['chip_range'] = tuple(
+            float(size) * factor for size in chip['valid_range']
+        )
         if results.get('gt_bboxes') is not None:
             self._move_boxes(results)
         if results.get('gt_masks') is not None:

@@ -1,3 +1,4 @@
+from .chip_rpn_head import ChipRPNHead
 from .focus_head import FocusHead
 
-__all__ = ['FocusHead']
+__all__ = ['ChipRPNHead', 'FocusHead']

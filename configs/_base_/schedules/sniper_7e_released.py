@@ -1,0 +1,10 @@
+# The schedule of the released networks: offsets of RoI bins learn slowly, and
+# biases and shifts do not decay.
+_base_ = './sniper_7e.py'
+
+optim_wrapper = dict(
+    paramwise_cfg=dict(
+        bias_decay_mult=0.0,
+        custom_keys={'roi_extractor.offset': dict(lr_mult=0.01)},
+    )
+)

@@ -1,0 +1,188 @@
+"""The pre-activation ResNet of the released networks."""
+
+from mmcv.cnn import build_norm_layer
+from mmengine.model import BaseModule, constant_init
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+from sniper_mmdet.models.layers import ClampedDeformConv2d
+from sniper_mmdet.registry import MODELS
+
+_UNITS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+
+
+class PreActUnit(BaseModule):
+    """Bottleneck: normalise, activate, convolve, three times, and add.
+
+    A unit that changes the shape takes its shortcut after the first
+    activation; the stride is that of the 3x3 convolution.
+
+    Args:
+        in_channels (int): C.
+        channels (int): C'; the inner convolutions have a fourth.
+        stride (int): Defaults to 1.
+        norm_cfg (dict): Of the normalisation layers.
+        deform_groups (int, optional): Makes the 3x3 convolution a deformable
+            one of dilation 2, with so many groups of offsets. Defaults to
+            None.
+        with_cp (bool): Recompute activations in the backward pass.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        stride: int,
+        norm_cfg: dict,
+        deform_groups: int | None = None,
+        with_cp: bool = False,
+    ) -> None:
+        super().__init__()
+        inner = channels // 4
+        self.with_cp = with_cp
+        self.bn1 = build_norm_layer(norm_cfg, in_channels)[1]
+        self.conv1 = nn.Conv2d(in_channels, inner, 1, bias=False)
+        self.bn2 = build_norm_layer(norm_cfg, inner)[1]
+        self.offset = None
+        if deform_groups is None:
+            self.conv2 = nn.Conv2d(inner, inner, 3, stride, 1, bias=False)
+        else:
+            spread = dict(kernel_size=3, padding=2, dilation=2)
+            self.offset = nn.Conv2d(inner, 18 * deform_groups, **spread)
+            self.conv2 = ClampedDeformConv2d(
+                inner, inner, deform_groups=deform_groups, **spread
+            )
+        self.bn3 = build_norm_layer(norm_cfg, inner)[1]
+        self.conv3 = nn.Conv2d(inner, channels, 1, bias=False)
+        self.sc = None
+        if in_channels != channels or stride != 1:
+            self.sc = nn.Conv2d(in_channels, channels, 1, stride, bias=False)
+
+    def init_weights(self) -> None:
+        super().init_weights()
+        if self.offset is not None:
+            constant_init(self.offset, 0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.with_cp and x.requires_grad:
+            return checkpoint(self._forward, x, use_reentrant=False)
+        return self._forward(x)
+
+    def _forward(self, x: Tensor) -> Tensor:
+        act = self.bn1(x).relu()
+        out = self.bn2(self.conv1(act)).relu()
+        if self.offset is None:
+            out = self.conv2(out)
+        else:
+            out = self.conv2(out, self.offset(out))
+        out = self.conv3(self.bn3(out).relu())
+        return out + (x if self.sc is None else self.sc(act))
+
+
+@MODELS.register_module()
+class PreActResNet(BaseModule):
+    """Pre-activation ResNet with a deformable, dilated last stage.
+
+    The backbone of the released SNIPER and AutoFocus detectors (symbol
+    ``resnet_mx``): images are normalised by a batch norm without scale; the
+    fourth stage keeps stride 16, its 3x3 convolutions are deformable; there is
+    no normalisation nor activation after the sums of a stage.
+
+    Args:
+        depth (int): 50, 101 or 152. Defaults to 101.
+        base_channels (int): Of the first convolution. Defaults to 64.
+        deform_groups (int, optional): Groups of offsets in the last stage;
+            None for no deformable convolution and stride 32. Defaults to 4.
+        norm_cfg (dict, optional): Defaults to None: batch norm as released.
+        frozen_stages (int): Stages that do not train, nor do their statistics;
+            0 for the first convolution alone, -1 for none. Defaults to 1.
+        norm_eval (bool): No batch norm gathers statistics: for small batches.
+            Defaults to False.
+        with_cp (bool): Recompute activations in the backward pass, which
+            saves memory and takes time. Defaults to False.
+        init_cfg (dict, optional): Defaults to None: Kaiming.
+
+    Raises:
+        ValueError: An unknown depth.
+    """
+
+    def __init__(
+        self,
+        depth: int = 101,
+        base_channels: int = 64,
+        deform_groups: int | None = 4,
+        norm_cfg: dict | None = None,
+        frozen_stages: int = 1,
+        norm_eval: bool = False,
+        with_cp: bool = False,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(
+            init_cfg or dict(type='Kaiming', layer=['Conv2d', 'DeformConv2d'])
+        )
+        if depth not in _UNITS:
+            raise ValueError(
+                f'depth must be one of {sorted(_UNITS)}. Received: {depth}.'
+            )
+        norm_cfg = norm_cfg or dict(type='BN', eps=2e-5, momentum=0.005)
+        self.frozen_stages = frozen_stages
+        self.norm_eval = norm_eval
+        self.bn_data = build_norm_layer(norm_cfg, 3)[1]
+        # As released: fix_gamma.
+        self.bn_data.weight.requires_grad = False
+        self.conv0 = nn.Conv2d(3, base_channels, 7, 2, 3, bias=False)
+        self.bn0 = build_norm_layer(norm_cfg, base_channels)[1]
+        self.pool = nn.MaxPool2d(3, 2, 1)
+        channels = base_channels
+        for stage, units in enumerate(_UNITS[depth], start=1):
+            deformed = deform_groups if stage == 4 else None
+            stride = 1 if stage == 1 or deformed is not None else 2
+            layers = []
+            for unit in range(units):
+                out_channels = base_channels * 2 ** (stage + 1)
+                layers.append(
+                    PreActUnit(
+                        channels,
+                        out_channels,
+                        1 if unit else stride,
+                        norm_cfg,
+                        deformed,
+                        with_cp,
+                    )
+                )
+                channels = out_channels
+            self.add_module(f'stage{stage}', nn.Sequential(*layers))
+        self._freeze()
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """C4 (B, 16 * base_channels, h, w) and C5 (twice as many)."""
+        x = self.bn0(self.conv0(self.bn_data(x))).relu()
+        x = self.stage2(self.stage1(self.pool(x)))
+        c4 = self.stage3(x)
+        return c4, self.stage4(c4)
+
+    def train(self, mode: bool = True) -> 'PreActResNet':
+        super().train(mode)
+        self._freeze()
+        return self
+
+    def _freeze(self) -> None:
+        for module in self._frozen():
+            module.eval()
+            for parameter in module.parameters():
+                parameter.requires_grad = False
+        for module in self.modules():
+            if self.norm_eval and isinstance(module, _BatchNorm):
+                module.eval()
+        if self.frozen_stages >= 0:
+            # Its shift trains, as released.
+            self.bn_data.eval()
+
+    def _frozen(self) -> list[nn.Module]:
+        if self.frozen_stages < 0:
+            return []
+        stages = range(1, self.frozen_stages + 1)
+        return [self.conv0, self.bn0] + [
+            getattr(self, f'stage{stage}') for stage in stages
+        ]

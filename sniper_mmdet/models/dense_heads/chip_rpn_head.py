@@ -1,0 +1,61 @@
+"""The RPN of the released networks."""
+
+from collections.abc import Sequence
+
+import torch
+from mmdet.models.dense_heads import RPNHead
+from mmdet.structures.bbox import get_box_wh
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from sniper_mmdet.registry import MODELS
+
+
+@MODELS.register_module()
+class ChipRPNHead(RPNHead):
+    """An RPNHead on concatenated maps that proposes what a chip trains.
+
+    Differs from its parent: it sees several maps as one; and a chip's
+    proposals that are not in the chip's valid range (``chip_range`` of
+    :class:`CutChip`) are left out before NMS, so that the second stage
+    learns from those of the right sizes (SNIPER, section 3.3).
+
+    The number of proposals before NMS is therefore counted after that:
+    ``max_nms`` instead of ``nms_pre`` in the proposals' config.
+
+    Args:
+        *args: Of RPNHead; ``in_channels`` is that of all maps together.
+        in_indices (Sequence[int]): The maps, of one stride. Defaults to
+            (0, 1).
+        **kwargs: Of RPNHead.
+    """
+
+    def __init__(
+        self, *args, in_indices: Sequence[int] = (0, 1), **kwargs
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.in_indices = tuple(in_indices)
+
+    def forward(self, x: Sequence[Tensor]) -> tuple[list[Tensor], list]:
+        maps = [x[index] for index in self.in_indices]
+        return super().forward((torch.cat(maps, 1),))
+
+    def _bbox_post_process(
+        self,
+        results: InstanceData,
+        cfg: dict,
+        rescale: bool = False,
+        with_nms: bool = True,
+        img_meta: dict | None = None,
+    ) -> InstanceData:
+        if img_meta is not None and 'chip_range' in img_meta:
+            low, high = img_meta['chip_range']
+            w, h = get_box_wh(results.bboxes)
+            areas = w * h
+            results = results[(areas >= low**2) & (areas <= high**2)]
+        max_nms = cfg.get('max_nms', len(results))
+        if max_nms < len(results):
+            results = results[results.scores.topk(max_nms).indices]
+        return super()._bbox_post_process(
+            results, cfg, rescale, with_nms, img_meta
+        )

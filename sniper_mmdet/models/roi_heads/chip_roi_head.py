@@ -1,0 +1,90 @@
+"""The second stage of the released networks."""
+
+from collections.abc import Sequence
+
+import torch
+from mmcv.cnn import ConvModule
+from mmdet.models.roi_heads import StandardRoIHead
+from mmdet.structures import DetDataSample, SampleList
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from sniper_mmdet.registry import MODELS
+
+
+@MODELS.register_module()
+class ChipRoIHead(StandardRoIHead):
+    """A StandardRoIHead that learns from all RoIs of a chip's valid range.
+
+    Differs from its parent: concatenated maps are reduced by a 1x1
+    convolution; boxes out of range label RoIs like all others, since the RPN
+    leaves out RoIs of other sizes; boxes in range are RoIs themselves, in the
+    place of the worst proposals (SNIPER, section 3.3).
+
+    That a box is to be ignored for another reason, as a crowd is, cannot be
+    told here: it labels RoIs, too.
+
+    Args:
+        *args: Of StandardRoIHead.
+        in_channels (int): Of all maps together. Defaults to 3072.
+        out_channels (int): Of what RoIs are pooled from. Defaults to 256.
+        in_indices (Sequence[int]): The maps. Defaults to (0, 1).
+        **kwargs: Of StandardRoIHead. ``train_cfg`` should have a sampler that
+            takes all RoIs, mmdet's ``PseudoSampler``.
+    """
+
+    def __init__(
+        self,
+        *args,
+        in_channels: int = 3072,
+        out_channels: int = 256,
+        in_indices: Sequence[int] = (0, 1),
+        **kwargs,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.in_indices = tuple(in_indices)
+        self.reduction = ConvModule(in_channels, out_channels, 1)
+
+    def forward(self, x: Sequence[Tensor], *args, **kwargs) -> tuple:
+        return super().forward(self.reduced(x), *args, **kwargs)
+
+    def predict(self, x: Sequence[Tensor], *args, **kwargs) -> list:
+        return super().predict(self.reduced(x), *args, **kwargs)
+
+    def loss(
+        self,
+        x: Sequence[Tensor],
+        rpn_results_list: list[InstanceData],
+        batch_data_samples: SampleList,
+    ) -> dict:
+        samples = [_all_labelled(sample) for sample in batch_data_samples]
+        proposals = [
+            _with_boxes(found.bboxes, sample)
+            for found, sample in zip(rpn_results_list, samples, strict=True)
+        ]
+        return super().loss(self.reduced(x), proposals, samples)
+
+    def reduced(self, x: Sequence[Tensor]) -> tuple[Tensor]:
+        """What RoIs are pooled from, one map (B, out_channels, h, w)."""
+        maps = [x[index] for index in self.in_indices]
+        return (self.reduction(torch.cat(maps, 1)),)
+
+
+def _all_labelled(sample: DetDataSample) -> DetDataSample:
+    """A sample whose ignored boxes are boxes."""
+    labelled = DetDataSample(metainfo=sample.metainfo)
+    labelled.gt_instances = InstanceData.cat(
+        [sample.gt_instances, sample.ignored_instances]
+    )
+    labelled.ignored_instances = sample.ignored_instances[:0]
+    return labelled
+
+
+def _with_boxes(proposals: Tensor, sample: DetDataSample) -> InstanceData:
+    """Proposals, the last ones replaced by the boxes in range."""
+    boxes = sample.gt_instances.bboxes
+    low, high = sample.metainfo.get('chip_range', (0, float('inf')))
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
+    boxes = boxes[(areas >= low**2) & (areas <= high**2)]
+    kept = proposals[: max(len(proposals) - len(boxes), 0)]
+    return InstanceData(bboxes=torch.cat([kept, boxes]))

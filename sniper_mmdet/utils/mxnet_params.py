@@ -1,0 +1,169 @@
+"""Reads the ``.params`` files that MXNet writes, without MXNet.
+
+Numbers are little-endian, and nothing is aligned. A file is two u64, 0x112
+and 0; a u64 count and the tensors; a u64 count, the same or 0, and the names,
+each after its u64 length. A tensor starts with a u32, its version:
+
+- v2, v3: i32 storage, 0 for dense; then as v1
+- v1: u32 count of dimensions, i64 each
+- older: the u32 is that count; u32 each
+
+and goes on with the i32 kind and i32 number of its device, i32 type, values.
+Without dimensions v3 has one value; the others end there and have none.
+"""
+
+import math
+import os
+import struct
+import sys
+from pathlib import Path
+from typing import BinaryIO, NoReturn
+
+import numpy as np
+
+_START = struct.pack('<QQ', 0x112, 0)
+_V1, _V2, _V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
+#: By MXNet's number.
+_TYPES = 'float32 float64 float16 uint8 int32 int8 int64'.split()
+_MAX_NDIM = 32
+#: Beyond any network: empty arrays take more memory than the file has bytes.
+_MAX_TENSORS = 100_000
+
+
+def read_params(path: str | Path) -> dict[str, np.ndarray]:
+    """Read the tensors of an MXNet ``.params`` file.
+
+    Each has memory of its own, which can be written to, and no other copy is
+    made. What the file says is checked against its size before memory is
+    taken.
+
+    Args:
+        path (str | Path): The file.
+
+    Returns:
+        dict: Arrays by name, in the file's order. Names are the file's, as
+        'arg:conv0_weight', or '0', '1', ... if it has none. A tensor without
+        values, which has no shape or type either, is (0,) float32.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: It is another kind of file, or is damaged, or has sparse
+            tensors, types that are not listed above or a name twice.
+    """
+    with open(path, 'rb') as file:
+        reader = _Reader(file, path)
+        reader.start()
+        count = reader.number('Q', 'the number of tensors', _MAX_TENSORS)
+        arrays = [reader.tensor(f'tensor {i}') for i in range(count)]
+        named = reader.number('Q', 'the number of names')
+        if named not in (0, count):
+            reader.fail(f'{count} tensors have {named} names')
+        names = [reader.name(f'tensor {i}') for i in range(named)]
+        if reader.left:
+            reader.fail(f'{reader.left} bytes follow its last name')
+    found = {}
+    for i, array in enumerate(arrays):
+        name = names[i] if named else str(i)
+        if name in found:
+            reader.fail(f'tensor {i} has a name that is taken, {name!r}')
+        found[name] = array
+    return found
+
+
+class _Reader:
+    """Reads on, and never beyond what the file has.
+
+    Args:
+        file (BinaryIO): The file, at its start.
+        path (str | Path): What errors call it.
+    """
+
+    def __init__(self, file: BinaryIO, path: str | Path) -> None:
+        self.file, self.path = file, path
+        self.left = os.fstat(file.fileno()).st_size
+
+    def fail(self, reason: str) -> NoReturn:
+        raise ValueError(f'{self.path} cannot be read: {reason}.')
+
+    def take(self, count: int, what: str) -> bytearray:
+        if count > self.left:
+            at = self.file.tell()
+            self.fail(
+                f'it breaks off at byte {at + self.left}, and {what} would '
+                f'be {count} bytes from byte {at}'
+            )
+        data = bytearray(count)
+        if self.file.readinto(data) < count:
+            self.fail(f'it was cut at {what} while it was read')
+        self.left -= count
+        return data
+
+    def number(self, code: str, what: str, most: float = math.inf) -> int:
+        """Read a number of struct's code, at least 0."""
+        (number,) = struct.unpack(
+            f'<{code}', self.take(struct.calcsize(f'<{code}'), what)
+        )
+        if not 0 <= number <= most:
+            self.fail(f'{what} must be 0 to {most}. Received: {number}')
+        return number
+
+    def start(self) -> None:
+        if not self.left:
+            self.fail('it is empty')
+        data = self.take(min(self.left, len(_START)), 'the start')
+        if data != _START:
+            self.fail(
+                f'parameters of MXNet start with {_START}. '
+                f'Received: {bytes(data)}'
+            )
+
+    def shape(self, version: int, what: str) -> tuple[int, ...]:
+        if version in (_V2, _V3):
+            if self.number('i', f'the storage type of {what}', 2):
+                self.fail(f'{what} is sparse, and only dense ones are read')
+        if version in (_V1, _V2, _V3):
+            code, size = 'q', 8
+            ndim = self.number('I', f'the dimensions of {what}', _MAX_NDIM)
+        elif version <= _MAX_NDIM:
+            code, size, ndim = 'I', 4, version
+        else:
+            self.fail(
+                f'{what} must start with {_V1:#x}, {_V2:#x}, {_V3:#x} or the '
+                f'number of its dimensions, 0 to {_MAX_NDIM}. '
+                f'Received: {version:#x}'
+            )
+        sides = self.take(ndim * size, f'the shape of {what}')
+        return struct.unpack(f'<{ndim}{code}', sides)
+
+    def tensor(self, what: str) -> np.ndarray:
+        version = self.number('I', f'the version of {what}')
+        shape = self.shape(version, what)
+        if not shape and version != _V3:
+            return np.empty(0, np.float32)
+        self.take(8, f'the device of {what}')
+        known = ', '.join(_TYPES)
+        kind = self.number(
+            'i', f'the type of {what} ({known})', len(_TYPES) - 1
+        )
+        dtype = np.dtype(_TYPES[kind]).newbyteorder('<')
+        # NumPy takes no such shape either, even where a side is 0.
+        if (
+            min(shape, default=0) < 0
+            or math.prod(side or 1 for side in shape) * dtype.itemsize
+            > sys.maxsize
+        ):
+            self.fail(f'the shape of {what} is impossible. Received: {shape}')
+        size = math.prod(shape) * dtype.itemsize
+        data = self.take(size, f'{what}, {dtype} {shape},')
+        return np.ndarray(shape, dtype, data)
+
+    def name(self, what: str) -> str:
+        length = self.number('Q', f'the length of the name of {what}')
+        data = self.take(length, f'the name of {what}')
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            self.fail(
+                f'the name of {what} is not UTF-8. Received: '
+                f'{bytes(data[:80])}'
+            )
