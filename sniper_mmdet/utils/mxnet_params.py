@@ -47,8 +47,9 @@ def read_params(path: str | Path) -> dict[str, np.ndarray]:
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: It is another kind of file, or is damaged, or has sparse
-            tensors, types that are not listed above or a name twice.
+        ValueError: It is another kind of file, or is damaged, or has a name
+            twice, sparse tensors, or a type other than float16, 32 and 64,
+            int8, 32 and 64, and uint8.
     """
     with open(path, 'rb') as file:
         reader = _Reader(file, path)

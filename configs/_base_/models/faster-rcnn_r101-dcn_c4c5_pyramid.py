@@ -59,6 +59,7 @@ model = dict(
             roi_feat_size=7,
             num_classes=80,
             reg_class_agnostic=True,
+            init_cfg=dict(type='Normal', layer='Linear', std=0.01),
             bbox_coder=dict(
                 type='DeltaXYWHBBoxCoder', target_stds=[0.1, 0.1, 0.2, 0.2]
             ),

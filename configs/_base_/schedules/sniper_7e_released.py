@@ -5,6 +5,10 @@ _base_ = './sniper_7e.py'
 optim_wrapper = dict(
     paramwise_cfg=dict(
         bias_decay_mult=0.0,
-        custom_keys={'roi_extractor.offset': dict(lr_mult=0.01)},
+        custom_keys={
+            'roi_extractor.offset': dict(lr_mult=0.01),
+            # The longest name counts, and alone.
+            'roi_extractor.offset.bias': dict(lr_mult=0.01, decay_mult=0.0),
+        },
     )
 )

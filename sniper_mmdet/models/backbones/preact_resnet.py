@@ -1,7 +1,7 @@
 """The pre-activation ResNet of the released networks."""
 
 from mmcv.cnn import build_norm_layer
-from mmengine.model import BaseModule, constant_init
+from mmengine.model import BaseModule, Sequential, constant_init
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
@@ -58,9 +58,15 @@ class PreActUnit(BaseModule):
         self.sc = None
         if in_channels != channels or stride != 1:
             self.sc = nn.Conv2d(in_channels, channels, 1, stride, bias=False)
+        self._zero_offsets()
 
     def init_weights(self) -> None:
         super().init_weights()
+        self._zero_offsets()
+
+    def _zero_offsets(self) -> None:
+        # From the start: files of classifiers, which have no offsets, are
+        # loaded instead of init_weights.
         if self.offset is not None:
             constant_init(self.offset, 0)
 
@@ -152,7 +158,7 @@ class PreActResNet(BaseModule):
                     )
                 )
                 channels = out_channels
-            self.add_module(f'stage{stage}', nn.Sequential(*layers))
+            self.add_module(f'stage{stage}', Sequential(*layers))
         self._freeze()
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -4,9 +4,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Sampled values that are held at once.
-_AT_ONCE = 2**26
-
 
 def deform_roi_pool(
     features: Tensor,
@@ -25,8 +22,8 @@ def deform_roi_pool(
     outside of the map count for nothing, so that a bin is the average of the
     others, and the rest is clamped to the map.
 
-    The op is PyTorch's bilinear sampling, so it runs on any device; some RoIs
-    of one image at a time, which bounds its memory.
+    Each bin is a weighted sum of cells, so this is PyTorch's embedding bag,
+    on any device and for all images at once.
 
     Args:
         features (Tensor): (N, C, H, W).
@@ -45,42 +42,42 @@ def deform_roi_pool(
     points = _sample_points(
         rois.float(), offset, output_size, spatial_scale, samples, gamma
     )
-    height, width = features.shape[-2:]
-    limits = points.new_tensor([width, height])
-    inside = ((points >= -0.5) & (points <= limits - 0.5)).all(-1)
-    # grid_sample counts from -1 to 1 between the centres of the last cells.
-    grid = points / (limits - 1).clamp(min=1) * 2 - 1
-    step = max(_AT_ONCE // (features.shape[1] * grid[0, ..., 0].numel()), 1)
-    parts, order = [], []
-    for image in rois[:, 0].unique().long():
-        for part in (rois[:, 0] == image).nonzero()[:, 0].split(step):
-            parts.append(_average(features[image], grid[part], inside[part]))
-            order.append(part)
-    if not parts:
-        return features.new_zeros(0, features.shape[1], *[output_size] * 2)
-    pooled = torch.cat(parts)[torch.cat(order).argsort()]
-    return pooled.unflatten(-1, (output_size, output_size))
+    channels, height, width = features.shape[1:]
+    cells, weights = _corners(points, (height, width))
+    cells += rois[:, 0].long()[:, None, None] * (height * width)
+    rows = features.float().permute(0, 2, 3, 1).flatten(0, 2)
+    with torch.autocast(features.device.type, enabled=False):
+        pooled = F.embedding_bag(
+            cells.flatten(0, 1),
+            rows.contiguous(),
+            mode='sum',
+            per_sample_weights=weights.flatten(0, 1),
+        )
+    pooled = pooled.view(len(rois), output_size, output_size, channels)
+    return pooled.permute(0, 3, 1, 2).contiguous().to(features.dtype)
 
 
-def _average(feature: Tensor, grid: Tensor, counts: Tensor) -> Tensor:
-    """Tensor (R, C, bins): means of the samples of each bin that count.
+def _corners(points: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """What a bin is the weighted sum of.
 
     Args:
-        feature (Tensor): (C, H, W).
-        grid (Tensor): (R, bins, samples, 2).
-        counts (Tensor): bool (R, bins, samples).
+        points (Tensor): (R, bins, samples, 2), x and y, cells.
+        size (tuple[int]): (H, W) of the map.
+
+    Returns:
+        tuple: Indices of cells and their weights, (R, bins, samples * 4).
     """
-    with torch.autocast(feature.device.type, enabled=False):
-        values = F.grid_sample(
-            feature.float()[None],
-            grid.flatten(1, 2)[None],
-            padding_mode='border',
-            align_corners=True,
-        )
-    values = values.view(-1, *counts.shape)
-    weights = counts / counts.sum(-1, keepdim=True).clamp(min=1)
-    means = values.mul_(weights).sum(-1)
-    return means.transpose(0, 1).to(feature.dtype)
+    limits = points.new_tensor(size[::-1])
+    counts = ((points >= -0.5) & (points <= limits - 0.5)).all(-1)
+    shares = counts / counts.sum(-1, keepdim=True).clamp(min=1)
+    points = points.clamp(min=0).minimum(limits - 1)
+    low = points.detach().floor()
+    high = (low + 1).minimum(limits - 1)
+    (x, y), part = low.long().unbind(-1), points - low
+    (right, down), (px, py) = high.long().unbind(-1), part.unbind(-1)
+    cells = [j * size[1] + i for j in (y, down) for i in (x, right)]
+    weights = [b * a * shares for b in (1 - py, py) for a in (1 - px, px)]
+    return torch.cat(cells, -1), torch.cat(weights, -1)
 
 
 def _sample_points(
@@ -92,9 +89,9 @@ def _sample_points(
     gamma: float,
 ) -> Tensor:
     """Tensor (R, size * size, samples * samples, 2): x and y, cells."""
-    # Half-open boxes: the corner of the last pixel is what they end before.
-    corners = (rois[:, 1:] + 0.5).floor() * scale - 0.5
-    start, end = corners[:, :2], corners[:, 2:]
+    # The original rounds the last pixel's corner, and ends one further.
+    start = _rounded(rois[:, 1:3]) * scale - 0.5
+    end = (_rounded(rois[:, 3:] - 1) + 1) * scale - 0.5
     sides = (end - start).clamp(min=0.1)
     steps = torch.arange(size * samples, device=rois.device) / samples
     # (R, 2, size * samples): along each axis, and then the product of both.
@@ -108,3 +105,8 @@ def _sample_points(
         ys = ys + moved[:, 1, :, :, None, None]
     points = torch.stack(torch.broadcast_tensors(xs, ys), -1)
     return points.reshape(len(rois), size * size, samples * samples, 2)
+
+
+def _rounded(values: Tensor) -> Tensor:
+    """Halves away from zero, as in C; PyTorch rounds them to even."""
+    return (values.abs() + 0.5).floor() * values.sign()

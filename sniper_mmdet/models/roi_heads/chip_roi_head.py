@@ -6,6 +6,7 @@ import torch
 from mmcv.cnn import ConvModule
 from mmdet.models.roi_heads import StandardRoIHead
 from mmdet.structures import DetDataSample, SampleList
+from mmengine.model import normal_init
 from mmengine.structures import InstanceData
 from torch import Tensor
 
@@ -44,6 +45,10 @@ class ChipRoIHead(StandardRoIHead):
         super().__init__(*args, **kwargs)
         self.in_indices = tuple(in_indices)
         self.reduction = ConvModule(in_channels, out_channels, 1)
+
+    def init_weights(self) -> None:
+        super().init_weights()
+        normal_init(self.reduction.conv, std=0.01)
 
     def forward(self, x: Sequence[Tensor], *args, **kwargs) -> tuple:
         return super().forward(self.reduced(x), *args, **kwargs)
