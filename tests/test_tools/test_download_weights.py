@@ -1,0 +1,603 @@
+"""tools/download_weights.py, from a server that has its days."""
+
+import gzip
+import io
+import json
+import os
+import re
+import runpy
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mxnet_files import write_params
+from released import OUTPUTS
+from runs import TOOLS, free_port
+from tiny import ROOT
+
+CONVERTER = 'tools/model_converters/mxnet_to_mmdet.py'
+
+
+def tar_gz(members):
+    """An archive of files, or of TarInfos, by name."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode='w:gz', compresslevel=1) as tar:
+        for name, content in members.items():
+            info = content
+            if isinstance(content, bytes):
+                info = tarfile.TarInfo(name)
+                info.size = len(content)
+                content = io.BytesIO(content)
+            tar.addfile(info, content)
+    return buffer.getvalue()
+
+
+# Two pieces and a half, which do not compress.
+CONTENT = np.random.default_rng(0).bytes(160_000)
+ARCHIVE = tar_gz({'output/a/b.bin': CONTENT})
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = 'HTTP/1.1'
+
+    def do_GET(self):
+        server = self.server
+        asked = self.headers.get('Range')
+        server.asked.append(asked)
+        if self.path == '/moved':
+            self.answer(302, {'Location': '/elsewhere'})
+            return
+        body, headers, status = server.body, dict(server.headers), 200
+        if asked and server.ranges:
+            start = int(re.fullmatch(r'bytes=(\d+)-', asked)[1])
+            total = len(body)
+            if start >= total:
+                self.answer(416, {'Content-Range': f'bytes */{total}'})
+                return
+            start += server.shift
+            span = server.span or f'bytes {start}-{total - 1}/{total}'
+            headers['Content-Range'] = span
+            body, status = body[start:], 206
+        cut = server.cuts.pop(0) if server.cuts else None
+        self.answer(server.status or status, headers, body, cut)
+
+    def answer(self, status, headers, body=b'', cut=None):
+        self.close_connection = True
+        self.send_response(status)
+        for item in headers.items():
+            self.send_header(*item)
+        if 'Transfer-Encoding' not in headers:
+            self.send_header('Content-Length', str(len(body)))
+        self.end_headers()
+        if 'Transfer-Encoding' in headers:
+            body = b'%x\r\n%s\r\n0\r\n\r\n' % (len(body), body)
+        self.wfile.write(body[:cut])
+        if cut is not None:
+            self.wfile.flush()
+            time.sleep(self.server.hangs)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server():
+    """Serves an archive at any address, and misbehaves as it is told."""
+    server = ThreadingHTTPServer(('127.0.0.1', 0), Handler)
+    server.body, server.headers, server.status = ARCHIVE, {}, None
+    server.ranges, server.shift, server.cuts, server.hangs = True, 0, [], 0
+    server.asked, server.span = [], None
+    server.url = f'http://127.0.0.1:{server.server_port}/file'
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    """A folder to stand in."""
+    monkeypatch.setenv('no_proxy', '*')
+    monkeypatch.syspath_prepend(str(TOOLS))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def run(server, monkeypatch):
+    def run(what='detectors', *args):
+        line = ['download_weights.py', what, '--url', server.url, *args]
+        monkeypatch.setattr(sys, 'argv', line)
+        tool = str(TOOLS / 'download_weights.py')
+        return runpy.run_path(tool, run_name='__main__')
+
+    return run
+
+
+@pytest.fixture
+def fetch(run):
+    return lambda *args: run('detectors', '--no-convert', *args)
+
+
+def error_of(fetch, *args):
+    with pytest.raises(SystemExit) as caught:
+        fetch(*args)
+    assert isinstance(caught.value.code, str)
+    return caught.value.code
+
+
+def part(content):
+    Path('sniper_models.tar.gz.part').write_bytes(content)
+
+
+def check():
+    """That the archive is whole, and unpacked."""
+    assert Path('sniper_models.tar.gz').read_bytes() == ARCHIVE
+    assert Path('output/a/b.bin').read_bytes() == CONTENT
+    assert not list(Path().rglob('*.part'))
+
+
+def test_what_is_there_is_not_fetched_again(fetch, server, capsys):
+    fetch()
+    check()
+    assert server.asked == [None]
+    out = capsys.readouterr().out
+    (digest,) = re.findall(r'SHA-256 ([0-9a-f]{64})\n', out)
+    fetch('--sha256', digest.upper())
+    assert server.asked == [None]
+
+
+@pytest.mark.parametrize(
+    'told, asked',
+    [
+        ({}, ['bytes=70000-']),
+        (dict(ranges=False), ['bytes=70000-']),
+        (dict(shift=5), ['bytes=70000-', None]),
+        (dict(span='pages 1-2'), ['bytes=70000-', None]),
+    ],
+    ids=['range', 'no range', 'another range', 'unknown range'],
+)
+def test_goes_on_where_it_was_cut_off(fetch, server, told, asked):
+    vars(server).update(told)
+    part(ARCHIVE[:70000])
+    fetch()
+    check()
+    assert server.asked == asked
+
+
+def test_goes_on_where_all_had_come(fetch, server):
+    part(ARCHIVE)
+    fetch()
+    check()
+    assert server.asked == [f'bytes={len(ARCHIVE)}-']
+
+
+def test_starts_anew_where_the_file_became_shorter(fetch, server):
+    part(ARCHIVE + b'more')
+    fetch()
+    check()
+    assert server.asked == [f'bytes={len(ARCHIVE) + 4}-', None]
+
+
+@pytest.mark.parametrize('chunked', [False, True])
+def test_a_connection_that_breaks_is_taken_up_again(fetch, server, chunked):
+    if chunked:
+        server.headers['Transfer-Encoding'] = 'chunked'
+    server.cuts = [0, 100_000, 10, 40_000]
+    fetch()
+    check()
+    assert len(server.asked) == 5
+    if not chunked:
+        asked = [
+            None,
+            None,
+            *(f'bytes={n}-' for n in (100000, 100010, 140010)),
+        ]
+        assert server.asked == asked
+
+
+def test_a_connection_that_always_breaks(fetch, server):
+    server.cuts = [20_000] * 5
+    error = error_of(fetch)
+    assert 'broke 5 times: 0.1 MB are kept in sniper_models.tar.gz.part' in (
+        error
+    )
+    assert not Path('sniper_models.tar.gz').exists()
+    fetch()
+    check()
+    assert server.asked[5:] == ['bytes=100000-']
+
+
+def test_a_server_that_falls_silent(fetch, server, monkeypatch):
+    import archives
+
+    monkeypatch.setattr(archives, '_TIMEOUT', 0.2)
+    server.cuts, server.hangs = [70_000], 1
+    fetch()
+    check()
+    assert server.asked == [None, 'bytes=65536-']
+
+
+def test_another_digest(fetch, server):
+    error = error_of(fetch, '--sha256', 'a' * 64)
+    assert f'must have the SHA-256 {"a" * 64}. Received: ' in error
+    assert not Path('output').exists()
+
+
+@pytest.mark.parametrize('kept', [b'', ARCHIVE[:70000]])
+def test_a_page_instead_of_the_archive(fetch, server, kept):
+    if kept:
+        part(kept)
+    server.body, server.ranges = b'<!DOCTYPE html>' * 100, False
+    server.headers['Content-Type'] = 'text/html; charset=utf-8'
+    server.url = server.url.replace('file', 'moved')
+    final = server.url.replace('moved', 'elsewhere')
+    error = error_of(fetch)
+    assert f'{server.url} gave a web page (text/html), not' in error
+    assert f'Open {final} in a browser, save the archive as sniper_' in error
+    # What is kept is not lost to a page.
+    left = [path.read_bytes() for path in Path().iterdir()]
+    assert left == ([kept] if kept else [])
+
+
+@pytest.mark.parametrize('body', [b'', b'PK\x03\x04 and so on'])
+def test_something_else_instead_of_the_archive(fetch, server, body):
+    server.body = body
+    assert 'gave something (text/plain), not an archive' in error_of(fetch)
+
+
+def test_no_such_page(fetch, server):
+    server.status = 404
+    assert error_of(fetch) == (
+        f'download_weights: {server.url} answered 404 Not Found. Download it '
+        'elsewhere, put it at sniper_models.tar.gz and run this again.'
+    )
+    server.url = server.url.replace('file', 'moved')
+    final = server.url.replace('moved', 'elsewhere')
+    error = error_of(fetch)
+    assert f'{server.url} leads to {final}, which answered 404' in error
+
+
+def test_no_network(fetch, server, here):
+    server.url = f'http://127.0.0.1:{free_port()}/file'
+    path = here / 'new/sniper_models.tar.gz'
+    error = error_of(fetch, '--dest', str(path.parent))
+    assert re.fullmatch(
+        rf'download_weights: No network: {server.url} could not be reached '
+        r'\(.*refused.*\)\. Download it elsewhere, put it at '
+        rf'{path} and run this again\.',
+        error,
+    )
+    part(ARCHIVE[:50000])
+    kept = ' 0.1 MB are kept in sniper_models.tar.gz.part.'
+    assert error_of(fetch).endswith(kept)
+    # As it was told.
+    path.write_bytes(ARCHIVE)
+    fetch('--dest', str(path.parent))
+    assert (path.parent / 'output/a/b.bin').read_bytes() == CONTENT
+
+
+def special(kind, name='output/x', link=''):
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, link
+    return info
+
+
+@pytest.mark.parametrize(
+    'name, content, reason',
+    [
+        ('/{}/out', b'x', 'would be written outside of the folder'),
+        ('../out', b'x', 'would be written outside of the folder'),
+        ('output/a/../../../out', b'x', 'would be written outside'),
+        ('..\\out', b'x', 'would be written outside of the folder'),
+        ('C:\\out', b'x', 'would be written outside of the folder'),
+        ('output/x', (tarfile.SYMTYPE, '../..'), 'is neither a file nor a'),
+        ('output/x', (tarfile.LNKTYPE, 'a'), 'is neither a file nor a'),
+        ('output/x', (tarfile.FIFOTYPE, ''), 'is neither a file nor a'),
+    ],
+)
+def test_a_member_that_is_not_to_be_trusted(
+    fetch, server, here, name, content, reason
+):
+    name = name.format(here)
+    if isinstance(content, tuple):
+        content = special(content[0], name, content[1])
+    server.body = tar_gz({'output/a': b'a', name: content, 'output/z': b'z'})
+    (here / 'in').mkdir()
+    error = error_of(fetch, '--dest', 'in')
+    assert f'its member {name!r} {reason}' in error
+    assert error.endswith('. Nothing was unpacked.')
+    files = [path.name for path in here.rglob('*') if not path.is_dir()]
+    assert files == ['sniper_models.tar.gz']
+
+
+def test_a_folder_that_lies_on_another_disk(run, server, here):
+    (here / 'disk').mkdir()
+    Path('data').symlink_to('disk')
+    server.body = tar_gz(
+        {'./': special(tarfile.DIRTYPE), './proposals/a': b''}
+    )
+    run('proposals')
+    assert (here / 'disk/proposals/a').exists()
+
+
+def broken(start, size):
+    damaged = bytearray(ARCHIVE)
+    damaged[start : start + size] = b'?' * size
+    return bytes(damaged)
+
+
+@pytest.mark.parametrize(
+    'content, reason',
+    [
+        (ARCHIVE[:90000], 'is damaged ('),
+        (broken(90000, 40), 'is damaged ('),
+        # The checksum, which follows the last member.
+        (broken(len(ARCHIVE) - 8, 4), 'is damaged (CRC check failed'),
+        (gzip.compress(b'no tar' * 999), 'is damaged ('),
+        (b'<html>', "is no .tar.gz, it starts with b'<html>': remove it"),
+        (b'', "is no .tar.gz, it starts with b'': remove it"),
+    ],
+)
+def test_a_damaged_archive(fetch, content, reason):
+    Path('sniper_models.tar.gz').write_bytes(content)
+    assert f'sniper_models.tar.gz {reason}' in error_of(fetch)
+    assert not Path('output').exists()
+
+
+@pytest.mark.parametrize(
+    'args, reason',
+    [
+        (['all'], "argument what: invalid choice: 'all'"),
+        (['detectors', '--url', 'file:///x'], 'must be of http or https'),
+        (['detectors', '--sha256', 'abc'], 'must be 64 hexadecimal digits'),
+    ],
+)
+def test_arguments(run, args, reason, capsys):
+    with pytest.raises(SystemExit):
+        run(*args)
+    assert reason in capsys.readouterr().err
+
+
+@pytest.fixture(scope='module')
+def shapes():
+    """Of the released networks' tensors."""
+    with np.load(OUTPUTS) as file:
+        return {
+            key.removesuffix('.shapes'): json.loads(str(file[key]))
+            for key in file
+            if key.endswith('.shapes')
+        }
+
+
+@pytest.fixture
+def tool():
+    return runpy.run_path(str(TOOLS / 'download_weights.py'))
+
+
+@pytest.mark.parametrize(
+    'network, without, rows, config',
+    [
+        (
+            'resnet101_autofocus',
+            None,
+            81,
+            'autofocus/faster-rcnn_r101-dcn_c4c5_autofocus_7e_coco',
+        ),
+        (
+            'resnet101_autofocus',
+            'conv_new_out',
+            81,
+            'sniper/faster-rcnn_r101-dcn_c4c5_sniper_7e_coco-trainval',
+        ),
+        (
+            'resnet101_autofocus',
+            'conv_new_out',
+            21,
+            'sniper/faster-rcnn_r101-dcn_c4c5_sniper_7e_voc0712',
+        ),
+        (
+            'resnet101_autofocus',
+            'rpn_|cls_score|conv_new|fc_new|bbox_pred|offset_',
+            81,
+            'sniper/faster-rcnn_r101-dcn_c4c5_sniper_7e_coco',
+        ),
+        (
+            'resnet101_mask_autofocus',
+            None,
+            81,
+            'autofocus/mask-rcnn_r101-dcn_c4c5_autofocus_7e_coco',
+        ),
+        (
+            'resnet101_mask_autofocus',
+            'conv_new_out',
+            81,
+            'sniper/mask-rcnn_r101-dcn_c4c5_sniper_7e_coco',
+        ),
+        (
+            'resnet50',
+            None,
+            81,
+            'sniper/faster-rcnn_r50-dcn_c4c5_sniper_7e_coco',
+        ),
+        (
+            'mobilenetv2',
+            None,
+            81,
+            'sniper/faster-rcnn_mobilenetv2_sniper_7e_coco',
+        ),
+        ('resnet50', None, 21, 'no config has R-50, 21 rows of cls_score'),
+        (
+            'resnet101_mask_autofocus',
+            None,
+            21,
+            'no config has R-101, 21 rows of cls_score, mask, focus',
+        ),
+        (
+            'resnet101_autofocus',
+            'arg:cls_score|conv_new_out',
+            81,
+            'no config has R-101, 0 rows of cls_score',
+        ),
+        (
+            'resnet101_autofocus',
+            'stage3_unit7_|rpn_',
+            81,
+            'no config has an unknown backbone',
+        ),
+    ],
+)
+def test_config_of_tensors(tool, shapes, network, without, rows, config):
+    found = {
+        name: shape
+        for name, shape in shapes[network].items()
+        if not (without and re.search(without, name))
+    }
+    if 'arg:cls_score_weight' in found:
+        found['arg:cls_score_weight'] = (rows, 1024)
+    if config.startswith('no'):
+        with pytest.raises(ValueError, match=f'^{config}$'):
+            tool['config_of'](found)
+    else:
+        assert tool['config_of'](found) == f'configs/{config}.py'
+
+
+def test_configs_are_there(tool):
+    for config in tool['CONFIGS'].values():
+        assert (ROOT / f'configs/{config}.py').exists()
+
+
+def params(path, shapes):
+    write_params(path, {n: np.zeros(s, np.float32) for n, s in shapes.items()})
+    return Path(path).read_bytes()
+
+
+def test_pretrained_go_where_configs_look(run, server, shapes, capsys):
+    """With the converter itself, from the folder of the package or another."""
+    backbone = {
+        name: shape
+        for name, shape in shapes['mobilenetv2'].items()
+        if re.match('...:(first|last|seq)-', name)
+    }
+    backbone['arg:pred_weight'] = (10, 1280, 1, 1)
+    name = 'pretrained_model/mobilenetv2-0000.params'
+    server.body = tar_gz(
+        {
+            name: params('made', backbone),
+            # As some archivers add.
+            'pretrained_model/._mobilenetv2-0000.params': b'?',
+        }
+    )
+    run('pretrained')
+    config = 'configs/sniper/faster-rcnn_mobilenetv2_sniper_7e_coco.py'
+    init = Config.fromfile(ROOT / config).model.backbone.init_cfg
+    out = capsys.readouterr().out
+    assert re.search(
+        rf'1 files of weights:\nconverted +{init.checkpoint} .*{config}\n', out
+    )
+    state = torch.load(init.checkpoint)['state_dict']
+    assert len(state) == len(backbone) - 1
+    assert all(name.startswith(init.prefix) for name in state)
+    assert Path('data', name).exists()
+
+
+def test_a_file_that_cannot_be_converted_stops_no_other(
+    run, server, shapes, monkeypatch, capsys
+):
+    def convert(command, **_):
+        lines.append(command)
+        bad = 'fails' in command[2]
+        return subprocess.CompletedProcess(
+            command, bad, 'mapped\nwrote it\n', 'long\nValueError: bad\n'
+        )
+
+    lines = []
+    monkeypatch.setattr(subprocess, 'run', convert)
+    # What tells networks apart, of one number each.
+    mini = {name: [1] * len(s) for name, s in shapes['resnet50'].items()}
+    coco = params('made', {**mini, 'arg:cls_score_weight': (81, 1)})
+    members = {
+        'output/a b/SNIPER-0007.params': coco,
+        'output/broken/SNIPER-0007.params': coco[:-5],
+        'output/fails/SNIPER-0007.params': coco,
+        'output/other/SNIPER-0007.params': params('made', mini),
+        'output/other/SNIPER-symbol.json': b'{}',
+    }
+    server.body = tar_gz(members)
+    with pytest.raises(SystemExit, match='^1$'):
+        run()
+    out = capsys.readouterr().out
+    config = os.path.relpath(
+        ROOT / 'configs/sniper/faster-rcnn_r50-dcn_c4c5_sniper_7e_coco.py'
+    )
+    converter = os.path.relpath(ROOT / CONVERTER)
+    source = 'output/a b/SNIPER-0007'
+    assert lines[0] == [
+        sys.executable,
+        converter,
+        f'{source}.params',
+        f'{source}.pth',
+        '--config',
+        config,
+    ]
+    assert len(lines) == 2
+    assert '  long\n  ValueError: bad\n' in out
+    assert (
+        f'  By hand: python {converter} output/other/SNIPER-0007.params '
+        'output/other/SNIPER-0007.pth --config CONFIG\n'
+    ) in out
+    assert [line.split() for line in out.splitlines()[-5:]] == [
+        '4 files of weights:'.split(),
+        ['converted', 'output/a', 'b/SNIPER-0007.pth', config],
+        ['failed', 'output/broken/SNIPER-0007.params', 'CONFIG'],
+        ['failed', 'output/fails/SNIPER-0007.params', config],
+        ['unknown', 'output/other/SNIPER-0007.params', 'CONFIG'],
+    ]
+
+
+@pytest.mark.parametrize('kept, code', [('acd', 0), ('cd', 1), ('', 1)])
+def test_what_is_unknown_is_no_failure_beside_others(
+    run, server, monkeypatch, kept, code, shapes
+):
+    monkeypatch.setattr(
+        subprocess,
+        'run',
+        lambda line, **_: subprocess.CompletedProcess(line, 0, '', ''),
+    )
+    known = params(
+        'made', {n: [1] for n in shapes['mobilenetv2'] if 'rpn' not in n}
+    )
+    unknown = params('made', {'arg:fc_weight': [1]})
+    members = {'a': known, 'c': unknown, 'd': unknown}
+    server.body = tar_gz(
+        {'x': b'', **{f'{n}.params': members[n] for n in kept}}
+    )
+    if code:
+        with pytest.raises(SystemExit, match='^1$'):
+            run()
+    else:
+        run()
+
+
+@pytest.mark.parametrize('top', ['data/', ''])
+def test_proposals(run, server, capsys, top):
+    name = 'proposals/COCO_train_rpn.pkl'
+    server.body = tar_gz({f'{top}{name}': b'', f'{top}proposals/note': b''})
+    run('proposals')
+    assert Path('data', name).exists()
+    tool = os.path.relpath(TOOLS / 'dataset_converters/convert_proposals.py')
+    assert capsys.readouterr().out.endswith(
+        'To convert, with a config that trains on their images:\n'
+        f'  python {tool} data/{name} CONFIG --out '
+        'data/proposals/COCO_train_rpn.npz\n'
+    )
