@@ -1,5 +1,8 @@
 """The pre-activation ResNet of the released networks."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
 from mmcv.cnn import build_norm_layer
 from mmengine.model import BaseModule, Sequential, constant_init
 from torch import Tensor, nn
@@ -72,8 +75,26 @@ class PreActUnit(BaseModule):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.with_cp and x.requires_grad:
-            return checkpoint(self._forward, x, use_reentrant=False)
+            return checkpoint(
+                self._forward,
+                x,
+                use_reentrant=False,
+                context_fn=lambda: (nullcontext(), self._same_statistics()),
+            )
         return self._forward(x)
+
+    @contextmanager
+    def _same_statistics(self) -> Iterator[None]:
+        """Have batches that are met again not count twice."""
+        norms = [m for m in self.modules() if isinstance(m, _BatchNorm)]
+        momenta = [norm.momentum for norm in norms]
+        try:
+            for norm in norms:
+                norm.momentum = 0.0
+            yield
+        finally:
+            for norm, momentum in zip(norms, momenta, strict=True):
+                norm.momentum = momentum
 
     def _forward(self, x: Tensor) -> Tensor:
         act = self.bn1(x).relu()
@@ -106,7 +127,8 @@ class PreActResNet(BaseModule):
         norm_eval (bool): No batch norm gathers statistics: for small batches.
             Defaults to False.
         with_cp (bool): Recompute activations in the backward pass, which
-            saves memory and takes time. Defaults to False.
+            saves memory and takes time; batches count once in the statistics.
+            Defaults to False.
         init_cfg (dict, optional): Defaults to None: Kaiming.
 
     Raises:
