@@ -214,3 +214,24 @@ def test_samples_on_the_border_count():
     torch.testing.assert_close(
         found[0, 0], torch.tensor([[1.0, 1.5], [2.0, 2.5]])
     )
+
+
+@pytest.mark.gpu
+def test_a_gpu_gives_the_same():
+    torch.manual_seed(0)
+    conv = ClampedDeformConv2d(8, 8, 3, 1, 2, 2, deform_groups=4)
+    x, offset = torch.randn(2, 8, 16, 16), torch.randn(2, 72, 16, 16)
+    rois = torch.tensor([[1.0, 8, 4, 200, 190], [0.0, -9, 30, 300, 90]])
+    trans = torch.randn(2, 2, 7, 7)
+    results = []
+    for device in ('cpu', 'cuda'):
+        inputs = [
+            t.to(device).requires_grad_() for t in (x, offset, rois, trans)
+        ]
+        maps = conv.to(device)(*inputs[:2])
+        pooled = deform_roi_pool(maps, *inputs[2:])
+        pooled.square().sum().backward()
+        gradients = [inputs[i].grad for i in (0, 1, 3)]
+        results.append([t.cpu() for t in (maps, pooled, *gradients)])
+    for on_cpu, on_gpu in zip(*results, strict=True):
+        torch.testing.assert_close(on_gpu, on_cpu, atol=1e-3, rtol=1e-3)

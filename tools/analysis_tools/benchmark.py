@@ -4,6 +4,7 @@ python tools/analysis_tools/benchmark.py chips --ann instances.json --json
 python tools/analysis_tools/benchmark.py negatives --images 1000 100000
 python tools/analysis_tools/benchmark.py pipeline CONFIG
 python tools/analysis_tools/benchmark.py inference CONFIG CHECKPOINT
+python tools/analysis_tools/benchmark.py train CONFIG --batch 1 4 16
 """
 
 import argparse
@@ -14,7 +15,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 from mmengine.config import DictAction
@@ -28,6 +28,12 @@ from sniper_mmdet.chips import (
     from_coco,
     mine_chips,
 )
+
+# For those beside this file, however it is run.
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from benchmark_common import random_boxes, watch  # noqa: E402
+from benchmark_train import benchmark_train, print_table  # noqa: E402
 
 # The original C++ generator, on one core, on 446 COCO images.
 # Of negative chips it was the cover alone that was measured.
@@ -46,21 +52,6 @@ def best_of(function, repeats):
         function(number)
         times.append(time.perf_counter() - start)
     return min(times)
-
-
-def random_boxes(num_images=50, num_boxes=900, seed=0):
-    """Random boxes of 640x480 images, sizes 8..300 px, log-uniform."""
-    rng = np.random.default_rng(seed)
-    boxes = []
-    for _ in range(num_images):
-        size = np.exp(rng.uniform(np.log(8), np.log(300), num_boxes))
-        ratio = np.exp(rng.uniform(-0.7, 0.7, num_boxes) / 2)
-        sides = np.minimum(
-            np.stack([size * ratio, size / ratio], 1), (640, 480)
-        )
-        corner = rng.uniform(0, 1, (num_boxes, 2)) * ((640, 480) - sides)
-        boxes.append(np.concatenate([corner, corner + sides], 1))
-    return ImageBoxes.from_lists([(640, 480)] * num_images, boxes)
 
 
 def with_objects(crowded, num=8):
@@ -271,7 +262,8 @@ def benchmark_inference(args):
         if not key.endswith('pixels')
     }
     ours = table['autofocus']
-    whole_time = spent.pop('all')
+    whole_time = sum(spent.values())
+    del spent['all']  # what is left of it
     for key, value in spent.items():
         result[f'autofocus_{key}_share'] = value / whole_time
     seen, whole = ours['pixels'], ours['pyramid_pixels']
@@ -280,29 +272,6 @@ def benchmark_inference(args):
         result[f'autofocus_pixel_share_level{level}'] = share
     result['time_to_pyramid'] = ours['seconds'] / table['pyramid']['seconds']
     return result
-
-
-@contextlib.contextmanager
-def watch(functions, spent):
-    """Add up the seconds of functions, (owner, name, key), while it lasts."""
-
-    def timed(function, key):
-        def call(*args, **kwargs):
-            start = time.perf_counter()
-            try:
-                return function(*args, **kwargs)
-            finally:
-                spent[key] = spent.get(key, 0.0) + time.perf_counter() - start
-
-        return call
-
-    with contextlib.ExitStack() as stack:
-        for owner, name, key in functions:
-            change = mock.patch.object(
-                owner, name, timed(getattr(owner, name), key)
-            )
-            stack.enter_context(change)
-        yield
 
 
 def parse_args():
@@ -314,6 +283,13 @@ def parse_args():
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument('--json', action='store_true', help='print JSON only')
     common.add_argument('--seed', type=int, default=0)
+    options = argparse.ArgumentParser(add_help=False)
+    options.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='override settings of the config, as in tools/train.py',
+    )
     chips = commands.add_parser(
         'chips', parents=[common], help='mining, against the original C++'
     )
@@ -335,22 +311,16 @@ def parse_args():
     one.add_argument('path')
     pipeline = commands.add_parser(
         'pipeline',
-        parents=[common],
+        parents=[common, options],
         help="a worker's samples a second, against mmdet's multi-scale "
         'pipeline on the same images',
     )
     pipeline.add_argument('config', help='train config file path')
     pipeline.add_argument('--samples', type=int, default=200)
     pipeline.add_argument('--repeats', type=int, default=3)
-    pipeline.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='override settings of the config, as in tools/train.py',
-    )
     inference = commands.add_parser(
         'inference',
-        parents=[common],
+        parents=[common, options],
         help='the bare detector at each level, the pyramid and AutoFocus, on '
         'the same images',
     )
@@ -359,15 +329,39 @@ def parse_args():
     inference.add_argument(
         '--num', type=int, default=0, help='images; 0 for all'
     )
-    inference.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='override settings of the config, as in tools/train.py',
+    train = commands.add_parser(
+        'train',
+        parents=[common, options],
+        help='seconds and peak memory a chip of steps of training, and the '
+        'share that is not the network',
     )
+    train.add_argument('config', help='train config file path')
+    train.add_argument(
+        '--batch',
+        type=int,
+        nargs='+',
+        default=[1, 4, 16],
+        help='chips a step, each number in a process of its own',
+    )
+    train.add_argument('--iters', type=int, default=5, help='steps timed')
+    train.add_argument('--warmup', type=int, default=2, help='steps before')
+    train.add_argument(
+        '--random',
+        action='store_true',
+        help="noise with random boxes, of the config's chip_size, where its "
+        'data set is not there',
+    )
+    train.add_argument('--checkpoint', help='weights; defaults to random ones')
     args = parser.parse_args()
     if args.command == 'negatives' and min(args.images) < 1:
         parser.error(f'--images must be at least 1. Received: {args.images}.')
+    if args.command == 'train':
+        for name, least in (('batch', 1), ('iters', 1), ('warmup', 0)):
+            value = getattr(args, name)
+            if np.min(value) < least:
+                parser.error(
+                    f'--{name} must be at least {least}. Received: {value}.'
+                )
     return args
 
 
@@ -379,12 +373,15 @@ def main():
         'mine-file': mine_file,
         'pipeline': benchmark_pipeline,
         'inference': benchmark_inference,
+        'train': benchmark_train,
     }
     # What is printed while annotations are read is no part of the result.
     with contextlib.redirect_stdout(sys.stderr):
         result = run[args.command](args)
     if args.json or args.command == 'mine-file':
         print(json.dumps(result, indent=2))
+    elif args.command == 'train':
+        print_table(result)
     else:
         for key, value in result.items():
             print(f'{key:40} {value:.4g}')

@@ -1,0 +1,406 @@
+"""Propose levels, valid ranges and chips for a data set of your own.
+
+    python tools/analysis_tools/suggest_settings.py CONFIG --out sizes.png
+    python tools/analysis_tools/suggest_settings.py --ann instances.json
+    python tools/analysis_tools/suggest_settings.py CONFIG --config-out mine.py
+
+The training data of a CONFIG, whatever its type, or a COCO json are read; no
+image is. Settings follow from the sizes of boxes and images by rules of thumb,
+and the chips that they give are counted beside those of COCO's settings.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from mmengine.config import DictAction
+
+from sniper_mmdet.chips import (
+    RELEASED_COCO,
+    ImagePyramid,
+    box_sizes,
+    focus_share,
+    from_coco,
+    outlook,
+    suggest,
+)
+from sniper_mmdet.chips.advice import RELEASED_COCO_TEST
+from sniper_mmdet.chips.outlook import size_groups, some_images
+
+PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
+CHIP_SIZES = (256, 384, 512)
+# Images that are counted, at most: chips, and FocusChips, which take longer.
+MOST, MOST_FOCUS = 4000, 400
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('config', nargs='?', help='train config file path')
+    parser.add_argument('--ann', help='COCO json instead of a config')
+    parser.add_argument(
+        '--levels', type=int, help='so many levels; default: as many as needed'
+    )
+    parser.add_argument(
+        '--chip-size',
+        type=int,
+        help='side of a chip in level pixels; default: 512 or less',
+    )
+    parser.add_argument('--out', help='picture of the sizes, .png or .pdf')
+    parser.add_argument('--config-out', help='file for the settings, .py')
+    parser.add_argument('--json', action='store_true', help='print JSON only')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='override settings of the config, as in tools/train.py',
+    )
+    args = parser.parse_args()
+    if (args.config is None) == (args.ann is None):
+        parser.error('give either CONFIG or --ann COCO_JSON.')
+    if args.ann is not None and args.cfg_options:
+        parser.error('--cfg-options change a CONFIG; --ann has none.')
+    if args.levels is not None and not 1 <= args.levels <= 6:
+        parser.error(f'--levels must be from 1 to 6. Received: {args.levels}.')
+    for option in ('out', 'config_out'):
+        path = getattr(args, option)
+        if path and not Path(path).absolute().parent.is_dir():
+            parser.error(
+                f'--{option.replace("_", "-")} must be in a folder that '
+                f'exists. Received: {path}.'
+            )
+    return args
+
+
+def read_config(path, options):
+    """Boxes, and the config's own settings if it trains on chips."""
+    from sniper_mmdet.utils.build import build_boxes_dataset, load_config
+
+    # What is printed while annotations are read is no part of the result.
+    with contextlib.redirect_stdout(sys.stderr):
+        cfg = load_config(path, options)
+        dataset = build_boxes_dataset(cfg, 'train')
+    kind = str(cfg.train_dataloader.dataset.get('type'))
+    if not kind.endswith('ChipDataset'):
+        return dataset.images, None
+    model = cfg.get('model', {})
+    test = None
+    if model.get('scales'):
+        test = ImagePyramid(model['scales'], model.get('valid_ranges'))
+    return dataset.images, (dataset.settings, test)
+
+
+def left_out(path, images):
+    """How many boxes of a COCO json have no area inside of their image."""
+    annotations = json.loads(Path(path).read_text())['annotations']
+    crowd = sum(
+        bool(ann.get('iscrowd') or ann.get('ignore')) for ann in annotations
+    )
+    return len(annotations) - crowd - len(images.boxes)
+
+
+def warnings_of(images, advice, expected, share, num_without_area):
+    """What to know before the proposal is used, a sentence each."""
+    sizes = box_sizes(images.boxes)
+    sides = images.boxes[:, 2:] - images.boxes[:, :2]
+    levels = advice.settings.pyramid.level_sizes(images.widths, images.heights)
+    found = []
+    if len(sizes) < 500:
+        found.append(
+            f'{len(sizes)} boxes are few: their percentiles may be off.'
+        )
+    if num_without_area:
+        found.append(
+            f'{num_without_area} boxes have no area inside of their image; '
+            'they are left out here and in training.'
+        )
+    thin = int((sides < advice.settings.min_side).any(1).sum())
+    if thin:
+        found.append(
+            f'{thin} boxes have a side below {advice.settings.min_side} px; '
+            'no chip is cut for them.'
+        )
+    groups = size_groups(sizes)
+    # Levels by the long side are for images that differ in size, and so do
+    # their boxes.
+    if len(groups) > 1 and isinstance(advice.scales[-1], float):
+        found.append(
+            f'Sizes come in groups, around '
+            f'{" and ".join(f"{size:.0f}" for size in groups)} px: if the '
+            'smallest group is not 5% of the boxes, see that the finest level '
+            'suits it.'
+        )
+    if (levels <= advice.chip_size).all():
+        found.append(
+            'No level is larger than a chip: chips are whole images, and '
+            'save nothing.'
+        )
+    elif expected['pixel_ratio_pyramid'] > 0.8:
+        found.append(
+            f'Chips have {expected["pixel_ratio_pyramid"]:.2f} times the '
+            'pixels of the whole levels: objects are everywhere, and chips '
+            'save little or nothing here.'
+        )
+    if levels.prod(-1).max() > 2e7:
+        width, height = levels.reshape(-1, 2)[levels.prod(-1).argmax()]
+        found.append(
+            f'The largest image has {width}x{height} px at the finest level: '
+            'testing takes much memory; AutoFocus looks at parts of it.'
+        )
+    if share is not None and min(share.values()) > 0.5:
+        found.append(
+            'AutoFocus will hardly pay: even FocusPixels from the annotations '
+            f'lead to {min(share.values()):.0%} of the pixels.'
+        )
+    return found
+
+
+def report_of(images, own, num_without_area, args):
+    """Everything there is to print, and the advice itself."""
+    advice = suggest(images, args.chip_size, args.levels)
+    some = some_images(images, MOST)
+    expected = {
+        'proposed': outlook(some, advice.settings, advice.test_pyramid),
+        "COCO's": outlook(some, RELEASED_COCO, RELEASED_COCO_TEST),
+    }
+    if own:
+        expected['config'] = outlook(some, *own)
+    others = {}
+    for size in CHIP_SIZES:
+        if size != advice.chip_size and not args.chip_size:
+            other = suggest(images, size, args.levels)
+            others[size] = dict(
+                scales=other.scales,
+                **outlook(some, other.settings, other.test_pyramid),
+            )
+    share = None
+    if advice.focus:
+        few = some_images(images, MOST_FOCUS)
+        share = {
+            stride: focus_share(
+                few,
+                advice.test_pyramid,
+                advice.focus_sizes,
+                advice.focus,
+                stride,
+            )
+            for stride in (16, 8)
+        }
+    percentiles = np.percentile(box_sizes(images.boxes), PERCENTILES)
+    report = dict(
+        images=len(images),
+        boxes=len(images.boxes),
+        counted_images=len(some),
+        smallest_image=smallest_and_largest(images)[0],
+        largest_image=smallest_and_largest(images)[1],
+        sizes=dict(zip(PERCENTILES, percentiles.tolist(), strict=True)),
+        proposed=asdict(advice),
+        expected=expected,
+        other_chip_sizes=others,
+        focus_share=share,
+        warnings=warnings_of(
+            images, advice, expected['proposed'], share, num_without_area
+        ),
+    )
+    return report, advice
+
+
+def smallest_and_largest(images):
+    area = images.widths * images.heights
+    return [
+        (int(images.widths[i]), int(images.heights[i]))
+        for i in (area.argmin(), area.argmax())
+    ]
+
+
+def fragment(advice, base=None):
+    """The settings as a part of a config; ``base``: what it builds on."""
+    size = advice.chip_size
+    lines = [
+        '# Proposed by tools/analysis_tools/suggest_settings.py.',
+        *([f'_base_ = {str(base)!r}', ''] if base else []),
+        f'_scales = {list(advice.scales)}',
+        '',
+        'model = dict(',
+        '    scales=_scales,',
+        f'    valid_ranges={list(advice.test_valid_ranges)},',
+        '    data_preprocessor=dict(',
+        '        batch_augments=[',
+        f"            dict(type='BatchFixedSizePad', size=({size}, {size}))",
+        '        ]',
+        '    ),',
+        ')',
+        'train_dataloader = dict(',
+        '    dataset=dict(',
+        '        scales=_scales,',
+        f'        valid_ranges={list(advice.valid_ranges)},',
+        f'        chip_size={size},',
+        f'        stride={advice.stride},',
+        '    )',
+        ')',
+    ]
+    if advice.focus:
+        lines += [
+            '# With an AutoFocus detector also; focus_curve.py tells which',
+            '# thresholds suit a trained one.',
+            '# model.update(',
+            f'#     focus_head=dict(sizes={advice.focus_sizes}),',
+            '#     focus=[',
+            *(
+                f'#         dict({as_arguments(step)}),'
+                for step in advice.focus
+            ),
+            '#     ],',
+            '# )',
+        ]
+    return '\n'.join(lines) + '\n'
+
+
+def as_arguments(values):
+    return ', '.join(f'{key}={value}' for key, value in vars(values).items())
+
+
+def range_text(bounds):
+    return f'[{bounds[0] or 0}, {bounds[1] or "∞"})'
+
+
+def print_report(report, advice):
+    small, large = report['smallest_image'], report['largest_image']
+    print(
+        f'{report["images"]} images of {small[0]}x{small[1]} to '
+        f'{large[0]}x{large[1]} px, {report["boxes"]} boxes'
+    )
+    sizes = report['sizes']
+    print('percentile  ' + ''.join(f'{p:7}%' for p in sizes))
+    print('size, px    ' + ''.join(f'{s:8.1f}' for s in sizes.values()))
+    print('\nproposed')
+    print(f'{"level":>14}{"trained sizes":>16}{"tested sizes":>16}')
+    for row in zip(
+        advice.scales,
+        advice.valid_ranges,
+        advice.test_valid_ranges,
+        strict=True,
+    ):
+        scale, trained, tested = row
+        print(
+            f'{str(scale):>14}{range_text(trained):>16}'
+            f'{range_text(tested):>16}'
+        )
+    print(f'chip_size {advice.chip_size}, stride {advice.stride}')
+    print('\nwhy')
+    for reason in advice.reasons:
+        print(f'- {reason}')
+    print_expected(report)
+    print_focus(report, advice)
+    if report['warnings']:
+        print('\nmind')
+        for warning in report['warnings']:
+            print(f'- {warning}')
+
+
+def print_expected(report):
+    rows = {
+        'chips an image': lambda e: f'{e["chips_per_image"]:.2f}',
+        'Mpixel an image': lambda e: f'{e["pixels_per_image"] / 1e6:.2f}',
+        '  to one 800x1333': lambda e: f'{e["pixel_ratio_single_scale"]:.2f}',
+        '  to whole levels': lambda e: f'{e["pixel_ratio_pyramid"]:.2f}',
+        'Mpixel in testing': (
+            lambda e: f'{e["test_pixels_per_image"] / 1e6:.2f}'
+        ),
+        'boxes covered': lambda e: f'{e["boxes_covered"]:.2%}',
+        '  not covered': lambda e: str(e['uncovered_boxes']),
+        '  for no level': lambda e: str(e['invalid_boxes']),
+        'level px, 5%': lambda e: seen(e, 0),
+        '  median': lambda e: seen(e, 1),
+        '  95%': lambda e: seen(e, 2),
+    }
+    expected = report['expected']
+    print(f'\n{"expected":20}' + ''.join(f'{name:>10}' for name in expected))
+    for name, row in rows.items():
+        print(
+            f'{name:20}' + ''.join(f'{row(e):>10}' for e in expected.values())
+        )
+    if report['counted_images'] < report['images']:
+        print(f'(counted on {report["counted_images"]} of the images)')
+    for size, other in report['other_chip_sizes'].items():
+        print(
+            f'--chip-size {size}: levels {list(other["scales"])}, '
+            f'{other["chips_per_image"]:.2f} chips an image, '
+            f'{other["pixels_per_image"] / 1e6:.2f} Mpixel, '
+            f'{other["boxes_covered"]:.2%} covered, '
+            f'median {seen(other, 1)} level px'
+        )
+
+
+def seen(expected, index):
+    return f'{expected["seen"][index]:.0f}' if expected['seen'] else '-'
+
+
+def print_focus(report, advice):
+    print('\nAutoFocus')
+    if not advice.focus:
+        print('- One level: there is nothing to focus on; see --levels.')
+        return
+    print(f'- FocusPixels: sizes {advice.focus_sizes}, chip pixels')
+    for scale, step in zip(advice.scales, advice.focus, strict=False):
+        print(f'- after level {scale}: {as_arguments(step)}')
+    share = report['focus_share']
+    print(
+        '- True FocusPixels lead to '
+        f'{share[16]:.0%} of the pixels of whole levels ({share[8]:.0%} with '
+        'stride=8): no focus head looks at less and finds all. Thresholds '
+        'depend on the trained head: draw focus_curve.py.'
+    )
+
+
+def write(path, save):
+    """Write beside, then rename: the file is whole or not there."""
+    path = Path(path)
+    part = path.with_name(f'.part-{path.name}')
+    try:
+        save(part)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def main():
+    args = parse_args()
+    own = num_without_area = None
+    if args.ann:
+        images = from_coco(args.ann)
+        num_without_area = left_out(args.ann, images)
+    else:
+        images, own = read_config(args.config, args.cfg_options)
+    report, advice = report_of(images, own, num_without_area, args)
+    base = None
+    if own and args.config_out:
+        folder = Path(args.config_out).absolute().parent
+        base = os.path.relpath(args.config, folder)
+    text = fragment(advice, base)
+    if args.config_out:
+        write(args.config_out, lambda part: part.write_text(text))
+    if args.out:
+        from sniper_mmdet.visualization import draw_sizes
+
+        figure = draw_sizes(images, advice.settings, advice.target)
+        write(args.out, lambda part: figure.savefig(part, dpi=100))
+    if args.json:
+        print(json.dumps(dict(report, config=text), indent=2))
+        return
+    print_report(report, advice)
+    print(f'\nto paste into a config that trains on chips\n{text}', end='')
+
+
+if __name__ == '__main__':
+    try:
+        main()
+    except (OSError, ValueError) as error:
+        raise SystemExit(f'suggest_settings: {error}') from None
