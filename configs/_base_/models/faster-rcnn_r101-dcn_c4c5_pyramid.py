@@ -119,7 +119,8 @@ model = dict(
             nms_pre=6000,
             max_per_img=300,
             nms=dict(type='nms', iou_threshold=0.7),
-            min_bbox_size=0,
+            # In the original's op, whatever its config says.
+            min_bbox_size=3,
         ),
         # No NMS but that which merges the levels.
         rcnn=dict(

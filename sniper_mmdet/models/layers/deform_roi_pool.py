@@ -93,16 +93,20 @@ def _sample_points(
     start = _rounded(rois[:, 1:3]) * scale - 0.5
     end = (_rounded(rois[:, 3:] - 1) + 1) * scale - 0.5
     sides = (end - start).clamp(min=0.1)
-    steps = torch.arange(size * samples, device=rois.device) / samples
-    # (R, 2, size * samples): along each axis, and then the product of both.
-    along = start[..., None] + steps * (sides / size)[..., None]
-    along = along.view(len(rois), 2, size, samples)
-    xs = along[:, 0, None, :, None, :]
-    ys = along[:, 1, :, None, :, None]
+    # Along each axis, (R, 2, size) and (R, 2, samples), added up in the
+    # original's order: samples on the map's very limit stay on its side.
+    new = dict(device=rois.device)
+    bins = (sides / size)[..., None]
+    corners = start[..., None] + torch.arange(size, **new) * bins
+    steps = torch.arange(samples, **new) * (bins / samples)
+    xs = corners[:, 0, None, :, None, None]
+    ys = corners[:, 1, :, None, None, None]
     if offset is not None:
         moved = offset.float() * gamma * sides[..., None, None]
         xs = xs + moved[:, 0, :, :, None, None]
         ys = ys + moved[:, 1, :, :, None, None]
+    xs = xs + steps[:, 0, None, None, None, :]
+    ys = ys + steps[:, 1, None, None, :, None]
     points = torch.stack(torch.broadcast_tensors(xs, ys), -1)
     return points.reshape(len(rois), size * size, samples * samples, 2)
 

@@ -1,0 +1,73 @@
+# Chips of any data to train on, whole images to test on, by names that
+# MMDetection's configs do not use. The data is COCO, the settings are those of
+# the released SNIPER code.
+
+chip_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='sniper_mmdet.CutChip'),
+    dict(type='RandomFlip', prob=0.5),
+    dict(
+        type='PackDetInputs',
+        meta_keys=(
+            'img_id',
+            'img_path',
+            'ori_shape',
+            'img_shape',
+            'scale_factor',
+            'flip',
+            'flip_direction',
+            'chip_range',
+        ),
+    ),
+]
+# No Resize: the detector itself looks at each level of the image.
+image_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(
+        type='PackDetInputs',
+        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape'),
+    ),
+]
+
+chip_dataloader = dict(
+    batch_size=16,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='sniper_mmdet.ChipSampler'),
+    batch_sampler=None,
+    dataset=dict(
+        type='sniper_mmdet.ChipDataset',
+        scales=[(-1, 512), 1.667, 3.0],
+        valid_ranges=[(120, None), (32, 150), (0, 80)],
+        chip_size=512,
+        pipeline=chip_pipeline,
+        dataset=dict(
+            type='CocoDataset',
+            data_root='data/coco/',
+            ann_file='annotations/instances_train2017.json',
+            data_prefix=dict(img='train2017/'),
+            # An image without a box gives negative chips, if any.
+            filter_cfg=dict(filter_empty_gt=False, min_size=32),
+        ),
+    ),
+)
+
+image_dataloader = dict(
+    batch_size=1,
+    num_workers=2,
+    persistent_workers=True,
+    drop_last=False,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='CocoDataset',
+        data_root='data/coco/',
+        ann_file='annotations/instances_val2017.json',
+        data_prefix=dict(img='val2017/'),
+        test_mode=True,
+        pipeline=image_pipeline,
+    ),
+)
+
+chip_hooks = [dict(type='sniper_mmdet.ChipMiningHook')]

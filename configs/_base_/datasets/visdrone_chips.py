@@ -1,0 +1,52 @@
+# VisDrone-DET, trained on chips and tested on whole images. The COCO files are
+# those of tools/dataset_converters/visdrone_to_coco.py. The metric takes 500
+# detections an image: set max_per_img in the detector's test_cfg to as many.
+_base_ = './coco_chips.py'
+
+data_root = 'data/visdrone/'
+metainfo = dict(
+    classes=(
+        'pedestrian',
+        'people',
+        'bicycle',
+        'car',
+        'van',
+        'truck',
+        'tricycle',
+        'awning-tricycle',
+        'bus',
+        'motor',
+    )
+)
+
+train_dataloader = dict(
+    dataset=dict(
+        # Not tuned: images of 480-2000 px, half of the objects below 30 px,
+        # which are trained at the last level at up to 150 px. The detector
+        # must be given the same levels.
+        scales=[(-1, 768), 1.25, 2.5],
+        valid_ranges=[(120, None), (40, 160), (0, 60)],
+        dataset=dict(
+            data_root=data_root,
+            metainfo=metainfo,
+            ann_file='annotations/train.json',
+            data_prefix=dict(img='VisDrone2019-DET-train/images/'),
+        ),
+    )
+)
+val_dataloader = dict(
+    dataset=dict(
+        data_root=data_root,
+        metainfo=metainfo,
+        ann_file='annotations/val.json',
+        data_prefix=dict(img='VisDrone2019-DET-val/images/'),
+    )
+)
+test_dataloader = val_dataloader
+
+val_evaluator = dict(
+    _delete_=True,
+    type='sniper_mmdet.VisDroneMetric',
+    ann_file=data_root + 'annotations/val.json',
+)
+test_evaluator = val_evaluator
