@@ -27,4 +27,7 @@ TRANSFORMS = _child('transform', _mmengine.TRANSFORMS, 'datasets')
 HOOKS = _child('hook', _mmengine.HOOKS, 'engine')
 METRICS = _child('metric', _mmengine.METRICS, 'evaluation')
 MODELS = _child('model', _mmengine.MODELS, 'models')
+OPTIM_WRAPPERS = _child(
+    'optimizer wrapper', _mmengine.OPTIM_WRAPPERS, 'engine'
+)
 TASK_UTILS = _child('task util', _mmengine.TASK_UTILS, 'models')

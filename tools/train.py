@@ -58,7 +58,9 @@ def parse_args():
 def main():
     args = parse_args()
     cfg = run_config(args)
-    if args.amp:
+    kind = cfg.optim_wrapper.get('type', '')
+    # A config in half precision is what --amp asks for.
+    if args.amp and not kind.endswith('HalfPrecisionOptimWrapper'):
         if get_device() == 'cpu':
             raise SystemExit('--amp needs a GPU; there is none here.')
         cfg.optim_wrapper.type = 'AmpOptimWrapper'

@@ -1,0 +1,255 @@
+"""Training in half precision, named modules in single."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
+from torch import Tensor, nn
+
+from sniper_mmdet.registry import OPTIM_WRAPPERS
+
+_DTYPES = dict(float16=torch.float16, bfloat16=torch.bfloat16)
+
+
+@OPTIM_WRAPPERS.register_module()
+class HalfPrecisionOptimWrapper(AmpOptimWrapper):
+    """An AmpOptimWrapper that keeps some modules in fp32, on CPUs too.
+
+    Weights, their gradients and the optimizer are fp32, as under any
+    autocast, and so is testing. Differs from its parent: inputs of the
+    modules in ``float32`` are cast to fp32 and nothing in them is autocast;
+    float16 and bfloat16 run on the CPU as well; a scale may be left out; the
+    scale is logged, as ``grad_scale``.
+
+    Steps whose gradients are not finite are skipped where there is a scale,
+    be it dynamic or not; without one they are not, as in fp32.
+
+    Args:
+        dtype (str): 'float16' or 'bfloat16'. Defaults to 'float16'.
+        loss_scale (str, float or dict, optional): Factor of the loss: the
+            gradients are divided by it before they are clipped and used.
+            'dynamic': halved after a step that was skipped, doubled after
+            2000 that were not; a number: stays; a dict: arguments of
+            ``torch.amp.GradScaler``. Defaults to None: 'dynamic' for float16,
+            none for bfloat16, whose range is that of fp32.
+        float32 (Sequence[str]): Modules that stay in fp32, with all that is
+            in them: their names, those of their classes, or regular
+            expressions that match one whole. Names are those in a checkpoint,
+            ``roi_head.bbox_head``, however the detector is wrapped. A plain
+            name must be there; an expression may match nothing, so that one
+            list serves several detectors, but not all may. The log says what
+            was found. Defaults to ().
+        **kwargs: Of mmengine's ``OptimWrapper``: ``optimizer``,
+            ``accumulative_counts``, ``clip_grad``.
+
+    Raises:
+        ValueError: A setting out of bounds; before training starts, names of
+            ``float32`` that the model does not have.
+    """
+
+    def __init__(
+        self,
+        dtype: str = 'float16',
+        loss_scale: str | float | dict | None = None,
+        float32: Sequence[str] = (),
+        **kwargs,
+    ) -> None:
+        # Not the parent's constructor, which refuses to go without a GPU.
+        OptimWrapper.__init__(self, **kwargs)
+        if dtype not in _DTYPES:
+            raise ValueError(
+                f"dtype must be 'float16' or 'bfloat16'. Received: {dtype!r}."
+            )
+        self.cast_dtype = _DTYPES[dtype]
+        self.float32 = [float32] if isinstance(float32, str) else list(float32)
+        # By now the model is on the device that it is trained on.
+        params = self.optimizer.param_groups[0]['params']
+        self.device_type = params[0].device.type
+        if loss_scale is None and dtype == 'float16':
+            loss_scale = 'dynamic'
+        self.loss_scaler, self._scale_update_param = _scaler(
+            loss_scale, self.device_type
+        )
+        self._prepared = None
+
+    def initialize_count_status(self, model: nn.Module, *args) -> None:
+        self._prepare(model)
+        super().initialize_count_status(model, *args)
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """Autocast, and no synchronisation of gradients that add up.
+
+        Args:
+            model (nn.Module): What is trained.
+        """
+        self._prepare(model)
+        autocast = torch.autocast(self.device_type, self.cast_dtype)
+        with OptimWrapper.optim_context(self, model), autocast:
+            yield
+
+    def step(self, **kwargs) -> None:
+        super().step(**kwargs)
+        if self.loss_scaler.is_enabled():
+            self.message_hub.update_scalar(
+                'train/grad_scale', self.loss_scaler.get_scale()
+            )
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        """Load the optimizer's state and that of a dynamic scale.
+
+        The run that is resumed may have had another precision or scale: the
+        config's counts.
+        """
+        scale = state_dict.get('loss_scaler')
+        if not scale or self._scale_update_param is not None:
+            state_dict.pop('loss_scaler', None)
+        super().load_state_dict(state_dict)
+
+    def _prepare(self, model: nn.Module) -> None:
+        if is_model_wrapper(model):
+            model = model.module
+        if self._prepared is not model and self.float32:
+            modules = _find_modules(model, self.float32)
+            for module in modules:
+                keep_float32(module, self.device_type)
+        self._prepared = model
+
+
+def keep_float32(module: nn.Module, device_type: str) -> None:
+    """Let a module, and all that is in it, run in fp32 under autocast.
+
+    Without autocast nothing changes. The module keeps its type and its
+    parameters, and can be copied and pickled.
+
+    Args:
+        module (nn.Module): Changed in place.
+        device_type (str): Whose autocast is meant, 'cuda' or 'cpu'.
+    """
+    # What is in it may be called without it, as a head's loss is.
+    for part in module.modules():
+        if not isinstance(part.forward, _Float32Forward):
+            part.forward = _Float32Forward(part.forward, device_type)
+
+
+class _Float32Forward:
+    """A module's forward, in fp32 where autocast is on."""
+
+    def __init__(self, forward: Callable, device_type: str) -> None:
+        self.forward = forward
+        self.device_type = device_type
+
+    def __call__(self, *args, **kwargs) -> Any:
+        # Recomputed activations, too, are computed under autocast.
+        if not _autocast_is_on(self.device_type):
+            return self.forward(*args, **kwargs)
+        with torch.autocast(self.device_type, enabled=False):
+            return self.forward(*_to_float32(args), **_to_float32(kwargs))
+
+
+def _to_float32(value: Any) -> Any:
+    """Cast all half precision tensors in nested tuples, lists and dicts."""
+    if isinstance(value, Tensor):
+        return value.float() if value.dtype in _DTYPES.values() else value
+    if isinstance(value, dict):
+        return {key: _to_float32(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        items = [_to_float32(item) for item in value]
+        # A named tuple takes them one by one.
+        kind = type(value)
+        return kind(*items) if hasattr(kind, '_fields') else kind(items)
+    return value
+
+
+def _autocast_is_on(device_type: str) -> bool:
+    try:
+        return torch.is_autocast_enabled(device_type)
+    except TypeError:  # torch < 2.4 has a function for each kind of device
+        if device_type == 'cpu':
+            return torch.is_autocast_cpu_enabled()
+        return torch.is_autocast_enabled()
+
+
+def _find_modules(
+    model: nn.Module, patterns: Sequence[str]
+) -> list[nn.Module]:
+    """Modules that a name or an expression matches; logs which.
+
+    Raises:
+        ValueError: A plain name matches none, or all expressions together.
+    """
+    found, unmatched = {}, []
+    for pattern in patterns:
+        pattern = pattern.removeprefix('detector.')
+        matched = {
+            name: module
+            for name, module in _named_modules(model)
+            if re.fullmatch(pattern, name)
+            or re.fullmatch(pattern, type(module).__name__)
+        }
+        if not matched and re.fullmatch(r'[\w.]+', pattern):
+            raise ValueError(
+                'each name in float32 must be that of a module of '
+                f'{type(model).__name__}, or of its class; write an '
+                'expression, such as (NAME)?, where it may be missing. '
+                f'Received: {pattern!r}.'
+            )
+        if not matched:
+            unmatched.append(pattern)
+        found.update(matched)
+    if not found:
+        raise ValueError(
+            'float32 must match some module of '
+            f'{type(model).__name__}. Received: {patterns}.'
+        )
+    names = [
+        name
+        for name in found
+        if not any(name.startswith(f'{other}.') for other in found)
+    ]
+    without = f'; nothing matches {", ".join(unmatched)}' if unmatched else ''
+    print_log(f'in fp32: {", ".join(names)}{without}', logger='current')
+    return list(found.values())
+
+
+def _named_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Modules by the names that they have in a checkpoint."""
+    for name, module in model.named_modules():
+        # PyramidDetector and its kind write no prefix.
+        name = name.removeprefix('detector.')
+        if name and name != 'detector':
+            yield name, module
+
+
+def _scaler(
+    loss_scale: str | float | dict | None, device_type: str
+) -> tuple[Any, float | None]:
+    """A GradScaler, and what its scale is set to after each step, if any."""
+    static = None
+    if loss_scale is None:
+        settings = dict(enabled=False)
+    elif loss_scale == 'dynamic':
+        settings = {}
+    elif isinstance(loss_scale, dict):
+        settings = loss_scale
+    elif isinstance(loss_scale, (int, float)) and loss_scale > 0:
+        static = float(loss_scale)
+        settings = dict(init_scale=static)
+    else:
+        raise ValueError(
+            "loss_scale must be 'dynamic', a positive number or a dict. "
+            f'Received: {loss_scale!r}.'
+        )
+    if hasattr(torch.amp, 'GradScaler'):
+        return torch.amp.GradScaler(device_type, **settings), static
+    if device_type == 'cpu' and settings.get('enabled', True):
+        raise ValueError(
+            'a loss_scale on the CPU needs torch >= 2.3. '
+            f'Received: torch {torch.__version__}.'
+        )
+    return torch.cuda.amp.GradScaler(**settings), static
