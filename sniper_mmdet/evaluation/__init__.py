@@ -7,11 +7,13 @@ from .coco import (
 )
 from .pixels_metric import PixelsMetric
 from .proposal_recall_metric import ProposalRecall
+from .visdrone_metric import VisDroneMetric
 
 __all__ = [
     'PixelsMetric',
     'ProposalRecall',
     'RECALL_SIZES',
+    'VisDroneMetric',
     'average_precision',
     'evaluate_boxes',
     'false_positives',

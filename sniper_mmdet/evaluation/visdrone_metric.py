@@ -1,0 +1,275 @@
+"""The evaluation of VisDrone-DET."""
+
+import contextlib
+import io
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+from pycocotools import mask
+from pycocotools.coco import COCO
+
+from sniper_mmdet.registry import METRICS
+
+#: Best detections of an image, of all classes together, that count.
+_MAX_DETECTIONS = (1, 10, 100, 500)
+_THRESHOLDS = np.linspace(0.5, 0.95, 10)
+
+
+@METRICS.register_module()
+class VisDroneMetric(BaseMetric):
+    """Average precision and recall as VisDrone-DET defines them.
+
+    What differs from COCO's: objects and detections that lie by half or more
+    of their area in ignored regions, taken together, are dropped before
+    anything is matched; then the 1, 10, 100 and 500 best detections of an
+    image are those of all its classes together; precision is averaged over
+    all recalls, not 101 of them. Objects other than those of the ten classes
+    play no part.
+
+    Results, in %: ``AP`` over IoU 0.5 to 0.95, ``AP50`` and ``AP75`` of 500
+    detections, ``AR1``, ``AR10``, ``AR100`` and ``AR500``, all means over the
+    classes that have an object; NaN where no class has. A detector must be
+    set to give 500 detections (``max_per_img``).
+
+    The rules are those of the authors' MATLAB toolkit, down to the whole
+    pixels by which it measures regions. Two of its last version's are left
+    out: a class weighs as much as the number of images that have it, and
+    objects of score 0 count as missed. But for these, the toolkit, run in GNU
+    Octave on random scenes, gave the same numbers; in MATLAB, and on the
+    challenge's own results, it could not be run.
+
+    Args:
+        ann_file (str): COCO file of
+            ``tools/dataset_converters/visdrone_to_coco.py``; all of its images
+            count.
+        classwise (bool): Also give ``AP_{class}``. Defaults to False.
+        collect_device (str): See mmengine's BaseMetric.
+        prefix (str, optional): See mmengine's BaseMetric.
+
+    Raises:
+        ValueError: The annotations lack a class of the data set.
+    """
+
+    default_prefix = 'visdrone'
+
+    def __init__(
+        self,
+        ann_file: str,
+        classwise: bool = False,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+    ) -> None:
+        super().__init__(collect_device, prefix)
+        self.ann_file = ann_file
+        self.classwise = classwise
+        with contextlib.redirect_stdout(io.StringIO()):
+            self._coco = COCO(ann_file)
+        self._regions, self._objects = {}, defaultdict(list)
+        for image, annotations in self._coco.imgToAnns.items():
+            kinds = [a.get('visdrone_category') for a in annotations]
+            boxes = np.array([a['bbox'] for a in annotations], float)
+            regions = boxes[[kind == 0 for kind in kinds]]
+            if len(regions):
+                self._regions[image] = regions
+            for annotation, kind, share in zip(
+                annotations, kinds, self._share(image, boxes), strict=True
+            ):
+                if kind is None and share < 0.5:
+                    key = image, annotation['category_id']
+                    self._objects[key].append(annotation)
+        if not self._regions:
+            print_log(
+                f'VisDroneMetric: {ann_file} has no ignored region; is it one '
+                'of tools/dataset_converters/visdrone_to_coco.py?',
+                'current',
+            )
+
+    def _share(self, image: int, boxes: np.ndarray) -> np.ndarray:
+        if image not in self._regions:
+            return np.zeros(len(boxes))
+        info = self._coco.imgs[image]
+        size = info['width'], info['height']
+        return ignored_share(boxes, self._regions[image], size)
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        for sample in data_samples:
+            image, found = sample['img_id'], sample['pred_instances']
+            if image not in self._coco.imgs:
+                raise ValueError(
+                    f'{self.ann_file} must have all images of the data set. '
+                    f'Received: an image with the id {image}.'
+                )
+            boxes = found['bboxes'].cpu().numpy().astype(float)
+            boxes[:, 2:] -= boxes[:, :2]
+            scores = found['scores'].cpu().numpy()
+            order = np.argsort(-scores, kind='stable')
+            order = order[self._share(image, boxes[order]) < 0.5]
+            order = order[: _MAX_DETECTIONS[-1]]
+            labels = found['labels'].cpu().numpy()
+            self.results.append(
+                (image, boxes[order], scores[order], labels[order])
+            )
+
+    def compute_metrics(self, results: list) -> dict[str, float]:
+        classes = self.dataset_meta['classes']
+        # In the order of CocoDataset, that of the file.
+        categories = self._coco.getCatIds(catNms=classes)
+        if len(categories) != len(classes):
+            known = [c['name'] for c in self._coco.cats.values()]
+            raise ValueError(
+                f'{self.ann_file} must have the classes {list(classes)}. '
+                f'Received: {known}.'
+            )
+        found = defaultdict(list)
+        for image, boxes, scores, labels in results:
+            for label in np.unique(labels):
+                own = np.flatnonzero(labels == label)
+                objects = self._objects.get((image, categories[label]), [])
+                hits, ignored = match(boxes[own], objects)
+                found[label].append((scores[own], own, hits.T, ignored.T))
+        counts = np.zeros(len(classes), int)
+        for (_, category), objects in self._objects.items():
+            if category in categories:
+                counts[categories.index(category)] += sum(
+                    not annotation['iscrowd'] for annotation in objects
+                )
+        precision = np.zeros((len(classes), len(_THRESHOLDS)))
+        recall = np.zeros((*precision.shape, len(_MAX_DETECTIONS)))
+        for label, parts in found.items():
+            if counts[label]:
+                precision[label], recall[label] = precision_recall(
+                    *(
+                        np.concatenate(part)
+                        for part in zip(*parts, strict=True)
+                    ),
+                    counts[label],
+                )
+        precision[counts == 0] = recall[counts == 0] = np.nan
+
+        def mean(values):
+            values = values[counts > 0]
+            return values.mean() if len(values) else np.nan
+
+        result = dict(AP=mean(precision))
+        for name, threshold in (('AP50', 0.5), ('AP75', 0.75)):
+            at = np.isclose(_THRESHOLDS, threshold)
+            result[name] = mean(precision[:, at])
+        for k, number in enumerate(_MAX_DETECTIONS):
+            result[f'AR{number}'] = mean(recall[..., k])
+        if self.classwise:
+            for label, category in enumerate(categories):
+                name = self._coco.cats[category]['name']
+                result[f'AP_{name}'] = precision[label].mean()
+        return {name: 100 * float(value) for name, value in result.items()}
+
+
+def ignored_share(
+    boxes: np.ndarray, regions: np.ndarray, size: tuple[int, int]
+) -> np.ndarray:
+    """How much of each box lies in any ignored region.
+
+    The toolkit counts whole pixels of an image, the first being 1: a region
+    has those of both its ends, a box lacks its first.
+
+    Args:
+        boxes (ndarray (N, 4)): x, y, w, h.
+        regions (ndarray (R, 4)): x, y, w, h.
+        size (tuple[int]): Width and height of the image.
+
+    Returns:
+        ndarray (N,): Shares of the boxes' areas, 0 to 1.
+    """
+    size = np.array(size)
+    # Half a pixel counts as one.
+    boxes = np.maximum(np.floor(boxes + 0.5), 1)
+    starts = np.minimum(boxes[:, :2], size)
+    ends = np.minimum(starts + boxes[:, 2:], size)
+    regions = np.maximum(regions, 1)
+    firsts = regions[:, :2] - 1
+    lasts = np.minimum(regions[:, :2] + regions[:, 2:], size)
+    # Regions may overlap: the cells between all of their borders do not.
+    lengths, inside = [], []
+    for axis in (0, 1):
+        first, last = firsts[:, axis, None], lasts[:, axis, None]
+        borders = np.unique([first, last])
+        low, high = borders[:-1], borders[1:]
+        inside.append((first <= low) & (high <= last))
+        start, end = starts[:, axis, None], ends[:, axis, None]
+        overlap = np.minimum(end, high) - np.maximum(start, low)
+        lengths.append(np.maximum(overlap, 0))
+    cells = inside[0].T.astype(float) @ inside[1] > 0
+    covered = ((lengths[0] @ cells) * lengths[1]).sum(1)
+    return covered / boxes[:, 2:].prod(1)
+
+
+def match(
+    boxes: np.ndarray, objects: list[dict]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Match detections of one class to its objects in one image.
+
+    The best detection comes first, and takes the free object that it overlaps
+    most, the last one of equals; one that finds none is ignored where enough
+    of it lies in a crowd, which is never taken.
+
+    Args:
+        boxes (ndarray (D, 4)): x, y, w, h, best first.
+        objects (list[dict]): COCO annotations.
+
+    Returns:
+        tuple: Which detections hit an object, and which are ignored, bool
+        (T, D) at T IoU thresholds.
+    """
+    hits = np.zeros((len(_THRESHOLDS), len(boxes)), bool)
+    if not objects:
+        return hits, hits
+    crowd = np.array([bool(a['iscrowd']) for a in objects])
+    overlaps = mask.iou(
+        boxes, np.array([a['bbox'] for a in objects], float), crowd.tolist()
+    )
+    thresholds = _THRESHOLDS[:, None]
+    ignored = overlaps[:, crowd].max(1, initial=0) >= thresholds
+    overlaps = overlaps[:, ~crowd][:, ::-1]  # argmax gives the first
+    free = np.ones((len(thresholds), overlaps.shape[1]), bool)
+    reach = overlaps.max(1, initial=0)
+    for k in np.flatnonzero(reach >= _THRESHOLDS[0]):
+        candidates = np.where(free, overlaps[k], 0)
+        best = candidates.argmax(1)
+        hit = candidates.max(1) >= _THRESHOLDS
+        free[hit, best[hit]] = False
+        hits[:, k] = hit
+    return hits, ignored & ~hits
+
+
+def precision_recall(
+    scores: np.ndarray,
+    ranks: np.ndarray,
+    hits: np.ndarray,
+    ignored: np.ndarray,
+    count: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Precision and recall of the detections of one class.
+
+    Args:
+        scores (ndarray (D,)): Of the detections of all images.
+        ranks (ndarray (D,)): Their places among all of their image, from 0.
+        hits (ndarray (D, T)): Which hit an object, at T IoU thresholds.
+        ignored (ndarray (D, T)): Which do not count.
+        count (int): Number of objects.
+
+    Returns:
+        tuple: The area under precision over recall, (T,), and the recalls of
+        the best 1, 10, 100 and 500 detections of each image, (T, 4).
+    """
+    order = np.argsort(-scores, kind='stable')
+    hits, wrong = hits[order], ~(hits | ignored)[order]
+    num_hits = hits.cumsum(0)
+    precision = num_hits / np.maximum(num_hits + wrong.cumsum(0), 1)
+    # The best at this recall or a higher one.
+    precision = np.maximum.accumulate(precision[::-1])[::-1]
+    among = ranks[order, None] < _MAX_DETECTIONS
+    return (precision * hits).sum(0) / count, hits.T.astype(
+        int
+    ) @ among / count
