@@ -5,6 +5,7 @@ name says otherwise (``*_level``: pixels of a resized image, ``*_chip``: pixels
 of a chip). Levels are listed coarse to fine.
 """
 
+from .advice import Advice, suggest
 from .boxes import BoxState, ImageBoxes, box_sizes, classify_boxes, from_coco
 from .mining import (
     assign_boxes,
@@ -14,6 +15,7 @@ from .mining import (
     valid_boxes,
 )
 from .negatives import Proposals, uncovered_proposals
+from .outlook import focus_share, outlook
 from .pyramid import ImagePyramid
 from .settings import (
     CHIP_DTYPE,
@@ -24,6 +26,7 @@ from .settings import (
 from .statistics import RELEASED_COCO, chip_statistics
 
 __all__ = [
+    'Advice',
     'BoxState',
     'CHIP_DTYPE',
     'ChipSettings',
@@ -39,8 +42,11 @@ __all__ = [
     'chip_statistics',
     'classify_boxes',
     'draw_stride',
+    'focus_share',
     'from_coco',
     'mine_chips',
+    'outlook',
+    'suggest',
     'uncovered_proposals',
     'valid_boxes',
 ]

@@ -137,6 +137,14 @@ def warnings_of(images, advice, expected, share, num_without_area):
             'smallest group is not 5% of the boxes, see that the finest level '
             'suits it.'
         )
+    for scale, count in zip(
+        advice.scales, expected['valid_boxes_per_level'], strict=True
+    ):
+        if count == 0:
+            found.append(
+                f'Level {scale} trains no box: it serves only to focus, with '
+                'AutoFocus.'
+            )
     if (levels <= advice.chip_size).all():
         found.append(
             'No level is larger than a chip: chips are whole images, and '

@@ -1,0 +1,333 @@
+"""Which levels, valid ranges and chips suit a data set's object sizes.
+
+Rules of thumb, taken from the settings released for COCO: there most boxes
+are trained at 64 to 240 level pixels.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from .boxes import ImageBoxes, box_sizes
+from .focus import RELEASED_SIZES
+from .pyramid import ImagePyramid, Range, Scale
+from .settings import ChipSettings, FocusSettings
+from .statistics import RELEASED_COCO
+
+#: Sizes, level pixels, that a level is for: the released ranges end at 240
+#: (80 * 3), and what is below 64 is for a finer level.
+TARGET = (64.0, 240.0)
+
+#: Test levels and ranges released for COCO.
+RELEASED_COCO_TEST = ImagePyramid(
+    [(480, 512), (800, 1280), (1400, 2000)], [(75, None), (32, 180), (0, 90)]
+)
+
+#: Enlarging beyond the finest level released shows nothing that is not there.
+MAX_FACTOR = 3.0
+
+_CHIP = RELEASED_COCO.chip_size
+# Largest size trained, and stride, to the side of a chip.
+_OF_CHIP = TARGET[1] / _CHIP
+_STRIDE = tuple(stride / _CHIP for stride in RELEASED_COCO.stride)
+# Neighbouring ranges overlap at least by this factor.
+_OVERLAP = 1.3
+# Test ranges to training ranges: 80 to 90, 150 to 180, 120 to 75 as released.
+_WIDER = 1.2
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Settings proposed for a data set; levels are coarse to fine.
+
+    Attributes:
+        scales (tuple): Levels of training and testing.
+        valid_ranges (tuple): (low, high) a level in training, original
+            pixels.
+        test_valid_ranges (tuple): Those of testing.
+        chip_size (int): Level pixels.
+        stride (tuple[int]): Of the grid of chips, level pixels.
+        target (tuple[float]): Sizes that a level is for, level pixels.
+        focus_sizes (tuple[int]): Of FocusPixels, chip pixels.
+        focus (tuple[FocusSettings]): One a level but the finest; the
+            thresholds are those released: annotations tell no better ones.
+        reasons (tuple[str]): Why, a sentence each.
+    """
+
+    scales: tuple[Scale, ...]
+    valid_ranges: tuple[Range, ...]
+    test_valid_ranges: tuple[Range, ...]
+    chip_size: int
+    stride: tuple[int, int]
+    target: tuple[float, float]
+    focus_sizes: tuple[int, int, int]
+    focus: tuple[FocusSettings, ...]
+    reasons: tuple[str, ...]
+
+    @property
+    def settings(self) -> ChipSettings:
+        """ChipSettings: Of training."""
+        pyramid = ImagePyramid(self.scales, self.valid_ranges)
+        return ChipSettings(pyramid, self.chip_size, self.stride)
+
+    @property
+    def test_pyramid(self) -> ImagePyramid:
+        """ImagePyramid: Of testing."""
+        return ImagePyramid(self.scales, self.test_valid_ranges)
+
+
+class _Measured(NamedTuple):
+    """Sizes of boxes and images; of one image where all are relative to it."""
+
+    relative: bool  # levels are named by the long side
+    small: float  # 5th percentile of sizes, pixels
+    large: float  # 99th
+    longest: float  # 99.5th of long sides of boxes
+    side: float  # of an image: the long one, typical
+    largest_side: float  # the same, largest
+    spread: tuple[float, float]  # 10th and 90th percentile of sides to side
+
+    @property
+    def where(self) -> str:
+        return f' in an image of {self.side:.0f} px' if self.relative else ''
+
+
+def suggest(
+    images: ImageBoxes,
+    chip_size: int | None = None,
+    num_levels: int | None = None,
+    target: tuple[float, float] = TARGET,
+) -> Advice:
+    """Propose levels, valid ranges and chips from sizes of boxes and images.
+
+    The finest level brings the 5th percentile of sizes to ``target[0]``, but
+    enlarges at most threefold. Each level has half the factor of the one
+    before, until the 99th percentile is within ``target[1]`` or the whole
+    image in a chip. A level trains what is within the target there, the
+    finest also all that is smaller, the coarsest all that is larger. Levels
+    are factors, or are named by the long side where boxes differ clearly less
+    as parts of their images.
+
+    Args:
+        images (ImageBoxes): The data set.
+        chip_size (int, optional): Defaults to None: from 256 to 512, twice
+            the largest size that is trained and room for the longest boxes.
+        num_levels (int, optional): Defaults to None: as many as it takes.
+        target (tuple[float]): Level pixels. A smaller chip lowers both.
+
+    Raises:
+        ValueError: No box is large enough for chips, or an argument is out
+            of bounds.
+    """
+    low, high = _target(target, chip_size)
+    if num_levels is not None and num_levels < 1:
+        raise ValueError(
+            f'num_levels must be at least 1. Received: {num_levels}.'
+        )
+    data = _measure(images)
+    # One chip holds the image from here on: no level need be coarser.
+    whole = min((chip_size or _CHIP) / data.side, 1)
+    finest = min(max(low / data.small, whole), MAX_FACTOR)
+    if chip_size is None:
+        chip_size = _chip_size(data, finest, high, finest == whole)
+    factors = _factors(data, finest, high, chip_size, num_levels)
+    one_chip = (
+        len(factors) > 1 or finest == whole or data.large * factors[0] > high
+    ) and 0.5**0.5 <= data.side * factors[0] / chip_size <= 2**0.5
+    if one_chip:
+        factors[0] = chip_size / data.side
+    if len(factors) > 1:
+        low, high = _target((low, high), chip_size)
+    bounds = _bounds(factors, low, high, data.spread)
+    wider = [(start / _WIDER, end * _WIDER) for start, end in bounds]
+    return Advice(
+        scales=_scales(data, factors, chip_size if one_chip else None),
+        valid_ranges=tuple(map(_as_range, bounds)),
+        test_valid_ranges=tuple(map(_as_range, wider)),
+        chip_size=chip_size,
+        stride=tuple(round(share * chip_size) for share in _STRIDE),
+        target=(low, high),
+        focus_sizes=tuple(
+            max(round(size * low / TARGET[0]), 2) for size in RELEASED_SIZES
+        ),
+        focus=tuple(
+            # As released: half a chip at first, then 5/8, in cells of 16 px.
+            FocusSettings(
+                0.2 if level else 0.02,
+                min_size=max(chip_size * (10 if level else 8) // 256 * 16, 16),
+            )
+            for level in range(len(factors) - 1)
+        ),
+        reasons=(
+            *_why_finest(data, factors[-1], low),
+            _why_coarsest(data, factors, one_chip),
+            *_why_ranges(data, bounds, low, high),
+            f'Chips of {chip_size} px are at least twice as wide as the sizes '
+            f'they train, up to {min(high, data.large * factors[-1]):.0f} px.',
+        ),
+    )
+
+
+def _target(target, chip_size) -> tuple[float, float]:
+    low, high = target
+    if not 0 < low < high:
+        raise ValueError(
+            f'target must have 0 < low < high. Received: {target}.'
+        )
+    if chip_size is not None:
+        if chip_size < 64 or chip_size % 32:
+            raise ValueError(
+                'chip_size must be a multiple of 32, at least 64. '
+                f'Received: {chip_size}.'
+            )
+        high = min(high, _OF_CHIP * chip_size)
+    # Levels are a factor of 2 apart.
+    return min(low, high / (2 * _OVERLAP)), high
+
+
+def _measure(images) -> _Measured:
+    sides = images.boxes[:, 2:] - images.boxes[:, :2]
+    kept = (sides >= RELEASED_COCO.min_side).all(1)
+    if not kept.any():
+        raise ValueError(
+            'settings can be proposed for boxes with sides of '
+            f'{RELEASED_COCO.min_side} px or more only. Received: '
+            f'{len(kept)} boxes, none of them such, in {len(images)} images.'
+        )
+    sizes = box_sizes(images.boxes)[kept].astype(float)
+    of_image = np.maximum(images.widths, images.heights)
+    of_box = np.repeat(of_image, np.diff(images.offsets))[kept]
+    longest = sides[kept].max(1)
+    relative = bool(np.log(sizes / of_box).std() < 0.9 * np.log(sizes).std())
+    side, largest_side, spread = np.median(of_image), of_image.max(), (1, 1)
+    if relative:
+        side = largest_side = np.median(of_box)
+        spread = tuple((np.percentile(of_box, [10, 90]) / side).tolist())
+        sizes, longest = sizes * side / of_box, longest * side / of_box
+    small, large = np.percentile(sizes, [5, 99]).tolist()
+    longest = float(np.percentile(longest, 99.5))
+    return _Measured(
+        relative,
+        small,
+        large,
+        longest,
+        float(side),
+        float(largest_side),
+        spread,
+    )
+
+
+def _chip_size(data, finest, high, holds_image) -> int:
+    """A chip for what the finest level trains, no larger than that level."""
+    top = high if holds_image else min(data.large * finest, high)
+    # A side must be shorter than the chip less its stride, and a bit.
+    longest = (data.longest * finest + 2) / (1 - _STRIDE[1])
+    wanted = min(max(top / _OF_CHIP, longest, 256), _CHIP)
+    wanted = min(wanted, data.largest_side * finest)
+    return max(math.ceil(wanted / 32 - 1e-6) * 32, 64)
+
+
+def _factors(data, finest, high, chip_size, num_levels) -> list[float]:
+    """Factors of the levels, coarse to fine."""
+    factors = [finest]
+    while (
+        data.large * factors[0] > high * (1 + 1e-9)
+        and data.side * factors[0] > 2**0.5 * chip_size
+    ):
+        factors.insert(0, factors[0] / 2)
+    if num_levels is None:
+        return factors
+    if num_levels == 1:
+        return [math.sqrt(finest * factors[0])]
+    if num_levels <= len(factors):
+        return np.geomspace(factors[0], finest, num_levels).tolist()
+    return [finest / 2**i for i in range(num_levels)][::-1]
+
+
+def _scales(data, factors, one_chip) -> tuple[Scale, ...]:
+    """Levels as a config has them; ``one_chip``: size of the coarsest one."""
+    scales = [
+        (-1, max(round(factor * data.side), 1))
+        if data.relative
+        else float(f'{factor:.3g}')
+        for factor in factors
+    ]
+    if one_chip:
+        scales[0] = (-1, one_chip)
+    return tuple(scales)
+
+
+def _bounds(factors, low, high, spread) -> list[tuple[float, float]]:
+    """(low, high) sizes of each level in original pixels, 0 and inf at last.
+
+    No range may end where larger images, ``spread[1]`` times the one that the
+    factors are for, still need it. Where one begins is a compromise: what is
+    large in a small image is small in a large one.
+    """
+    begin = math.sqrt(spread[0] * spread[1])
+    bounds = []
+    for i, factor in enumerate(factors):
+        start, end = 0.0, math.inf
+        if i + 1 < len(factors):
+            start = min(low / factor, high / factors[i + 1] / _OVERLAP) * begin
+        if i > 0:
+            end = high / factor * spread[1]
+        bounds.append((start, end))
+    return bounds
+
+
+def _as_range(bounds) -> Range:
+    """Whole pixels, the lower end down and the upper end up."""
+    low, high = bounds
+    return (
+        math.floor(low + 1e-6) or None,
+        None if high == math.inf else math.ceil(high - 1e-6),
+    )
+
+
+def _why_finest(data, factor, low) -> list[str]:
+    found = []
+    if data.relative:
+        found.append(
+            'Levels are named by the long side: as parts of their images the '
+            'boxes differ clearly less in size than in pixels.'
+        )
+    text = (
+        f'Finest level, {factor:.3g} times: 5% of the boxes are below '
+        f'{data.small:.3g} px{data.where}, {data.small * factor:.0f} px there'
+    )
+    if factor == MAX_FACTOR and data.small * factor < 0.99 * low:
+        text += (
+            f'; {low:.0f} px would take {low / data.small:.2g} times, but '
+            'enlarging more than 3 times shows nothing new'
+        )
+    return [*found, text + '.']
+
+
+def _why_coarsest(data, factors, one_chip) -> str:
+    name = 'Coarsest level' if len(factors) > 1 else 'It is the only level'
+    if one_chip:
+        return (
+            f'{name}: the image is one chip there, where no box is too large '
+            f'(1% are above {data.large:.3g} px{data.where}).'
+        )
+    return (
+        f'{name}: 99% of the boxes are below {data.large:.3g} px'
+        f'{data.where}, {data.large * factors[0]:.0f} px there.'
+    )
+
+
+def _why_ranges(data, bounds, low, high) -> list[str]:
+    if len(bounds) == 1:
+        return []
+    overlap = min(
+        finer[1] / coarse[0]
+        for coarse, finer in zip(bounds, bounds[1:], strict=False)
+    )
+    return [
+        f'A level trains what is {low:.0f} to {high:.0f} px there'
+        f'{data.where}, the finest also all below, the coarsest all above; '
+        f'neighbouring ranges overlap by a factor of {overlap:.1f} or more.'
+    ]

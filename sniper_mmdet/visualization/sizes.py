@@ -1,0 +1,143 @@
+"""A picture of object sizes, and of what the levels make of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sniper_mmdet.chips import (
+    ChipSettings,
+    ImageBoxes,
+    box_sizes,
+    valid_boxes,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_BINS_AN_OCTAVE = 6
+
+
+def draw_sizes(
+    images: ImageBoxes,
+    settings: ChipSettings,
+    target: tuple[float, float] | None = None,
+) -> Figure:
+    """Draw the sizes of boxes, the valid ranges, and sizes in each level.
+
+    Above, a histogram of sqrt(width * height) in original pixels, over a bar
+    a level, from the start of its valid range to the end. Below, for each
+    level, the sizes in level pixels that the boxes it trains have there.
+
+    Args:
+        images (ImageBoxes): The data set.
+        settings (ChipSettings): Levels and valid ranges, and what fits a
+            chip.
+        target (tuple[float], optional): Sizes, level pixels, to be shaded.
+
+    Returns:
+        Figure: Of matplotlib, without any window; see its ``savefig``.
+
+    Raises:
+        ValueError: There is no box.
+    """
+    # Takes a while to import, and nothing else here needs it.
+    from matplotlib import colormaps
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    if len(images.boxes) == 0:
+        raise ValueError('sizes can be drawn of boxes only. Received: none.')
+    sizes = np.maximum(box_sizes(images.boxes), 1)
+    pyramid = settings.pyramid
+    factors = pyramid.factors(images.widths, images.heights)
+    factors = np.repeat(factors, np.diff(images.offsets), 0)
+    valid = valid_boxes(images, settings)
+    colors = colormaps['viridis'](np.linspace(0.1, 0.8, len(pyramid)))
+    rows = len(pyramid)
+    fig = Figure(figsize=(9, 5.6 + 0.3 * rows), layout='constrained')
+    FigureCanvasAgg(fig)
+    above, bars, below = fig.subplots(
+        3, 1, height_ratios=[2.4, 0.35 + 0.33 * rows, 2.4]
+    )
+
+    span = sizes.min() / 1.3, sizes.max() * 1.3
+    above.hist(sizes, _edges(*span), color='0.6')
+    above.set_title(
+        f'{len(sizes)} boxes of {len(images)} images: size in pixels of the '
+        'image',
+        fontsize=10,
+    )
+    above.set_ylabel('boxes')
+    for level, color in enumerate(colors):
+        low, high = pyramid.bounds[level]
+        start, end = max(low, span[0]), min(high, span[1])
+        y = rows - 1 - level
+        if start < end:
+            bars.barh(y, end - start, left=start, height=0.7, color=color)
+        bars.text(
+            0.01,
+            y,
+            f'level {_name(pyramid.scales[level])}: {low:g} to '
+            f'{"∞" if high == np.inf else f"{high:g}"} px',
+            va='center',
+            fontsize=9,
+            transform=bars.get_yaxis_transform(),
+            bbox=dict(facecolor='w', edgecolor='none', alpha=0.8, pad=1.5),
+        )
+    bars.set_ylim(-0.6, rows - 0.4)
+    bars.set_yticks([])
+    bars.set_title('valid ranges in training', fontsize=10)
+    for axis in (above, bars):
+        _log_axis(axis, span)
+
+    seen = [(sizes * factors[:, k])[valid[:, k]] for k in range(rows)]
+    flat = np.concatenate([*seen, np.array(target or ()), [32, 256]])
+    span = max(flat.min(), 1) / 1.3, flat.max() * 1.3
+    if target:
+        below.axvspan(
+            *target,
+            color='0.92',
+            label=f'aimed at: {target[0]:.0f} to {target[1]:.0f} px',
+        )
+    for level, color in enumerate(colors):
+        below.hist(
+            seen[level],
+            _edges(*span),
+            histtype='step',
+            linewidth=2,
+            color=color,
+            label=f'level {_name(pyramid.scales[level])}: '
+            f'{len(seen[level])} boxes',
+        )
+    below.set_title(
+        'size in pixels of the level, of the boxes that it trains', fontsize=10
+    )
+    below.set_ylabel('boxes')
+    below.legend(fontsize=9, loc='best')
+    _log_axis(below, span)
+    return fig
+
+
+def _edges(low: float, high: float) -> np.ndarray:
+    low, high = np.floor(np.log2(low)), np.ceil(np.log2(high))
+    return 2 ** np.arange(low, high + 1e-6, 1 / _BINS_AN_OCTAVE)
+
+
+def _log_axis(axis, span) -> None:
+    axis.set_xscale('log', base=2)
+    ticks = [2**i for i in range(14)]
+    if span[1] < 16 * span[0]:
+        ticks += [3 * 2**i for i in range(12)]
+    axis.set_xticks(ticks, [str(tick) for tick in ticks], fontsize=9)
+    axis.set_xticks([], minor=True)
+    axis.set_xlim(*span)
+    axis.grid(axis='x', alpha=0.3)
+
+
+def _name(scale) -> str:
+    if isinstance(scale, float):
+        return f'× {scale:g}'
+    low, high = scale
+    return f'long side {high}' if low == -1 else f'{low} x {high}'
