@@ -6,7 +6,6 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import SHARED
 from mmengine.runner import load_checkpoint
 from mxnet_files import write_params
 from released import CONFIGS, OUTPUTS, STEPS, weights
@@ -75,8 +74,10 @@ def test_gives_what_the_original_gives(
 @pytest.mark.slow
 @pytest.mark.real_data
 @pytest.mark.parametrize('network', CONFIGS)
-def test_gives_all_that_the_original_gives(network, run, tmp_path, capsys):
-    parity = SHARED / 'parity'
+def test_gives_all_that_the_original_gives(
+    network, run, shared_data, tmp_path, capsys
+):
+    parity = shared_data.parent / 'parity'
     shapes = json.loads((parity / f'{network}.json').read_text())
     shapes = {
         f'{kind}:{name}': shape
