@@ -67,7 +67,13 @@ def test_model_builds_as_it_is(path):
     if path.stem.startswith('rpn_'):
         assert type(detector).__name__ == 'RPN'
     else:
-        assert detector.roi_head.bbox_head.num_classes == len(classes)
+        heads = {
+            head.num_classes
+            for name, head in detector.named_modules()
+            if name.split('.')[-1] in ('bbox_head', '0')
+            and hasattr(head, 'num_classes')
+        }
+        assert heads == {len(classes)}
 
 
 @pytest.fixture(scope='module')

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from mmengine.config import Config
+from shrink import shrunk
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE_CONFIG = (
@@ -43,70 +44,6 @@ def plain_detector(name: str) -> dict:
         )
     model.test_cfg.rcnn.score_thr = 0
     return model
-
-
-def shrunk(cfg: Config) -> dict:
-    """Options that make the detector of any config of this package tiny."""
-    small = _small_released if _is_released(cfg) else _small_fpn
-    options = {
-        'backbone.init_cfg': None,
-        'rpn_head.feat_channels': 16,
-        'roi_head.bbox_head.in_channels': 16,
-        'roi_head.bbox_head.fc_out_channels': 32,
-        'test_cfg.rpn.max_per_img': 50,
-        'test_cfg.rcnn.max_per_img': 20,
-        **small(cfg),
-    }
-    options = {f'model.{key}': value for key, value in options.items()}
-    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-        options[f'{loader}.num_workers'] = 0
-        options[f'{loader}.persistent_workers'] = False
-    options['train_dataloader.batch_size'] = 2
-    return options
-
-
-def _is_released(cfg: Config) -> bool:
-    """Whether the network is one of the original's."""
-    return cfg.model.get('neck') is None
-
-
-def _small_fpn(cfg: Config) -> dict:
-    widths = [8, 16, 32, 64]
-    if cfg.model.backbone.depth > 34:
-        widths = [4 * w for w in widths]
-    options = {
-        'backbone.base_channels': 8,
-        'neck.in_channels': widths,
-        'neck.out_channels': 16,
-        'rpn_head.in_channels': 16,
-        'roi_head.bbox_roi_extractor.out_channels': 16,
-    }
-    if 'focus_head' in cfg.model:
-        options['focus_head.in_channels'] = 16 * len(
-            cfg.model.focus_head.in_indices
-        )
-    return options
-
-
-def _small_released(cfg: Config) -> dict:
-    if 'depth' in cfg.model.backbone:
-        options = {'backbone.depth': 50, 'backbone.base_channels': 8}
-        widths = [128, 256]
-    else:
-        options = {'backbone.widen_factor': 0.25}
-        widths = [1280]
-    for head in ('rpn_head', 'roi_head', 'focus_head'):
-        if head in cfg.model:
-            options[f'{head}.in_channels'] = sum(
-                widths[index] for index in cfg.model[head].in_indices
-            )
-    options['roi_head.out_channels'] = 16
-    options['roi_head.bbox_roi_extractor.channels'] = 16
-    if 'mask_head' in cfg.model.roi_head:
-        options['roi_head.mask_roi_extractor.channels'] = 16
-        options['roi_head.mask_head.in_channels'] = 16
-        options['roi_head.mask_head.conv_out_channels'] = 16
-    return options
 
 
 def sample_options(**changes) -> dict:

@@ -18,6 +18,9 @@ pyramid = dict(
     scales=[(480, 512), (800, 1280), (1400, 2000)],
     valid_ranges=[(75, None), (32, 180), (0, 90)],
     data_preprocessor=dict(
+        # Some detectors are only ever tested on sizes that their strides
+        # divide; levels have any.
+        pad_size_divisor=32,
         # A level that is smaller than a chip is padded to one, so that every
         # batch has the same shape.
         batch_augments=[dict(type='BatchFixedSizePad', size=(512, 512))]

@@ -1,0 +1,19 @@
+_base_ = [
+    'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py',
+    '../_base_/any_detector.py',
+]
+
+model = dict(
+    _base_.pyramid,
+    detector='RetinaNet',
+    train_cfg=dict(
+        assigner=dict(
+            type='sniper_mmdet.RangeAwareAssigner', ignore_iou_thr=0.4
+        )
+    ),
+    test_cfg=_base_.level_nms,
+)
+train_dataloader = dict(_base_.chip_dataloader, _delete_=True)
+val_dataloader = dict(_base_.image_dataloader, _delete_=True)
+test_dataloader = val_dataloader
+custom_hooks = _base_.chip_hooks

@@ -1,0 +1,14 @@
+_base_ = [
+    'mmdet::rtmdet/rtmdet_s_8xb32-300e_coco.py',
+    '../_base_/any_detector.py',
+]
+
+model = dict(_base_.pyramid, detector='RTMDet', test_cfg=_base_.level_nms)
+train_dataloader = dict(_base_.chip_dataloader, _delete_=True)
+# It has no way to ignore a box: one that a chip does not train is background
+# there.
+train_dataloader['dataset']['pipeline'][2]['out_of_range'] = 'drop'
+val_dataloader = dict(_base_.image_dataloader, _delete_=True)
+test_dataloader = val_dataloader
+# The average of the weights stays; there are no pipelines to switch.
+custom_hooks = [*_base_.chip_hooks, _base_.custom_hooks[0]]
