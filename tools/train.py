@@ -8,7 +8,7 @@ from mmengine.device import get_device
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from sniper_mmdet.utils.build import run_config
+from sniper_mmdet.utils.build import require_pretrained, run_config
 from sniper_mmdet.utils.cpu import prepare_cpu
 
 
@@ -58,6 +58,10 @@ def parse_args():
 def main():
     args = parse_args()
     cfg = run_config(args)
+    try:
+        require_pretrained(cfg)
+    except FileNotFoundError as error:
+        raise SystemExit(f'train: {error}') from None
     kind = cfg.optim_wrapper.get('type', '')
     # A config in half precision is what --amp asks for.
     if args.amp and not kind.endswith('HalfPrecisionOptimWrapper'):

@@ -81,7 +81,10 @@ heads = detector if isinstance(detector, dict) else cfg.model
 print('no' if heads.get('rpn_head') is None else 'yes')
 PYTHON
 )
-if [ "$has_rpn" = yes ]; then rpn=(model.rpn_only=True); fi
+# Of some networks the RPN does not see all that the backbone computes.
+if [ "$has_rpn" = yes ]; then
+    rpn=(model.rpn_only=True find_unused_parameters=True)
+fi
 
 echo "==> [1/3] ${rpn:+RPN of }the detector, on positive chips"
 train rpn "$@" ${rpn[@]+"${rpn[@]}"} train_cfg.max_epochs="${RPN_EPOCHS:-2}" \

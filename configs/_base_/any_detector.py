@@ -23,7 +23,7 @@ pyramid = dict(
         pad_size_divisor=32,
         # A level that is smaller than a chip is padded to one, so that every
         # batch has the same shape.
-        batch_augments=[dict(type='BatchFixedSizePad', size=(512, 512))]
+        batch_augments=[dict(type='BatchFixedSizePad', size=(512, 512))],
     ),
 )
 # Weak boxes and near ones are for the soft-NMS that merges the levels: NMS of

@@ -7,5 +7,6 @@ _base_ = [
 
 optim_wrapper = dict(
     _base_.half_precision_static,
-    float32=['backbone.bn_data', 'backbone.conv0', 'rpn_head', 'roi_head'],
+    # An RPN alone (rpn_only) is a bbox_head.
+    float32=['backbone.(bn_data|conv0)', '(rpn|bbox)_head', '(roi_head)?'],
 )

@@ -35,6 +35,24 @@ def run_config(args: Namespace) -> Config:
     return cfg
 
 
+def require_pretrained(cfg: Config) -> None:
+    """See that the file that the backbone starts from is there.
+
+    Raises:
+        FileNotFoundError: It is not.
+    """
+    backbone = cfg.get('model', {}).get('backbone') or {}
+    path = (backbone.get('init_cfg') or {}).get('checkpoint') or ''
+    if not path or '://' in path or Path(path).exists():
+        return
+    raise FileNotFoundError(
+        f'{path}, which model.backbone.init_cfg names, is missing. The '
+        'networks that the released detectors start from are fetched by '
+        'python tools/download_weights.py pretrained; --cfg-options '
+        'model.backbone.init_cfg=None starts from random weights.'
+    )
+
+
 def build_chip_dataset(cfg: Config, proposals: str | None = None):
     """The training ChipDataset of a config.
 

@@ -57,6 +57,18 @@ _MODULES = [
 _CLASSIFIER = re.compile(r'(bn1|fc\d*|pred.*|.*fullyconnected\d*)_[a-z_]+')
 
 
+class MismatchError(ValueError):
+    """A file and a detector do not fit.
+
+    Attributes:
+        conversion (Conversion): What could be mapped, and what not.
+    """
+
+    def __init__(self, message: str, conversion: 'Conversion') -> None:
+        super().__init__(message)
+        self.conversion = conversion
+
+
 @dataclass
 class Conversion:
     """What became of a file's tensors.
@@ -92,8 +104,9 @@ def convert(
             here, that may be unused or missing.
 
     Raises:
-        ValueError: A tensor without a place, a place without its tensor, a
+        MismatchError: A tensor without a place, a place without its tensor, a
             wrong shape, a number that is not finite.
+        ValueError: The two box layers of a file contradict each other.
     """
     ignore = [re.compile(pattern) for pattern in ignore]
     params = _plain_boxes(params)
@@ -132,7 +145,7 @@ def convert(
         problems.insert(0, 'no tensor has a known name')
     if problems:
         more = f' and {len(problems) - 8} more' if len(problems) > 8 else ''
-        raise ValueError(f'{"; ".join(problems[:8])}{more}.')
+        raise MismatchError(f'{"; ".join(problems[:8])}{more}.', done)
     return done
 
 

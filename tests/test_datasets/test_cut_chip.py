@@ -224,6 +224,8 @@ def test_boxes_ignored_before_stay_ignored(mode):
     results['gt_ignore_flags'][:] = True
     results = CutChip(mode).transform(results)
     assert results['gt_ignore_flags'].tolist() == [True]
+    # Unlike those that the chip does not train.
+    assert results['gt_bboxes_labels'].tolist() == [-1]
 
 
 def test_boxes_may_be_an_array():

@@ -10,9 +10,12 @@ where that is larger.
 """
 
 import argparse
+import pickle
 import sys
+import zipfile
 
 import numpy as np
+import torch
 from mmengine.config import DictAction
 from mmengine.device import get_device
 from mmengine.runner import load_checkpoint
@@ -53,14 +56,39 @@ def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
     )
 
 
+def read_outputs(path: str) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path) as file:
+            expected = dict(file)
+    except (ValueError, TypeError, zipfile.BadZipFile):
+        raise ValueError(f'{path} is no .npz of arrays.') from None
+    if not {'data', 'rois'} <= set(expected):
+        raise ValueError(
+            f'{path} must hold data, rois and outputs. '
+            f'Received: {sorted(expected)}.'
+        )
+    return expected
+
+
 def main():
     args = parse_args()
     cfg = load_config(args.config, args.cfg_options)
     model = MODELS.build(cfg.model)
-    load_checkpoint(model, args.checkpoint, map_location='cpu', strict=True)
+    try:
+        load_checkpoint(
+            model, args.checkpoint, map_location='cpu', strict=True
+        )
+    except (RuntimeError, pickle.UnpicklingError) as error:
+        text = ' '.join(str(error).split())
+        raise ValueError(
+            f'{args.checkpoint} is no checkpoint of {args.config}: '
+            f'{text[:300]}'
+        ) from None
     model.to(get_device()).eval()
-    with np.load(args.expected) as file:
-        expected = dict(file)
+    # Its errors are larger than what is to be seen.
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    expected = read_outputs(args.expected)
     found = released_outputs(model, expected.pop('data'), expected.pop('rois'))
     wrong = []
     for key, values in expected.items():

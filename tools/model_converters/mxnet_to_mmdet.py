@@ -11,6 +11,7 @@ MXNet is not needed.
 
 import argparse
 import os
+import re
 import sys
 
 import torch
@@ -20,7 +21,11 @@ from mmengine.config import Config, DictAction
 from sniper_mmdet.registry import MODELS
 from sniper_mmdet.utils.build import load_config
 from sniper_mmdet.utils.mxnet_params import read_params
-from sniper_mmdet.utils.released_weights import Conversion, convert
+from sniper_mmdet.utils.released_weights import (
+    Conversion,
+    MismatchError,
+    convert,
+)
 
 
 def parse_args():
@@ -49,6 +54,14 @@ def parse_args():
         help='override settings of the config, as in tools/train.py',
     )
     args = parser.parse_args()
+    for pattern in args.ignore:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            parser.error(
+                f'--ignore takes regular expressions ({error}). '
+                f'Received: {pattern}.'
+            )
     if not args.out.endswith('.pth'):
         parser.error(f'OUT must be a .pth file. Received: {args.out}.')
     return args
@@ -56,9 +69,12 @@ def parse_args():
 
 def dataset_meta(cfg: Config) -> dict:
     """Classes and colours, which mmdet's inference looks for in a file."""
-    dataset = cfg.test_dataloader.dataset
-    meta = dict(DATASETS.get(dataset.type).METAINFO)
-    return {**meta, **dataset.get('metainfo', {})}
+    dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
+    while 'dataset' in dataset or 'datasets' in dataset:
+        dataset = dataset.get('dataset') or dataset.datasets[0]
+    kind = DATASETS.get(dataset.get('type', ''))
+    meta = getattr(kind, 'METAINFO', {})
+    return {**meta, **(dataset.get('metainfo') or {})}
 
 
 def report(done: Conversion) -> None:
@@ -86,8 +102,11 @@ def main():
     try:
         done = convert(params, shapes, args.ignore)
     except ValueError as error:
+        if isinstance(error, MismatchError):
+            report(error.conversion)
         raise ValueError(
-            f'{args.params} does not fit {args.config}: {error}'
+            f'{args.params} does not fit {args.config}: {error} Is it '
+            'another network? Otherwise --ignore names what may be left out.'
         ) from None
     report(done)
     checkpoint = dict(

@@ -30,7 +30,8 @@ class CutChip(BaseTransform):
     Modified keys:
 
     - img, img_shape
-    - gt_bboxes (chip pixels), gt_bboxes_labels, gt_ignore_flags, gt_masks
+    - gt_bboxes (chip pixels), gt_bboxes_labels (-1 for boxes that are
+      annotated as ignored), gt_ignore_flags, gt_masks
 
     Added keys:
 
@@ -115,6 +116,12 @@ class CutChip(BaseTransform):
         else:
             kept = states != BoxState.OUTSIDE
         kept = np.flatnonzero(kept)
+        labels, flags = map(
+            results.get, ('gt_bboxes_labels', 'gt_ignore_flags')
+        )
+        if labels is not None and flags is not None:
+            # So that they can be told from those that other chips train.
+            results['gt_bboxes_labels'] = np.where(flags, -1, labels)
         if self.out_of_range == 'ignore':
             results['gt_ignore_flags'] = results['gt_ignore_flags'] | (
                 states != BoxState.VALID

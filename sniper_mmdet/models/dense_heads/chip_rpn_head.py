@@ -52,10 +52,18 @@ class ChipRPNHead(RPNHead):
             low, high = img_meta['chip_range']
             w, h = get_box_wh(results.bboxes)
             areas = w * h
-            results = results[(areas >= low**2) & (areas <= high**2)]
+            in_range = (areas >= low**2) & (areas <= high**2)
+            # The second stage needs some.
+            if in_range.any():
+                results = results[in_range]
         max_nms = cfg.get('max_nms', len(results))
         if max_nms < len(results):
             results = results[results.scores.topk(max_nms).indices]
+        # Of level pixels; the parent's filter is of what it has rescaled.
+        w, h = get_box_wh(results.bboxes)
+        least = cfg.get('min_bbox_size', -1)
+        results = results[(w > least) & (h > least)]
+        cfg.min_bbox_size = -1
         return super()._bbox_post_process(
             results, cfg, rescale, with_nms, img_meta
         )

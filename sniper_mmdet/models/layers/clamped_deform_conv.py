@@ -1,7 +1,5 @@
 """Deformable convolution with MXNet's rule at the border."""
 
-import math
-
 import torch
 from mmcv.ops import DeformConv2d
 from torch import Tensor
@@ -29,8 +27,12 @@ class ClampedDeformConv2d(DeformConv2d):
         Returns:
             Tensor: (N, out_channels, oh, ow).
         """
-        # The op takes images in equal groups of at most this many.
-        self.im2col_step = math.gcd(len(x), 32)
+        # The op takes images in equal groups; 32 is mmcv's number.
+        self.im2col_step = next(
+            step
+            for step in range(min(len(x), 32), 0, -1)
+            if len(x) % step == 0
+        )
         dtype = x.dtype
         # Positions need more digits than half precision has, and the op has
         # no kernel for all of its kinds.

@@ -68,6 +68,8 @@ def _corners(points: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         tuple: Indices of cells and their weights, (R, bins, samples * 4).
     """
     limits = points.new_tensor(size[::-1])
+    # A network that diverges is to end in a loss that is not finite, not here.
+    points = points.nan_to_num()
     counts = ((points >= -0.5) & (points <= limits - 0.5)).all(-1)
     shares = counts / counts.sum(-1, keepdim=True).clamp(min=1)
     points = points.clamp(min=0).minimum(limits - 1)

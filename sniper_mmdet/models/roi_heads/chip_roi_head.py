@@ -22,14 +22,15 @@ class ChipRoIHead(StandardRoIHead):
     leaves out RoIs of other sizes; boxes in range are RoIs themselves, in the
     place of the worst proposals (SNIPER, section 3.3).
 
-    That a box is to be ignored for another reason, as a crowd is, cannot be
-    told here: it labels RoIs, too.
+    A box that is annotated as ignored, as a crowd is, labels nothing: its
+    label is -1 (see :class:`CutChip`).
 
     Args:
         *args: Of StandardRoIHead.
         in_channels (int): Of all maps together. Defaults to 3072.
         out_channels (int): Of what RoIs are pooled from. Defaults to 256.
         in_indices (Sequence[int]): The maps. Defaults to (0, 1).
+        num_rois (int): RoIs of a chip, at most, in training. Defaults to 300.
         **kwargs: Of StandardRoIHead. ``train_cfg`` should have a sampler that
             takes all RoIs, mmdet's ``PseudoSampler``.
     """
@@ -40,9 +41,11 @@ class ChipRoIHead(StandardRoIHead):
         in_channels: int = 3072,
         out_channels: int = 256,
         in_indices: Sequence[int] = (0, 1),
+        num_rois: int = 300,
         **kwargs,
     ) -> None:
         super().__init__(*args, **kwargs)
+        self.num_rois = num_rois
         self.in_indices = tuple(in_indices)
         self.reduction = ConvModule(in_channels, out_channels, 1)
 
@@ -64,7 +67,7 @@ class ChipRoIHead(StandardRoIHead):
     ) -> dict:
         samples = [_all_labelled(sample) for sample in batch_data_samples]
         proposals = [
-            _with_boxes(found.bboxes, sample)
+            _with_boxes(found.bboxes, sample, self.num_rois)
             for found, sample in zip(rpn_results_list, samples, strict=True)
         ]
         return super().loss(self.reduced(x), proposals, samples)
@@ -76,20 +79,23 @@ class ChipRoIHead(StandardRoIHead):
 
 
 def _all_labelled(sample: DetDataSample) -> DetDataSample:
-    """A sample whose ignored boxes are boxes."""
+    """A sample whose boxes are those that other chips train, too."""
     labelled = DetDataSample(metainfo=sample.metainfo)
+    others = sample.ignored_instances
     labelled.gt_instances = InstanceData.cat(
-        [sample.gt_instances, sample.ignored_instances]
+        [sample.gt_instances, others[others.labels >= 0]]
     )
-    labelled.ignored_instances = sample.ignored_instances[:0]
+    labelled.ignored_instances = others[others.labels < 0]
     return labelled
 
 
-def _with_boxes(proposals: Tensor, sample: DetDataSample) -> InstanceData:
-    """Proposals, the last ones replaced by the boxes in range."""
+def _with_boxes(
+    proposals: Tensor, sample: DetDataSample, num: int
+) -> InstanceData:
+    """The best proposals and the boxes in range, so many together."""
     boxes = sample.gt_instances.bboxes
     low, high = sample.metainfo.get('chip_range', (0, float('inf')))
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
     boxes = boxes[(areas >= low**2) & (areas <= high**2)]
-    kept = proposals[: max(len(proposals) - len(boxes), 0)]
+    kept = proposals[: max(num - len(boxes), 0)]
     return InstanceData(bboxes=torch.cat([kept, boxes]))
