@@ -1,8 +1,13 @@
 from .half_precision import HalfPrecisionOptimWrapper
-from .hooks import ChipMiningHook, NegativeChipMiningHook
+from .hooks import (
+    ChipMiningHook,
+    ChipVisualizationHook,
+    NegativeChipMiningHook,
+)
 
 __all__ = [
     'ChipMiningHook',
+    'ChipVisualizationHook',
     'HalfPrecisionOptimWrapper',
     'NegativeChipMiningHook',
 ]

@@ -16,6 +16,9 @@ from mmengine.registry import DATA_SAMPLERS, MODELS
 from mmengine.runner import Runner
 from tiny import SAMPLE_CONFIG, sample_options
 
+from sniper_mmdet.datasets import write_proposals
+from sniper_mmdet.engine.hooks import chip_mining_hook
+
 EPOCHS = 3
 pytestmark = pytest.mark.usefixtures('fast_configs')
 
@@ -149,22 +152,89 @@ def test_epochs_see_the_chips_mined_for_them(whole):
     assert len(set(map(frozenset, tables))) == EPOCHS
 
 
-def test_what_is_mined_is_logged(whole):
-    (path,) = Path(whole.work_dir).rglob('scalars.json')
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    lines = [line for line in lines if 'chips/image' in line]
-    dataset, length = (
-        whole.train_dataloader.dataset,
-        len(whole.train_dataloader),
+def logged(work_dir):
+    """All lines of scalars.json, and those of LoggerHook alone."""
+    (path,) = Path(work_dir).rglob('scalars.json')
+    (own,) = path.parent.glob('2*.json')
+    return tuple(
+        [json.loads(line) for line in file.read_text().splitlines()]
+        for file in (path, own)
     )
+
+
+def test_what_is_mined_is_logged(whole):
+    lines = [line for line in logged(whole.work_dir)[0] if 'loss' not in line]
+    dataset = whole.train_dataloader.dataset
     assert len(lines) == EPOCHS
     for epoch, line in enumerate(lines):
-        levels = dataset.mine(whole.seed, epoch)['level']
-        assert line['step'] == epoch * length
-        assert [line['chips/level0'], line['chips/level1']] == np.bincount(
-            levels
-        ).tolist()
-        assert line['chips/image'] == pytest.approx(len(levels) / 6)
+        table = dataset.mine(whole.seed, epoch)
+        counts = np.bincount(table['level'])
+        # Levels are half the image and the image. Rounded to whole pixels,
+        # a level is up to half a pixel larger or smaller.
+        area = (table['x2'] - table['x1']) * (table['y2'] - table['y1'])
+        area = (area * np.array([0.25, 1])[table['level']]).mean()
+        assert line == {
+            'chips/level0_positive': counts[0],
+            'chips/level1_positive': counts[1],
+            'chips/image': pytest.approx(len(table) / 6),
+            'chips/mpixels': pytest.approx(
+                area * len(dataset) / 1e6, rel=0.01
+            ),
+            'step': epoch + 1,
+        }
+
+
+def test_lines_of_losses_are_as_ever(whole):
+    lines, own = logged(whole.work_dir)
+    assert [line for line in lines if 'loss' in line] == own
+    assert len(own) == EPOCHS * len(whole.train_dataloader)
+    for step, line in enumerate(own, start=1):
+        assert line['iter'] == line['step'] == step
+        assert 1 <= line['epoch'] <= EPOCHS
+        assert not [key for key in line if key.startswith('chips/')]
+
+
+def test_one_process_logs(scenes, tmp_path, monkeypatch):
+    monkeypatch.setattr(chip_mining_hook, 'is_main_process', lambda: False)
+    cfg = config(scenes, tmp_path, **{'train_cfg.max_epochs': 1})
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    lines, own = logged(tmp_path)
+    assert lines == own and len(own) == len(runner.train_dataloader)
+
+
+def proposals_in_a_corner(scenes, path):
+    """Forty boxes in a corner of each training image."""
+    coco = json.loads((scenes / 'train.json').read_text())['images']
+    boxes = np.zeros((40, 4))
+    boxes[:, :2] = np.arange(40)[:, None] % 8
+    boxes[:, 2:] = boxes[:, :2] + 20
+    write_proposals(
+        str(path),
+        [f'{img["id"]} {img["file_name"]}' for img in coco],
+        np.array([(img['width'], img['height']) for img in coco]),
+        [boxes] * len(coco),
+        [np.ones(40)] * len(coco),
+        {},
+    )
+    return str(path)
+
+
+def test_negative_chips_are_logged_by_level(scenes, tmp_path):
+    file = proposals_in_a_corner(scenes, tmp_path / 'proposals.npz')
+    cfg = config(scenes, tmp_path, **{'train_cfg.max_epochs': 2})
+    data = cfg.train_dataloader.dataset
+    data.proposals, data.negatives = file, dict(min_proposals=5)
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    lines = [line for line in logged(tmp_path)[0] if 'loss' not in line]
+    for epoch, line in enumerate(lines):
+        table = runner.train_dataloader.dataset.mine(runner.seed, epoch)
+        for level in (0, 1):
+            signs = table['positive'][table['level'] == level]
+            assert line[f'chips/level{level}_positive'] == signs.sum()
+            assert line[f'chips/level{level}_negative'] == (~signs).sum()
+        assert 0 < (~table['positive']).sum() < len(table)
 
 
 @pytest.mark.parametrize('into_epoch', [0, 3, -1, 'end'])

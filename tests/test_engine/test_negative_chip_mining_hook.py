@@ -104,7 +104,7 @@ def test_online_mining_begins_with_its_epoch_and_is_renewed(whole):
     seen = negatives_seen(whole.work_dir)
     assert seen[0] == 0 and min(seen[1:]) > 0
     levels = [
-        scalars(whole.work_dir, f'chips/negative_level{k}') for k in (0, 1)
+        scalars(whole.work_dir, f'chips/level{k}_negative') for k in (0, 1)
     ]
     mined = np.sum(levels, 0)
     assert len(mined) == 3 and (mined > 0).all() and (mined <= 12).all()

@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import torch
-from mmengine.dist import all_reduce, get_world_size
+from mmengine.dist import all_reduce, get_world_size, is_main_process
 from mmengine.hooks import Hook
 
 from sniper_mmdet.registry import HOOKS
@@ -21,8 +21,11 @@ class ChipMiningHook(Hook):
 
     Negative chips are among them where the ChipDataset has ``proposals``.
 
-    Logged scalars: ``chips/level{k}`` (coarse to fine), ``chips/image``; with
-    negative chips also ``chips/negative_level{k}``.
+    Scalars that the visualizer's backends get, the step being the epoch
+    counted from 1, as that of validation: ``chips/level{k}_positive`` and,
+    where there are proposals, ``chips/level{k}_negative`` (coarse to fine);
+    ``chips/image``, how many an image has on average; ``chips/mpixels``, 10^6
+    level pixels that the epoch trains on, without what pads a batch.
     """
 
     # After mmengine's DistSamplerSeedHook, which knows nothing of skipping,
@@ -58,24 +61,37 @@ class ChipMiningHook(Hook):
                 f'Epoch {runner.epoch + 1} goes on after {self._seen} of '
                 f'{sampler.total_size} chips.'
             )
-        num_levels = len(sampler.dataset.settings.pyramid)
-        counts, negative = (
-            np.bincount(levels, minlength=num_levels)
-            for levels in (table['level'], table['level'][~table['positive']])
-        )
-        num_images = len(sampler.dataset.images)
-        scalars = {f'chips/level{k}': int(n) for k, n in enumerate(counts)}
-        scalars['chips/image'] = len(table) / num_images
+        if is_main_process():
+            self._log(runner, sampler, table, seconds)
+
+    def _log(self, runner, sampler, table, seconds: float) -> None:
+        dataset = sampler.dataset
+        # levels x signs
+        counts = np.zeros((len(dataset.settings.pyramid), 2), int)
+        np.add.at(counts, (table['level'], table['positive'].astype(int)), 1)
+        scalars = {
+            f'chips/level{k}_positive': int(n)
+            for k, n in enumerate(counts[:, 1])
+        }
         of_them = ''
-        if sampler.dataset.proposals is not None:
-            for k, n in enumerate(negative):
-                scalars[f'chips/negative_level{k}'] = int(n)
-            of_them = f', of them negative: {negative.tolist()}'
-        runner.visualizer.add_scalars(scalars, step=runner.iter)
+        if dataset.proposals is not None:
+            for k, n in enumerate(counts[:, 0]):
+                scalars[f'chips/level{k}_negative'] = int(n)
+            of_them = f', of them negative: {counts[:, 0].tolist()}'
+        per_image = len(table) / len(dataset.images)
+        # An epoch keeps its length: some chips are left out, or come again.
+        mpixels = _pixels(table, dataset).mean() * sampler.total_size / 1e6
+        scalars['chips/image'] = per_image
+        scalars['chips/mpixels'] = float(mpixels)
+        # Not through the message hub, whose scalars go into every line that
+        # LoggerHook writes. All keys but the step hold a slash: by that tools
+        # tell a line of an epoch from one of losses.
+        runner.visualizer.add_scalars(scalars, step=runner.epoch + 1)
         runner.logger.info(
             f'Epoch {runner.epoch + 1}: mined {len(table)} chips in '
-            f'{seconds:.2f} s, {len(table) / num_images:.2f} an image; by '
-            f'level, coarse to fine: {counts.tolist()}{of_them}'
+            f'{seconds:.2f} s, {per_image:.2f} an image; by level, coarse to '
+            f'fine: {counts.sum(1).tolist()}{of_them}; {mpixels:.1f} Mpixels '
+            'an epoch'
         )
 
     def after_train_iter(
@@ -110,3 +126,12 @@ def chip_sampler(runner):
         "'sniper_mmdet.ChipSampler'. Received: "
         f'{type(loader.sampler).__name__}.'
     )
+
+
+def _pixels(table: np.ndarray, dataset) -> np.ndarray:
+    """ndarray (C,): level pixels of each chip of a table."""
+    images = dataset.images
+    sizes = dataset.settings.pyramid.level_sizes(images.widths, images.heights)
+    factors = sizes.prod(-1) / (images.widths * images.heights)[:, None]
+    areas = (table['x2'] - table['x1']) * (table['y2'] - table['y1'])
+    return areas * factors[table['image'], table['level']]

@@ -1,0 +1,147 @@
+"""Pictures of the chips that a run trains on."""
+
+import cv2
+import numpy as np
+import torch
+from mmcv.image import imrescale
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+
+from sniper_mmdet.registry import HOOKS
+from sniper_mmdet.utils.samples import annotated_boxes
+from sniper_mmdet.visualization.chips import (
+    IGNORED,
+    NEGATIVE,
+    POSITIVE,
+    VALID,
+)
+from sniper_mmdet.visualization.panels import outline, with_title
+
+#: A narrower chip is enlarged, or its title would not be legible.
+_MIN_WIDTH = 256
+
+
+@HOOKS.register_module()
+class ChipVisualizationHook(Hook):
+    """Draws chips of the first batch of an epoch, for the visualizer.
+
+    They are drawn as they are trained, after the whole pipeline, side by side
+    in one picture, ``chips``, whose step is the epoch counted from 1. Colours
+    are those of ``browse_chips.py``: boxes that a chip trains are green, boxes
+    that it ignores grey; the border is orange around a positive chip and
+    magenta around a negative one. All backends of the visualizer get it:
+    LocalVisBackend writes ``vis_data/vis_image/chips_{epoch}.png``.
+
+    What costs is the drawing: once in ``interval`` epochs, on the first
+    process. A run without epochs draws when it starts.
+
+    Level and sign are told by the field ``chip`` of a sample, which the hook
+    has packed. Older releases of mmengine start the workers of an
+    IterBasedTrainLoop before any hook runs: put 'chip' into the ``meta_keys``
+    of PackDetInputs there, or titles and borders do without.
+
+    Args:
+        num_chips (int): Of the first batch, at most. Defaults to 8.
+        interval (int): Epochs from one picture to the next. Defaults to 1.
+        draw_ignored (bool): Whether ignored boxes are drawn. Defaults to
+            True.
+
+    Raises:
+        ValueError: A setting out of bounds.
+    """
+
+    def __init__(
+        self,
+        num_chips: int = 8,
+        interval: int = 1,
+        draw_ignored: bool = True,
+    ) -> None:
+        for name, value in (('num_chips', num_chips), ('interval', interval)):
+            if value != int(value) or value < 1:
+                raise ValueError(
+                    f'{name} must be a positive whole number. '
+                    f'Received: {value}.'
+                )
+        self.num_chips, self.interval = num_chips, interval
+        self.draw_ignored = draw_ignored
+        self._due = False
+
+    def before_train(self, runner) -> None:
+        pipeline = getattr(runner.train_dataloader.dataset, 'pipeline', None)
+        for transform in getattr(pipeline, 'transforms', ()):
+            keys = getattr(transform, 'meta_keys', ('chip',))
+            if 'chip' not in keys:
+                transform.meta_keys = (*keys, 'chip')
+
+    def before_train_epoch(self, runner) -> None:
+        self._due = runner.epoch % self.interval == 0 and is_main_process()
+
+    def before_train_iter(
+        self, runner, batch_idx: int, data_batch: dict | None = None
+    ) -> None:
+        if not self._due:
+            return
+        self._due = False
+        picture = draw_batch(data_batch, self.num_chips, self.draw_ignored)
+        picture = np.ascontiguousarray(picture[..., ::-1])  # RGB is asked for
+        runner.visualizer.add_image('chips', picture, step=runner.epoch + 1)
+
+
+def draw_batch(
+    data_batch: dict, num: int = 8, draw_ignored: bool = True
+) -> np.ndarray:
+    """Draw the first chips of a batch, as the data loader gives it.
+
+    Args:
+        data_batch (dict): ``inputs``, (C, H, W) each and BGR, and
+            ``data_samples``.
+        num (int): Chips, at most. Defaults to 8.
+        draw_ignored (bool): Whether ignored boxes are drawn. Defaults to
+            True.
+
+    Returns:
+        ndarray: uint8 (H', W', 3), BGR, in rows of about as many chips as
+        there are rows.
+    """
+    samples = data_batch['data_samples'][:num]
+    panels = [
+        _draw_chip(chip, sample, draw_ignored)
+        for chip, sample in zip(data_batch['inputs'], samples, strict=False)
+    ]
+    columns = int(np.ceil(len(panels) ** 0.5))
+    rows = -(-len(panels) // columns)
+    height, width = np.max([panel.shape[:2] for panel in panels], 0)
+    picture = np.zeros((rows * height, columns * width, 3), np.uint8)
+    for k, panel in enumerate(panels):
+        y, x = k // columns * height, k % columns * width
+        picture[y : y + panel.shape[0], x : x + panel.shape[1]] = panel
+    return picture
+
+
+def _draw_chip(chip: torch.Tensor, sample, draw_ignored: bool) -> np.ndarray:
+    """A chip with its boxes, below a title."""
+    image = chip.detach().cpu().numpy().transpose(1, 2, 0)
+    image = np.clip(image, 0, 255).astype(np.uint8)
+    scale = max(_MIN_WIDTH / image.shape[1], 1)
+    panel = imrescale(image, scale)
+    trained, ignored = (
+        annotated_boxes({'gt_instances': sample.get(name)})
+        for name in ('gt_instances', 'ignored_instances')
+    )
+    drawn = [(ignored, IGNORED)] if draw_ignored else []
+    for boxes, color in (*drawn, (trained, VALID)):
+        for x1, y1, x2, y2 in np.rint(boxes * scale).astype(int).tolist():
+            # Half open, as boxes are.
+            cv2.rectangle(panel, (x1, y1), (x2 - 1, y2 - 1), color, 1)
+    title = f'{len(trained)} trained, {len(ignored)} ignored'
+    about = sample.get('chip')
+    if about is not None:
+        sign = about['positive']
+        height, width = panel.shape[:2]
+        outline(
+            panel,
+            np.array([0, 0, width, height]),
+            POSITIVE if sign else NEGATIVE,
+        )
+        title = f'level {about["level"]} {"+" if sign else "-"}  {title}'
+    return with_title(panel, title)
