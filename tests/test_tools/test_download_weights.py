@@ -6,6 +6,7 @@ import json
 import os
 import re
 import runpy
+import shlex
 import subprocess
 import sys
 import tarfile
@@ -540,7 +541,7 @@ def test_a_file_that_cannot_be_converted_stops_no_other(
     config = os.path.relpath(
         ROOT / 'configs/sniper/faster-rcnn_r50-dcn_c4c5_sniper_7e_coco.py'
     )
-    converter = os.path.relpath(ROOT / CONVERTER)
+    converter = shlex.quote(os.path.relpath(ROOT / CONVERTER))
     source = 'output/a b/SNIPER-0007'
     assert lines[0] == [
         sys.executable,
@@ -595,7 +596,8 @@ def test_proposals(run, server, capsys, top):
     server.body = tar_gz({f'{top}{name}': b'', f'{top}proposals/note': b''})
     run('proposals')
     assert Path('data', name).exists()
-    tool = os.path.relpath(TOOLS / 'dataset_converters/convert_proposals.py')
+    tool = TOOLS / 'dataset_converters/convert_proposals.py'
+    tool = shlex.quote(os.path.relpath(tool))
     assert capsys.readouterr().out.endswith(
         'To convert, with a config that trains on their images:\n'
         f'  python {tool} data/{name} CONFIG --out '
