@@ -1,10 +1,11 @@
-"""Detect on an image or a folder of images.
+"""Detect on an image, a folder of images or a video.
 
-    python tools/image_demo.py IMAGE_OR_FOLDER CONFIG CHECKPOINT --out-dir DIR
+    python tools/image_demo.py INPUT CONFIG CHECKPOINT --out-dir DIR
 
 Writes each image with its detections drawn to DIR/vis, and all detections to
-DIR/predictions.json: a list with one entry an image. With --show-focus also
-what an AutoFocus detector looked at, a panel a level, to DIR/focus.
+DIR/predictions.json: a list with one entry an image. A frame of a video is
+called VIDEO/NUMBER.jpg. With --show-focus also what an AutoFocus detector
+looked at, a panel a level, to DIR/focus; with --out-json also COCO results.
 """
 
 import argparse
@@ -13,15 +14,14 @@ from pathlib import Path
 
 import mmcv
 import torch
-from mmdet.apis import inference_detector, init_detector
+from mmdet.apis import init_detector
 from mmdet.registry import VISUALIZERS
 from mmengine.config import DictAction
-from mmengine.utils import track_iter_progress
 
+from sniper_mmdet.apis import detect
+from sniper_mmdet.apis.inputs import find_inputs, image_name
 from sniper_mmdet.utils.cpu import prepare_cpu
 from sniper_mmdet.visualization import draw_focus
-
-SUFFIXES = {'.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp'}
 
 
 def parse_args():
@@ -29,7 +29,9 @@ def parse_args():
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument('input', help='an image, or a folder of images')
+    parser.add_argument(
+        'input', help='an image, a folder of images, or a video'
+    )
     parser.add_argument('config', help='test config file path')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--out-dir', required=True)
@@ -40,6 +42,14 @@ def parse_args():
         '--show-focus',
         action='store_true',
         help='draw FocusPixels, FocusChips and detections of each level',
+    )
+    parser.add_argument(
+        '--out-json', help='where to write all detections as COCO results'
+    )
+    parser.add_argument(
+        '--ann',
+        help='COCO file that gives images and categories of --out-json their '
+        'ids; without it they count from 1',
     )
     parser.add_argument(
         '--device', default='cuda:0' if torch.cuda.is_available() else 'cpu'
@@ -53,27 +63,9 @@ def parse_args():
     return parser.parse_args()
 
 
-def find_images(path):
-    """The image files to look at, sorted."""
-    path = Path(path)
-    if path.is_dir():
-        found = sorted(
-            p for p in path.rglob('*') if p.suffix.lower() in SUFFIXES
-        )
-        if not found:
-            raise FileNotFoundError(
-                f'no image in folder {path}; known are '
-                f'{" ".join(sorted(SUFFIXES))}.'
-            )
-        return found
-    if not path.exists():
-        raise FileNotFoundError(f'{path} is neither an image nor a folder.')
-    return [path]
-
-
 def main():
     args = parse_args()
-    files = find_images(args.input)
+    files = find_inputs(args.input)
     for path in (args.config, args.checkpoint):
         if not Path(path).is_file():
             raise FileNotFoundError(f'{path} does not exist.')
@@ -91,28 +83,31 @@ def main():
     out_dir = Path(args.out_dir)
     root = Path(args.input) if Path(args.input).is_dir() else files[0].parent
     predictions = []
-    for path in track_iter_progress(files):
-        image = mmcv.imread(str(path))
-        if image is None:
-            raise OSError(f'{path} cannot be read as an image.')
-        result = inference_detector(model, image).cpu()
+    for result in detect(
+        model,
+        files,
+        keep_images=True,
+        out_json=args.out_json,
+        ann_file=args.ann,
+    ):
+        name = Path(image_name(result)).relative_to(root)
         visualizer.add_datasample(
-            path.name,
-            mmcv.bgr2rgb(image),
+            name.name,
+            mmcv.bgr2rgb(result.image),
             result,
             draw_gt=False,
             pred_score_thr=args.score_thr,
-            out_file=str(out_dir / 'vis' / path.relative_to(root)),
+            out_file=str(out_dir / 'vis' / name),
         )
         if args.show_focus:
             mmcv.imwrite(
-                draw_focus(image, result, args.score_thr),
-                str(out_dir / 'focus' / path.relative_to(root)),
+                draw_focus(result.image, result, args.score_thr),
+                str(out_dir / 'focus' / name),
             )
         found = result.pred_instances
         predictions.append(
             dict(
-                file=str(path.relative_to(root)),
+                file=str(name),
                 bboxes=found.bboxes.tolist(),
                 labels=found.labels.tolist(),
                 scores=found.scores.tolist(),
@@ -122,8 +117,8 @@ def main():
     scratch.write_text(json.dumps(predictions))
     scratch.replace(out_dir / 'predictions.json')
     print(
-        f'\n{len(files)} images: pictures in {out_dir / "vis"}, detections '
-        f'in {out_dir / "predictions.json"}'
+        f'{len(predictions)} images: pictures in {out_dir / "vis"}, '
+        f'detections in {out_dir / "predictions.json"}'
     )
 
 

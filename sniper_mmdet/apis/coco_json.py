@@ -1,0 +1,206 @@
+"""Detections as a file of COCO results, written as they come."""
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePath
+
+from mmdet.structures import DetDataSample
+from mmdet.structures.mask import encode_mask_results
+
+from sniper_mmdet.utils.coco_writer import write_whole
+
+from .inputs import image_name
+
+
+class CocoResults:
+    """Writes COCO results; what is there under the file's name is whole.
+
+    A context: detections are kept in a file beside it as they are added, and
+    dropped where an error ends the context.
+
+    Args:
+        path (str | Path): The file (.json).
+        classes (Sequence[str]): Names of the labels.
+        ann_file (str | Path, optional): A COCO file that gives images and
+            categories their ids: by file name, the folders in it are the last
+            ones of the image's path; and by class name. Defaults to None:
+            both count from 1, and ``{stem}.images.json``, a COCO file without
+            annotations, is written beside to tell which image has which id.
+
+    Raises:
+        ValueError: Paths that are no files to write to or read, or
+            categories that lack a class.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        classes: Sequence[str],
+        ann_file: str | Path | None = None,
+    ) -> None:
+        self.path = Path(path)
+        if self.path.suffix != '.json' or self.path.is_dir():
+            raise ValueError(
+                f'COCO results must go to a .json file. Received: {path}.'
+            )
+        self.ann_file = ann_file
+        self.images = []
+        if ann_file is None:
+            self.categories = {n: i for i, n in enumerate(classes, start=1)}
+        else:
+            self.image_ids, self.categories = _read_ids(ann_file)
+        missing = [name for name in classes if name not in self.categories]
+        if missing:
+            raise ValueError(
+                f'{ann_file} must have a category for each class of the '
+                f'detector, and has none for {", ".join(missing)}.'
+            )
+        self.category_ids = [self.categories[name] for name in classes]
+        self._used = set()
+
+    def __enter__(self) -> 'CocoResults':
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._scratch = self.path.with_name(
+            f'{self.path.name}.{os.getpid()}.tmp'
+        )
+        self._file = self._scratch.open('w', encoding='utf-8')
+        self._file.write('[')
+        self._between = ''
+        return self
+
+    def add(self, result: DetDataSample) -> None:
+        """Write the detections of one image.
+
+        Raises:
+            ValueError: The annotations do not name the image, it is there
+                twice, or a label has no name.
+        """
+        image_id = self._image_id(result)
+        found = result.pred_instances.cpu()
+        masks = found.get('masks')
+        if masks is not None:
+            masks = encode_mask_results(masks.numpy())
+        columns = (found.bboxes, found.labels, found.scores)
+        for i, ((x1, y1, x2, y2), label, score) in enumerate(
+            zip(*(column.tolist() for column in columns), strict=True)
+        ):
+            if label >= len(self.category_ids):
+                raise ValueError(
+                    f'classes has {len(self.category_ids)} names, but there '
+                    f'is a detection with label {label}.'
+                )
+            entry = dict(
+                image_id=image_id,
+                category_id=self.category_ids[label],
+                bbox=[x1, y1, x2 - x1, y2 - y1],
+                score=score,
+            )
+            if masks is not None:
+                counts = masks[i]['counts'].decode()
+                entry['segmentation'] = dict(masks[i], counts=counts)
+            self._file.write(self._between + json.dumps(entry))
+            self._between = ',\n'
+
+    def __exit__(self, kind, *_) -> None:
+        try:
+            with self._file:
+                self._file.write(']')
+            if kind is not None:
+                return
+            if self.ann_file is None:
+                self._write_images()
+            os.replace(self._scratch, self.path)
+        finally:
+            self._scratch.unlink(missing_ok=True)
+
+    def _image_id(self, result: DetDataSample) -> int:
+        name = image_name(result)
+        if self.ann_file is None:
+            image_id = len(self.images) + 1
+            height, width = result.ori_shape
+            self.images.append(
+                dict(
+                    id=image_id,
+                    file_name=name or f'{image_id:06d}',
+                    width=width,
+                    height=height,
+                )
+            )
+            return image_id
+        parts = PurePath(os.path.abspath(name)).parts if name else ()
+        for start in range(len(parts)):
+            image_id = self.image_ids.get(PurePath(*parts[start:]).as_posix())
+            if image_id is not None:
+                break
+        else:
+            raise ValueError(
+                f'{self.ann_file} has no image of the file name {name}.'
+            )
+        if image_id in self._used:
+            raise ValueError(
+                f'{name} is not the only image with the id {image_id} in '
+                f'{self.ann_file}.'
+            )
+        self._used.add(image_id)
+        return image_id
+
+    def _write_images(self) -> None:
+        path = self.path.with_suffix('.images.json')
+        write_whole(
+            path,
+            dict(
+                images=self.images,
+                annotations=[],
+                categories=[
+                    dict(id=number, name=name)
+                    for name, number in self.categories.items()
+                ],
+            ),
+        )
+
+
+def write_coco_json(
+    results: Iterable[DetDataSample],
+    path: str | Path,
+    classes: Sequence[str],
+    ann_file: str | Path | None = None,
+) -> None:
+    """Write results as COCO's, while they come; see :class:`CocoResults`.
+
+    ``pycocotools``' ``loadRes`` reads the file: ``bbox`` is (x, y, width,
+    height) in original pixels; of masks there is a ``segmentation`` (RLE).
+
+    Args:
+        results (Iterable[:obj:`DetDataSample`]): Of :func:`detect`.
+        path (str | Path): The file (.json).
+        classes (Sequence[str]): Names of the labels:
+            ``model.dataset_meta['classes']``.
+        ann_file (str | Path, optional): A COCO file that gives images and
+            categories their ids. Defaults to None: they count from 1.
+    """
+    with CocoResults(path, classes, ann_file) as file:
+        for result in results:
+            file.add(result)
+
+
+def _read_ids(path: str | Path) -> tuple[dict[str, int], dict[str, int]]:
+    """Ids by file name, and by category name."""
+    try:
+        with open(path, encoding='utf-8') as file:
+            coco = json.load(file)
+        images = [
+            (PurePath(img['file_name']).as_posix(), img['id'])
+            for img in coco['images']
+        ]
+        categories = {c['name']: c['id'] for c in coco['categories']}
+    except FileNotFoundError:
+        raise
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f'{path} must be a COCO file with images and categories: '
+            f'{type(error).__name__}: {error}'
+        ) from error
+    if len(dict(images)) < len(images):
+        raise ValueError(f'{path} names an image twice.')
+    return dict(images), categories

@@ -1,0 +1,171 @@
+"""Detection on folders of large images and on videos."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmdet.structures import DetDataSample
+from mmengine.logging import print_log
+from mmengine.utils import ProgressBar
+from torch import nn
+
+from .coco_json import CocoResults
+from .inputs import Input, Loaded, Reader, find_inputs, read_ahead
+
+
+def detect(
+    model: nn.Module,
+    inputs: Input | Iterable[Input],
+    *,
+    batch_size: int = 1,
+    score_thr: float = 0.0,
+    keep_images: bool = False,
+    on_error: str = 'raise',
+    progress: bool = True,
+    out_json: str | Path | None = None,
+    ann_file: str | Path | None = None,
+) -> Iterator[DetDataSample]:
+    """Detect on images, one result after the other.
+
+    What mmdet's ``inference_detector`` does, for more images than memory
+    holds: the next two batches are decoded while the detector is at work, all
+    images of a batch are detected together, and nothing is kept. Any detector
+    of mmdet will do. On a machine without a GPU
+    :func:`sniper_mmdet.utils.cpu.prepare_cpu`, called once, makes it faster.
+
+    Args:
+        model (nn.Module): Of mmdet's ``init_detector``.
+        inputs (str | Path | ndarray | Iterable): An image; a folder, of which
+            all images are taken in natural order, those in its folders too; a
+            video that OpenCV reads, frame by frame; an array (H, W, 3), uint8,
+            BGR; or several of these, but folders.
+        batch_size (int): Images detected together. Defaults to 1.
+        score_thr (float): Detections below are left out. Defaults to 0.0.
+        keep_images (bool): Whether results have a field ``image``, the array
+            that was loaded, for who draws on it. Defaults to False.
+        on_error (str): 'raise', or 'skip': an image or a video that cannot be
+            read is logged, and how many there were at the end. Defaults to
+            'raise'.
+        progress (bool): Whether to show a bar, on stderr. Defaults to True.
+        out_json (str | Path, optional): Where to write COCO results, once all
+            are there; see :class:`CocoResults`. Defaults to None.
+        ann_file (str | Path, optional): A COCO file that gives images and
+            categories of ``out_json`` their ids. Defaults to None: they
+            count from 1.
+
+    Returns:
+        Iterator[:obj:`DetDataSample`]: On the CPU, in the order of the
+        inputs: ``pred_instances``, boxes in original pixels; ``img_path``,
+        None of an array; ``ori_shape``; of a frame ``frame_id``, from 0, and
+        ``fps``; of an AutoFocus detector ``focus``, see :func:`focus_maps`.
+
+    Raises:
+        FileNotFoundError: No such path, or a folder without an image.
+        OSError: An image or a video that cannot be read; when it comes.
+        ValueError: Settings, an array, or a config, that will not do.
+
+    Examples:
+        >>> model = init_detector('config.py', 'checkpoint.pth')
+        >>> for result in detect(model, 'folder', out_json='found.json'):
+        ...     print(result.img_path, result.pred_instances.bboxes)
+    """
+    if batch_size < 1:
+        raise ValueError(
+            f'batch_size must be positive. Received: {batch_size}.'
+        )
+    if on_error not in ('raise', 'skip'):
+        raise ValueError(
+            f"on_error must be 'raise' or 'skip'. Received: {on_error!r}."
+        )
+    if ann_file is not None and out_json is None:
+        raise ValueError('ann_file gives ids to out_json, which is None.')
+    reader = Reader(model, find_inputs(inputs), on_error)
+    file = nullcontext()
+    if out_json is not None:
+        file = CocoResults(out_json, model.dataset_meta['classes'], ann_file)
+
+    # What is wrong so far is said now, not when the first result is asked for.
+    def results() -> Iterator[DetDataSample]:
+        with file:
+            for loaded, result in _detect(model, reader, batch_size, progress):
+                found = result.pred_instances
+                if score_thr > 0:
+                    result.pred_instances = found[found.scores >= score_thr]
+                if keep_images:
+                    result.set_field(loaded.image, 'image')
+                if out_json is not None:
+                    file.add(result)
+                yield result
+
+    return results()
+
+
+def _detect(
+    model: nn.Module, reader: Reader, batch_size: int, progress: bool
+) -> Iterator[tuple[Loaded, DetDataSample]]:
+    """Pairs of what was loaded and what was found, image by image."""
+    bar = ProgressBar(len(reader), file=sys.stderr) if progress else None
+    count = 0
+    try:
+        for batch in read_ahead(reader, batch_size):
+            inputs, samples, _ = zip(*batch, strict=True)
+            with torch.no_grad():
+                found = model.test_step(
+                    dict(inputs=list(inputs), data_samples=list(samples))
+                )
+            for loaded, result in zip(batch, found, strict=True):
+                yield loaded, result.cpu()
+            count += len(batch)
+            if bar:
+                bar.update(len(batch))
+    finally:
+        if bar:
+            bar.file.write('\n')
+    if reader.skipped:
+        print_log(
+            f'{reader.skipped} of {count + reader.skipped} inputs could not '
+            'be read and were skipped',
+            'current',
+        )
+
+
+def focus_maps(result: DetDataSample) -> list[dict]:
+    """What an AutoFocus detector looked at, by level, coarse to fine.
+
+    Args:
+        result (:obj:`DetDataSample`): Of :func:`detect`, or of mmdet's
+            ``inference_detector``.
+
+    Returns:
+        list[dict]: ``chips`` (C, 4), float32: what was looked at, original
+        pixels. Of all levels but the finest also ``probability`` (h, w),
+        float32: that of FocusPixels, NaN where nothing was looked at;
+        ``cell``: width and height of a FocusPixel, original pixels; and
+        ``threshold``, from which on one counts.
+
+    Raises:
+        ValueError: The result is another detector's.
+    """
+    if 'focus' not in result:
+        raise ValueError(
+            'FocusPixels are of a sniper_mmdet.AutoFocus detector: the result '
+            'has no field focus.'
+        )
+    focus = result.focus
+    original = np.array(result.ori_shape[::-1])
+    levels = []
+    for size, chips in zip(focus['sizes'], focus['chips'], strict=True):
+        pixel = original / size
+        levels.append(dict(chips=np.float32(chips * np.tile(pixel, 2))))
+        if len(levels) > len(focus['probabilities']):
+            continue
+        probability = focus['probabilities'][len(levels) - 1]
+        levels[-1].update(
+            probability=np.where(probability < 0, np.nan, probability),
+            cell=tuple((focus['labels']['stride'] * pixel).tolist()),
+            threshold=focus['thresholds'][len(levels) - 1],
+        )
+    return levels

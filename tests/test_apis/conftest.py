@@ -1,0 +1,51 @@
+"""Tiny detectors as a user has them: a config's file and a checkpoint."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from tiny import ROOT, shrunk
+
+from sniper_mmdet.registry import MODELS
+
+
+@pytest.fixture(scope='session')
+def small(tmp_path_factory, fast_configs):
+    """Makes the config and the checkpoint of a tiny detector, by name."""
+
+    def make(name, classes=('disc', 'square', 'triangle', 'ring'), **changes):
+        folder = tmp_path_factory.mktemp('small')
+        cfg = Config.fromfile(ROOT / f'configs/{name}.py')
+        options = {f'model.{key}': v for key, v in changes.items()}
+        cfg.merge_from_dict({**shrunk(cfg), **options})
+        cfg.dump(folder / 'config.py')
+        init_default_scope('mmdet')
+        torch.manual_seed(0)
+        torch.save(
+            dict(
+                state_dict=MODELS.build(cfg.model).state_dict(),
+                meta=dict(dataset_meta=dict(classes=classes)),
+            ),
+            folder / 'checkpoint.pth',
+        )
+        return SimpleNamespace(
+            config=str(folder / 'config.py'),
+            checkpoint=str(folder / 'checkpoint.pth'),
+        )
+
+    return make
+
+
+@pytest.fixture(scope='session')
+def autofocus(small):
+    return small(
+        'autofocus/faster-rcnn_r18-slim_fpn_autofocus_3e_sample',
+        **{
+            'focus_head.in_channels': 32,
+            'scales': [0.5, 0.75, 1.0],
+            'valid_ranges': [(32, None), (16, 80), (0, 64)],
+            'focus': [dict(threshold=0, min_size=64)] * 2,
+        },
+    )

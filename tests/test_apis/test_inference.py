@@ -1,0 +1,624 @@
+"""Detection on folders and videos, and what is written of it."""
+
+import json
+import re
+import runpy
+import sys
+import threading
+import weakref
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmdet.apis import inference_detector, init_detector
+from mmdet.structures import DetDataSample
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
+from mmengine.structures import InstanceData
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+from tiny import ROOT
+
+from sniper_mmdet.apis import detect, focus_maps, write_coco_json
+from sniper_mmdet.apis.inputs import find_inputs
+
+
+def config(content):
+    return Config(content, cfg_text=' ', filename='spot.py')
+
+
+class SpotDetector:
+    """Finds the bright spot of each image; counts what it is asked."""
+
+    dataset_meta = dict(classes=('spot', 'other'))
+
+    def __init__(self, *load):
+        init_default_scope('mmdet')
+        pipeline = [
+            *(load or [dict(type='LoadImageFromFile')]),
+            dict(type='PackDetInputs', meta_keys=('img_id', 'img_path')),
+        ]
+        loader = dict(dataset=dict(pipeline=pipeline))
+        self.cfg = config(dict(test_dataloader=loader))
+        self.batches = []
+
+    def test_step(self, data):
+        assert not torch.is_grad_enabled()
+        self.batches.append(len(data['inputs']))
+        for pixels, sample in zip(*data.values(), strict=True):
+            y, x = (pixels[0] > 128).nonzero().T
+            box = torch.stack([x.min(), y.min(), x.max() + 1, y.max() + 1])
+            sample.pred_instances = InstanceData(
+                bboxes=box[None].repeat(2, 1).float(),
+                scores=torch.tensor([0.9, 0.2]),
+                labels=torch.tensor([0, 1]),
+            )
+        return data['data_samples']
+
+
+def spot(left, top=20, size=(60, 100)):
+    """A black image with a bright spot, 8 pixels wide, 16 high."""
+    image = np.zeros((*size, 3), np.uint8)
+    image[top : top + 16, left : left + 8] = 255
+    return image
+
+
+def box(result):
+    return result.pred_instances.bboxes[0].tolist()
+
+
+@pytest.fixture
+def model():
+    return SpotDetector()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three images, in natural order with a spot at 10, 20 and 30."""
+    folder = tmp_path / 'in'
+    (folder / 'sub').mkdir(parents=True)
+    for name, left in (('2.png', 10), ('10.PNG', 20), ('sub/1.png', 30)):
+        cv2.imwrite(str(folder / name), spot(left))
+    (folder / '._2.png').write_bytes(b'of a Mac')
+    (folder / 'notes.txt').write_text('no image')
+    return folder
+
+
+@pytest.fixture
+def video(tmp_path):
+    """Five frames with a spot that moves 8 pixels a frame."""
+    path = tmp_path / 'clip.avi'
+    codec = cv2.VideoWriter_fourcc(*'MJPG')
+    writer = cv2.VideoWriter(str(path), codec, 12.5, (96, 64))
+    for frame in range(5):
+        writer.write(spot(8 * frame, 16, (64, 96)))
+    writer.release()
+    return path
+
+
+def quiet(*args, **kwargs):
+    return detect(*args, progress=False, **kwargs)
+
+
+def test_a_folder_in_natural_order(model, folder):
+    results = list(quiet(model, folder))
+    names = [Path(r.img_path).relative_to(folder) for r in results]
+    assert list(map(str, names)) == ['2.png', '10.PNG', 'sub/1.png']
+    assert [box(r) for r in results] == [
+        [left, 20, left + 8, 36] for left in (10, 20, 30)
+    ]
+    assert all(r.ori_shape == (60, 100) for r in results)
+    assert 'image' not in results[0]
+
+
+@pytest.mark.parametrize('kind', [str, Path])
+def test_one_path(model, folder, kind):
+    (result,) = quiet(model, kind(folder / '10.PNG'))
+    assert result.img_path == str(folder / '10.PNG')
+    assert box(result) == [20, 20, 28, 36]
+
+
+def test_arrays_and_paths_mixed(model, folder):
+    images = [spot(5), str(folder / '2.png'), spot(6, size=(40, 50))]
+    results = list(quiet(model, images, keep_images=True))
+    assert [box(r)[0] for r in results] == [5, 10, 6]
+    assert [r.img_path for r in results] == [None, images[1], None]
+    assert results[2].ori_shape == (40, 50)
+    assert (results[1].image == spot(10)).all()
+    (alone,) = quiet(model, images[0])
+    assert box(alone) == box(results[0])
+
+
+def test_batches(model):
+    results = list(quiet(model, [spot(i) for i in range(5)], batch_size=2))
+    assert model.batches == [2, 2, 1]
+    assert [box(r)[0] for r in results] == [0, 1, 2, 3, 4]
+
+
+def test_scores(model):
+    (result,) = quiet(model, spot(3), score_thr=0.5)
+    assert result.pred_instances.labels.tolist() == [0]
+
+
+def test_nothing_is_done_before_it_is_asked_for(model):
+    given = []
+
+    def endless():
+        while True:
+            given.append(len(given))
+            yield spot(len(given))
+
+    results = quiet(model, endless(), batch_size=2)
+    assert not given
+    assert box(next(results))[0] == 1
+    assert torch.is_grad_enabled()
+    # One batch is in use, two are made ahead.
+    assert model.batches == [2] and len(given) <= 6
+    threads = threading.active_count()
+    results.close()
+    assert threading.active_count() == threads - 1
+    count = len(given)
+    assert count <= 6
+    with pytest.raises(StopIteration):
+        next(results)
+
+
+def test_nothing_is_kept(model):
+    alive = weakref.WeakValueDictionary()
+
+    def images():
+        for number in range(30):
+            image = alive[number] = spot(number)
+            yield image
+
+    # In use, made ahead, and the one that is being made.
+    results = quiet(model, images(), batch_size=2, keep_images=True)
+    for number, result in enumerate(results):
+        assert box(result)[0] == number
+        assert len(alive) <= 2 + 4 + 2
+    assert number == 29
+
+
+def test_images_are_read_while_the_detector_is_at_work(model):
+    second = threading.Event()
+
+    def images():
+        yield spot(1)
+        second.set()
+        yield spot(2)
+
+    step = model.test_step
+
+    def wait(data):
+        assert second.wait(10)
+        return step(data)
+
+    model.test_step = wait
+    assert len(list(quiet(model, images()))) == 2
+
+
+def test_progress_is_shown(model, folder, capsys):
+    list(detect(model, folder, batch_size=2))
+    shown = capsys.readouterr()
+    assert '2/3' in shown.err and '3/3' in shown.err and not shown.out
+
+
+def test_frames_of_a_video(model, video):
+    results = list(quiet(model, video, batch_size=2))
+    assert [r.frame_id for r in results] == [0, 1, 2, 3, 4]
+    assert [box(r) for r in results] == [
+        [8 * i, 16, 8 * i + 8, 32] for i in range(5)
+    ]
+    assert {r.img_path for r in results} == {str(video)}
+    assert {r.fps for r in results} == {12.5}
+
+
+def test_a_video_beside_an_image(model, video, capsys):
+    results = list(detect(model, [spot(3), video]))
+    assert len(results) == 6 and 'frame_id' not in results[0]
+    assert '6/6' in capsys.readouterr().err
+
+
+@pytest.fixture
+def log(caplog):
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    yield caplog
+    logger.removeHandler(caplog.handler)
+
+
+def test_a_video_with_a_broken_frame(model, video, log):
+    content = bytearray(video.read_bytes())
+    starts = [m.start() for m in re.finditer(b'00dc', content)]
+    content[starts[3] : starts[4]] = bytes(starts[4] - starts[3])
+    video.write_bytes(content)
+    assert len(list(quiet(model, video))) == 4
+    assert 'clip.avi: 4 frames could be read of the 5 that' in log.text
+
+
+def test_a_model_that_looked_at_an_array_before(autofocus, folder):
+    """mmdet's inference_detector leaves its array loader in the config."""
+    model = init_detector(autofocus.config, autofocus.checkpoint, device='cpu')
+    inference_detector(model, spot(3))
+    assert len(list(quiet(model, folder))) == 3
+
+
+def test_what_cannot_be_read_is_skipped_and_counted(model, folder, log):
+    (folder / '1.jpg').write_text('no image')
+    (folder / 'clip.avi').write_text('no video')
+    inputs = [folder / '1.jpg', folder / 'clip.avi', *find_inputs(folder)]
+    results = list(quiet(model, inputs, on_error='skip', batch_size=2))
+    assert len(results) == 3 and model.batches == [2, 1]
+    assert log.text.count('1.jpg cannot be read as an image.') == 2
+    assert 'skipped: ' in log.text and 'clip.avi cannot be read' in log.text
+    assert '3 of 6 inputs could not be read and were skipped' in log.text
+
+
+def test_every_image_is_broken(model, tmp_path, log):
+    (tmp_path / '1.jpg').write_text('no image')
+    assert list(quiet(model, tmp_path, on_error='skip')) == []
+    assert '1 of 1 inputs could not be read' in log.text
+
+
+@pytest.mark.parametrize('name', ['broken.jpg', 'gone.jpg', 'clip.avi'])
+def test_what_cannot_be_read_is_named(model, folder, name):
+    if name != 'gone.jpg':
+        (folder / name).write_text('nothing')
+    results = quiet(model, [folder / '2.png', folder / name])
+    next(results)
+    with pytest.raises(OSError, match=f'{name} cannot be read as a'):
+        next(results)
+
+
+@pytest.mark.parametrize(
+    'image', [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros(0)]
+)
+def test_wrong_arrays(model, image):
+    with pytest.raises(ValueError, match=r'image 1 must be an array \(H, W'):
+        list(quiet(model, [spot(1), image], on_error='skip'))
+
+
+@pytest.mark.parametrize(
+    'given, error, sentence',
+    [
+        (dict(inputs='no/such'), FileNotFoundError, 'no/such is neither an'),
+        (dict(inputs='empty'), FileNotFoundError, 'no image in folder empty;'),
+        (dict(batch_size=0), ValueError, 'batch_size must be .* Received: 0'),
+        (dict(on_error='ignore'), ValueError, "on_error must be 'raise' or"),
+        (dict(ann_file='a.json'), ValueError, 'out_json, which is None'),
+        (dict(out_json='found.txt'), ValueError, 'a .json file. .*found.txt'),
+        (
+            dict(out_json='a.json', ann_file='no/such.json'),
+            FileNotFoundError,
+            'no/such.json',
+        ),
+    ],
+)
+def test_wrong_settings_at_once(
+    model, tmp_path, monkeypatch, given, error, sentence
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(error, match=sentence):
+        quiet(model, **dict(dict(inputs=[]), **given))
+
+
+@pytest.mark.parametrize(
+    'cfg, sentence',
+    [
+        (None, 'one of mmdet.apis.init_detector'),
+        (dict(), 'spot.py has no test_dataloader.dataset.pipeline'),
+        (
+            dict(test_dataloader=dict(dataset=dict(type='CocoDataset'))),
+            'spot.py has no test_dataloader.dataset.pipeline',
+        ),
+        (
+            dict(
+                test_dataloader=dict(
+                    dataset=dict(pipeline=[dict(type='mmdet.Resize')])
+                )
+            ),
+            r"must begin with LoadImageFromFile. Received: \['Resize'\]",
+        ),
+    ],
+)
+def test_configs_without_a_test_pipeline(model, cfg, sentence):
+    model.cfg = cfg if cfg is None else config(cfg)
+    with pytest.raises(ValueError, match=sentence):
+        quiet(model, [])
+
+
+def annotations(path, *names, classes=('other', 'spot')):
+    """Categories count from 7."""
+    images = [
+        dict(id=40 + i, file_name=name, width=100, height=60)
+        for i, name in enumerate(names)
+    ]
+    categories = [dict(id=i, name=n) for i, n in enumerate(classes, start=7)]
+    path.write_text(
+        json.dumps(dict(images=images, annotations=[], categories=categories))
+    )
+    return path
+
+
+def test_coco_results(model, folder, tmp_path):
+    out = tmp_path / 'new/found.json'
+    for number, _ in enumerate(quiet(model, folder, out_json=out)):
+        assert not out.exists(), number
+    entries = json.loads(out.read_text())
+    assert entries[2] == dict(
+        image_id=2,
+        category_id=1,
+        bbox=[20, 20, 8, 16],
+        score=pytest.approx(0.9),
+    )
+    images = COCO(tmp_path / 'new/found.images.json')
+    found = images.loadRes(str(out))
+    assert sorted(found.getImgIds()) == [1, 2, 3]
+    assert images.imgs[3]['file_name'] == str(folder / 'sub/1.png')
+    assert [c['name'] for c in images.loadCats([1, 2])] == ['spot', 'other']
+    assert len(list(out.parent.iterdir())) == 2
+
+
+def test_ids_of_annotations(model, folder, tmp_path, monkeypatch):
+    """File names may say more, or less, than the path that is given."""
+    out = tmp_path / 'found.json'
+    names = ['in/2.png', '10.PNG', './sub/1.png', 'another.png']
+    ann = annotations(tmp_path / 'ann.json', *names)
+    monkeypatch.chdir(folder)
+    inputs = ['10.PNG', folder / 'sub/1.png', '../in/2.png']
+    list(quiet(model, inputs, out_json=out, ann_file=ann))
+    found = COCO(ann).loadRes(str(out))
+    assert [
+        (a['image_id'], a['category_id'], a['bbox'][0])
+        for a in found.dataset['annotations']
+    ] == [
+        (image, category, left)
+        for image, left in ((41, 20), (42, 30), (40, 10))
+        for category in (8, 7)
+    ]
+    assert not (tmp_path / 'found.images.json').exists()
+
+
+@pytest.mark.parametrize(
+    'names, sentence',
+    [
+        (['2.png', '10.PNG'], 'ann.json has no image of .*sub/1.png'),
+        (['2.png', '10.PNG', '1.png', '2.png'], 'ann.json names an image'),
+    ],
+)
+def test_images_that_annotations_do_not_know(
+    model, folder, tmp_path, names, sentence
+):
+    out = tmp_path / 'out/found.json'
+    ann = annotations(tmp_path / 'ann.json', *names)
+    with pytest.raises(ValueError, match=sentence):
+        list(quiet(model, folder, out_json=out, ann_file=ann))
+    assert not list(tmp_path.glob('out/*'))
+
+
+def test_two_images_of_one_id(model, folder, tmp_path):
+    ann = annotations(tmp_path / 'ann.json', '2.png')
+    cv2.imwrite(str(folder / 'sub/2.png'), spot(3))
+    inputs = [folder / '2.png', folder / 'sub/2.png']
+    with pytest.raises(ValueError, match='sub/2.png is not the only image'):
+        write_coco_json(
+            quiet(model, inputs, score_thr=0.5),
+            tmp_path / 'out.json',
+            ['spot'],
+            ann,
+        )
+
+
+def test_classes_that_annotations_lack(model, tmp_path):
+    ann = annotations(tmp_path / 'ann.json', classes=('spot', 'star'))
+    with pytest.raises(ValueError, match='and has none for other'):
+        quiet(model, [], out_json=tmp_path / 'out.json', ann_file=ann)
+
+
+@pytest.mark.parametrize('text', ['{', '[]', '{"images": []}'])
+def test_a_broken_annotation_file(model, tmp_path, text):
+    (tmp_path / 'ann.json').write_text(text)
+    with pytest.raises(ValueError, match='ann.json must be a COCO file'):
+        quiet(
+            model,
+            [],
+            out_json=tmp_path / 'out.json',
+            ann_file=tmp_path / 'ann.json',
+        )
+
+
+@pytest.mark.parametrize('how', ['error', 'break'])
+def test_what_was_there_stays_without_the_whole(model, folder, tmp_path, how):
+    out = tmp_path / 'out/found.json'
+    out.parent.mkdir()
+    out.write_text('before')
+    inputs = [
+        folder / '2.png',
+        folder / ('gone.png', '10.PNG')[how == 'break'],
+    ]
+    results = quiet(model, inputs, out_json=out)
+    next(results)
+    if how == 'break':
+        results.close()
+    else:
+        with pytest.raises(OSError):
+            next(results)
+    assert out.read_text() == 'before'
+    assert [p.name for p in out.parent.iterdir()] == ['found.json']
+
+
+def test_labels_without_a_name(model, tmp_path):
+    results = quiet(model, spot(3))
+    with pytest.raises(ValueError, match='1 names, but .* with label 1'):
+        write_coco_json(results, tmp_path / 'found.json', ['spot'])
+
+
+def test_nothing_found(tmp_path):
+    empty = InstanceData(
+        bboxes=torch.zeros(0, 4),
+        scores=torch.zeros(0),
+        labels=torch.zeros(0, dtype=torch.long),
+    )
+    sample = DetDataSample(metainfo=dict(img_path='a.png', ori_shape=(4, 6)))
+    sample.pred_instances = empty
+    write_coco_json([sample], tmp_path / 'found.json', ['spot'])
+    assert json.loads((tmp_path / 'found.json').read_text()) == []
+    (image,) = COCO(tmp_path / 'found.images.json').loadImgs([1])
+    assert (image['width'], image['height']) == (6, 4)
+
+
+def test_masks(tmp_path):
+    """Found masks that are the annotated ones have an AP of 1."""
+    mask = np.zeros((60, 100), np.uint8)
+    mask[20:36, 10:18] = 1
+    sample = DetDataSample(
+        metainfo=dict(img_path='a.png', ori_shape=(60, 100))
+    )
+    sample.pred_instances = InstanceData(
+        bboxes=torch.tensor([[10.0, 20, 18, 36]]),
+        scores=torch.tensor([0.5]),
+        labels=torch.tensor([0]),
+        masks=torch.from_numpy(mask[None] > 0),
+    )
+    out = tmp_path / 'found.json'
+    write_coco_json([sample], out, ['spot'])
+    truth = COCO(tmp_path / 'found.images.json')
+    truth.dataset['annotations'] = [
+        dict(
+            id=1,
+            image_id=1,
+            category_id=1,
+            iscrowd=0,
+            area=128,
+            bbox=[10, 20, 8, 16],
+            segmentation=[[10, 20, 18, 20, 18, 36, 10, 36]],
+        )
+    ]
+    truth.createIndex()
+    found = truth.loadRes(str(out))
+    assert (found.annToMask(found.anns[1]) == mask).all()
+    for kind in ('bbox', 'segm'):
+        evaluation = COCOeval(truth, found, kind)
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+        assert evaluation.stats[0] == pytest.approx(1)
+
+
+@pytest.fixture
+def scenes(tiny_scenes, tmp_path):
+    """Four scenes of one size, in a folder."""
+    folder = tmp_path / 'scenes'
+    folder.mkdir()
+    for path in sorted(tiny_scenes.glob('images/*'))[:3]:
+        image = cv2.imread(str(path))[:200, :200]
+        cv2.imwrite(str(folder / f'{path.stem}.png'), image)
+    return folder
+
+
+def test_autofocus_in_batches(autofocus, scenes):
+    """As mmdet's own inference_detector, one by one."""
+    model = init_detector(autofocus.config, autofocus.checkpoint, device='cpu')
+    looked = []
+    run = model.run_detector
+
+    def record(inputs, samples):
+        looked.append(len(inputs))
+        return run(inputs, samples)
+
+    model.run_detector = record
+    results = list(quiet(model, scenes, batch_size=2))
+    assert max(looked) > 1
+    paths = sorted(map(str, scenes.iterdir()))
+    assert [r.img_path for r in results] == paths
+    for path, result in zip(paths, results, strict=True):
+        alone = inference_detector(model, path)
+        assert len(alone.pred_instances) > 5
+        for key in ('bboxes', 'scores', 'labels', 'levels'):
+            torch.testing.assert_close(
+                result.pred_instances[key],
+                alone.pred_instances[key],
+                rtol=1e-4,
+                atol=1e-3,
+            )
+        assert len(focus_maps(result)) == 3
+
+
+def test_focus_maps():
+    probability = np.full((4, 6), -1, np.float32)
+    probability[1:3, :] = 0.25
+    sample = DetDataSample(metainfo=dict(ori_shape=(128, 192)))
+    focus = dict(
+        sizes=[[96, 64], [384, 256]],
+        chips=[np.array([[0, 0, 96, 64]]), np.array([[96, 64, 128, 96]])],
+        probabilities=[probability],
+        thresholds=[0.5],
+        labels=dict(stride=16),
+    )
+    sample.set_field(focus, 'focus')
+    coarse, fine = focus_maps(sample)
+    assert coarse['chips'].tolist() == [[0, 0, 192, 128]]
+    assert fine['chips'].tolist() == [[48, 32, 64, 48]]
+    assert coarse['cell'] == (32, 32) and coarse['threshold'] == 0.5
+    assert np.isnan(coarse['probability'][0]).all()
+    assert (coarse['probability'][1:3] == 0.25).all()
+    assert set(fine) == {'chips'}
+
+
+def test_focus_maps_of_another_detector(model):
+    (result,) = quiet(model, spot(3))
+    with pytest.raises(ValueError, match='no field focus'):
+        focus_maps(result)
+
+
+def test_the_script_in_the_readme(
+    autofocus, scenes, tmp_path, monkeypatch, capsys
+):
+    text = (ROOT / 'README.md').read_text().split('## From a program')[1]
+    script = re.search(r'```python\n(.*?)```', text, re.DOTALL)[1]
+    assert len(script.splitlines()) == 5
+    names = dict(
+        CONFIG=autofocus.config, CHECKPOINT=autofocus.checkpoint, FOLDER=scenes
+    )
+    for name, value in names.items():
+        assert script.count(f"'{name}'") == 1
+        script = script.replace(f"'{name}'", repr(str(value)))
+    script = script.replace("'cuda:0'", "'cpu'")
+    (tmp_path / 'script.py').write_text(script)
+    monkeypatch.chdir(tmp_path)
+    capsys.readouterr()
+    runpy.run_path('script.py', run_name='__main__')
+    shown = capsys.readouterr().out
+    assert all(str(path) in shown for path in scenes.iterdir())
+    images = COCO(tmp_path / 'found.images.json')
+    assert len(images.loadRes('found.json').anns) > 15
+
+
+def test_image_demo_on_a_video(
+    autofocus, video, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    arguments = (
+        f'image_demo.py clip.avi {autofocus.config} {autofocus.checkpoint} '
+        '--out-dir out --show-focus --out-json out/found.json --device cpu'
+    )
+    monkeypatch.setattr(sys, 'argv', arguments.split())
+    try:
+        runpy.run_path(str(ROOT / 'tools/image_demo.py'), run_name='__main__')
+    finally:
+        torch.set_flush_denormal(False)
+    assert '5 images: pictures in out/vis' in capsys.readouterr().out
+    names = [f'clip/{i:06d}.jpg' for i in range(5)]
+    predictions = json.loads(Path('out/predictions.json').read_text())
+    assert [p['file'] for p in predictions] == names
+    for name in names:
+        assert cv2.imread(f'out/vis/{name}').shape == (64, 96, 3)
+        assert Path(f'out/focus/{name}').exists()
+    images = COCO('out/found.images.json')
+    assert [i['file_name'] for i in images.imgs.values()] == names
+    found = images.loadRes('out/found.json')
+    assert len(found.anns) == sum(len(p['scores']) for p in predictions)
