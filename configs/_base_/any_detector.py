@@ -33,3 +33,19 @@ level_nms = dict(
     nms=dict(type='nms', iou_threshold=0.7),
     max_per_img=300,
 )
+# What is like an ignored box trains nothing, in the RPN or after it.
+two_stage = dict(
+    train_cfg=dict(
+        rpn=dict(
+            assigner=dict(
+                type='sniper_mmdet.RangeAwareAssigner', ignore_iou_thr=0.3
+            )
+        ),
+        rcnn=dict(
+            assigner=dict(
+                type='sniper_mmdet.RangeAwareAssigner', ignore_iou_thr=0.5
+            )
+        ),
+    ),
+    test_cfg=dict(rpn=dict(max_per_img=300), rcnn=level_nms),
+)

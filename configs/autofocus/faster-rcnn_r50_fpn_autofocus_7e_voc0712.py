@@ -1,17 +1,11 @@
-_base_ = '../sniper/faster-rcnn_r50_fpn_sniper_7e_voc0712.py'
+_base_ = [
+    '../sniper/faster-rcnn_r50_fpn_sniper_7e_voc0712.py',
+    '../_base_/autofocus_fpn.py',
+]
 
-model = dict(
-    type='sniper_mmdet.AutoFocus',
-    # As released; SNIPER's own ends at 90.
-    valid_ranges=[(75, None), (32, 180), (0, 75)],
-    focus_head=dict(
-        type='sniper_mmdet.FocusHead',
-        # FPN levels of strides 16 and 8.
-        in_channels=512,
-        in_indices=(2, 1),
-        stride=16,
-    ),
-)
+model = _base_.autofocus
+# Its first map has stride 4.
+model.focus_head.in_indices = (2, 1)
 
 val_evaluator = [_base_.val_evaluator, dict(type='sniper_mmdet.PixelsMetric')]
 test_evaluator = val_evaluator

@@ -1,0 +1,15 @@
+# AutoFocus for a detector with a feature pyramid whose first maps have strides
+# 8 and 16. A config inherits this file beside one of SNIPER:
+# `model = _base_.autofocus`.
+autofocus = dict(
+    type='sniper_mmdet.AutoFocus',
+    # As released; SNIPER's own ends at 90.
+    valid_ranges=[(75, None), (32, 180), (0, 75)],
+    focus_head=dict(
+        type='sniper_mmdet.FocusHead',
+        # The map of stride 16, and that of stride 8 beside it.
+        in_indices=(1, 0),
+        in_channels=512,
+        stride=16,
+    ),
+)
