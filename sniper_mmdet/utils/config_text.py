@@ -1,0 +1,85 @@
+"""Python text of configs, as the formatter of this package would have it."""
+
+import textwrap
+from keyword import iskeyword
+
+WIDTH = 79
+
+
+class Code(str):
+    """Stands in a config as it is, not as a string: ``_base_.model``."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def assignment(name: str, value) -> str:
+    """A statement, of as many lines as it takes.
+
+    Args:
+        name (str): What is assigned to.
+        value: Of dicts, lists, tuples, :class:`Code` and plain values.
+
+    Examples:
+        >>> assignment('model', dict(type='RetinaNet', scales=[(1, 2)]))
+        "model = dict(type='RetinaNet', scales=[(1, 2)])"
+    """
+    return f'{name} = {_text(value, len(name) + 3, 0)}'
+
+
+def call(name: str, **arguments) -> str:
+    """A statement that calls."""
+    return name + _text(arguments, len(name), 0).removeprefix('dict')
+
+
+def comment(text: str, indent: str = '# ', first: str = '# ') -> str:
+    """Lines of a comment."""
+    return textwrap.fill(
+        text,
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _text(value, used: int, indent: int) -> str:
+    """A value that starts at a column and is followed by one character."""
+    opening, items, closing = _parts(value)
+    line = _line(value)
+    if items is None or used + len(line) < WIDTH or not items:
+        return line
+    indent += 4
+    lines = [
+        f'{" " * indent}{prefix}{_text(item, indent + len(prefix), indent)},'
+        for prefix, item in items
+    ]
+    return '\n'.join([opening, *lines, ' ' * (indent - 4) + closing])
+
+
+def _line(value) -> str:
+    opening, items, closing = _parts(value)
+    if items is None:
+        return repr(value)
+    inner = ', '.join(prefix + _line(item) for prefix, item in items)
+    if isinstance(value, tuple) and len(value) == 1:
+        inner += ','
+    return opening + inner + closing
+
+
+def _parts(value) -> tuple:
+    """What opens a value, its items with what precedes each, what closes."""
+    if isinstance(value, dict):
+        if all(map(_is_name, value)):
+            return 'dict(', [(f'{k}=', v) for k, v in value.items()], ')'
+        return '{', [(f'{k!r}: ', v) for k, v in value.items()], '}'
+    if isinstance(value, list):
+        return '[', [('', v) for v in value], ']'
+    if isinstance(value, tuple):
+        return '(', [('', v) for v in value], ')'
+    return '', None, ''
+
+
+def _is_name(key) -> bool:
+    return isinstance(key, str) and key.isidentifier() and not iskeyword(key)

@@ -1,0 +1,674 @@
+"""Commands, configs, settings and links in the documentation are right.
+
+Every block of commands is run by bash, the programs in it being stubs that
+write down how they were called; each call is then read by the program's own
+parser of arguments, and the settings it changes are looked up in its config.
+Configs are loaded, other Python is run. Some central commands are run for
+good, on tiny scenes.
+"""
+
+import argparse
+import importlib.util
+import inspect
+import os
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+from functools import cache, partialmethod
+from pathlib import Path
+from textwrap import dedent
+from typing import NamedTuple
+
+import pytest
+import torch
+from mmdet import registry
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from tiny import ROOT, SAMPLE_CONFIG, sample_options
+
+from sniper_mmdet.chips import NegativeSettings
+
+pytestmark = pytest.mark.usefixtures('fast_configs')
+
+DOCS = sorted(
+    p.relative_to(ROOT)
+    for pattern in ('*.md', 'docs/*.md', 'configs/*/README.md')
+    for p in ROOT.glob(pattern)
+    if p.name != 'CHANGELOG.md'
+)
+#: Programs that are not looked into further, and why.
+NOT_RUN = {
+    'pip': 'needs a package index',
+    'mim': 'mim install needs a package index; test_packaging.py runs others',
+    'source': 'the environment is the reader',
+    'tensorboard': 'a program of its own, and optional',
+}
+#: Scripts whose arguments are none, or those of another program.
+WITHOUT_ARGUMENTS = (
+    'tools/quickstart.sh',  # downloads and compiles
+    'tools/setup_env.sh',
+    'tests/run.sh',
+)
+#: What a word in capitals may stand for: the first that has the settings.
+CONFIGS = (
+    'configs/sniper/faster-rcnn_r50_fpn_sniper_7e_coco.py',
+    'configs/autofocus/faster-rcnn_r50_fpn_autofocus_7e_coco.py',
+    'configs/autofocus/faster-rcnn_r18-slim_fpn_autofocus_3e_sample.py',
+    'configs/autofocus/mask-rcnn_r101-dcn_c4c5_autofocus_7e_coco.py',
+    'configs/sniper/mask-rcnn_r101-dcn_c4c5_sniper_7e_coco.py',
+    'configs/sniper/faster-rcnn_r101-dcn_c4c5_sniper_amp_7e_coco.py',
+    'configs/sniper/retinanet_r50_fpn_sniper_1x_coco.py',
+)
+#: Dicts that are handed on to somebody.
+PASSED_ON = {
+    'randomness': Runner.set_randomness,
+    'train_dataloader.dataset.negatives': NegativeSettings,
+}
+REGISTRIES = [
+    getattr(registry, name)
+    for name in (
+        'MODELS DATASETS TRANSFORMS HOOKS METRICS LOOPS OPTIMIZERS TASK_UTILS '
+        'OPTIM_WRAPPERS DATA_SAMPLERS PARAM_SCHEDULERS VISUALIZERS'
+    ).split()
+]
+
+#: Runs a block of a page; programs are functions that write to fd 3 their
+#: arguments and the names of variables that were set for them.
+SHELL = r"""
+set -euf
+record() {
+    printf '%s\0' "$@" >&3
+    printf '\036\0' >&3
+    compgen -e >&3
+    printf '\036\0' >&3
+}
+for program in python bash torchrun source mim pip tensorboard; do
+    eval "$program() { record $program \"\$@\"; }"
+done
+"""
+
+
+class Block(NamedTuple):
+    path: Path
+    line: int
+    language: str
+    text: str
+
+    @property
+    def where(self) -> str:
+        return f'{self.path}:{self.line}'
+
+
+class Command(NamedTuple):
+    where: str
+    args: list[str]
+    variables: set[str]
+
+    def __str__(self) -> str:
+        return f'{self.where}: {" ".join(self.args)}'
+
+
+def read_blocks(path: Path) -> list[Block]:
+    text = (ROOT / path).read_text()
+    fence = re.compile(r'^( *)```(\w*)\n(.*?)^\1```$', re.M | re.S)
+    return [
+        Block(path, text[: m.start()].count('\n') + 1, m[2], dedent(m[3]))
+        for m in fence.finditer(text)
+    ]
+
+
+BLOCKS = [block for path in DOCS for block in read_blocks(path)]
+
+
+def blocks_in(language):
+    found = [block for block in BLOCKS if block.language == language]
+    return pytest.mark.parametrize('block', found, ids=lambda b: b.where)
+
+
+@cache
+def commands_of(block: Block) -> list[Command]:
+    """The calls that bash makes of a block."""
+    read, write = os.pipe()
+    with os.fdopen(read) as calls:
+        done = subprocess.run(
+            ['/bin/bash', '-c', f'{SHELL}exec 3>&{write}\n{block.text}'],
+            env={'PATH': '/nowhere'},
+            cwd=ROOT,
+            pass_fds=[write],
+            capture_output=True,
+            text=True,
+        )
+        os.close(write)
+        fields = calls.read().split('\036\0')
+    assert done.returncode == 0, f'{block.where}: {done.stderr}'
+    return [
+        Command(
+            block.where,
+            [
+                # As a synopsis has it: [WORK_DIR] [KEY=VALUE ...]
+                re.sub(r'^\[?([A-Z_=]+)\]?$', r'\1', arg)
+                for arg in call.split('\0')[:-1]
+                if arg.rstrip(']') != '...'
+            ],
+            set(names.split()) - {'OLDPWD', 'PATH', 'PWD', 'SHLVL', '_'},
+        )
+        for call, names in zip(fields[:-1:2], fields[1::2], strict=True)
+    ]
+
+
+# Programs and their arguments -------------------------------------------
+
+
+class _Parser(BaseException):
+    """Carries a tool's parser away from where it is used."""
+
+
+@cache
+def load_tool(script: str):
+    """A tool as a module."""
+    path = ROOT / script
+    spec = importlib.util.spec_from_file_location(f'tool_{path.stem}', path)
+    module = importlib.util.module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(path.parent)
+        spec.loader.exec_module(module)
+    return module
+
+
+@cache
+def parser_of(script: str) -> argparse.ArgumentParser:
+    def catch(self, *_):
+        raise _Parser(self)
+
+    module = load_tool(script)
+    with pytest.MonkeyPatch.context() as patch:
+        # An abbreviated flag may be a misspelled one.
+        init = argparse.ArgumentParser.__init__
+        patch.setattr(
+            argparse.ArgumentParser,
+            '__init__',
+            partialmethod(init, allow_abbrev=False),
+        )
+        patch.setattr(argparse.ArgumentParser, 'parse_args', catch)
+        with pytest.raises(_Parser) as caught:
+            getattr(module, 'parse_args', module.main)()
+    return caught.value.args[0]
+
+
+def parsed(command, script: str, args: list[str], folder: Path, capsys):
+    """A tool's arguments; what it checks itself is checked too."""
+    assert (ROOT / script).is_file(), command
+    try:
+        found = parser_of(script).parse_args(args)
+        module = load_tool(script)
+        if hasattr(module, 'parse_args'):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(sys, 'argv', [script, *args])
+                patch.setenv('LOCAL_RANK', '0')
+                patch.chdir(folder)
+                found = module.parse_args()
+    except SystemExit:
+        error = capsys.readouterr().err
+        # The reader's data are not here.
+        if 'data/' not in error or 'does not exist' not in error:
+            pytest.fail(f'{command}\n{error}')
+    return found
+
+
+def launched(command, script: str, args: list[str], folder: Path):
+    """Tool and arguments that a launch script starts, by stubs as well."""
+    calls = folder / 'calls'
+    for name in ('torchrun', 'srun'):
+        stub = folder / name
+        stub.write_text('#!/bin/sh\nprintf "%s\\0" "$@" > "$CALLS"\n')
+        stub.chmod(0o755)
+    done = subprocess.run(
+        ['bash', str(ROOT / script), *args],
+        env={'PATH': f'{folder}:{os.environ["PATH"]}', 'CALLS': str(calls)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, f'{command}\n{done.stderr}'
+    found = calls.read_text().split('\0')[:-1]
+    if 'slurm' in script:
+        inner = script.replace('slurm', 'dist')
+        start = found.index(str(ROOT / inner)) + 1
+        return launched(command, inner, found[start:], folder)
+    return torchrun(found)
+
+
+def torchrun(args: list[str]) -> tuple[str, list[str]]:
+    from torch.distributed.run import get_args_parser
+
+    try:
+        found = get_args_parser().parse_args(args)
+    except SystemExit:
+        pytest.fail(f'torchrun {" ".join(args)}')
+    script = (ROOT / found.training_script).resolve().relative_to(ROOT)
+    return str(script), found.training_script_args
+
+
+def check(command: Command, folder: Path, capsys) -> None:
+    """That a command is one that would run, given the files it names."""
+    program, *args = command.args
+    if program in NOT_RUN:
+        if args[:2] == ['train', 'sniper_mmdet']:
+            assert args[2] in {p.name for p in config_files()}, command
+        return
+    if program == 'bash':
+        script, *args = args
+        assert (ROOT / script).is_file(), command
+        text = (ROOT / script).read_text()
+        if 'dist_' in script or 'slurm_' in script:
+            if 'slurm_' in script:
+                text += (ROOT / script.replace('slurm', 'dist')).read_text()
+            script, args = launched(command, script, args, folder)
+        elif script == 'tools/train_neg_props_and_sniper.sh':
+            config, *rest = args
+            options = [a for a in rest if '=' in a]
+            assert rest.index(options[0]) <= 1 if options else len(rest) <= 1
+            args = [config, *(['--cfg-options', *options] if options else [])]
+            script = 'tools/train.py'
+        else:
+            assert script in WITHOUT_ARGUMENTS and not args, command
+            return
+        for name in command.variables - {'OMP_NUM_THREADS'}:
+            assert re.search(rf'\b{name}\b', text), f'{command}: {name}'
+    elif program == 'torchrun':
+        script, args = torchrun(args)
+    else:
+        script, *args = args
+    found = parsed(command, script, args, folder, capsys)
+    config = getattr(found, 'config', None)
+    if config is None:
+        return
+    options = getattr(found, 'cfg_options', None) or {}
+    check_settings(command, config, options, folder)
+
+
+# Configs and their settings ------------------------------------------------
+
+
+@cache
+def config_files() -> list[Path]:
+    return list((ROOT / 'configs').rglob('*.py'))
+
+
+@cache
+def load(path: Path) -> dict:
+    init_default_scope('mmdet')
+    return Config.fromfile(path)._cfg_dict
+
+
+@cache
+def class_of(name: str):
+    init_default_scope('mmdet')
+    for reg in REGISTRIES:
+        found = reg.get(name)
+        if found is not None:
+            return found
+    raise LookupError(name)
+
+
+def arguments(target) -> set[str]:
+    """Names of all arguments that a class, or a function, may take."""
+    if not inspect.isclass(target):
+        return set(inspect.signature(target).parameters)
+    names = set()
+    for cls in target.__mro__:
+        if '__init__' in vars(cls):
+            names |= set(inspect.signature(cls.__init__).parameters)
+    return names
+
+
+def has_setting(cfg, key: str) -> bool:
+    """Whether a config has a setting, or one who takes it by default."""
+    node, parts = cfg, key.split('.')
+    for i, part in enumerate(parts):
+        if isinstance(node, (list, tuple)):
+            if not (part.isdigit() and int(part) < len(node)):
+                return False
+            node = node[int(part)]
+        elif isinstance(node, dict) and node.get(part) is not None:
+            node = node[part]
+        elif isinstance(node, dict):
+            taken = arguments(
+                Runner if node is cfg else class_of(node.get('type', 'none'))
+            )
+            rest = parts[i + 1 :]
+            if part not in taken and part not in node:
+                return False
+            if not rest or part == 'metainfo':
+                return True
+            target = PASSED_ON.get('.'.join(parts[: i + 1]))
+            return target is not None and rest[0] in arguments(target)
+        else:
+            return False
+    return True
+
+
+def check_settings(where, config: str, options: dict, folder: Path) -> None:
+    """That the config is there, and has what the options change."""
+    if config == 'CONFIG':
+        paths = [ROOT / name for name in CONFIGS]
+    else:
+        paths = [p for p in (ROOT / config, folder / config) if p.is_file()]
+        assert paths, f'{where}: there is no {config}'
+    for key in options:
+        if key == 'KEY':
+            continue
+        known = [has_setting_in(path, key) for path in paths]
+        assert any(known), f'{where}: no setting {key}'
+
+
+@cache
+def has_setting_in(path: Path, key: str) -> bool:
+    try:
+        return has_setting(load(path), key)
+    except LookupError:
+        return False
+
+
+def unknown_arguments(node) -> list[str]:
+    """Settings that components of this package, in a config, do not take."""
+    if isinstance(node, (list, tuple)):
+        return [name for item in node for name in unknown_arguments(item)]
+    if not isinstance(node, dict):
+        return []
+    found = []
+    kind = str(node.get('type', ''))
+    if kind.startswith('sniper_mmdet.'):
+        known = arguments(class_of(kind)) | {'type', '_scope_'}
+        if isinstance(node.get('detector'), str):
+            known |= arguments(class_of(node['detector']))
+        found = [f'{kind}.{key}' for key in node if key not in known]
+    return found + unknown_arguments(list(node.values()))
+
+
+@pytest.fixture(scope='module')
+def user(tmp_path_factory):
+    """A folder with the configs, and those that pages say to write."""
+    folder = tmp_path_factory.mktemp('user')
+    shutil.copytree(ROOT / 'configs', folder / 'configs')
+    for block in BLOCKS:
+        if block.language == 'python' and '_base_ = ' in block.text:
+            path = folder / config_name(block)
+            assert not path.exists(), block.where
+            path.write_text(
+                block.text.replace('/CONFIG.py', f'/{Path(CONFIGS[0]).name}')
+                # A list that is to be completed.
+                .replace(', ...]', ']')
+            )
+    return folder
+
+
+def config_name(block: Block) -> str:
+    """Where a config is to be written: its first line may say so."""
+    named = re.match(r'# (configs/\S+\.py)\n', block.text)
+    if named:
+        return named[1]
+    return f'configs/sniper/{re.sub(r"[^a-z0-9]", "_", block.where)}.py'
+
+
+# Tests ---------------------------------------------------------------------
+
+
+@blocks_in('bash')
+def test_commands(block, user, capsys):
+    commands = commands_of(block)
+    assert commands
+    for command in commands:
+        check(command, user, capsys)
+
+
+@blocks_in('python')
+def test_python(block, user, monkeypatch):
+    if '_base_ = ' in block.text:
+        found = dict(Config.fromfile(user / config_name(block)))
+    else:
+        monkeypatch.chdir(user)
+        code, found = compile(block.text, block.where, 'exec'), {}
+        if "'CONFIG'" not in block.text:  # else run with a checkpoint, below
+            exec(code, found)
+            found.pop('__builtins__')
+    assert not unknown_arguments(found)
+
+
+def test_blocks_are_of_a_language_that_is_checked():
+    assert {block.language for block in BLOCKS} == {'bash', 'python'}
+    assert len(BLOCKS) > 60
+
+
+@pytest.mark.parametrize(
+    'line, reason',
+    [
+        ('python tools/train.py CONFIG --resum', 'arguments: --resum'),
+        ('python tools/trian.py CONFIG', 'tools/trian.py'),
+        ('python tools/test.py CONFIG FILE --eval boxes', 'invalid choice'),
+        ('python tools/test.py CONFIG', 'required: checkpoint'),
+        ('python tools/train.py configs/sniper/no.py', 'no configs/sniper/no'),
+        (
+            'python tools/train.py CONFIG --cfg-options model.scale=1',
+            'no setting model.scale',
+        ),
+        (
+            'bash tools/dist_train.sh CONFIG 8 --cfg-options model.neck.x=1',
+            'no setting model.neck.x',
+        ),
+        ('GPU=8 bash tools/slurm_train.sh PART JOB CONFIG DIR', ': GPU'),
+        (
+            'bash tools/slurm_test.sh PART JOB CONFIG FILE --evaluate bbox',
+            'arguments: --evaluate',
+        ),
+        (
+            'bash tools/train_neg_props_and_sniper.sh CONFIG dir model.x=1',
+            'no setting model.x',
+        ),
+        (
+            'torchrun --nproc-per-node=8 tools/extract_proposals.py CONFIG '
+            'FILE --outs x.npz',
+            'required: --out',
+        ),
+        ('torchrun --processes=8 tools/train.py CONFIG', '--processes'),
+        ('mim train sniper_mmdet no_such_config.py', 'no_such_config'),
+        ('pyhton tools/train.py CONFIG', 'pyhton: command not found'),
+        ('python tools/train.py $UNSET', 'UNSET: unbound variable'),
+    ],
+)
+def test_a_wrong_command_is_noticed(line, reason, user, capsys):
+    block = Block(Path('page.md'), 1, 'bash', line)
+    with pytest.raises(
+        (AssertionError, pytest.fail.Exception), match=re.escape(reason)
+    ):
+        for command in commands_of(block):
+            check(command, user, capsys)
+
+
+def prose(path: Path) -> str:
+    text = (ROOT / path).read_text()
+    return re.sub(r'^( *)```.*?^\1```$', '', text, flags=re.M | re.S)
+
+
+each_page = pytest.mark.parametrize('path', DOCS, ids=str)
+
+
+@cache
+def anchors(path: Path) -> set[str]:
+    """Of headings, as GitHub makes them."""
+    found = set()
+    for heading in re.findall(r'^#+ (.+)$', prose(path), re.M):
+        words = re.sub(r'[^\w\- ]', '', heading.lower()).replace(' ', '-')
+        found.add(words)
+    return found
+
+
+@each_page
+def test_links(path):
+    for link in re.findall(r'\]\(([^)\s]+)\)', prose(path)):
+        if link.startswith('https://'):
+            continue
+        name, _, anchor = link.partition('#')
+        target = (ROOT / path.parent / name).resolve() if name else ROOT / path
+        assert target.exists(), f'{path}: {link}'
+        if anchor:
+            known = anchors(target.relative_to(ROOT))
+            assert anchor in known, f'{path}: {link}'
+
+
+def expand(name: str) -> list[str]:
+    """Names that braces stand for, as bash has it."""
+    braces = re.search(r'\{([^{}]*,[^{}]*)\}', name)
+    if not braces:
+        return [name]
+    start, end = name[: braces.start()], name[braces.end() :]
+    return [
+        full
+        for part in braces[1].split(',')
+        for full in expand(f'{start}{part}{end}')
+    ]
+
+
+@each_page
+def test_names_in_the_text(path, user):
+    """Files, flags of tools, and settings that a page names in passing."""
+    names = {p.name for p in config_files()}
+    for code in re.findall(r'`([^`\n]+)`', prose(path)):
+        code = code.replace('...', '')
+        first, *rest = code.split()
+        if re.match(r'(tools|configs|tests|docs|sniper_mmdet)/', first):
+            for name in expand(first):
+                assert (ROOT / name).exists(), f'{path}: {name}'
+        elif re.match(r'(sniper|autofocus)/\S+\.py$', first):
+            assert (ROOT / 'configs' / first).exists(), f'{path}: {first}'
+        elif re.search(r'_(sniper|autofocus|stock-ms)_\S+\.py$', first):
+            for name in expand(first):
+                assert name in names, f'{path}: {name}'
+        if re.match(r'tools/\S+\.py$', first):
+            flags = [word for word in rest if word.startswith('--')]
+            for flag in flags:
+                options = parser_of(first)._option_string_actions
+                assert flag in options, f'{path}: {code}'
+        key = re.match(r'([a-z_]+(\.\w+)+)( = |=|$)', code)
+        if key and key[1].split('.')[0] in load(ROOT / CONFIGS[0]):
+            check_settings(path, 'CONFIG', {key[1]: None}, user)
+
+
+def test_every_page_is_listed():
+    index = (ROOT / 'docs/README.md').read_text()
+    for page in (ROOT / 'docs').glob('*.md'):
+        assert page.name == 'README.md' or f']({page.name})' in index
+
+
+#: Of sniper_res101_e2e.yml and the other configs of that kind.
+ORIGINAL = {
+    '': 'MXNET_VERSION output_path symbol gpus CLASS_AGNOSTIC proposal_path',
+    'default.': 'kvstore frequent',
+    'network.': 'pretrained pretrained_epoch PIXEL_MEANS RPN_FEAT_STRIDE '
+    'FIXED_PARAMS ANCHOR_RATIOS ANCHOR_SCALES NUM_ANCHORS',
+    'dataset.': 'NUM_CLASSES dataset dataset_path image_set root_path '
+    'test_image_set proposal',
+    'TRAIN.': 'CPP_CHIPS CHIPS_DB_PARTS NUM_PROCESS NUM_THREAD WITH_MASK '
+    'USE_NEG_CHIPS ONLY_PROPOSAL AUTO_FOCUS AUTO_FOCUS_SMALL_THRESH '
+    'AUTO_FOCUS_DC_LOW AUTO_FOCUS_DC_HIGH SCALES VALID_RANGES lr lr_step '
+    'lr_factor warmup warmup_lr warmup_step momentum wd fp16 scale '
+    'begin_epoch end_epoch model_prefix FLIP SHUFFLE ENABLE_OHEM BATCH_IMAGES '
+    'END2END BATCH_ROIS BATCH_ROIS_OHEM FG_FRACTION FG_THRESH BG_THRESH_HI '
+    'BG_THRESH_LO BBOX_REGRESSION_THRESH BBOX_WEIGHTS RPN_BATCH_SIZE '
+    'RPN_FG_FRACTION RPN_POSITIVE_OVERLAP RPN_NEGATIVE_OVERLAP '
+    'RPN_CLOBBER_POSITIVES RPN_BBOX_WEIGHTS RPN_POSITIVE_WEIGHT CXX_PROPOSAL '
+    'RPN_NMS_THRESH RPN_PRE_NMS_TOP_N RPN_POST_NMS_TOP_N RPN_MIN_SIZE '
+    'BBOX_NORMALIZATION_PRECOMPUTED BBOX_MEANS BBOX_STDS visualize '
+    'visualization_path visualization_freq ALTERNATE',
+    'TEST.': 'MAX_PER_IMAGE SCALES BATCH_IMAGES CONCURRENT_JOBS VALID_RANGES '
+    'AUTO_FOCUS DO_PRUNING CHIP_HYPERPARAMS USE_CACHE HAS_RPN RPN_NMS_THRESH '
+    'RPN_PRE_NMS_TOP_N RPN_POST_NMS_TOP_N RPN_MIN_SIZE PROPOSAL_NMS_THRESH '
+    'PROPOSAL_PRE_NMS_TOP_N PROPOSAL_POST_NMS_TOP_N PROPOSAL_MIN_SIZE NMS '
+    'NMS_SIGMA TEST_EPOCH VISUALIZATION_PATH VISUALIZE_INTERMEDIATE_SCALES '
+    'EXTRACT_PROPOSALS PROPOSAL_SAVE_PATH N_PROPOSAL_PER_SCALE TEST_FLAG '
+    'CXX_PROPOSAL max_per_image test_epoch',
+}
+
+
+def test_every_setting_of_the_original_has_its_place():
+    page = (ROOT / 'docs/from_sniper.md').read_text()
+    rows = re.findall(r'^\| (.+?) \| (.+?) \|$', page, re.M)
+    place = {
+        name: right
+        for left, right in rows
+        for name in re.findall(r'`([^`]+)`', left)
+    }
+    for section, names in ORIGINAL.items():
+        for name in names.split():
+            assert place.get(f'{section}{name}'), f'{section}{name}'
+
+
+# What is run for good --------------------------------------------------------
+
+
+def documented(page: str, start: str) -> list[str]:
+    """The first command of a page that starts like this."""
+    for block in BLOCKS:
+        if str(block.path) == page and block.language == 'bash':
+            for command in commands_of(block):
+                if ' '.join(command.args).startswith(start):
+                    return command.args
+    raise LookupError(f'{page}: {start}')
+
+
+def test_central_commands_run(tiny_scenes, tmp_path, monkeypatch, capsys):
+    (tmp_path / 'data').mkdir()
+    (tmp_path / 'data/sample').symlink_to(tiny_scenes)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    cfg = Config.fromfile(SAMPLE_CONFIG)
+    options = {
+        'train_cfg.max_epochs': 1,
+        'train_cfg.val_interval': 2,
+        'train_dataloader.sampler.epoch_size': 2,
+        'auto_scale_lr': dict(base_batch_size=128),
+    }
+    cfg.merge_from_dict(sample_options(**options))
+    cfg.dump('tiny.py')
+    meant = {
+        'CONFIG': 'tiny.py',
+        'FOLDER': 'data/sample/images',
+        'work_dirs/mine/epoch_7.pth': 'work_dirs/mine/epoch_1.pth',
+    }
+
+    def run(page, start):
+        _, script, *args = documented(page, start)
+        args = [meant.get(arg, arg) for arg in args]
+        monkeypatch.setattr(sys, 'argv', [script, *args])
+        runpy.run_path(str(ROOT / script), run_name='__main__')
+        return capsys.readouterr().out
+
+    try:
+        run('README.md', 'python tools/train.py CONFIG')
+        assert 'bbox_mAP' in run('README.md', 'python tools/test.py CONFIG')
+        run('README.md', 'python tools/image_demo.py FOLDER')
+        assert len(list(Path('out/vis').iterdir())) == 8
+        programs = [
+            block.text
+            for block in BLOCKS
+            if block.language == 'python' and "'CONFIG'" in block.text
+        ]
+        for program in programs:
+            for word, value in {
+                **meant,
+                'CHECKPOINT': meant['work_dirs/mine/epoch_7.pth'],
+                'cuda:0': 'cpu',
+            }.items():
+                program = program.replace(f"'{word}'", f"'{value}'")
+            exec(program, {})
+        page = 'docs/settings.md'
+        tools = 'python tools/analysis_tools/'
+        assert 'chips an image' in run(page, f'{tools}chip_statistics.py')
+        run(page, f'{tools}browse_chips.py')
+        assert len(list(Path('chips').iterdir())) == 6
+        assert 'proposed' in run(page, f'{tools}suggest_settings.py')
+        assert Path('sizes.png').exists()
+    finally:
+        torch.set_flush_denormal(False)
