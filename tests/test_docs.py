@@ -42,7 +42,7 @@ DOCS = sorted(
 #: Programs that are not looked into further, and why.
 NOT_RUN = {
     'pip': 'needs a package index',
-    'mim': 'mim install needs a package index; test_packaging.py runs others',
+    'mim': 'mim install needs a package index; test_mim.py runs them',
     'source': 'the environment is the reader',
     'tensorboard': 'a program of its own, and optional',
 }
