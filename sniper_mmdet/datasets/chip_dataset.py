@@ -8,7 +8,6 @@ import torch
 from mmcv.transforms import Compose
 from mmengine.logging import print_log
 from mmengine.utils import ProgressBar
-from PIL import Image
 
 from sniper_mmdet.chips import (
     ChipSettings,
@@ -19,6 +18,7 @@ from sniper_mmdet.chips import (
     mine_chips,
 )
 from sniper_mmdet.registry import DATASETS
+from sniper_mmdet.utils.image import image_size
 
 from .annotations import (
     NO_IMAGE,
@@ -29,8 +29,6 @@ from .annotations import (
 )
 from .proposals import ProposalFile, image_id, image_keys
 from .transforms import CutChip
-
-_EXIF_ORIENTATION = 0x0112
 
 
 @DATASETS.register_module()
@@ -324,13 +322,7 @@ class ChipDataset:
     def _image_size(info: dict) -> tuple[int, int]:
         if info.get('width') and info.get('height'):
             return info['width'], info['height']
-        with Image.open(info['img_path']) as image:  # reads the header only
-            width, height = image.size
-            # OpenCV turns a picture as its camera was turned. Asked for EXIF
-            # that is not there, Pillow would decode the whole file.
-            exif = image.getexif() if 'exif' in image.info else {}
-        turned = exif.get(_EXIF_ORIENTATION, 1) >= 5
-        return (height, width) if turned else (width, height)
+        return image_size(info['img_path'])
 
     def _warn(self, labels: set[int]) -> None:
         classes = self.metainfo.get('classes') or ()

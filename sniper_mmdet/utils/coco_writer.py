@@ -11,8 +11,9 @@ from pathlib import Path
 from mmengine.utils import track_iter_progress
 from PIL import Image
 
+from sniper_mmdet.utils.image import image_size
+
 IMAGE_SUFFIXES = {'.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp'}
-_EXIF_ORIENTATION = 0x0112
 
 
 def converter_parser(doc: str, labels: str) -> argparse.ArgumentParser:
@@ -94,7 +95,7 @@ def convert(
     for name in track_iter_progress(names):
         path = args.labels / name.with_suffix('.txt')
         try:
-            width, height = image_size(args.images / name)
+            width, height = size_of_any(args.images / name)
             lines = []
             if path.relative_to(args.labels) in texts:
                 lines = _read_lines(path)
@@ -162,8 +163,8 @@ def find_images(folder: Path) -> list[Path]:
     return found
 
 
-def image_size(path: Path) -> tuple[int, int]:
-    """Width and height of an image as OpenCV reads it, from its header.
+def size_of_any(path: Path) -> tuple[int, int]:
+    """Width and height of an image, however large.
 
     Raises:
         ValueError: It cannot be read.
@@ -171,19 +172,13 @@ def image_size(path: Path) -> tuple[int, int]:
     # Nothing is decoded: pictures from the air may be as large as they like.
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
-        with Image.open(path) as image:
-            width, height = image.size
-            # OpenCV turns a picture as its camera was turned. Asked for EXIF
-            # that is not there, Pillow would decode the whole file.
-            exif = image.getexif() if 'exif' in image.info else {}
+        return image_size(path)
     except (OSError, SyntaxError) as error:  # Pillow's, of a broken PNG
         raise ValueError(
             f'{path} cannot be read as an image: {error}'
         ) from None
     finally:
         Image.MAX_IMAGE_PIXELS = limit
-    turned = exif.get(_EXIF_ORIENTATION, 1) >= 5
-    return (height, width) if turned else (width, height)
 
 
 def numbers(fields: Sequence[str]) -> list[float]:

@@ -1,10 +1,25 @@
-"""Pixels of a level, without resizing the rest of the image."""
+"""Sizes of images, and pixels of a level without resizing all of it."""
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from mmcv.image import imresize
+from PIL import Image
+
+_EXIF_ORIENTATION = 0x0112
+
+
+def image_size(path: str | Path) -> tuple[int, int]:
+    """Width and height of an image as OpenCV reads it, from its header."""
+    with Image.open(path) as image:
+        width, height = image.size
+        # OpenCV turns a picture as its camera was turned. Asked for EXIF
+        # that is not there, Pillow would decode the whole file.
+        exif = image.getexif() if 'exif' in image.info else {}
+    turned = exif.get(_EXIF_ORIENTATION, 1) >= 5
+    return (height, width) if turned else (width, height)
 
 
 def cut_level(

@@ -1,6 +1,7 @@
 """What a data sample holds."""
 
 import numpy as np
+from torch import Tensor
 
 
 def annotated_boxes(sample) -> np.ndarray:
@@ -9,3 +10,16 @@ def annotated_boxes(sample) -> np.ndarray:
     boxes = [f['bboxes'] for f in found if f is not None and 'bboxes' in f]
     boxes = [getattr(b, 'tensor', b).reshape(-1, 4).cpu() for b in boxes]
     return np.concatenate([np.zeros((0, 4), np.float32), *boxes])
+
+
+def in_chip_range(boxes: Tensor, metainfo: dict) -> Tensor:
+    """bool (N,): whose sizes are in a chip's valid range; all without one.
+
+    Args:
+        boxes (Tensor): (N, 4), chip pixels.
+        metainfo (dict): Of the chip's sample, with ``chip_range`` of
+            :class:`CutChip`.
+    """
+    low, high = metainfo.get('chip_range', (0, float('inf')))
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
+    return (areas >= low**2) & (areas <= high**2)

@@ -448,10 +448,10 @@ def test_sizes_are_those_that_opencv_reads(here, monkeypatch):
     exif[0x0112] = 6  # turned by a quarter
     Image.new('RGB', (30, 20)).save('turned.jpg', exif=exif)
     assert cv2.imread('turned.jpg').shape[:2] == (30, 20)
-    assert coco_writer.image_size(Path('turned.jpg')) == (20, 30)
+    assert coco_writer.size_of_any(Path('turned.jpg')) == (20, 30)
     # Pillow refuses to open scenes of so many pixels.
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 100)
-    assert coco_writer.image_size(Path('turned.jpg')) == (20, 30)
+    assert coco_writer.size_of_any(Path('turned.jpg')) == (20, 30)
     assert Image.MAX_IMAGE_PIXELS == 100
 
 

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import torch
 from mmdet.models.dense_heads import RPNHead
-from mmdet.structures.bbox import get_box_wh
+from mmdet.structures.bbox import get_box_tensor, get_box_wh
 from mmengine.structures import InstanceData
 from torch import Tensor
 
 from sniper_mmdet.registry import MODELS
+from sniper_mmdet.utils.samples import in_chip_range
 
 
 @MODELS.register_module()
@@ -49,10 +50,7 @@ class ChipRPNHead(RPNHead):
         img_meta: dict | None = None,
     ) -> InstanceData:
         if img_meta is not None and 'chip_range' in img_meta:
-            low, high = img_meta['chip_range']
-            w, h = get_box_wh(results.bboxes)
-            areas = w * h
-            in_range = (areas >= low**2) & (areas <= high**2)
+            in_range = in_chip_range(get_box_tensor(results.bboxes), img_meta)
             # The second stage needs some.
             if in_range.any():
                 results = results[in_range]

@@ -11,6 +11,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from sniper_mmdet.registry import MODELS
+from sniper_mmdet.utils.samples import in_chip_range
 
 
 @MODELS.register_module()
@@ -94,8 +95,6 @@ def _with_boxes(
 ) -> InstanceData:
     """The best proposals and the boxes in range, so many together."""
     boxes = sample.gt_instances.bboxes
-    low, high = sample.metainfo.get('chip_range', (0, float('inf')))
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
-    boxes = boxes[(areas >= low**2) & (areas <= high**2)]
+    boxes = boxes[in_chip_range(boxes, sample.metainfo)]
     kept = proposals[: max(num - len(boxes), 0)]
     return InstanceData(bboxes=torch.cat([kept, boxes]))
