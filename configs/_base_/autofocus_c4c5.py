@@ -12,4 +12,10 @@ autofocus = dict(
         stride=16,
         precedence='last',
     ),
+    # How FocusPixels become FocusChips after the coarsest level, and after
+    # the next.
+    focus=[
+        dict(threshold=0.02, min_size=256),
+        dict(threshold=0.2, min_size=320),
+    ],
 )

@@ -51,8 +51,11 @@ class ImagePyramid:
                 f'Received: {self.scales}.'
             )
         # Which of two scales of different kinds is finer depends on the image.
-        kinds = {None if isinstance(s, float) else s[0] == -1 for s in scales}
-        if len(kinds) == 1 and list(scales) != sorted(scales):
+        kinds = {}
+        for scale in scales:
+            kind = None if isinstance(scale, float) else scale[0] == -1
+            kinds.setdefault(kind, []).append(scale)
+        if any(alike != sorted(alike) for alike in kinds.values()):
             raise ValueError(
                 'scales must be listed coarse to fine. '
                 f'Received: {self.scales}.'

@@ -117,6 +117,9 @@ def test_only_one_level_for_all_boxes_is_trivial():
         ([2.0, 1.0], None, r'coarse to fine. Received: \[2.0, 1.0\]'),
         ([(800, 1333), (400, 666)], None, 'coarse to fine'),
         ([(-1, 1024), (-1, 512)], None, 'coarse to fine'),
+        # As the original lists them.
+        ([3.0, 1.667, (-1, 512)], None, 'coarse to fine'),
+        ([(1400, 2000), (800, 1280), (-1, 512)], None, 'coarse to fine'),
         ([0], None, 'a scale must be a positive factor.*Received: 0'),
         ([-1.5], None, 'a scale must be'),
         ([True], None, 'a scale must be'),

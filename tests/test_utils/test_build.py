@@ -8,7 +8,7 @@ from tiny import SAMPLE_CONFIG
 from sniper_mmdet.datasets import ChipDataset
 from sniper_mmdet.utils.build import build_chip_dataset, load_config
 
-(STOCK,) = SAMPLE_CONFIG.parent.glob('*_stock-ms_*_bccd.py')
+(STOCK,) = SAMPLE_CONFIG.parent.glob('faster-rcnn_*_stock-ms_*_bccd.py')
 INNER = 'train_dataloader.dataset.dataset'
 pytestmark = pytest.mark.usefixtures('fast_configs')
 

@@ -52,7 +52,8 @@ class PyramidDetector(BaseDetector):
             original pixels. Defaults to None: everything counts everywhere.
         merge (dict, optional): NMS over the detections of all levels, as in
             mmcv's ``batched_nms``. Defaults to None: :data:`SOFT_NMS`.
-        max_per_img (int): Detections kept an image. Defaults to 200.
+        max_per_img (int): Detections kept an image, -1 for all. Defaults to
+            200.
         batch_size (int | Sequence[int], optional): Images run together, for
             all levels or one number a level. Defaults to None: all images of
             the batch.
@@ -286,9 +287,10 @@ class PyramidDetector(BaseDetector):
         dets, keep = batched_nms(
             merged.bboxes, merged.scores, merged.labels, self.merge
         )
-        keep, scores = keep[: self.max_per_img], dets[: self.max_per_img, -1]
+        if self.max_per_img >= 0:
+            keep = keep[: self.max_per_img]
         merged = merged[keep]
-        merged.scores = scores
+        merged.scores = dets[: len(keep), -1]
         return merged
 
     def _keep_valid(self, result: InstanceData, level: int) -> InstanceData:

@@ -1,0 +1,124 @@
+# What makes a config of MMDetection one that learns BCCD from random weights
+# on a CPU, on chips or by MMDetection's own multi-scale pipeline. It shares no
+# name with them, so a config inherits both and takes what it needs, as with
+# any_detector.py.
+_base_ = './any_detector.py'
+
+slim_backbone = dict(
+    depth=18,
+    base_channels=32,
+    frozen_stages=-1,
+    norm_cfg=dict(type='BN', requires_grad=True),
+    norm_eval=False,
+    init_cfg=None,
+)
+slim_optimizer = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='AdamW', lr=0.001, weight_decay=0.01),
+    clip_grad=dict(max_norm=10),
+)
+slim_schedule = [
+    dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=100),
+    dict(
+        type='CosineAnnealingLR',
+        eta_min_ratio=0.02,
+        by_epoch=True,
+        convert_to_iter_based=True,
+    ),
+]
+
+_bccd = dict(
+    type='VOCDataset',
+    data_root='data/bccd/',
+    data_prefix=dict(sub_data_root='VOC2007/'),
+    metainfo=dict(classes=('RBC', 'WBC', 'Platelets')),
+)
+_train = dict(ann_file='VOC2007/ImageSets/Main/trainval.txt', **_bccd)
+_test = dict(
+    ann_file='VOC2007/ImageSets/Main/test.txt', test_mode=True, **_bccd
+)
+# CocoMetric makes its ground truth from the instances.
+bccd_evaluator = dict(type='CocoMetric', metric='bbox')
+_test_pack = dict(
+    type='PackDetInputs',
+    meta_keys=(
+        'img_id',
+        'img_path',
+        'ori_shape',
+        'img_shape',
+        'scale_factor',
+        'instances',
+    ),
+)
+
+# Chips: levels and ranges of faster-rcnn_r18-slim_fpn_sniper_6e_bccd.py.
+pyramid = dict(
+    scales=[0.6, 1.2],
+    valid_ranges=[(56, None), (0, 88)],
+    data_preprocessor=dict(
+        batch_augments=[dict(type='BatchFixedSizePad', size=(384, 384))]
+    ),
+)
+chip_dataloader = dict(
+    batch_size=4,
+    num_workers=1,
+    dataset=dict(
+        scales=[0.6, 1.2],
+        valid_ranges=[(64, None), (0, 80)],
+        chip_size=384,
+        dataset=dict(
+            _delete_=True, filter_cfg=dict(filter_empty_gt=False), **_train
+        ),
+    ),
+)
+image_dataloader = dict(
+    num_workers=1,
+    dataset=dict(
+        _delete_=True,
+        pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(type='LoadAnnotations', with_bbox=True),
+            _test_pack,
+        ],
+        **_test,
+    ),
+)
+
+# MMDetection's own way: whole images, resized at random.
+stock_dataloader = dict(
+    batch_size=4,
+    num_workers=1,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(
+        # Two boxes of BCCD have no area: a loss would be NaN.
+        filter_cfg=dict(filter_empty_gt=True, bbox_min_size=1),
+        pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(type='LoadAnnotations', with_bbox=True),
+            dict(
+                type='RandomChoiceResize',
+                scales=[(1333, 384), (1333, 480), (1333, 576)],
+                keep_ratio=True,
+            ),
+            dict(type='RandomFlip', prob=0.5),
+            dict(type='PackDetInputs'),
+        ],
+        **_train,
+    ),
+)
+stock_test_dataloader = dict(
+    batch_size=1,
+    num_workers=1,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(type='Resize', scale=(1333, 480), keep_ratio=True),
+            dict(type='LoadAnnotations', with_bbox=True),
+            _test_pack,
+        ],
+        **_test,
+    ),
+)

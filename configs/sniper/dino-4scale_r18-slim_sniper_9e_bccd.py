@@ -1,0 +1,12 @@
+_base_ = './dino-4scale_r18-slim_stock-ms_7e_bccd.py'
+
+model = dict(_base_.pyramid, detector='DINO')
+train_dataloader = dict(_base_.chip_dataloader, _delete_=True)
+# It has no way to ignore a box: one that a chip does not train is background
+# there.
+train_dataloader['dataset']['pipeline'][2]['out_of_range'] = 'drop'
+val_dataloader = dict(_base_.image_dataloader, _delete_=True)
+test_dataloader = val_dataloader
+custom_hooks = _base_.chip_hooks
+
+train_cfg = dict(max_epochs=9, val_interval=9)
