@@ -36,6 +36,8 @@ _STRIDE = tuple(stride / _CHIP for stride in RELEASED_COCO.stride)
 _OVERLAP = 1.3
 # Test ranges to training ranges: 80 to 90, 150 to 180, 120 to 75 as released.
 _WIDER = 1.2
+# Levels are named by the long side for images of this many at least.
+_MANY_SIDES = 8
 
 
 @dataclass(frozen=True)
@@ -81,13 +83,13 @@ class Advice:
 class _Measured(NamedTuple):
     """Sizes of boxes and images; of one image where all are relative to it."""
 
-    relative: bool  # levels are named by the long side
-    small: float  # 5th percentile of sizes, pixels
+    relative: bool  # the level is named by the long side
+    sizes: np.ndarray  # of boxes, pixels
+    small: float  # 5th percentile of them
     large: float  # 99th
     longest: float  # 99.5th of long sides of boxes
     side: float  # of an image: the long one, typical
     largest_side: float  # the same, largest
-    spread: tuple[float, float]  # 10th and 90th percentile of sides to side
 
     @property
     def where(self) -> str:
@@ -104,16 +106,18 @@ def suggest(
 
     The finest level brings the 5th percentile of sizes to ``target[0]``, but
     enlarges at most threefold. Each level has half the factor of the one
-    before, until the 99th percentile is within ``target[1]`` or the whole
-    image in a chip. A level trains what is within the target there, the
+    before, until the 99th percentile is within ``target[1]`` and the longest
+    boxes fit a chip, or the whole image is in one; inner levels that no box
+    needs are left out. A level trains what is within the target there, the
     finest also all that is smaller, the coarsest all that is larger. Levels
-    are factors, or are named by the long side where boxes differ clearly less
-    as parts of their images.
+    are factors; one that is alone is named by the long side where images are
+    of many sizes and boxes differ clearly less as parts of them.
 
     Args:
         images (ImageBoxes): The data set.
-        chip_size (int, optional): Defaults to None: from 256 to 512, twice
-            the largest size that is trained and room for the longest boxes.
+        chip_size (int, optional): Level pixels. Defaults to None: from 256 to
+            512, twice the largest size that is trained and room for the
+            longest boxes, but no larger than the finest level.
         num_levels (int, optional): Defaults to None: as many as it takes.
         target (tuple[float]): Level pixels. A smaller chip lowers both.
 
@@ -121,33 +125,24 @@ def suggest(
         ValueError: No box is large enough for chips, or an argument is out
             of bounds.
     """
-    low, high = _target(target, chip_size)
-    if num_levels is not None and num_levels < 1:
-        raise ValueError(
-            f'num_levels must be at least 1. Received: {num_levels}.'
+    _check(target, chip_size, num_levels)
+    low, high = _fitting(*target, chip_size or _CHIP)
+    for data in _measure(images):
+        factors, chip, one_chip = _levels(
+            data, low, high, chip_size, num_levels
         )
-    data = _measure(images)
-    # One chip holds the image from here on: no level need be coarser.
-    whole = min((chip_size or _CHIP) / data.side, 1)
-    finest = min(max(low / data.small, whole), MAX_FACTOR)
-    if chip_size is None:
-        chip_size = _chip_size(data, finest, high, finest == whole)
-    factors = _factors(data, finest, high, chip_size, num_levels)
-    one_chip = (
-        len(factors) > 1 or finest == whole or data.large * factors[0] > high
-    ) and 0.5**0.5 <= data.side * factors[0] / chip_size <= 2**0.5
-    if one_chip:
-        factors[0] = chip_size / data.side
+        if len(factors) == 1:
+            break
     if len(factors) > 1:
-        low, high = _target((low, high), chip_size)
-    bounds = _bounds(factors, low, high, data.spread)
+        low, high = _fitting(low, high, chip)
+    bounds = _bounds(factors, low, high)
     wider = [(start / _WIDER, end * _WIDER) for start, end in bounds]
     return Advice(
-        scales=_scales(data, factors, chip_size if one_chip else None),
+        scales=_scales(data, factors, chip if one_chip else None),
         valid_ranges=tuple(map(_as_range, bounds)),
         test_valid_ranges=tuple(map(_as_range, wider)),
-        chip_size=chip_size,
-        stride=tuple(round(share * chip_size) for share in _STRIDE),
+        chip_size=chip,
+        stride=_stride(chip),
         target=(low, high),
         focus_sizes=tuple(
             max(round(size * low / TARGET[0]), 2) for size in RELEASED_SIZES
@@ -156,38 +151,47 @@ def suggest(
             # As released: half a chip at first, then 5/8, in cells of 16 px.
             FocusSettings(
                 0.2 if level else 0.02,
-                min_size=max(chip_size * (10 if level else 8) // 256 * 16, 16),
+                min_size=max(chip * (10 if level else 8) // 256 * 16, 16),
             )
             for level in range(len(factors) - 1)
         ),
         reasons=(
             *_why_finest(data, factors[-1], low),
             _why_coarsest(data, factors, one_chip),
-            *_why_ranges(data, bounds, low, high),
-            f'Chips of {chip_size} px are at least twice as wide as the sizes '
-            f'they train, up to {min(high, data.large * factors[-1]):.0f} px.',
+            *_why_ranges(bounds, low, high),
         ),
     )
 
 
-def _target(target, chip_size) -> tuple[float, float]:
+def _check(target, chip_size, num_levels) -> None:
     low, high = target
     if not 0 < low < high:
         raise ValueError(
             f'target must have 0 < low < high. Received: {target}.'
         )
-    if chip_size is not None:
-        if chip_size < 64 or chip_size % 32:
-            raise ValueError(
-                'chip_size must be a multiple of 32, at least 64. '
-                f'Received: {chip_size}.'
-            )
-        high = min(high, _OF_CHIP * chip_size)
-    # Levels are a factor of 2 apart.
+    if chip_size is not None and (chip_size < 64 or chip_size % 32):
+        raise ValueError(
+            'chip_size must be a multiple of 32, at least 64. '
+            f'Received: {chip_size}.'
+        )
+    if num_levels is not None and num_levels < 1:
+        raise ValueError(
+            f'num_levels must be at least 1. Received: {num_levels}.'
+        )
+
+
+def _fitting(low, high, chip_size) -> tuple[float, float]:
+    """A target lowered to what chips hold, and levels 2 apart have."""
+    high = min(high, _OF_CHIP * chip_size)
     return min(low, high / (2 * _OVERLAP)), high
 
 
-def _measure(images) -> _Measured:
+def _stride(chip_size) -> tuple[int, int]:
+    return tuple(round(share * chip_size) for share in _STRIDE)
+
+
+def _measure(images) -> list[_Measured]:
+    """In pixels; before that as parts of their images, if it may be better."""
     sides = images.boxes[:, 2:] - images.boxes[:, :2]
     kept = (sides >= RELEASED_COCO.min_side).all(1)
     if not kept.any():
@@ -197,83 +201,102 @@ def _measure(images) -> _Measured:
             f'{len(kept)} boxes, none of them such, in {len(images)} images.'
         )
     sizes = box_sizes(images.boxes)[kept].astype(float)
+    longest = sides[kept].max(1)
     of_image = np.maximum(images.widths, images.heights)
     of_box = np.repeat(of_image, np.diff(images.offsets))[kept]
-    longest = sides[kept].max(1)
-    relative = bool(np.log(sizes / of_box).std() < 0.9 * np.log(sizes).std())
-    side, largest_side, spread = np.median(of_image), of_image.max(), (1, 1)
-    if relative:
-        side = largest_side = np.median(of_box)
-        spread = tuple((np.percentile(of_box, [10, 90]) / side).tolist())
-        sizes, longest = sizes * side / of_box, longest * side / of_box
-    small, large = np.percentile(sizes, [5, 99]).tolist()
-    longest = float(np.percentile(longest, 99.5))
-    return _Measured(
-        relative,
-        small,
-        large,
-        longest,
-        float(side),
-        float(largest_side),
-        spread,
-    )
 
+    def measured(relative, share, side, largest_side):
+        small, large = np.percentile(sizes * share, [5, 99]).tolist()
+        long = float(np.percentile(longest * share, 99.5))
+        return _Measured(
+            *(relative, sizes * share, small, large, long),
+            *(float(side), float(largest_side)),
+        )
 
-def _chip_size(data, finest, high, holds_image) -> int:
-    """A chip for what the finest level trains, no larger than that level."""
-    top = high if holds_image else min(data.large * finest, high)
-    # A side must be shorter than the chip less its stride, and a bit.
-    longest = (data.longest * finest + 2) / (1 - _STRIDE[1])
-    wanted = min(max(top / _OF_CHIP, longest, 256), _CHIP)
-    wanted = min(wanted, data.largest_side * finest)
-    return max(math.ceil(wanted / 32 - 1e-6) * 32, 64)
-
-
-def _factors(data, finest, high, chip_size, num_levels) -> list[float]:
-    """Factors of the levels, coarse to fine."""
-    factors = [finest]
-    while (
-        data.large * factors[0] > high * (1 + 1e-9)
-        and data.side * factors[0] > 2**0.5 * chip_size
+    found = [measured(False, 1, np.median(of_image), of_image.max())]
+    # With a few sizes of images only it may be a coincidence.
+    if len(np.unique(of_box)) >= _MANY_SIDES and (
+        np.log(sizes / of_box).std() < 0.9 * np.log(sizes).std()
     ):
+        side = np.median(of_box)
+        found.insert(0, measured(True, side / of_box, side, side))
+    return found
+
+
+def _levels(
+    data, low, high, chip_size, num_levels
+) -> tuple[list[float], int, bool]:
+    """Factors of the levels, coarse to fine; the chip; is the first one chip?
+
+    A chip that is not given is for what the finest level trains, and no
+    larger than that level.
+    """
+    # One chip holds the image from here on: no level need be coarser.
+    whole = min((chip_size or _CHIP) / data.side, 1)
+    finest = min(max(low / data.small, whole), MAX_FACTOR)
+    if chip_size is None:
+        top = high if finest == whole else min(data.large * finest, high)
+        # A side must be shorter than the chip less its stride, and a bit.
+        longest = (data.longest * finest + 2) / (1 - _STRIDE[1])
+        wanted = min(max(top / _OF_CHIP, longest, 256), _CHIP)
+        wanted = min(wanted, data.largest_side * finest)
+        chip_size = max(math.ceil(wanted / 32 - 1e-6) * 32, 64)
+    longest = chip_size - _stride(chip_size)[1] - 1
+
+    def fits(factor):
+        return (
+            data.large * factor <= high * (1 + 1e-9)
+            and data.longest * factor < longest
+        )
+
+    factors = [finest]
+    while not fits(factors[0]) and data.side * factors[0] > 2**0.5 * chip_size:
         factors.insert(0, factors[0] / 2)
     if num_levels is None:
-        return factors
-    if num_levels == 1:
-        return [math.sqrt(finest * factors[0])]
-    if num_levels <= len(factors):
-        return np.geomspace(factors[0], finest, num_levels).tolist()
-    return [finest / 2**i for i in range(num_levels)][::-1]
+        factors = [
+            factor
+            for factor in factors
+            if factor in (factors[0], finest)
+            or (
+                (data.sizes >= low / factor) & (data.sizes <= high / factor)
+            ).any()
+        ]
+    elif num_levels == 1:
+        factors = [math.sqrt(finest * factors[0])]
+    elif num_levels <= len(factors):
+        factors = np.geomspace(factors[0], finest, num_levels).tolist()
+    else:
+        factors = [finest / 2**i for i in range(num_levels)][::-1]
+    one_chip = (
+        len(factors) > 1 or finest == whole or not fits(factors[0])
+    ) and 0.5**0.5 <= data.side * factors[0] / chip_size <= 2**0.5
+    if one_chip:
+        factors[0] = chip_size / data.side
+    return factors, chip_size, one_chip
 
 
 def _scales(data, factors, one_chip) -> tuple[Scale, ...]:
     """Levels as a config has them; ``one_chip``: size of the coarsest one."""
-    scales = [
-        (-1, max(round(factor * data.side), 1))
-        if data.relative
-        else float(f'{factor:.3g}')
-        for factor in factors
-    ]
+    if data.relative:
+        return ((-1, one_chip or max(round(factors[0] * data.side), 1)),)
+    scales = [float(f'{factor:.3g}') for factor in factors]
     if one_chip:
         scales[0] = (-1, one_chip)
     return tuple(scales)
 
 
-def _bounds(factors, low, high, spread) -> list[tuple[float, float]]:
+def _bounds(factors, low, high) -> list[tuple[float, float]]:
     """(low, high) sizes of each level in original pixels, 0 and inf at last.
 
-    No range may end where larger images, ``spread[1]`` times the one that the
-    factors are for, still need it. Where one begins is a compromise: what is
-    large in a small image is small in a large one.
+    However far apart two levels are, their ranges overlap.
     """
-    begin = math.sqrt(spread[0] * spread[1])
     bounds = []
     for i, factor in enumerate(factors):
         start, end = 0.0, math.inf
         if i + 1 < len(factors):
-            start = min(low / factor, high / factors[i + 1] / _OVERLAP) * begin
+            start = min(low / factor, high / factors[i + 1] / _OVERLAP)
         if i > 0:
-            end = high / factor * spread[1]
+            end = high / factor
         bounds.append((start, end))
     return bounds
 
@@ -287,16 +310,21 @@ def _as_range(bounds) -> Range:
     )
 
 
+def _short(pixels) -> str:
+    return f'{pixels:.0f}' if pixels >= 100 else f'{pixels:.3g}'
+
+
 def _why_finest(data, factor, low) -> list[str]:
     found = []
     if data.relative:
         found.append(
-            'Levels are named by the long side: as parts of their images the '
-            'boxes differ clearly less in size than in pixels.'
+            'The level is named by the long side: as parts of their images '
+            'the boxes differ clearly less in size than in pixels.'
         )
     text = (
         f'Finest level, {factor:.3g} times: 5% of the boxes are below '
-        f'{data.small:.3g} px{data.where}, {data.small * factor:.0f} px there'
+        f'{_short(data.small)} px{data.where}, '
+        f'{data.small * factor:.0f} px there'
     )
     if factor == MAX_FACTOR and data.small * factor < 0.99 * low:
         text += (
@@ -311,15 +339,17 @@ def _why_coarsest(data, factors, one_chip) -> str:
     if one_chip:
         return (
             f'{name}: the image is one chip there, where no box is too large '
-            f'(1% are above {data.large:.3g} px{data.where}).'
+            f'(1% are above {_short(data.large)} px{data.where}).'
         )
     return (
-        f'{name}: 99% of the boxes are below {data.large:.3g} px'
-        f'{data.where}, {data.large * factors[0]:.0f} px there.'
+        f'{name}: 99% of the boxes are below {_short(data.large)} px'
+        f'{data.where}, {data.large * factors[0]:.0f} px there, and 99.5% '
+        f'shorter than {_short(data.longest)} px, '
+        f'{data.longest * factors[0]:.0f} px there.'
     )
 
 
-def _why_ranges(data, bounds, low, high) -> list[str]:
+def _why_ranges(bounds, low, high) -> list[str]:
     if len(bounds) == 1:
         return []
     overlap = min(
@@ -327,7 +357,7 @@ def _why_ranges(data, bounds, low, high) -> list[str]:
         for coarse, finer in zip(bounds, bounds[1:], strict=False)
     )
     return [
-        f'A level trains what is {low:.0f} to {high:.0f} px there'
-        f'{data.where}, the finest also all below, the coarsest all above; '
-        f'neighbouring ranges overlap by a factor of {overlap:.1f} or more.'
+        f'A level trains what is {low:.0f} to {high:.0f} px there, the finest '
+        'also all below, the coarsest all above; neighbouring ranges overlap '
+        f'by a factor of {overlap:.1f} or more.'
     ]

@@ -1,10 +1,9 @@
 """What settings cost and cover on a data set, and what there is to see."""
 
-import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 
 from .boxes import ImageBoxes, box_sizes
 from .focus import focus_chips, focus_labels, move_chips
@@ -29,9 +28,9 @@ def outlook(
         seed (int): Defaults to 0.
 
     Returns:
-        dict: Those statistics and ``uncovered_boxes``; ``invalid_boxes``:
-        those that train at no level; ``seen``: 5th, 50th and 95th percentile
-        of the sizes that boxes train at, level pixels, None without any;
+        dict: Those statistics and ``uncovered_boxes``: those that train
+        nowhere; ``seen``: 5th, 50th and 95th percentile of the sizes that
+        boxes train at, level pixels, None without any;
         ``test_pixels_per_image``: of all levels whole.
     """
     table = mine_chips(images, settings, seed)
@@ -46,10 +45,21 @@ def outlook(
     return dict(
         {k: getattr(v, 'tolist', lambda v=v: v)() for k, v in found.items()},
         uncovered_boxes=round(len(valid) * (1 - found['boxes_covered'])),
-        invalid_boxes=int((~valid.any(1)).sum()),
         seen=np.percentile(seen, [5, 50, 95]).tolist() if len(seen) else None,
         test_pixels_per_image=pixels.prod(-1).sum() / max(len(images), 1),
     )
+
+
+class FocusShare(NamedTuple):
+    """What true FocusPixels lead to.
+
+    Attributes:
+        pixels (float): Share of the pixels of all levels.
+        boxes (float): Share of the boxes, 1 without any.
+    """
+
+    pixels: float
+    boxes: float
 
 
 def focus_share(
@@ -58,11 +68,13 @@ def focus_share(
     sizes: Sequence[float],
     focus: Sequence[FocusSettings],
     stride: int = 16,
-) -> float:
-    """Share of the pyramid's pixels that true FocusPixels lead to.
+) -> FocusShare:
+    """Shares of the pyramid's pixels and boxes that true FocusPixels lead to.
 
-    What AutoFocus would look at with a focus head that is always right: the
-    FocusPixels of each level are those of the annotated boxes.
+    What AutoFocus would look at and reach with a focus head that is always
+    right: the FocusPixels of each level are those of the annotated boxes. A
+    box is reached when it lies in what is looked at of a level whose range
+    holds its size; the coarsest level is looked at whole.
 
     Args:
         images (ImageBoxes): The data set.
@@ -72,23 +84,27 @@ def focus_share(
         focus (Sequence[FocusSettings]): One a level but the finest.
         stride (int): Of FocusPixels, level pixels. Defaults to 16.
     """
-    looked_at = total = 0
+    looked_at = total = reached = 0
     all_sizes = pyramid.level_sizes(images.widths, images.heights)
     for i, levels in enumerate(all_sizes):
         side = (images.widths[i], images.heights[i])
+        boxes = images.of_image(i)
+        valid = pyramid.is_valid(box_sizes(boxes))
+        found = valid[:, 0]
         chips = np.array([[0, 0, *levels[0]]])
         total += levels.prod(1).sum()
         looked_at += levels[0].prod()
         for level, step in enumerate(focus):
             size, finer = levels[level : level + 2]
-            boxes = images.of_image(i) * np.tile(size / side, 2)
-            true = focus_labels(boxes, tuple(size), stride, sizes) == 1
-            seen = np.zeros_like(true)
+            true = focus_labels(
+                boxes * np.tile(size / side, 2), tuple(size), stride, sizes
+            )
+            seen = np.zeros(true.shape, bool)
             for x1, y1, x2, y2 in chips // stride:
                 seen[y1 : y2 + 1, x1 : x2 + 1] = True
             chips = move_chips(
                 focus_chips(
-                    true & seen,
+                    (true == 1) & seen,
                     tuple(size),
                     0.5,
                     step.dilation,
@@ -100,35 +116,21 @@ def focus_share(
                 stride,
             )
             looked_at += (chips[:, 2:] - chips[:, :2]).prod(1).sum()
-    return float(looked_at / max(total, 1))
+            inside = _inside(boxes * np.tile(finer / side, 2), chips)
+            found = found | (valid[:, level + 1] & inside)
+        reached += found.sum()
+    return FocusShare(
+        float(looked_at / max(total, 1)),
+        float(reached / len(images.boxes)) if len(images.boxes) else 1.0,
+    )
 
 
-def size_groups(sizes: np.ndarray) -> list[float]:
-    """Centres, in pixels, of the separate groups that sizes (N,) fall into.
-
-    Peaks of the smoothed histogram of log sizes that stand out by at least
-    half their height, a fiftieth of the highest, and 5 boxes.
-    """
-    logs = np.log2(np.maximum(sizes, 1))
-    edges = np.arange(math.floor(logs.min()) - 2, logs.max() + 2, 1 / 8)
-    counts = gaussian_filter1d(np.histogram(logs, edges)[0] * 1.0, 1)
-    least = max(counts.max() / 50, 5)
-    found = []
-    for i in range(1, len(counts) - 1):
-        if counts[i - 1] < counts[i] >= counts[i + 1]:
-            valleys = (
-                _valley(counts[:i][::-1], counts[i]),
-                _valley(counts[i + 1 :], counts[i]),
-            )
-            if counts[i] - max(valleys) >= max(least, counts[i] / 2):
-                found.append(float(2 ** (edges[i] + 1 / 16)))
-    return found
-
-
-def _valley(counts: np.ndarray, height: float) -> float:
-    """The lowest count on the way to one above the height, or to the end."""
-    higher = np.flatnonzero(counts > height)
-    return counts[: higher[0] if len(higher) else None].min()
+def _inside(boxes, chips) -> np.ndarray:
+    """bool (N,): which boxes (N, 4) lie in one of the chips (C, 4)."""
+    # Levels are of whole pixels: a border may be off by one.
+    first = boxes[:, None, :2] >= chips[:, :2] - 1
+    last = boxes[:, None, 2:] <= chips[:, 2:] + 1
+    return (first & last).all(2).any(1)
 
 
 def some_images(images: ImageBoxes, most: int) -> ImageBoxes:

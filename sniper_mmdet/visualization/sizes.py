@@ -56,7 +56,8 @@ def draw_sizes(
     valid = valid_boxes(images, settings)
     colors = colormaps['viridis'](np.linspace(0.1, 0.8, len(pyramid)))
     rows = len(pyramid)
-    fig = Figure(figsize=(9, 5.6 + 0.3 * rows), layout='constrained')
+    # Each level takes a bar, and half a line of the legend.
+    fig = Figure(figsize=(9, 5.9 + 0.42 * rows), layout='constrained')
     FigureCanvasAgg(fig)
     above, bars, below = fig.subplots(
         3, 1, height_ratios=[2.4, 0.35 + 0.33 * rows, 2.4]
@@ -115,8 +116,8 @@ def draw_sizes(
         'size in pixels of the level, of the boxes that it trains', fontsize=10
     )
     below.set_ylabel('boxes')
-    below.legend(fontsize=9, loc='best')
     _log_axis(below, span)
+    fig.legend(fontsize=9, loc='outside lower center', ncols=2)
     return fig
 
 

@@ -12,6 +12,7 @@ from sniper_mmdet.chips import (
     classify_boxes,
     from_coco,
 )
+from sniper_mmdet.chips.boxes import read_coco
 
 CHIP = (100, 100, 200, 200)
 RANGE = (10, 50)
@@ -137,6 +138,13 @@ def test_coco_boxes_left_out(tmp_path, annotation):
     annotation = dict(annotation, id=9, image_id=7, category_id=2)
     path = write(tmp_path, annotations=[annotation])
     assert len(from_coco(path).boxes) == 0
+    # Of those that are meant to be left out nobody need be told.
+    is_meant = 'iscrowd' in annotation or 'ignore' in annotation
+    assert read_coco(path)[1] == (not is_meant)
+
+
+def image_of(**changes):
+    return [dict(COCO['images'][0], **changes), COCO['images'][1]]
 
 
 def annotation_of(**changes):
@@ -171,6 +179,33 @@ def annotation_of(**changes):
         (
             json.dumps(dict(COCO, annotations=annotation_of(bbox=None))),
             'bbox of annotation 1 must be',
+        ),
+        (
+            json.dumps(dict(COCO, annotations=annotation_of(image_id=[7]))),
+            r'annotation 1 names image \[7\], which is not in the file',
+        ),
+        (
+            json.dumps(dict(COCO, annotations=[1])),
+            'is not a COCO detection json: TypeError: a dict is needed, not 1',
+        ),
+        (
+            json.dumps(dict(COCO, annotations=dict(a=1))),
+            'is not a COCO detection json: TypeError: a list is needed',
+        ),
+        (
+            json.dumps(dict(COCO, images=dict(a=1))),
+            'is not a COCO detection json: TypeError: a list is needed',
+        ),
+        (
+            json.dumps(dict(COCO, images=image_of(id=[7]))),
+            'is not a COCO detection json: TypeError: unhashable',
+        ),
+        *(
+            (
+                json.dumps(dict(COCO, images=image_of(height=value))),
+                f'the height of image 7 must be .* Received: {value!r}',
+            )
+            for value in (0, -5, np.nan, np.inf, 10**30, None, '640')
         ),
     ],
 )

@@ -138,18 +138,44 @@ def test_keys(run, analyze, drawn, key, names):
 
 
 def test_numbers_of_one_kind_share_a_panel(run, analyze, drawn):
-    keys = ('loss', 'time', 'bbox_mAP', 'share', 'chips', 'chips/image')
+    lines = [
+        {'loss_cls': 1, 'lr': 2, 'base_lr': 2, 'grad_norm': 3, 's0.acc': 4}
+        | {'memory': 5, 'data_time': 6, 'iter': 50, 'step': 50, 'epoch': 2}
+    ]
+    write(run, '20250102_000000', *lines)
+    keys = (
+        *('loss', 'time', 'bbox_mAP', 'share', 'chips', 'chips/image'),
+        *('loss_cls', 'lr', 'base_lr', 'grad_norm', 's0.acc', 'memory'),
+        'data_time',
+    )
     analyze('plot_curve', 'run', '--out', 'a.png', '--keys', *keys)
     panels = {}
     for name, (axis, *_) in drawn.items():
         panels.setdefault(id(axis), []).append(name)
     assert list(panels.values()) == [
-        ['loss', 'time'],
+        ['loss', 'loss_cls'],
+        ['time', 'data_time'],
         ['coco/bbox_mAP'],
         ['pixels/share'],
         [f'chips/level{k}' for k in LEVELS],
         ['chips/image'],
+        ['lr', 'base_lr'],
+        ['grad_norm'],
+        ['s0.acc'],
+        ['memory'],
     ]
+
+
+def test_a_constant_curve_is_clear_of_the_frame(tmp_path, analyze, drawn):
+    lines = [{'chips/image': 4.94, 'step': k} for k in (1, 2, 3)]
+    write(tmp_path / 'run', '20250101_000000', *lines)
+    analyze('plot_curve', 'run', '--keys', 'chips/image', '--out', 'a.png')
+    low, high = drawn['chips/image'][0].get_ylim()
+    assert low == 0 and high == pytest.approx(1.1 * 4.94)
+    none = [chips(k, 0) for k in (1, 2)]
+    write(tmp_path / 'none', '20250101_000000', *none)
+    analyze('plot_curve', 'none', '--keys', 'chips', '--out', 'a.png')
+    assert drawn['chips/level0_positive'][0].get_ylim() == (0, 1)
 
 
 def test_several_runs(run, tmp_path, analyze, drawn):
@@ -166,7 +192,7 @@ def test_several_runs(run, tmp_path, analyze, drawn):
     assert points(drawn)['d'] == {10: 0.1}
     drawn.clear()
     analyze(*args, 'time', '--legend', *'ab')
-    assert list(drawn) == ['a loss', 'a time', 'b loss', 'b time']
+    assert set(drawn) == {'a loss', 'a time', 'b loss', 'b time'}
 
 
 def test_a_resumed_run_is_joined(run, analyze, drawn):
@@ -210,6 +236,38 @@ def test_a_run_that_began_anew_counts_alone(run, analyze, drawn):
     first = 'run/20250101_000000/vis_data/scalars.json'
     analyze('plot_curve', first, '--out', 'a.png', '--keys', 'loss')
     assert set(points(drawn)['loss']) == {10, 20, 35, 45}
+
+
+def test_a_start_that_died_before_its_first_loss_cuts_nothing(
+    run, analyze, drawn
+):
+    """Chips are logged at the start of an epoch, before any loss."""
+    write(run, '20250102_000000', chips(3, 7))
+    args = ('plot_curve', 'run', '--out', 'a.png', '--keys')
+    keys = ('loss', 'bbox_mAP', 'chips/level0_positive')
+    analyze(*args, *keys)
+    assert list(points(drawn)['loss']) == [10, 20, 35, 45]
+    assert points(drawn)['coco/bbox_mAP'] == {1: 0.25, 2: 0.5}
+    assert points(drawn)['chips/level0_positive'] == {1: 10, 2: 12, 3: 7}
+    # Nor does it where a later one went on.
+    drawn.clear()
+    write(run, '20250103_000000', chips(2, 8), *losses(2, 35, 45, scale=2))
+    analyze(*args, *keys)
+    assert points(drawn)['loss'] == {
+        **{k: 1 / k for k in (10, 20)},
+        **{k: 2 / k for k in (35, 45)},
+    }
+    assert points(drawn)['coco/bbox_mAP'] == {1: 0.25}
+    assert points(drawn)['chips/level0_positive'] == {1: 10, 2: 8}
+
+
+def test_the_name_of_the_picture(run, tmp_path, analyze):
+    text = analyze('plot_curve', 'run', '--out', 'curves')
+    assert 'in curves.png' in text and cv2.imread('curves.png') is not None
+    text = analyze('plot_curve', 'run', '--out', 'curves.svg')
+    assert '<svg' in (tmp_path / 'curves.svg').read_text()
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ['curves.png', 'curves.svg', 'run']
 
 
 def test_a_run_without_epochs(tmp_path, analyze, drawn):
@@ -259,7 +317,6 @@ def test_a_real_run(trained, analyze, drawn):
         ('plot_curve text --out a.png', 'text, line 1, is not of a scalars'),
         ('plot_curve list --out a.png', "list, line 2, .* Received: '[]'"),
         ('plot_curve empty --out a.png', 'which is: nothing. Received: bbox'),
-        ('plot_curve run --out nowhere/a.png', 'nowhere/a.png'),
         ('cal_train_time empty', 'time of iterations, .* Received: empty.'),
     ],
 )
@@ -278,6 +335,8 @@ def test_bad_input_ends_in_a_sentence(run, tmp_path, analyze, args, sentence):
     [
         ('', 'required: task'),
         ('plot_curve run', 'required: --out'),
+        ('plot_curve a --out no/a.png', 'exists. Received: no/a.png.'),
+        ('plot_curve a --out a.json', 'a picture, one of .'),
         (
             'plot_curve a b --keys c d --out e --legend f g h',
             '--legend must give 2 or 4 names. Received: 3.',

@@ -92,7 +92,11 @@ def test_report_of_an_annotation_file(folder, suggest):
     assert f'{expected["chips_per_image"]:.2f}' in row
     assert expected['boxes_covered'] > 0.99
     assert found['warnings'][0] in text and found['config'] in text
-    assert set(found['focus_share']) == {'16', '8'}
+    share = found['focus_share']
+    assert 0.2 < share['pixels'] < 1 and share['boxes'] > 0.99
+    assert f'boxes reached: {share["boxes"]:.1%}' in text
+    row = next(row for row in text.splitlines() if 'train nowhere' in row)
+    assert row.split() == ['boxes', 'that', 'train', 'nowhere', '0', '0']
 
 
 def test_levels_and_chips_as_asked_for(folder, suggest):
@@ -101,7 +105,7 @@ def test_levels_and_chips_as_asked_for(folder, suggest):
     assert len(found['proposed']['scales']) == 1
     assert found['proposed']['chip_size'] == 320
     assert found['other_chip_sizes'] == {} and found['focus_share'] is None
-    assert 'there is nothing to focus on' in suggest(*args)
+    assert '--levels 2 gives one' in suggest(*args)
     found = json.loads(
         suggest('--ann', 'coco.json', '--levels', '6', '--json')
     )
@@ -140,9 +144,10 @@ def test_settings_pasted_into_a_config_of_autofocus(
     suggest(*args, '--levels', 3)
     text = (folder / 'part.py').read_text()
     assert '_base_' not in text
-    text = text.replace('# With', '## With').replace('# thresh', '## thresh')
-    head, focus = text.split('## With')
-    text = f'{head}## With' + focus.replace('\n# ', '\n')
+    assert '# Not a config of its own' in text
+    text = text.replace('# focus_curve', '## focus_curve')
+    head, focus = text.split('# With')
+    text = f'{head}# With' + focus.replace('\n# ', '\n')
     (folder / 'mine.py').write_text(f'_base_ = {str(AUTOFOCUS)!r}\n{text}')
     proposed = json.loads(suggest(*args, '--levels', 3, '--json'))['proposed']
     cfg = load_config('mine.py')
@@ -151,6 +156,133 @@ def test_settings_pasted_into_a_config_of_autofocus(
     assert model.focus_head.labelling['sizes'] == tuple(
         proposed['focus_sizes']
     )
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize('name', ['20e_aerial-cars', '8e_deeppcb', '6e_bccd'])
+def test_settings_on_top_of_a_config_of_autofocus(
+    folder, suggest, shared_data, name
+):
+    """Also where the data takes one level only: there must be one to focus."""
+    name = f'faster-rcnn_r18-slim_fpn_autofocus_{name}.py'
+    (folder / 'data').symlink_to(shared_data)
+    args = (ROOT / 'configs/autofocus' / name, '--config-out', 'mine.py')
+    proposed = json.loads(suggest(*args, '--json'))['proposed']
+    assert len(proposed['scales']) == 2
+    cfg = load_config('mine.py')
+    cfg.model.backbone.init_cfg = None
+    model = MODELS.build(cfg.model)
+    assert [vars(step) for step in model.focus] == proposed['focus']
+    sizes = tuple(proposed['focus_sizes'])
+    assert model.focus_head.labelling['sizes'] == sizes
+    assert as_lists(model.pyramid)[0] == proposed['scales']
+    with pytest.raises(SystemExit, match='2 or more .* Received: 1'):
+        suggest(*args, '--levels', 1)
+
+
+OPEN = [[None, None]]
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    ('name', 'scales', 'chip_size', 'ranges', 'test_ranges'),
+    [
+        (
+            *('6e_bccd', [[-1, 512], 1.53], 512),
+            *([[80, None], [None, 158]], [[66, None], [None, 189]]),
+        ),
+        ('13e_deeppcb', [2.31], 352, OPEN, OPEN),
+        ('20e_aerial-cars', [2.52], 384, OPEN, OPEN),
+    ],
+)
+def test_what_is_proposed_for_real_data(
+    folder, suggest, shared_data, name, scales, chip_size, ranges, test_ranges
+):
+    """Results of trainings on these are in docs/settings.md."""
+    (folder / 'data').symlink_to(shared_data)
+    name = f'faster-rcnn_r18-slim_fpn_sniper_{name}.py'
+    found = json.loads(suggest(ROOT / 'configs/sniper' / name, '--json'))
+    proposed = found['proposed']
+    assert proposed['scales'] == scales
+    assert proposed['chip_size'] == chip_size
+    assert proposed['valid_ranges'] == ranges
+    assert proposed['test_valid_ranges'] == test_ranges
+
+
+@pytest.fixture
+def other(folder, suggest):
+    """The report of 40 images of a size, each with the same boxes."""
+
+    def run(size, boxes, *args):
+        images = [
+            dict(id=i, width=size[0], height=size[1], file_name='')
+            for i in range(40)
+        ]
+        annotations = [
+            dict(id=1, image_id=i, category_id=1, bbox=[0, 0, *box])
+            for i in range(40)
+            for box in boxes
+        ]
+        path = folder / 'other.json'
+        path.write_text(
+            json.dumps(dict(images=images, annotations=annotations))
+        )
+        return json.loads(suggest('--ann', path, '--json', *args))
+
+    return run
+
+
+def test_boxes_that_train_nowhere_are_told(other):
+    boxes = [(w, w) for w in range(20, 60, 2)] + [(500, 8)]
+    found = other((2000, 1500), boxes, '--levels', 1)
+    expected = found['expected']['proposed']
+    assert expected['uncovered_boxes'] == 40
+    (text,) = [text for text in found['warnings'] if 'nowhere' in text]
+    assert '40 boxes, 4.8%, train' in text and 'try --levels 2' in text
+
+
+def test_boxes_that_no_focus_head_reaches_are_told(other):
+    found = other((4000, 3000), [(4, 4), (5, 5)] * 10, '--levels', 4)
+    assert found['focus_share']['boxes'] < 0.5
+    assert any('cannot find' in text for text in found['warnings'])
+
+
+def test_what_gives_autofocus_a_level_to_focus_from(other):
+    boxes = [(w, w) for w in range(30, 60, 2)]
+    found = other((2000, 1500), boxes)
+    assert len(found['proposed']['scales']) == 1
+    (text,) = [text for text in found['warnings'] if 'Mpixel' in text]
+    assert '--levels 2 gives a coarse level' in text
+    found = other((2000, 1500), boxes, '--levels', 2)
+    assert not any('--levels 2' in text for text in found['warnings'])
+    # Nor where testing is cheap.
+    found = other((600, 500), boxes)
+    assert not any('--levels 2' in text for text in found['warnings'])
+
+
+def test_what_a_written_config_is_not(folder, suggest, tiny_scenes):
+    """A part of one; and without what --cfg-options changed."""
+    step = 'python tools/misc/sniperize.py'
+    assert step not in suggest('plain.py')
+    for source in (('plain.py',), ('--ann', 'coco.json')):
+        text = suggest(*source, '--config-out', 'part.py')
+        assert text.count(step) == 1
+        written = (folder / 'part.py').read_text()
+        assert 'Not a config of its own' in written
+        assert 'tools/misc/sniperize.py' in written
+    root = f'train_dataloader.dataset.dataset.data_root={tiny_scenes}/'
+    args = (SAMPLE_CONFIG, '--cfg-options', root)
+    text = suggest(*args, '--config-out', 'mine.py')
+    assert 'without what --cfg-options changed' in text and step not in text
+    assert 'Not a config' not in (folder / 'mine.py').read_text()
+    assert 'what --cfg-options' not in suggest(*args)
+
+
+def test_the_name_of_the_picture(folder, suggest):
+    suggest('--ann', 'coco.json', '--out', 'sizes')
+    assert cv2.imread('sizes.png') is not None
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ['coco.json', 'plain.py', 'sizes.png']
 
 
 def assert_follows(cfg: Config, proposed: dict, scenes):
@@ -187,7 +319,14 @@ def as_lists(pyramid):
         ('--ann coco.json --levels 0', 'from 1 to 6. Received: 0.'),
         ('--ann coco.json --chip-size 100', 'multiple of 32, at least 64'),
         ('--ann coco.json --out no/a.png', 'a folder that exists'),
-        ('--ann coco.json --out a.xyz', 'xyz'),
+        ('--ann coco.json --out a.xyz', 'a picture, one of .'),
+        ('--ann coco.json --out coco.json', 'a picture, one of .'),
+        ('--ann coco.json --config-out coco.json', 'must be a .py file'),
+        ('plain.py --config-out plain.py', '--config-out must be another'),
+        ('plain.py --config-out ./no/../plain.py', 'folder that exists'),
+        ('plain.py --config-out link.py', '--config-out must be another'),
+        ('--ann a.png --out ./a.png', '--out must be another file'),
+        ('--ann coco.py --config-out coco.py', '--config-out must be another'),
         ('--ann coco.json --config-out no/a.py', '--config-out must be in'),
         ('--ann nowhere.json', "'nowhere.json'"),
         ('--ann plain.py', 'plain.py is not a COCO detection json'),
@@ -200,6 +339,7 @@ def test_bad_input_ends_in_a_sentence(folder, suggest, capsys, args, sentence):
     (folder / 'empty.py').write_text('model = dict()')
     empty = dict(images=[dict(id=1, width=9, height=9)], annotations=[])
     (folder / 'empty.json').write_text(json.dumps(empty))
+    (folder / 'link.py').symlink_to('plain.py')
     before = sorted(folder.iterdir())
     with pytest.raises(SystemExit) as ended:
         suggest(*args.split())

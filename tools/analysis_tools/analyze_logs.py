@@ -11,13 +11,15 @@ one (pixels for pixels/share, ...); "chips" is chips by level and sign.
 
 Called as MMDetection's own tool of this name, but: a work dir is a run, and
 logs of a run that was resumed are joined, by the iteration at which each goes
-on; a key need not be in the first epoch; losses, metrics of each kind and
-chips have a panel each, over iterations or epochs; --out must be given, no
-window is opened.
+on; a key need not be in the first epoch; losses, other scalars and metrics of
+each kind, and chips have a panel each, over iterations or epochs; --out must
+be given, no window is opened.
 """
 
 import argparse
 import json
+import os
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -45,7 +47,9 @@ def parse_args():
         'the next',
     )
     plot.add_argument('--title')
-    plot.add_argument('--out', required=True, help='picture, .png or .pdf')
+    plot.add_argument(
+        '--out', required=True, help='picture, .png (the default) or .pdf'
+    )
     time = tasks.add_parser('cal_train_time', help='seconds an iteration')
     time.add_argument('runs', nargs='+', metavar='RUN')
     time.add_argument(
@@ -61,7 +65,27 @@ def parse_args():
                 f'--legend must give {" or ".join(map(str, sorted(allowed)))} '
                 f'names. Received: {len(args.legend)}.'
             )
+    if args.task == 'plot_curve':
+        args.out = picture(plot, args.out)
     return args
+
+
+def picture(parser, path):
+    """The name of a picture that can be written; .png if it is of no kind."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    kinds = FigureCanvasAgg.get_supported_filetypes()
+    path = path if Path(path).suffix else f'{path}.png'
+    if Path(path).suffix[1:].lower() not in kinds:
+        parser.error(
+            f'--out must be a picture, one of .{", .".join(sorted(kinds))}. '
+            f'Received: {path}.'
+        )
+    if not Path(path).absolute().parent.is_dir():
+        parser.error(
+            f'--out must be in a folder that exists. Received: {path}.'
+        )
+    return path
 
 
 def log_files(run):
@@ -80,11 +104,12 @@ def log_files(run):
     return found
 
 
-def read_lines(path):
+def read_lines(path, last=0):
     """The lines of a log as dicts, each with the iteration it stands at.
 
     Lines of losses have an iteration of their own, those of validation and of
-    chips stand where they were written.
+    chips stand where they were written. Of a start that ended before its first
+    loss nobody can tell from where it went on: its lines stand at ``last``.
     """
     lines = path.read_text(errors='replace').splitlines()
     entries = []
@@ -103,9 +128,9 @@ def read_lines(path):
         entries.append(entry)
     iters = [entry['iter'] for entry in entries if 'iter' in entry]
     # Logged every few iterations, from the one at which the run goes on.
-    here = (
-        max(iters[0] - min(np.diff(iters[:3]), default=1), 0) if iters else 0
-    )
+    here = last
+    if iters:
+        here = max(iters[0] - min(np.diff(iters[:3]), default=1), 0)
     placed = []
     for entry in entries:
         here = entry.get('iter', here)
@@ -121,7 +146,7 @@ def read_run(run):
     """
     joined = []
     for path in log_files(run):
-        placed = read_lines(path)
+        placed = read_lines(path, joined[-1][0] if joined else 0)
         if placed:
             start = placed[0][0]
             joined = [(at, e) for at, e in joined if at <= start] + placed
@@ -191,7 +216,11 @@ def style_of(kind, name, run):
 def panel_of(kind, name):
     """The panel of a curve, which holds numbers that can be compared."""
     if kind == 'train':
-        return kind
+        if 'loss' in name:
+            return 'loss'
+        # Cascades and logs with hierarchy: s0.acc, train/data_time.
+        name = re.split('[./]', name)[-1]
+        return next((k for k in ('time', 'lr') if name.endswith(k)), name)
     if kind == 'chips':
         return 'chips' if name.startswith('chips/level') else name
     return name.rpartition('/')[0]
@@ -216,6 +245,7 @@ def plot_curve(args):
                     kind == 'chips' or points[-1][0] <= last_epoch
                 )
                 panel = (
+                    kind,
                     panel_of(kind, name),
                     'epoch' if by_epoch else 'iteration',
                 )
@@ -228,21 +258,35 @@ def plot_curve(args):
         squeeze=False,
         layout='constrained',
     )
-    for axis, ((panel, unit), lines) in zip(
+    for axis, ((kind, _, unit), lines) in zip(
         axes[:, 0], drawn.items(), strict=True
     ):
         for points, label, style in lines:
             axis.plot(*zip(*points, strict=True), label=label, **style)
         axis.set_xlabel(unit)
         axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-        if panel.startswith('chips'):
-            axis.set_ylim(bottom=0)
+        if kind == 'chips':
+            # Clear of the frame, as much when every epoch has as many.
+            top = max(value for points, *_ in lines for _, value in points)
+            axis.set_ylim(0, 1.1 * top or 1)
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8)
     if args.title:
         fig.suptitle(args.title)
-    fig.savefig(args.out, dpi=100)
+    write(args.out, lambda part: fig.savefig(part, dpi=100))
+    plt.close(fig)
     print(f'{sum(map(len, drawn.values()))} curves in {args.out}')
+
+
+def write(path, save):
+    """Write beside, then rename: the file is whole or not there."""
+    path = Path(path)
+    part = path.with_name(f'.part-{path.name}')
+    try:
+        save(part)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def cal_train_time(args):

@@ -25,17 +25,22 @@ from sniper_mmdet.chips import (
     ImagePyramid,
     box_sizes,
     focus_share,
-    from_coco,
     outlook,
     suggest,
 )
 from sniper_mmdet.chips.advice import RELEASED_COCO_TEST
-from sniper_mmdet.chips.outlook import size_groups, some_images
+from sniper_mmdet.chips.boxes import read_coco
+from sniper_mmdet.chips.outlook import some_images
 
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 CHIP_SIZES = (256, 384, 512)
 # Images that are counted, at most: chips, and FocusChips, which take longer.
 MOST, MOST_FOCUS = 4000, 400
+FIRST_STEP = (
+    'The settings are no config of their own: python '
+    'tools/misc/sniperize.py YOUR_CONFIG --out FILE makes the one that '
+    'trains on chips, to paste them into.'
+)
 
 
 def parse_args():
@@ -53,7 +58,9 @@ def parse_args():
         type=int,
         help='side of a chip in level pixels; default: 512 or less',
     )
-    parser.add_argument('--out', help='picture of the sizes, .png or .pdf')
+    parser.add_argument(
+        '--out', help='picture of the sizes, .png (the default) or .pdf'
+    )
     parser.add_argument('--config-out', help='file for the settings, .py')
     parser.add_argument('--json', action='store_true', help='print JSON only')
     parser.add_argument(
@@ -69,18 +76,52 @@ def parse_args():
         parser.error('--cfg-options change a CONFIG; --ann has none.')
     if args.levels is not None and not 1 <= args.levels <= 6:
         parser.error(f'--levels must be from 1 to 6. Received: {args.levels}.')
-    for option in ('out', 'config_out'):
-        path = getattr(args, option)
-        if path and not Path(path).absolute().parent.is_dir():
-            parser.error(
-                f'--{option.replace("_", "-")} must be in a folder that '
-                f'exists. Received: {path}.'
-            )
+    check_outputs(parser, args)
     return args
 
 
+def check_outputs(parser, args):
+    """See that files can be written, and destroy none that is read."""
+    if args.out:
+        args.out = picture(parser, args.out)
+    if args.config_out and Path(args.config_out).suffix != '.py':
+        parser.error(
+            f'--config-out must be a .py file. Received: {args.config_out}.'
+        )
+    taken = {Path(p).resolve() for p in (args.config, args.ann) if p}
+    for option in ('out', 'config_out'):
+        path = getattr(args, option)
+        if not path:
+            continue
+        name = f'--{option.replace("_", "-")}'
+        if not Path(path).absolute().parent.is_dir():
+            parser.error(
+                f'{name} must be in a folder that exists. Received: {path}.'
+            )
+        if Path(path).resolve() in taken:
+            parser.error(
+                f'{name} must be another file than those that are read and '
+                f'written beside it. Received: {path}.'
+            )
+        taken.add(Path(path).resolve())
+
+
+def picture(parser, path):
+    """The name of a picture: as it is given, or a .png."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    kinds = FigureCanvasAgg.get_supported_filetypes()
+    path = path if Path(path).suffix else f'{path}.png'
+    if Path(path).suffix[1:].lower() not in kinds:
+        parser.error(
+            f'--out must be a picture, one of .{", .".join(sorted(kinds))}. '
+            f'Received: {path}.'
+        )
+    return path
+
+
 def read_config(path, options):
-    """Boxes, and the config's own settings if it trains on chips."""
+    """Boxes; the config's own settings if it trains on chips; its head."""
     from sniper_mmdet.utils.build import build_boxes_dataset, load_config
 
     # What is printed while annotations are read is no part of the result.
@@ -89,21 +130,13 @@ def read_config(path, options):
         dataset = build_boxes_dataset(cfg, 'train')
     kind = str(cfg.train_dataloader.dataset.get('type'))
     if not kind.endswith('ChipDataset'):
-        return dataset.images, None
+        return dataset.images, None, None
     model = cfg.get('model', {})
     test = None
     if model.get('scales'):
         test = ImagePyramid(model['scales'], model.get('valid_ranges'))
-    return dataset.images, (dataset.settings, test)
-
-
-def left_out(path, images):
-    """How many boxes of a COCO json have no area inside of their image."""
-    annotations = json.loads(Path(path).read_text())['annotations']
-    crowd = sum(
-        bool(ann.get('iscrowd') or ann.get('ignore')) for ann in annotations
-    )
-    return len(annotations) - crowd - len(images.boxes)
+    own = dataset.settings, test
+    return dataset.images, own, model.get('focus_head')
 
 
 def warnings_of(images, advice, expected, share, num_without_area):
@@ -127,15 +160,19 @@ def warnings_of(images, advice, expected, share, num_without_area):
             f'{thin} boxes have a side below {advice.settings.min_side} px; '
             'no chip is cut for them.'
         )
-    groups = size_groups(sizes)
-    # Levels by the long side are for images that differ in size, and so do
-    # their boxes.
-    if len(groups) > 1 and isinstance(advice.scales[-1], float):
+    if expected['boxes_covered'] < 0.995:
+        cures = ['--chip-size 512'] if advice.chip_size < 512 else []
+        cures.append(
+            'valid ranges of coarser levels that begin lower'
+            if advice.focus
+            else '--levels 2'
+        )
         found.append(
-            f'Sizes come in groups, around '
-            f'{" and ".join(f"{size:.0f}" for size in groups)} px: if the '
-            'smallest group is not 5% of the boxes, see that the finest level '
-            'suits it.'
+            f'{expected["uncovered_boxes"]} boxes, '
+            f'{1 - expected["boxes_covered"]:.1%}, train nowhere: a side is '
+            f'below {advice.settings.min_side} px, or too long for a chip at '
+            f'the level of their size. For long ones try '
+            f'{" or ".join(cures)}.'
         )
     for scale, count in zip(
         advice.scales, expected['valid_boxes_per_level'], strict=True
@@ -156,23 +193,52 @@ def warnings_of(images, advice, expected, share, num_without_area):
             'pixels of the whole levels: objects are everywhere, and chips '
             'save little or nothing here.'
         )
+    return found + warnings_of_testing(levels, expected, share)
+
+
+def warnings_of_testing(levels, expected, share):
+    """The same, of what testing costs, and of what AutoFocus makes of it."""
+    found = []
     if levels.prod(-1).max() > 2e7:
         width, height = levels.reshape(-1, 2)[levels.prod(-1).argmax()]
         found.append(
             f'The largest image has {width}x{height} px at the finest level: '
-            'testing takes much memory; AutoFocus looks at parts of it.'
+            'testing it whole takes much memory.'
         )
-    if share is not None and min(share.values()) > 0.5:
+    pixels = expected['test_pixels_per_image']
+    if share is None and pixels > 4e6:
+        found.append(
+            f'Testing looks at {pixels / 1e6:.1f} Mpixel an image; '
+            '--levels 2 gives a coarse level, from which AutoFocus can find '
+            'where to look.'
+        )
+    if share is not None and share.pixels > 0.5:
         found.append(
             'AutoFocus will hardly pay: even FocusPixels from the annotations '
-            f'lead to {min(share.values()):.0%} of the pixels.'
+            f'lead to {share.pixels:.0%} of the pixels.'
+        )
+    if share is not None and share.boxes < 0.99:
+        found.append(
+            f'AutoFocus cannot find {1 - share.boxes:.1%} of the boxes, '
+            'however good its head: on a level before theirs they are too '
+            'small for FocusPixels, or FocusChips cut them. Take coarse '
+            'levels that are finer, or lower the first of the sizes of '
+            'FocusPixels.'
         )
     return found
 
 
-def report_of(images, own, num_without_area, args):
+def report_of(images, own, focus_head, num_without_area, args):
     """Everything there is to print, and the advice itself."""
-    advice = suggest(images, args.chip_size, args.levels)
+
+    def propose(chip_size):
+        advice = suggest(images, chip_size, args.levels)
+        if focus_head and len(advice.scales) < 2:
+            # AutoFocus needs a level to focus from.
+            advice = suggest(images, chip_size, 2)
+        return advice
+
+    advice = propose(args.chip_size)
     some = some_images(images, MOST)
     expected = {
         'proposed': outlook(some, advice.settings, advice.test_pyramid),
@@ -183,24 +249,20 @@ def report_of(images, own, num_without_area, args):
     others = {}
     for size in CHIP_SIZES:
         if size != advice.chip_size and not args.chip_size:
-            other = suggest(images, size, args.levels)
+            other = propose(size)
             others[size] = dict(
                 scales=other.scales,
                 **outlook(some, other.settings, other.test_pyramid),
             )
     share = None
     if advice.focus:
-        few = some_images(images, MOST_FOCUS)
-        share = {
-            stride: focus_share(
-                few,
-                advice.test_pyramid,
-                advice.focus_sizes,
-                advice.focus,
-                stride,
-            )
-            for stride in (16, 8)
-        }
+        share = focus_share(
+            some_images(images, MOST_FOCUS),
+            advice.test_pyramid,
+            advice.focus_sizes,
+            advice.focus,
+            (focus_head or {}).get('stride', 16),
+        )
     percentiles = np.percentile(box_sizes(images.boxes), PERCENTILES)
     report = dict(
         images=len(images),
@@ -212,11 +274,18 @@ def report_of(images, own, num_without_area, args):
         proposed=asdict(advice),
         expected=expected,
         other_chip_sizes=others,
-        focus_share=share,
+        focus_share=share and share._asdict(),
         warnings=warnings_of(
             images, advice, expected['proposed'], share, num_without_area
         ),
     )
+    if args.config_out and not own:
+        report['warnings'].append(FIRST_STEP)
+    if args.config_out and own and args.cfg_options:
+        report['warnings'].append(
+            f'{args.config_out} inherits from {args.config} as it is, without '
+            'what --cfg-options changed.'
+        )
     return report, advice
 
 
@@ -228,12 +297,26 @@ def smallest_and_largest(images):
     ]
 
 
-def fragment(advice, base=None):
+def fragment(advice, base=None, autofocus=False):
     """The settings as a part of a config; ``base``: what it builds on."""
     size = advice.chip_size
+    focus = [
+        f'    focus_head=dict(sizes={advice.focus_sizes}),',
+        '    focus=[',
+        *(f'        dict({as_arguments(step)}),' for step in advice.focus),
+        '    ],',
+    ]
+    thresholds = 'focus_curve.py tells which thresholds suit a trained one.'
     lines = [
         '# Proposed by tools/analysis_tools/suggest_settings.py.',
-        *([f'_base_ = {str(base)!r}', ''] if base else []),
+        *(
+            [f'_base_ = {str(base)!r}', '']
+            if base
+            else [
+                '# Not a config of its own: to be pasted into one that trains',
+                '# on chips, which tools/misc/sniperize.py makes.',
+            ]
+        ),
         f'_scales = {list(advice.scales)}',
         '',
         'model = dict(',
@@ -244,6 +327,7 @@ def fragment(advice, base=None):
         f"            dict(type='BatchFixedSizePad', size=({size}, {size}))",
         '        ]',
         '    ),',
+        *([f'    # {thresholds}', *focus] if autofocus else []),
         ')',
         'train_dataloader = dict(',
         '    dataset=dict(',
@@ -254,18 +338,12 @@ def fragment(advice, base=None):
         '    )',
         ')',
     ]
-    if advice.focus:
+    if advice.focus and not autofocus:
         lines += [
-            '# With an AutoFocus detector also; focus_curve.py tells which',
-            '# thresholds suit a trained one.',
+            '# With an AutoFocus detector also:',
+            f'# {thresholds}',
             '# model.update(',
-            f'#     focus_head=dict(sizes={advice.focus_sizes}),',
-            '#     focus=[',
-            *(
-                f'#         dict({as_arguments(step)}),'
-                for step in advice.focus
-            ),
-            '#     ],',
+            *(f'# {line}' for line in focus),
             '# )',
         ]
     return '\n'.join(lines) + '\n'
@@ -323,17 +401,16 @@ def print_expected(report):
             lambda e: f'{e["test_pixels_per_image"] / 1e6:.2f}'
         ),
         'boxes covered': lambda e: f'{e["boxes_covered"]:.2%}',
-        '  not covered': lambda e: str(e['uncovered_boxes']),
-        '  for no level': lambda e: str(e['invalid_boxes']),
+        'boxes that train nowhere': lambda e: str(e['uncovered_boxes']),
         'level px, 5%': lambda e: seen(e, 0),
         '  median': lambda e: seen(e, 1),
         '  95%': lambda e: seen(e, 2),
     }
     expected = report['expected']
-    print(f'\n{"expected":20}' + ''.join(f'{name:>10}' for name in expected))
+    print(f'\n{"expected":26}' + ''.join(f'{name:>10}' for name in expected))
     for name, row in rows.items():
         print(
-            f'{name:20}' + ''.join(f'{row(e):>10}' for e in expected.values())
+            f'{name:26}' + ''.join(f'{row(e):>10}' for e in expected.values())
         )
     if report['counted_images'] < report['images']:
         print(f'(counted on {report["counted_images"]} of the images)')
@@ -354,17 +431,21 @@ def seen(expected, index):
 def print_focus(report, advice):
     print('\nAutoFocus')
     if not advice.focus:
-        print('- One level: there is nothing to focus on; see --levels.')
+        print(
+            '- One level: there is none to focus from; --levels 2 gives one.'
+        )
         return
     print(f'- FocusPixels: sizes {advice.focus_sizes}, chip pixels')
     for scale, step in zip(advice.scales, advice.focus, strict=False):
         print(f'- after level {scale}: {as_arguments(step)}')
     share = report['focus_share']
     print(
-        '- True FocusPixels lead to '
-        f'{share[16]:.0%} of the pixels of whole levels ({share[8]:.0%} with '
-        'stride=8): no focus head looks at less and finds all. Thresholds '
-        'depend on the trained head: draw focus_curve.py.'
+        f'- pixels looked at: {share["pixels"]:.0%} of those of whole levels'
+    )
+    print(f'- boxes reached: {share["boxes"]:.1%}')
+    print(
+        '- Both are of true FocusPixels, by these sizes; what a trained head '
+        'reaches depends on its thresholds: draw focus_curve.py.'
     )
 
 
@@ -381,18 +462,22 @@ def write(path, save):
 
 def main():
     args = parse_args()
-    own = num_without_area = None
+    own = focus_head = num_without_area = None
     if args.ann:
-        images = from_coco(args.ann)
-        num_without_area = left_out(args.ann, images)
+        images, num_without_area = read_coco(args.ann)
     else:
-        images, own = read_config(args.config, args.cfg_options)
-    report, advice = report_of(images, own, num_without_area, args)
+        images, own, focus_head = read_config(args.config, args.cfg_options)
+    if focus_head and args.levels == 1:
+        raise ValueError(
+            '--levels must be 2 or more for a CONFIG of AutoFocus. '
+            'Received: 1.'
+        )
+    report, advice = report_of(images, own, focus_head, num_without_area, args)
     base = None
     if own and args.config_out:
         folder = Path(args.config_out).absolute().parent
         base = os.path.relpath(args.config, folder)
-    text = fragment(advice, base)
+    text = fragment(advice, base, focus_head is not None)
     if args.config_out:
         write(args.config_out, lambda part: part.write_text(text))
     if args.out:
