@@ -4,8 +4,9 @@
 
 Writes each image with its detections drawn to DIR/vis, and all detections to
 DIR/predictions.json: a list with one entry an image. A frame of a video is
-called VIDEO/NUMBER.jpg. With --show-focus also what an AutoFocus detector
-looked at, a panel a level, to DIR/focus; with --out-json also COCO results.
+called VIDEO/NUMBER.jpg; a folder's videos are looked at, too. With
+--show-focus also what an AutoFocus detector looked at, a panel a level, to
+DIR/focus; with --out-json also COCO results.
 """
 
 import argparse
@@ -16,9 +17,10 @@ import mmcv
 import torch
 from mmdet.apis import init_detector
 from mmdet.registry import VISUALIZERS
-from mmengine.config import DictAction
+from mmengine.config import Config, DictAction
 
 from sniper_mmdet.apis import detect
+from sniper_mmdet.apis.inference import class_names
 from sniper_mmdet.apis.inputs import find_inputs, image_name
 from sniper_mmdet.utils.cpu import prepare_cpu
 from sniper_mmdet.visualization import draw_focus
@@ -32,7 +34,9 @@ def parse_args():
     parser.add_argument(
         'input', help='an image, a folder of images, or a video'
     )
-    parser.add_argument('config', help='test config file path')
+    parser.add_argument(
+        'config', help='test config file path, or mmdet::FOLDER/FILE.py'
+    )
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--out-dir', required=True)
     parser.add_argument(
@@ -52,6 +56,20 @@ def parse_args():
         'ids; without it they count from 1',
     )
     parser.add_argument(
+        '--batch-size',
+        type=int,
+        default=1,
+        help='images detected together; those of different sizes are padded '
+        'to the largest',
+    )
+    parser.add_argument(
+        '--on-error',
+        choices=['raise', 'skip'],
+        default='raise',
+        help='skip: leave out and count images that cannot be read or that '
+        '--ann does not name',
+    )
+    parser.add_argument(
         '--device', default='cuda:0' if torch.cuda.is_available() else 'cpu'
     )
     parser.add_argument(
@@ -66,12 +84,17 @@ def parse_args():
 def main():
     args = parse_args()
     files = find_inputs(args.input)
-    for path in (args.config, args.checkpoint):
+    config, paths = args.config, [args.config, args.checkpoint]
+    if config.startswith('mmdet::'):
+        # It can be inherited from, but not be read.
+        config = Config.fromstring(f'_base_ = {config!r}', '.py')
+        paths.remove(args.config)
+    for path in paths:
         if not Path(path).is_file():
             raise FileNotFoundError(f'{path} does not exist.')
     prepare_cpu()
     model = init_detector(
-        args.config,
+        config,
         args.checkpoint,
         device=args.device,
         cfg_options=args.cfg_options or {},
@@ -79,14 +102,19 @@ def main():
     visualizer = VISUALIZERS.build(
         dict(type='DetLocalVisualizer', name='image_demo')
     )
-    visualizer.dataset_meta = model.dataset_meta
-    out_dir = Path(args.out_dir)
-    root = Path(args.input) if Path(args.input).is_dir() else files[0].parent
+    visualizer.dataset_meta = dict(
+        model.dataset_meta, classes=class_names(model)
+    )
+    out_dir, root = Path(args.out_dir), Path(args.input)
+    if not root.is_dir():
+        root = root.parent
     predictions = []
     for result in detect(
         model,
         files,
+        batch_size=args.batch_size,
         keep_images=True,
+        on_error=args.on_error,
         out_json=args.out_json,
         ann_file=args.ann,
     ):
@@ -113,6 +141,7 @@ def main():
                 scores=found.scores.tolist(),
             )
         )
+    out_dir.mkdir(parents=True, exist_ok=True)  # all may have been skipped
     scratch = out_dir / 'predictions.json.tmp'
     scratch.write_text(json.dumps(predictions))
     scratch.replace(out_dir / 'predictions.json')

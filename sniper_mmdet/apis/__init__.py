@@ -1,4 +1,4 @@
-from .coco_json import CocoResults, write_coco_json
+from .coco_json import CocoResults
 from .inference import detect, focus_maps
 from .measure import load_autofocus, measure, reference_ways, require_coco
 
@@ -10,5 +10,4 @@ __all__ = [
     'measure',
     'reference_ways',
     'require_coco',
-    'write_coco_json',
 ]

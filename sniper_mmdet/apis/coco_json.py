@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePath
 
 from mmdet.structures import DetDataSample
@@ -57,7 +57,7 @@ class CocoResults:
                 f'detector, and has none for {", ".join(missing)}.'
             )
         self.category_ids = [self.categories[name] for name in classes]
-        self._used = set()
+        self._used, self._taken = set(), {}
 
     def __enter__(self) -> 'CocoResults':
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,6 +68,37 @@ class CocoResults:
         self._file.write('[')
         self._between = ''
         return self
+
+    def take(self, name: str | None) -> None:
+        """Give an image its id of the annotations before it is detected on.
+
+        Args:
+            name (str, optional): What ``image_name`` says of its result.
+
+        Raises:
+            ValueError: The annotations do not name it, or its id is taken.
+        """
+        if name is None:
+            raise ValueError(
+                f'{self.ann_file} gives ids by file names, and an array has '
+                'none.'
+            )
+        parts = PurePath(os.path.abspath(name)).parts
+        for start in range(len(parts)):
+            image_id = self.image_ids.get(PurePath(*parts[start:]).as_posix())
+            if image_id is not None:
+                break
+        else:
+            raise ValueError(
+                f'{self.ann_file} has no image of the file name {name}.'
+            )
+        if image_id in self._used:
+            raise ValueError(
+                f'{name} is not the only image with the id {image_id} in '
+                f'{self.ann_file}.'
+            )
+        self._used.add(image_id)
+        self._taken[name] = image_id
 
     def add(self, result: DetDataSample) -> None:
         """Write the detections of one image.
@@ -128,22 +159,9 @@ class CocoResults:
                 )
             )
             return image_id
-        parts = PurePath(os.path.abspath(name)).parts if name else ()
-        for start in range(len(parts)):
-            image_id = self.image_ids.get(PurePath(*parts[start:]).as_posix())
-            if image_id is not None:
-                break
-        else:
-            raise ValueError(
-                f'{self.ann_file} has no image of the file name {name}.'
-            )
-        if image_id in self._used:
-            raise ValueError(
-                f'{name} is not the only image with the id {image_id} in '
-                f'{self.ann_file}.'
-            )
-        self._used.add(image_id)
-        return image_id
+        if name not in self._taken:
+            self.take(name)
+        return self._taken.pop(name)
 
     def _write_images(self) -> None:
         path = self.path.with_suffix('.images.json')
@@ -158,30 +176,6 @@ class CocoResults:
                 ],
             ),
         )
-
-
-def write_coco_json(
-    results: Iterable[DetDataSample],
-    path: str | Path,
-    classes: Sequence[str],
-    ann_file: str | Path | None = None,
-) -> None:
-    """Write results as COCO's, while they come; see :class:`CocoResults`.
-
-    ``pycocotools``' ``loadRes`` reads the file: ``bbox`` is (x, y, width,
-    height) in original pixels; of masks there is a ``segmentation`` (RLE).
-
-    Args:
-        results (Iterable[:obj:`DetDataSample`]): Of :func:`detect`.
-        path (str | Path): The file (.json).
-        classes (Sequence[str]): Names of the labels:
-            ``model.dataset_meta['classes']``.
-        ann_file (str | Path, optional): A COCO file that gives images and
-            categories their ids. Defaults to None: they count from 1.
-    """
-    with CocoResults(path, classes, ann_file) as file:
-        for result in results:
-            file.add(result)
 
 
 def _read_ids(path: str | Path) -> tuple[dict[str, int], dict[str, int]]:

@@ -1,19 +1,21 @@
 """Detection on folders of large images and on videos."""
 
+import copy
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import torch
+from mmdet.registry import DATASETS
 from mmdet.structures import DetDataSample
 from mmengine.logging import print_log
 from mmengine.utils import ProgressBar
 from torch import nn
 
 from .coco_json import CocoResults
-from .inputs import Input, Loaded, Reader, find_inputs, read_ahead
+from .inputs import Input, Loaded, Reader, read_ahead
 
 
 def detect(
@@ -39,15 +41,21 @@ def detect(
     Args:
         model (nn.Module): Of mmdet's ``init_detector``.
         inputs (str | Path | ndarray | Iterable): An image; a folder, of which
-            all images are taken in natural order, those in its folders too; a
-            video that OpenCV reads, frame by frame; an array (H, W, 3), uint8,
-            BGR; or several of these, but folders.
-        batch_size (int): Images detected together. Defaults to 1.
+            all images and videos are taken in natural order, those in its
+            folders too, but nothing hidden; a video, that is any other file
+            that OpenCV reads as one, frame by frame; an array (H, W, 3),
+            uint8, BGR; or several of these. A list's are looked at at once,
+            another iterable's when they come.
+        batch_size (int): Images detected together. Those of different sizes
+            are padded to the largest, as in mmdet, so that results may differ
+            a little from those of one by one. Defaults to 1.
         score_thr (float): Detections below are left out. Defaults to 0.0.
         keep_images (bool): Whether results have a field ``image``, the array
             that was loaded, for who draws on it. Defaults to False.
-        on_error (str): 'raise', or 'skip': an image or a video that cannot be
-            read is logged, and how many there were at the end. Defaults to
+        on_error (str): 'raise', or 'skip': a file of several that is not
+            there, cannot be read, or is not named in ``ann_file`` (or is
+            again) is left out and logged, and at the end how many there were.
+            A wrong array or setting is an error in any case. Defaults to
             'raise'.
         progress (bool): Whether to show a bar, on stderr. Defaults to True.
         out_json (str | Path, optional): Where to write COCO results, once all
@@ -65,7 +73,9 @@ def detect(
     Raises:
         FileNotFoundError: No such path, or a folder without an image.
         OSError: An image or a video that cannot be read; when it comes.
-        ValueError: Settings, an array, or a config, that will not do.
+        TypeError: An input that is neither a path nor an array.
+        ValueError: Settings, an array, a config, class names, or a file that
+            ``ann_file`` does not name; of a video's frame when it comes.
 
     Examples:
         >>> model = init_detector('config.py', 'checkpoint.pth')
@@ -82,10 +92,11 @@ def detect(
         )
     if ann_file is not None and out_json is None:
         raise ValueError('ann_file gives ids to out_json, which is None.')
-    reader = Reader(model, find_inputs(inputs), on_error)
-    file = nullcontext()
+    file, take = nullcontext(), None
     if out_json is not None:
-        file = CocoResults(out_json, model.dataset_meta['classes'], ann_file)
+        file = CocoResults(out_json, class_names(model), ann_file)
+        take = file.take if ann_file is not None else None
+    reader = Reader(model, inputs, on_error, take)
 
     # What is wrong so far is said now, not when the first result is asked for.
     def results() -> Iterator[DetDataSample]:
@@ -120,16 +131,61 @@ def _detect(
                 yield loaded, result.cpu()
             count += len(batch)
             if bar:
-                bar.update(len(batch))
+                bar.update(count + reader.skipped - bar.completed)
+        if bar and count + reader.skipped > bar.completed:
+            bar.update(count + reader.skipped - bar.completed)
     finally:
         if bar:
             bar.file.write('\n')
     if reader.skipped:
         print_log(
-            f'{reader.skipped} of {count + reader.skipped} inputs could not '
-            'be read and were skipped',
+            f'{reader.skipped} of {count + reader.skipped} inputs were '
+            'skipped',
             'current',
         )
+
+
+def class_names(model: nn.Module) -> Sequence[str]:
+    """Names of a detector's labels.
+
+    Args:
+        model (nn.Module): Of mmdet's ``init_detector``, which takes COCO's
+            names where the checkpoint has none; those of the config's test
+            data are taken where these are not as many as the detector's
+            classes.
+
+    Raises:
+        ValueError: Neither are.
+    """
+    detector = getattr(model, 'detector', model)
+    head = getattr(getattr(detector, 'roi_head', detector), 'bbox_head', None)
+    head = head[-1] if isinstance(head, nn.ModuleList) else head
+    count = getattr(head, 'num_classes', None)
+    given = []
+    for meta_of in (_own_meta, _config_meta):
+        names = meta_of(model).get('classes') or ()
+        if names and count in (None, len(names)):
+            return names
+        given.append(len(names))
+    number = '' if count is None else f'{count} '
+    raise ValueError(
+        "model.dataset_meta['classes'], or metainfo.classes of the config's "
+        f"test data, must be the names of the detector's {number}classes. "
+        f'Received: {given[0]} and {given[1]} names.'
+    )
+
+
+def _own_meta(model: nn.Module) -> dict:
+    return getattr(model, 'dataset_meta', None) or {}
+
+
+def _config_meta(model: nn.Module) -> dict:
+    cfg = getattr(model, 'cfg', None) or {}
+    dataset = copy.deepcopy(cfg.get('test_dataloader', {}).get('dataset', {}))
+    if 'type' not in dataset:
+        return {}
+    dataset['lazy_init'] = True  # its annotations are not read
+    return DATASETS.build(dataset).metainfo
 
 
 def focus_maps(result: DetDataSample) -> list[dict]:

@@ -1,11 +1,11 @@
 """Images and the frames of videos, loaded as a test pipeline says."""
 
 import copy
-import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
+from operator import length_hint
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -17,10 +17,12 @@ from mmdet.utils import get_test_pipeline_cfg
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from sniper_mmdet.utils.coco_writer import IMAGE_SUFFIXES
+from sniper_mmdet.utils.image import IMAGE_SUFFIXES, find_files
 
+#: Those that a folder is searched for; given by its path, any is tried.
 VIDEO_SUFFIXES = {
     '.avi',
+    '.flv',
     '.m4v',
     '.mkv',
     '.mov',
@@ -43,48 +45,60 @@ class Loaded(NamedTuple):
     image: np.ndarray  # (H, W, 3) as loaded: BGR
 
 
-def find_inputs(inputs: Input | Iterable[Input]) -> Iterable[Input]:
-    """What is to be looked at, one by one: paths and arrays.
+def find_inputs(entry: Input, name: str = 'the input') -> list[Input]:
+    """What an input stands for: itself, or what is in a folder.
 
     Args:
-        inputs (Input | Iterable[Input]): A folder stands for the images in
-            it and in its folders, in natural order: ``2.png`` before
-            ``10.png``.
+        entry (Input): Of a folder, its images and videos are taken, those in
+            its folders too, in natural order: ``2.png`` before ``10.png``.
+        name (str): What an array is called. Defaults to 'the input'.
 
     Raises:
         FileNotFoundError: A path that is not there, or a folder without an
             image.
+        TypeError: Neither a path nor an array.
+        ValueError: An array that is no image.
     """
-    if isinstance(inputs, np.ndarray):
-        return [inputs]
-    if not isinstance(inputs, str | Path):
-        return inputs
-    path = Path(inputs)
+    if isinstance(entry, np.ndarray):
+        if (
+            entry.dtype != np.uint8
+            or entry.shape[2:] != (3,)
+            or not entry.size
+        ):
+            raise ValueError(
+                f'{name} must be an array (H, W, 3) of uint8. Received: '
+                f'{entry.shape} of {entry.dtype}.'
+            )
+        return [entry]
+    if not isinstance(entry, str | Path):
+        raise TypeError(
+            f'{name} must be a path or an array (H, W, 3) of uint8. '
+            f'Received: {type(entry).__name__}.'
+        )
+    path = Path(entry)
     if not path.is_dir():
         if not path.exists():
             raise FileNotFoundError(
                 f'{path} is neither an image nor a folder.'
             )
-        return [path]
-    found = [
-        p
-        for p in path.rglob('*')
-        # Archives made on a Mac hold a ._NAME beside each file.
-        if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith('.')
-    ]
+        return [entry]
+    suffixes = IMAGE_SUFFIXES | VIDEO_SUFFIXES
+    found = [path / file for file in find_files(path, suffixes)]
     if not found:
         raise FileNotFoundError(
-            f'no image in folder {path}; known are '
-            f'{" ".join(sorted(IMAGE_SUFFIXES))}.'
+            f'no image and no video in folder {path}; known are '
+            f'{" ".join(sorted(suffixes))}.'
         )
-    return sorted(found, key=_natural)
+    return found
 
 
 def is_video(entry: Input) -> bool:
-    """Whether an input is a video's file, by its name."""
-    return (
-        not isinstance(entry, np.ndarray)
-        and Path(entry).suffix.lower() in VIDEO_SUFFIXES
+    """Whether an input is a video's file: by its name, or no image."""
+    if isinstance(entry, np.ndarray):
+        return False
+    suffix = Path(entry).suffix.lower()
+    return suffix in VIDEO_SUFFIXES or (
+        suffix not in IMAGE_SUFFIXES and not cv2.haveImageReader(str(entry))
     )
 
 
@@ -95,39 +109,59 @@ def image_name(result: DetDataSample) -> str | None:
     """
     if result.img_path is None or 'frame_id' not in result:
         return result.img_path
-    stem = Path(result.img_path).with_suffix('')
-    return (stem / f'{result.frame_id:06d}.jpg').as_posix()
+    return _frame_name(result.img_path, result.frame_id)
+
+
+def _frame_name(video: str, number: int) -> str:
+    return (Path(video).with_suffix('') / f'{number:06d}.jpg').as_posix()
 
 
 class Reader:
     """Iterates over images as a detector's test pipeline loads them.
 
+    Paths and arrays of a list are looked at when it is made, those of other
+    iterables when they come.
+
     Args:
         model (nn.Module): Of mmdet's ``init_detector``.
-        entries (Iterable[Input]): Of :func:`find_inputs`.
-        on_error (str): 'raise', or 'skip': images and videos that cannot be
-            read are logged and counted.
+        inputs (Input | Iterable[Input]): See :func:`find_inputs`.
+        on_error (str): 'raise', or 'skip': images and videos that are not
+            there, cannot be read or are not taken are logged and counted.
+        take (Callable, optional): Is told each image's name (that of
+            :func:`image_name`) before it is read; a ValueError says that it
+            is not taken. Defaults to None: all are.
 
     Attributes:
-        skipped (int): How many could not be read.
+        skipped (int): How many were skipped.
 
     Raises:
         ValueError: The model's config has no test pipeline that loads images.
+        FileNotFoundError: Or another error of :func:`find_inputs`.
     """
 
     def __init__(
-        self, model: nn.Module, entries: Iterable[Input], on_error: str
+        self,
+        model: nn.Module,
+        inputs: Input | Iterable[Input],
+        on_error: str = 'raise',
+        take: Callable[[str | None], object] | None = None,
     ) -> None:
         self.load, self.pack = _test_pipeline(model)
-        self.entries = entries
         self.on_error = on_error
+        self.take = take
         self.skipped = 0
+        if isinstance(inputs, Input) or not isinstance(inputs, Iterable):
+            inputs = find_inputs(inputs)
+        self.entries = self._find(inputs)
+        if isinstance(inputs, list | tuple):
+            self.entries = list(self.entries)
+        self._num_late = length_hint(inputs)
 
     def __len__(self) -> int:
         """How many there should be; 0 where that is not known."""
-        if not hasattr(self.entries, '__len__'):
-            return 0
-        return sum(
+        if not isinstance(self.entries, list):
+            return self._num_late
+        return self.skipped + sum(
             _num_frames(entry) if is_video(entry) else 1
             for entry in self.entries
         )
@@ -141,25 +175,50 @@ class Reader:
             sample.set_metainfo(dict(meta, ori_shape=image.shape[:2]))
             yield Loaded(packed['inputs'], sample, image)
 
+    def _find(self, inputs: Iterable[Input]) -> Iterator[Input]:
+        """What is to be read; of videos it is told when they are."""
+        for number, given in enumerate(inputs):
+            try:
+                found = find_inputs(given, f'image {number}')
+            except OSError as error:
+                self._fail(error)
+                continue
+            for entry in found:
+                if isinstance(entry, np.ndarray):
+                    if self.take:
+                        self.take(None)
+                    yield entry
+                elif is_video(entry) or self._is_taken(str(entry)):
+                    yield entry
+
     def _images(self) -> Iterator[tuple[dict, dict]]:
         """What the pipeline loads of each image, and what is known of it."""
-        for number, entry in enumerate(self.entries):
+        for entry in self.entries:
             try:
                 if is_video(entry):
                     yield from self._frames(str(entry))
                 elif isinstance(entry, np.ndarray):
-                    yield (
-                        self._from_array(entry, f'image {number}'),
-                        dict(img_path=None),
-                    )
+                    yield self.load(dict(img=entry)), dict(img_path=None)
                 else:
                     path = str(entry)
                     yield self._from_file(path), dict(img_path=path)
             except OSError as error:
-                if self.on_error == 'raise':
-                    raise
-                self.skipped += 1
-                print_log(f'skipped: {error}', 'current')
+                self._fail(error)
+
+    def _is_taken(self, name: str) -> bool:
+        try:
+            if self.take:
+                self.take(name)
+        except ValueError as error:
+            self._fail(error)
+            return False
+        return True
+
+    def _fail(self, error: Exception) -> None:
+        if self.on_error == 'raise':
+            raise error
+        self.skipped += 1
+        print_log(f'skipped: {error}', 'current')
 
     def _from_file(self, path: str) -> dict:
         try:
@@ -170,18 +229,6 @@ class Reader:
             raise OSError(f'{path} cannot be read as an image.')
         return results
 
-    def _from_array(self, image: np.ndarray, name: str) -> dict:
-        if (
-            image.dtype != np.uint8
-            or image.shape[2:] != (3,)
-            or not image.size
-        ):
-            raise ValueError(
-                f'{name} must be an array (H, W, 3) of uint8. Received: '
-                f'{image.shape} of {image.dtype}.'
-            )
-        return self.load(dict(img=image))
-
     def _frames(self, path: str) -> Iterator[tuple[dict, dict]]:
         video = cv2.VideoCapture(path)
         try:
@@ -190,11 +237,14 @@ class Reader:
                 there, frame = video.read()
                 if not there:
                     break
-                meta = dict(img_path=path, frame_id=number, fps=fps)
-                yield self._from_array(frame, f'{path}, frame {number},'), meta
+                if self._is_taken(_frame_name(path, number)):
+                    meta = dict(img_path=path, frame_id=number, fps=fps)
+                    yield self.load(dict(img=frame)), meta
                 number += 1
             if number == 0:
-                raise OSError(f'{path} cannot be read as a video.')
+                known = Path(path).suffix.lower() in VIDEO_SUFFIXES
+                kind = 'a video' if known else 'an image or a video'
+                raise OSError(f'{path} cannot be read as {kind}.')
             promised = video.get(cv2.CAP_PROP_FRAME_COUNT)
             if number < promised:
                 print_log(
@@ -232,18 +282,11 @@ def read_ahead(
                 made.cancel()
 
 
-def _natural(path: Path) -> tuple:
-    """Sorts numbers in names as numbers."""
-    parts = [re.split(r'(\d+)', part) for part in path.parts]
-    for part in parts:
-        part[1::2] = map(int, part[1::2])
-    return parts, path
-
-
 def _num_frames(path: Input) -> int:
     video = cv2.VideoCapture(str(path))
     try:
-        return max(int(video.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
+        # One that cannot be read is one input that is skipped.
+        return max(int(video.get(cv2.CAP_PROP_FRAME_COUNT)), 1)
     finally:
         video.release()
 

@@ -87,6 +87,25 @@ class VisDroneMetric(BaseMetric):
                 'current',
             )
 
+    @property
+    def dataset_meta(self) -> dict | None:
+        """dict: What the data set says of itself, its classes among it."""
+        return self._dataset_meta
+
+    @dataset_meta.setter
+    def dataset_meta(self, dataset_meta: dict) -> None:
+        # Set before anything is tested: what is wrong is said at once.
+        classes = dataset_meta.get('classes') or ()
+        # In the order of CocoDataset, that of the file.
+        self._categories = self._coco.getCatIds(catNms=classes)
+        if not classes or len(self._categories) != len(classes):
+            known = [c['name'] for c in self._coco.cats.values()]
+            raise ValueError(
+                f'{self.ann_file} must have the classes of the data set, '
+                f'{list(classes)}. Received: {known}.'
+            )
+        self._dataset_meta = dataset_meta
+
     def _share(self, image: int, boxes: np.ndarray) -> np.ndarray:
         if image not in self._regions:
             return np.zeros(len(boxes))
@@ -114,15 +133,7 @@ class VisDroneMetric(BaseMetric):
             )
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        classes = self.dataset_meta['classes']
-        # In the order of CocoDataset, that of the file.
-        categories = self._coco.getCatIds(catNms=classes)
-        if len(categories) != len(classes):
-            known = [c['name'] for c in self._coco.cats.values()]
-            raise ValueError(
-                f'{self.ann_file} must have the classes {list(classes)}. '
-                f'Received: {known}.'
-            )
+        classes, categories = self.dataset_meta['classes'], self._categories
         found = defaultdict(list)
         for image, boxes, scores, labels in results:
             for label in np.unique(labels):

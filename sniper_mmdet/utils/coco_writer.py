@@ -4,16 +4,17 @@ import argparse
 import json
 import math
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mmengine.utils import track_iter_progress
-from PIL import Image
+import numpy as np
+from mmengine.utils import ProgressBar
 
-from sniper_mmdet.utils.image import image_size
+from sniper_mmdet.utils.image import IMAGE_SUFFIXES, find_files, image_size
 
-IMAGE_SUFFIXES = {'.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp'}
+#: How many of those that are left out are named.
+_NAMED = 10
 
 
 def converter_parser(doc: str, labels: str) -> argparse.ArgumentParser:
@@ -43,8 +44,9 @@ def converter_parser(doc: str, labels: str) -> argparse.ArgumentParser:
     parser.add_argument(
         '--skip-broken',
         action='store_true',
-        help='leave out and count broken lines, and images that cannot be '
-        'read or lack a text file, instead of stopping',
+        help='leave out broken lines, and images that cannot be read or lack '
+        f'a text file, instead of stopping; the first {_NAMED} are named, all '
+        'are counted',
     )
     return parser
 
@@ -54,6 +56,7 @@ def convert(
     classes: Sequence[str],
     read_line: Callable[[str, int, int], dict | None],
     unlabelled: str = 'broken',
+    repeated: str = 'kept',
 ) -> None:
     """Write the COCO file of a data set, whole or not at all.
 
@@ -70,115 +73,177 @@ def convert(
             holds no object. Raises ValueError with what a line must be.
         unlabelled (str): What an image without a text file is: 'broken', or
             'empty'. Defaults to 'broken'.
+        repeated (str): Whether a line that is in its file already is 'kept'
+            or 'dropped'. Defaults to 'kept'.
 
     Raises:
         ValueError: What is broken, with its file and line.
     """
     if args.out.suffix != '.json':
         raise ValueError(f'--out must be a .json file. Received: {args.out}.')
-    repeated = [name for name, n in Counter(classes).items() if n > 1]
-    if repeated:
-        raise ValueError(f'the class {repeated[0]!r} is named twice.')
-    names = find_images(args.images)
+    twice = [name for name, n in Counter(classes).items() if n > 1]
+    if twice:
+        raise ValueError(f'the class {twice[0]!r} is named twice.')
+    names = find_files(args.images)
+    if not names:
+        raise ValueError(
+            f'IMAGES must be a folder with images '
+            f'({" ".join(sorted(IMAGE_SUFFIXES))}). Received: {args.images}.'
+        )
     if not args.labels.is_dir():
         raise ValueError(
             f'the text files must be in a folder. Received: {args.labels}.'
         )
-    texts = {p.relative_to(args.labels) for p in args.labels.rglob('*.txt')}
-    if texts.isdisjoint(name.with_suffix('.txt') for name in names):
+    texts = find_files(args.labels, {'.txt'})
+    wanted = {name.with_suffix('.txt') for name in names}
+    others = [name for name in texts if name not in wanted]
+    if len(others) == len(texts):
         raise ValueError(
             f'{args.labels} must hold a text file of an image in '
             f'{args.images}, such as {names[0].with_suffix(".txt")}. '
             f'Received: {len(texts)} text files of other names.'
         )
-    images, annotations, left_out = [], [], Counter()
-    for name in track_iter_progress(names):
-        path = args.labels / name.with_suffix('.txt')
-        try:
-            width, height = size_of_any(args.images / name)
-            lines = []
-            if path.relative_to(args.labels) in texts:
-                lines = _read_lines(path)
-            elif unlabelled == 'broken':
-                raise ValueError(f'{args.images / name} has no {path}.')
-        except ValueError:
-            if not args.skip_broken:
-                raise
-            left_out['broken images'] += 1
-            continue
-        images.append(
-            dict(
-                id=len(images) + 1,
-                file_name=name.as_posix(),
-                width=width,
-                height=height,
-            )
-        )
-        for number, line in enumerate(lines, start=1):
-            try:
-                found = read_line(line, width, height) if line else None
-            except ValueError as error:
-                if not args.skip_broken:
-                    raise ValueError(
-                        f'{path}, line {number}: {error} Received: {line!r}.'
-                    ) from None
-                left_out['broken lines'] += 1
-                continue
-            found = found and _annotation(found, width, height, left_out)
-            if found:
-                # pycocotools takes an annotation of id 0 for none.
-                place = dict(id=len(annotations) + 1, image_id=len(images))
-                annotations.append(place | found)
-    if not images:
+    reader = _Reader(args, set(texts), read_line, unlabelled, repeated)
+    bar = ProgressBar(len(names))
+    try:
+        for name in names:
+            reader.read(name)
+            bar.update()
+    finally:
+        # An error, too, starts on a new line.
+        print(flush=True)
+    if not reader.images:
         raise ValueError(
             f'each of the {len(names)} images in {args.images} is broken.'
         )
-    left_out['text files of no image'] = len(
-        texts - {name.with_suffix('.txt') for name in names}
+    reader.left_out['text files of no image'] = [
+        str(args.labels / name) for name in others
+    ]
+    coco = dict(
+        images=reader.images,
+        annotations=reader.annotations,
+        categories=[dict(id=i, name=n) for i, n in enumerate(classes, 1)],
     )
-    categories = [dict(id=i, name=n) for i, n in enumerate(classes, start=1)]
-    coco = dict(images=images, annotations=annotations, categories=categories)
     write_whole(args.out, coco)
-    print(f'\n{_summary(coco, left_out)}\n{args.out} is written.')
+    print(_summary(coco, reader.clipped, reader.left_out))
+    print(f'{args.out} is written.')
 
 
-def find_images(folder: Path) -> list[Path]:
-    """Images in a folder and those in it, relative to it, sorted.
+class _Reader:
+    """Images and annotations as they are read; see :func:`convert`."""
 
-    Raises:
-        ValueError: There is none.
-    """
-    found = sorted(
-        path.relative_to(folder)
-        for path in folder.rglob('*')
-        # Archives made on a Mac hold a ._NAME beside each file.
-        if path.suffix.lower() in IMAGE_SUFFIXES
-        and not path.name.startswith('.')
-    )
-    if not found:
-        raise ValueError(
-            f'IMAGES must be a folder with images '
-            f'({" ".join(sorted(IMAGE_SUFFIXES))}). Received: {folder}.'
+    def __init__(self, args, texts, read_line, unlabelled, repeated) -> None:
+        self.args = args
+        self.texts = texts
+        self.read_line = read_line
+        self.unlabelled = unlabelled
+        self.repeated = repeated
+        self.images, self.annotations = [], []
+        self.clipped = 0
+        #: What was left out, by what it is: each with its place.
+        self.left_out = defaultdict(list)
+        self._image_of = {}  # by text file
+
+    def read(self, name: Path) -> None:
+        """Read an image's size and its text file.
+
+        Raises:
+            ValueError: What is broken, if that is not to be skipped.
+        """
+        path = self.args.labels / name.with_suffix('.txt')
+        try:
+            width, height = _size(self.args.images / name)
+            lines = self._lines(name, path)
+        except ValueError as error:
+            self._skip('broken images', error)
+            return
+        image = dict(
+            id=len(self.images) + 1,
+            file_name=name.as_posix(),
+            width=width,
+            height=height,
         )
-    return found
+        self.images.append(image)
+        seen = set()
+        for number, line in enumerate(lines, start=1):
+            place = f'{path}, line {number}'
+            if not line:
+                continue
+            if self.repeated == 'dropped' and line in seen:
+                self.left_out['repeated lines'].append(place)
+                continue
+            seen.add(line)
+            try:
+                found = self.read_line(line, width, height)
+            except ValueError as error:
+                error = f'{place}: {error} Received: {line!r}.'
+                self._skip('broken lines', ValueError(error))
+                continue
+            if found:
+                self._add(found, image, place)
+
+    def _lines(self, name: Path, path: Path) -> list[str]:
+        """Lines of an image's text file."""
+        if path.relative_to(self.args.labels) not in self.texts:
+            if self.unlabelled == 'broken':
+                raise ValueError(f'{self.args.images / name} has no {path}.')
+            return []
+        first = self._image_of.setdefault(path, name)
+        if first != name:
+            raise ValueError(
+                f'{self.args.images / name} must have a text file of its own, '
+                f'but {path} is also that of {first}.'
+            )
+        try:
+            # A byte order mark, as Windows writes it, is no part of a number.
+            text = path.read_text(encoding='utf-8-sig')
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(
+                f'{path} cannot be read as text: {error}'
+            ) from None
+        return [line.strip() for line in text.splitlines()]
+
+    def _skip(self, what: str, error: ValueError) -> None:
+        if not self.args.skip_broken:
+            raise error from None
+        self.left_out[what].append(str(error))
+
+    def _add(self, found: dict, image: dict, place: str) -> None:
+        """Take what a line was read as, if it is in the image."""
+        box = [round(v, 2) for v in found.pop('box')]
+        x1, y1 = max(box[0], 0), max(box[1], 0)
+        x2, y2 = min(box[2], image['width']), min(box[3], image['height'])
+        w, h = round(x2 - x1, 2), round(y2 - y1, 2)
+        if w < 1 or h < 1:
+            self.left_out['boxes of no pixel in their image'].append(place)
+            return
+        self.clipped += [x1, y1, x2, y2] != box
+        area = round(w * h, 4)
+        if 'segmentation' in found:
+            # The polygon is not clipped. Of one whose lines cross it may be
+            # 0, and CocoDataset would drop it without a word.
+            area = min(_polygon_area(found['segmentation'][0]), area) or area
+        self.annotations.append(
+            dict(
+                # pycocotools takes an annotation of id 0 for none.
+                id=len(self.annotations) + 1,
+                image_id=image['id'],
+                category_id=found.pop('label') + 1,
+                bbox=[x1, y1, w, h],
+                area=area,
+                iscrowd=found.pop('iscrowd', 0),
+                **found,
+            )
+        )
 
 
-def size_of_any(path: Path) -> tuple[int, int]:
-    """Width and height of an image, however large.
-
-    Raises:
-        ValueError: It cannot be read.
-    """
-    # Nothing is decoded: pictures from the air may be as large as they like.
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+def _size(path: Path) -> tuple[int, int]:
     try:
         return image_size(path)
-    except (OSError, SyntaxError) as error:  # Pillow's, of a broken PNG
+    except OSError as error:
         raise ValueError(
             f'{path} cannot be read as an image: {error}'
         ) from None
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
 
 
 def numbers(fields: Sequence[str]) -> list[float]:
@@ -209,6 +274,11 @@ def outline(points: Sequence[float]) -> dict:
     )
 
 
+def _polygon_area(points: Sequence[float]) -> float:
+    x, y = np.array(points).reshape(-1, 2).T
+    return round(abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)).item() / 2, 4)
+
+
 def write_whole(path: Path, content: dict) -> None:
     """Write a json file; what is there under its name is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -220,37 +290,7 @@ def write_whole(path: Path, content: dict) -> None:
         scratch.unlink(missing_ok=True)
 
 
-def _read_lines(path: Path) -> list[str]:
-    try:
-        # A byte order mark, as Windows writes it, is no part of a number.
-        text = path.read_text(encoding='utf-8-sig')
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f'{path} cannot be read as text: {error}') from None
-    return [line.strip() for line in text.splitlines()]
-
-
-def _annotation(
-    found: dict, width: int, height: int, counts: Counter
-) -> dict | None:
-    """What a line was read as, in COCO's form; None outside the image."""
-    box = [round(v, 2) for v in found.pop('box')]
-    x1, y1 = max(box[0], 0), max(box[1], 0)
-    x2, y2 = min(box[2], width), min(box[3], height)
-    w, h = round(x2 - x1, 2), round(y2 - y1, 2)
-    if w < 1 or h < 1:
-        counts['boxes of no pixel in their image'] += 1
-        return None
-    counts['clipped'] += [x1, y1, x2, y2] != box
-    return dict(
-        category_id=found.pop('label') + 1,
-        bbox=[x1, y1, w, h],
-        area=round(w * h, 4),
-        iscrowd=found.pop('iscrowd', 0),
-        **found,
-    )
-
-
-def _summary(coco: dict, left_out: Counter) -> str:
+def _summary(coco: dict, clipped: int, left_out: dict[str, list[str]]) -> str:
     """The table of categories, and what was left out."""
     boxes, ignored, filled = Counter(), Counter(), set()
     for annotation in coco['annotations']:
@@ -265,13 +305,14 @@ def _summary(coco: dict, left_out: Counter) -> str:
     rows.append(('', 'all', boxes.total(), ignored.total()))
     wide = max(len(row[1]) for row in rows)
     table = [f'{r[0]:>4}  {r[1]:<{wide}}  {r[2]:>8}  {r[3]:>8}' for r in rows]
-    clipped = left_out.pop('clipped', 0)
     count = len(coco['images'])
-    return '\n'.join(
-        [
-            *table,
-            f'{count} images, {count - len(filled)} of them without a box; '
-            f'{clipped} boxes clipped to their image.',
-            *(f'{n} {what} left out.' for what, n in left_out.items() if n),
-        ]
-    )
+    lines = [
+        *table,
+        f'{count} images, {count - len(filled)} of them without a box; '
+        f'{clipped} boxes clipped to their image.',
+    ]
+    for what, places in left_out.items():
+        if places:
+            lines += places[:_NAMED] + ['...'] * (len(places) > _NAMED)
+            lines.append(f'{len(places)} {what} left out.')
+    return '\n'.join(lines)

@@ -1,25 +1,96 @@
-"""Sizes of images, and pixels of a level without resizing all of it."""
+"""Image files, their sizes, and pixels of a level without resizing all."""
 
+import io
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
+from functools import cache
 from pathlib import Path
 
+import mmcv
 import numpy as np
 from mmcv.image import imresize
 from PIL import Image
 
+IMAGE_SUFFIXES = {'.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp'}
 _EXIF_ORIENTATION = 0x0112
 
 
+def find_files(
+    folder: Path, suffixes: Collection[str] = IMAGE_SUFFIXES
+) -> list[Path]:
+    """Files of a folder and of those in it, in natural order.
+
+    That is ``2.png`` before ``10.png``. What is hidden is left out, and what
+    archives made on a Mac hold beside the files.
+
+    Args:
+        folder (Path): Where to look.
+        suffixes (Collection[str]): In lower case, with the dot. Defaults to
+            those of images.
+
+    Returns:
+        list[Path]: Relative to the folder.
+    """
+    return sorted(
+        (
+            path.relative_to(folder)
+            for path in folder.rglob('*')
+            if path.suffix.lower() in suffixes
+            and not path.is_dir()
+            and not any(map(_is_hidden, path.relative_to(folder).parts))
+        ),
+        key=_natural,
+    )
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith('.') or name == '__MACOSX'
+
+
+def _natural(path: Path) -> tuple:
+    """Sorts numbers in names as numbers."""
+    parts = [re.split(r'(\d+)', part) for part in path.parts]
+    for part in parts:
+        part[1::2] = map(int, part[1::2])
+    return parts, path
+
+
 def image_size(path: str | Path) -> tuple[int, int]:
-    """Width and height of an image as OpenCV reads it, from its header."""
-    with Image.open(path) as image:
-        width, height = image.size
-        # OpenCV turns a picture as its camera was turned. Asked for EXIF
-        # that is not there, Pillow would decode the whole file.
-        exif = image.getexif() if 'exif' in image.info else {}
-    turned = exif.get(_EXIF_ORIENTATION, 1) >= 5
-    return (height, width) if turned else (width, height)
+    """Width and height of an image as it is loaded, from its header.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    # Nothing is decoded: pictures from the air may be as large as they like.
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            # Asked for EXIF that is not there, Pillow would decode the file.
+            exif = image.getexif() if 'exif' in image.info else {}
+            kind = 'JPEG' if image.format == 'MPO' else image.format
+    except SyntaxError as error:  # Pillow's, of a broken PNG
+        raise OSError(str(error)) from error
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+    if exif.get(_EXIF_ORIENTATION, 1) >= 5 and _is_turned(kind):
+        return height, width
+    return width, height
+
+
+@cache
+def _is_turned(kind: str) -> bool:
+    """Whether pictures of a format are turned as their camera was.
+
+    It depends on OpenCV's version: none is known that does so with WebP, but
+    PNG came later than JPEG.
+    """
+    exif = Image.Exif()
+    exif[_EXIF_ORIENTATION] = 6
+    file = io.BytesIO()
+    Image.new('RGB', (2, 1)).save(file, kind, exif=exif)
+    return mmcv.imfrombytes(file.getvalue()).shape[:2] == (2, 1)
 
 
 def cut_level(

@@ -7,6 +7,7 @@ import sys
 import threading
 import weakref
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -18,12 +19,20 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
+from PIL import Image
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from tiny import ROOT
 
-from sniper_mmdet.apis import detect, focus_maps, write_coco_json
+from sniper_mmdet.apis import CocoResults, detect, focus_maps
+from sniper_mmdet.apis.inference import class_names
 from sniper_mmdet.apis.inputs import find_inputs
+
+
+def write_results(results, *where) -> None:
+    with CocoResults(*where) as file:
+        for result in results:
+            file.add(result)
 
 
 def config(content):
@@ -216,6 +225,26 @@ def test_frames_of_a_video(model, video):
     assert {r.fps for r in results} == {12.5}
 
 
+def test_videos_of_any_name_and_in_folders(model, video, tmp_path):
+    (tmp_path / '.hidden').mkdir()
+    (tmp_path / '.hidden/clip.avi').touch()
+    # MPEG-TS, for one; it is found by what it holds.
+    copy = tmp_path / 'clip.ts'
+    copy.write_bytes(video.read_bytes())
+    assert len(list(quiet(model, copy))) == 5
+    results = list(quiet(model, tmp_path, out_json=tmp_path / 'found.json'))
+    assert {r.img_path for r in results} == {str(video)}
+    images = COCO(tmp_path / 'found.images.json').imgs
+    assert images[5]['file_name'] == str(tmp_path / 'clip/000004.jpg')
+
+
+def test_images_of_any_name(model, folder):
+    image = folder / 'image.ppm'
+    cv2.imwrite(str(image), spot(7))
+    (result,) = quiet(model, image.rename(folder / 'image'))
+    assert box(result)[0] == 7 and 'frame_id' not in result
+
+
 def test_a_video_beside_an_image(model, video, capsys):
     results = list(detect(model, [spot(3), video]))
     assert len(results) == 6 and 'frame_id' not in results[0]
@@ -249,43 +278,91 @@ def test_a_model_that_looked_at_an_array_before(autofocus, folder):
 def test_what_cannot_be_read_is_skipped_and_counted(model, folder, log):
     (folder / '1.jpg').write_text('no image')
     (folder / 'clip.avi').write_text('no video')
-    inputs = [folder / '1.jpg', folder / 'clip.avi', *find_inputs(folder)]
+    inputs = [folder / '1.jpg', folder / 'gone.png', *find_inputs(folder)]
     results = list(quiet(model, inputs, on_error='skip', batch_size=2))
     assert len(results) == 3 and model.batches == [2, 1]
     assert log.text.count('1.jpg cannot be read as an image.') == 2
+    assert 'skipped: ' in log.text and 'gone.png is neither an im' in log.text
     assert 'skipped: ' in log.text and 'clip.avi cannot be read' in log.text
-    assert '3 of 6 inputs could not be read and were skipped' in log.text
+    assert '4 of 7 inputs were skipped' in log.text
 
 
 def test_every_image_is_broken(model, tmp_path, log):
     (tmp_path / '1.jpg').write_text('no image')
     assert list(quiet(model, tmp_path, on_error='skip')) == []
-    assert '1 of 1 inputs could not be read' in log.text
+    assert '1 of 1 inputs were skipped' in log.text
 
 
-@pytest.mark.parametrize('name', ['broken.jpg', 'gone.jpg', 'clip.avi'])
-def test_what_cannot_be_read_is_named(model, folder, name):
-    if name != 'gone.jpg':
-        (folder / name).write_text('nothing')
+@pytest.mark.parametrize(
+    'name, kind',
+    [
+        ('broken.jpg', 'an image'),
+        ('clip.avi', 'a video'),
+        ('notes.txt', 'an image or a video'),
+    ],
+)
+def test_what_cannot_be_read_is_named(model, folder, name, kind):
+    (folder / name).write_text('nothing')
     results = quiet(model, [folder / '2.png', folder / name])
     next(results)
-    with pytest.raises(OSError, match=f'{name} cannot be read as a'):
+    with pytest.raises(OSError, match=f'{name} cannot be read as {kind}\\.'):
         next(results)
+
+
+def test_the_bar_counts_what_is_skipped(model, folder, capsys):
+    (folder / 'last.jpg').write_text('no image')
+    (folder / 'last.avi').write_text('no video')
+    inputs = ['gone.png', folder]
+    list(detect(model, inputs, on_error='skip'))
+    assert '6/6' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     'image', [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros(0)]
 )
 def test_wrong_arrays(model, image):
-    with pytest.raises(ValueError, match=r'image 1 must be an array \(H, W'):
-        list(quiet(model, [spot(1), image], on_error='skip'))
+    sentence = r'image 1 must be an array \(H, W'
+    with pytest.raises(ValueError, match=sentence):
+        quiet(model, [spot(1), image], on_error='skip')
+    results = quiet(model, iter([spot(1), image]), on_error='skip')
+    with pytest.raises(ValueError, match=sentence):
+        list(results)
+
+
+@pytest.mark.parametrize('given', [3, Image.new('RGB', (4, 4))])
+def test_inputs_of_other_types(model, given):
+    kind = f'{type(given).__name__}\\.$'
+    with pytest.raises(TypeError, match=f'input must be a path .*{kind}'):
+        quiet(model, given)
+    with pytest.raises(TypeError, match=f'image 1 must be a path .*{kind}'):
+        quiet(model, [spot(1), given], on_error='skip')
+
+
+@pytest.mark.parametrize('kind', [list, iter])
+def test_folders_among_several(model, folder, kind):
+    results = list(quiet(model, kind([spot(1), folder, folder / '2.png'])))
+    assert [box(r)[0] for r in results] == [1, 10, 20, 30, 10]
+
+
+def test_a_path_of_several_that_is_not_there(model, folder):
+    inputs = [folder / '2.png', 'no/such.png']
+    with pytest.raises(FileNotFoundError, match='no/such.png is neither'):
+        quiet(model, inputs)
+    results = quiet(model, iter(inputs))
+    next(results)
+    with pytest.raises(FileNotFoundError, match='no/such.png is neither'):
+        next(results)
 
 
 @pytest.mark.parametrize(
     'given, error, sentence',
     [
         (dict(inputs='no/such'), FileNotFoundError, 'no/such is neither an'),
-        (dict(inputs='empty'), FileNotFoundError, 'no image in folder empty;'),
+        (
+            dict(inputs='empty'),
+            FileNotFoundError,
+            'no image and no video in f',
+        ),
         (dict(batch_size=0), ValueError, 'batch_size must be .* Received: 0'),
         (dict(on_error='ignore'), ValueError, "on_error must be 'raise' or"),
         (dict(ann_file='a.json'), ValueError, 'out_json, which is None'),
@@ -395,9 +472,40 @@ def test_images_that_annotations_do_not_know(
 ):
     out = tmp_path / 'out/found.json'
     ann = annotations(tmp_path / 'ann.json', *names)
+    # Before anything is detected.
     with pytest.raises(ValueError, match=sentence):
-        list(quiet(model, folder, out_json=out, ann_file=ann))
+        quiet(model, folder, out_json=out, ann_file=ann)
     assert not list(tmp_path.glob('out/*'))
+
+
+@pytest.mark.parametrize('kind', [list, iter])
+def test_images_that_annotations_do_not_know_are_skipped(
+    model, folder, video, tmp_path, kind, log
+):
+    out = tmp_path / 'found.json'
+    names = ['2.png', '1.png', 'clip/000003.jpg']
+    ann = annotations(tmp_path / 'ann.json', *names)
+    inputs = kind([folder, folder / '2.png', video])
+    files = dict(out_json=out, ann_file=ann)
+    list(quiet(model, inputs, on_error='skip', **files))
+    found = COCO(ann).loadRes(str(out))
+    assert sorted(found.getImgIds()) == [40, 41, 42]
+    assert sum(model.batches) == 3
+    assert 'no image of the file name' in log.text
+    assert '2.png is not the only image with the id 40' in log.text
+    assert '6 of 9 inputs were skipped' in log.text
+    for arrays in ([spot(1)], iter([spot(1)])):
+        with pytest.raises(ValueError, match='and an array has none'):
+            list(quiet(model, arrays, on_error='skip', **files))
+
+
+def test_frames_that_annotations_do_not_know(model, video, tmp_path):
+    ann = annotations(tmp_path / 'ann.json', 'clip/000000.jpg')
+    out = tmp_path / 'found.json'
+    results = quiet(model, video, out_json=out, ann_file=ann)
+    next(results)
+    with pytest.raises(ValueError, match='no image of .*clip/000001.jpg'):
+        next(results)
 
 
 def test_two_images_of_one_id(model, folder, tmp_path):
@@ -405,7 +513,7 @@ def test_two_images_of_one_id(model, folder, tmp_path):
     cv2.imwrite(str(folder / 'sub/2.png'), spot(3))
     inputs = [folder / '2.png', folder / 'sub/2.png']
     with pytest.raises(ValueError, match='sub/2.png is not the only image'):
-        write_coco_json(
+        write_results(
             quiet(model, inputs, score_thr=0.5),
             tmp_path / 'out.json',
             ['spot'],
@@ -417,6 +525,28 @@ def test_classes_that_annotations_lack(model, tmp_path):
     ann = annotations(tmp_path / 'ann.json', classes=('spot', 'star'))
     with pytest.raises(ValueError, match='and has none for other'):
         quiet(model, [], out_json=tmp_path / 'out.json', ann_file=ann)
+
+
+@pytest.mark.parametrize('meta', [{}, None, dict(CLASSES=('a',))])
+def test_a_model_without_class_names(model, tmp_path, meta):
+    model.dataset_meta = meta
+    sentence = "names of the detector's classes. Received: 0 and 0 names"
+    with pytest.raises(ValueError, match=sentence):
+        quiet(model, [], out_json=tmp_path / 'out.json')
+
+
+def test_class_names_that_do_not_fit(model, tmp_path):
+    head = SimpleNamespace(num_classes=3)
+    model.detector = SimpleNamespace(roi_head=SimpleNamespace(bbox_head=head))
+    with pytest.raises(ValueError, match='3 classes. Received: 2 and 0 names'):
+        quiet(model, [], out_json=tmp_path / 'out.json')
+    # As in a checkpoint without names, for which mmdet takes COCO's.
+    model.cfg.test_dataloader.dataset.update(
+        type='CocoDataset', metainfo=dict(classes=('a', 'b', 'c'))
+    )
+    assert class_names(model) == ('a', 'b', 'c')
+    model.dataset_meta = dict(classes=('d', 'e', 'f'))
+    assert class_names(model) == ('d', 'e', 'f')
 
 
 @pytest.mark.parametrize('text', ['{', '[]', '{"images": []}'])
@@ -438,7 +568,7 @@ def test_what_was_there_stays_without_the_whole(model, folder, tmp_path, how):
     out.write_text('before')
     inputs = [
         folder / '2.png',
-        folder / ('gone.png', '10.PNG')[how == 'break'],
+        folder / ('notes.txt', '10.PNG')[how == 'break'],
     ]
     results = quiet(model, inputs, out_json=out)
     next(results)
@@ -454,7 +584,7 @@ def test_what_was_there_stays_without_the_whole(model, folder, tmp_path, how):
 def test_labels_without_a_name(model, tmp_path):
     results = quiet(model, spot(3))
     with pytest.raises(ValueError, match='1 names, but .* with label 1'):
-        write_coco_json(results, tmp_path / 'found.json', ['spot'])
+        write_results(results, tmp_path / 'found.json', ['spot'])
 
 
 def test_nothing_found(tmp_path):
@@ -465,7 +595,7 @@ def test_nothing_found(tmp_path):
     )
     sample = DetDataSample(metainfo=dict(img_path='a.png', ori_shape=(4, 6)))
     sample.pred_instances = empty
-    write_coco_json([sample], tmp_path / 'found.json', ['spot'])
+    write_results([sample], tmp_path / 'found.json', ['spot'])
     assert json.loads((tmp_path / 'found.json').read_text()) == []
     (image,) = COCO(tmp_path / 'found.images.json').loadImgs([1])
     assert (image['width'], image['height']) == (6, 4)
@@ -485,7 +615,7 @@ def test_masks(tmp_path):
         masks=torch.from_numpy(mask[None] > 0),
     )
     out = tmp_path / 'found.json'
-    write_coco_json([sample], out, ['spot'])
+    write_results([sample], out, ['spot'])
     truth = COCO(tmp_path / 'found.images.json')
     truth.dataset['annotations'] = [
         dict(
@@ -598,19 +728,51 @@ def test_the_script_in_the_readme(
     assert len(images.loadRes('found.json').anns) > 15
 
 
-def test_image_demo_on_a_video(
-    autofocus, video, tmp_path, monkeypatch, capsys
-):
+@pytest.fixture
+def demo(tmp_path, monkeypatch):
+    """Run tools/image_demo.py in this process."""
+
+    def run(*args):
+        args = ['image_demo.py', *args, '--out-dir', 'out', '--device', 'cpu']
+        monkeypatch.setattr(sys, 'argv', args)
+        path = ROOT / 'tools/image_demo.py'
+        try:
+            runpy.run_path(str(path), run_name='__main__')
+        finally:
+            torch.set_flush_denormal(False)
+
     monkeypatch.chdir(tmp_path)
-    arguments = (
-        f'image_demo.py clip.avi {autofocus.config} {autofocus.checkpoint} '
-        '--out-dir out --show-focus --out-json out/found.json --device cpu'
-    )
-    monkeypatch.setattr(sys, 'argv', arguments.split())
-    try:
-        runpy.run_path(str(ROOT / 'tools/image_demo.py'), run_name='__main__')
-    finally:
-        torch.set_flush_denormal(False)
+    return run
+
+
+def test_image_demo_skips_what_cannot_be_read(
+    autofocus, folder, demo, log, capsys
+):
+    for name in ('1.jpg', '3.avi'):
+        (folder / name).write_text('nothing')
+    model = autofocus.config, autofocus.checkpoint
+    with pytest.raises(SystemExit, match='1.jpg cannot be read as an image'):
+        demo('in', *model)
+    demo('in', *model, '--on-error', 'skip', '--batch-size', '2')
+    assert '3 images: pictures in out/vis' in capsys.readouterr().out
+    assert '2 of 5 inputs were skipped' in log.text
+    demo('in/1.jpg', *model, '--on-error', 'skip')
+    assert json.loads(Path('out/predictions.json').read_text()) == []
+    with pytest.raises(SystemExit, match='batch_size must be positive'):
+        demo('in', *model, '--batch-size', '0')
+
+
+def test_image_demo_with_a_config_of_mmdet(folder, demo):
+    config = 'mmdet::retinanet/retinanet_r18_fpn_1x_coco.py'
+    with pytest.raises(SystemExit, match='image_demo: no/such.pth does not'):
+        demo('in', config, 'no/such.pth')
+    with pytest.raises(SystemExit, match='no-such.py.* does not exist'):
+        demo('in', 'mmdet::retinanet/no-such.py', 'no/such.pth')
+
+
+def test_image_demo_on_a_video(autofocus, video, demo, capsys):
+    options = '--show-focus --out-json out/found.json'.split()
+    demo('clip.avi', autofocus.config, autofocus.checkpoint, *options)
     assert '5 images: pictures in out/vis' in capsys.readouterr().out
     names = [f'clip/{i:06d}.jpg' for i in range(5)]
     predictions = json.loads(Path('out/predictions.json').read_text())

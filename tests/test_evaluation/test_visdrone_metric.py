@@ -315,13 +315,12 @@ def test_an_image_that_the_file_lacks(evaluate, tmp_path):
         metric.process({}, [sample(7, [])])
 
 
-def test_a_class_that_the_file_lacks(evaluate, tmp_path):
+@pytest.mark.parametrize('classes', [(*CLASSES, 'boat'), ('boat',), None])
+def test_classes_that_the_file_lacks_at_once(evaluate, tmp_path, classes):
     evaluate([thing(BOX)], [])
     metric = VisDroneMetric(str(tmp_path / 'ann.json'))
-    metric.dataset_meta = dict(classes=(*CLASSES, 'boat'))
-    metric.process({}, [sample(1, [])])
-    with pytest.raises(ValueError, match="'boat'.*Received: .'pedestrian'"):
-        metric.evaluate(1)
+    with pytest.raises(ValueError, match=r"set, \[.*Received: .'pedestrian'"):
+        metric.dataset_meta = dict(classes=classes)
 
 
 def test_a_file_without_regions_is_told(evaluate, monkeypatch):

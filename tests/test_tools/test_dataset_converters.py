@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -17,7 +16,6 @@ from tiny import ROOT
 from sniper_mmdet.datasets import ChipDataset
 from sniper_mmdet.evaluation import VisDroneMetric
 from sniper_mmdet.registry import DATASETS, METRICS
-from sniper_mmdet.utils import coco_writer
 
 VISDRONE = (
     'pedestrian people bicycle car van truck tricycle awning-tricycle bus '
@@ -108,8 +106,9 @@ def test_a_box(convert, kind, capsys):
 @each_format
 def test_mmdet_and_pycocotools_read_it(convert, kind):
     line = FORMATS[kind][1]
+    # The last number has a zero more: the same box, but not the same line.
     coco = convert(
-        kind, {'b.txt': f'{line}\n\n{line}\n', 'a/c.txt': '', 'd.txt': line}
+        kind, {'b.txt': f'{line}\n\n{line}0\n', 'a/c.txt': '', 'd.txt': line}
     )
     assert [i['file_name'] for i in coco['images']] == [
         *('a/c.png', 'b.png', 'd.png')
@@ -249,6 +248,89 @@ def test_yolo_polygons(convert):
     assert instance['mask'] == [[10, 20, 50, 20, 30, 40]]
 
 
+@pytest.mark.parametrize('shape', ['[2, 3]', '[3, 2]'])
+@pytest.mark.parametrize('how', ['yaml', 'option'])
+def test_yolo_poses(convert, error_of, shape, how):
+    line = '1 0.25 0.5 0.3 0.5 0.2 0.4 0.2 0.9 0.9 2'
+    args = [*('--classes', 'data.yaml')]
+    text = 'names: [cat, dog]\n'
+    if how == 'yaml':
+        text += f'kpt_shape: {shape}\n'
+    else:
+        args += ['--keypoints', shape[1], shape[4]]
+    Path('data.yaml').write_text(text)
+    error = error_of('yolo', {'a.txt': f'{line} 2'}, *args)
+    assert 'keypoints: a class and 10 numbers. Received' in error
+    coco = convert('yolo', {'a.txt': line}, *args)
+    assert boxes(coco) == [[10, 20, 30, 40]]
+    assert 'segmentation' not in coco['annotations'][0]
+
+
+def test_yolo_lines_that_are_there_twice(convert, capsys):
+    line = FORMATS['yolo'][1]
+    coco = convert('yolo', {'a.txt': f'{line}\n\n{line} \n', 'b.txt': line})
+    assert [a['image_id'] for a in coco['annotations']] == [1, 2]
+    shown = capsys.readouterr().out
+    assert 'labels/a.txt, line 3\n1 repeated lines left out.' in shown
+
+
+@each_format
+def test_two_images_of_one_text_file(convert, error_of, kind, capsys):
+    args, line = FORMATS[kind]
+    images = ['a.jpg', 'a.png', 'b.png']
+    labels = {'a.txt': line, 'b.txt': line}
+    sentence = (
+        'images/a.png must have a text file of its own, but labels/a.txt is '
+        'also that of a.jpg.'
+    )
+    assert sentence in error_of(kind, labels, images=images)
+    coco = convert(kind, labels, *args, '--skip-broken', images=images)
+    assert [i['file_name'] for i in coco['images']] == ['a.jpg', 'b.png']
+    assert f'{sentence}\n1 broken images' in capsys.readouterr().out
+
+
+def test_what_is_left_out_is_named(convert, capsys):
+    labels = {f'other{k}.txt': '' for k in range(12)}
+    labels['a.txt'] = '\n'.join(['9 0.5 0.5 0.1 0.1', *['x'] * 11])
+    args = [*FORMATS['yolo'][0], '--skip-broken']
+    convert('yolo', labels, *args, images=['a.png'])
+    shown = capsys.readouterr().out
+    assert "a.txt, line 1: the class must be 0 to 1. Received: '9 0." in shown
+    assert '...\n12 text files of no image left out.' in shown
+    assert 'labels/other9.txt\n...' in shown
+    assert 'other10.txt' not in shown
+    # Lines that are there twice are told apart from broken ones.
+    assert '10 repeated lines left out.' in shown
+
+
+@each_format
+def test_hidden_folders_are_left_alone(convert, kind):
+    line = FORMATS[kind][1]
+    names = ['b10', 'b9', '.thumbnails/b9', '__MACOSX/b9', '.b9']
+    coco = convert(kind, {f'{name}.txt': line for name in names})
+    assert [i['file_name'] for i in coco['images']] == ['b9.png', 'b10.png']
+
+
+def test_errors_start_on_a_new_line(convert, capsys):
+    with pytest.raises(SystemExit):
+        convert('yolo', {'a.txt': 'x'})
+    assert capsys.readouterr().out.endswith('\n')
+
+
+def test_areas_of_polygons(convert):
+    lines = [
+        '10 20 50 20 50 60 10 60 ship 0',
+        '30 10 50 30 30 50 10 30 ship 0',
+        '-40 0 40 0 40 80 -40 80 ship 0',  # half of it is in the image
+        '10 10 50 50 50 10 10 50 ship 0',  # its lines cross
+    ]
+    coco = convert('dota', {'a.txt': '\n'.join(lines)})
+    areas = [a['area'] for a in coco['annotations']]
+    assert areas == [1600, 800, 3200, 1600]
+    names = [c['name'] for c in coco['categories']]
+    assert len(coco_dataset(names).get_data_info(0)['instances']) == 4
+
+
 def test_yolo_images_without_a_text_file(convert, capsys):
     labels = {'train/a.txt': '0 0.5 0.5 0.2 0.2', 'classes.txt': 'cat'}
     images = ['train/a.JPG', 'train/._a.JPG', 'val/b.png', 'c.webp']
@@ -290,6 +372,12 @@ def test_yolo_files_of_classes(convert, name, text):
         ('path: .', 'data.yaml: names must be a list'),
         ('names: []', 'data.yaml must name a class.'),
         ('[', 'data.yaml cannot be read as YAML'),
+        (
+            'names: [cat]\nnc: 2',
+            'nc must be the number of names, 1. Received: 2',
+        ),
+        ('names: [cat]\nkpt_shape: 3', 'kpt_shape must be the number of keyp'),
+        ('names: [cat]\nkpt_shape: [17, 1]', 'and 2 or 3. Received: [17, 1].'),
         ('names: [cat, cat]', "the class 'cat' is named twice."),
     ],
 )
@@ -319,18 +407,24 @@ def test_broken_files_of_classes(error_of, text, sentence):
         ('yolo', 'cat 0.5 0.5 0.5 0.5', 'must hold numbers.'),
         ('yolo', '0 50 40 30 20', 'in shares of the image, not in pixels.'),
         ('yolo', '0 0.5 0.5 -0.5 0.5', 'must not be negative.'),
+        ('yolo', '0 0.5 1.06 0.5 0.5', 'the centre must be in the image.'),
+        ('yolo', '0 -0.06 0.5 0.5 0.5', 'the centre must be in the image.'),
+        ('yolo', '0 0.1 0.1 1.1 0.1 0.1 0.5', 'polygon must be in the image'),
+        # A pose of two keypoints: each has its visibility.
+        ('yolo', '0 .5 .5 .2 .2 .4 .4 2 .6 .6 2', 'want kpt_shape in data.ya'),
     ],
 )
 def test_broken_lines(error_of, convert, capsys, kind, line, sentence):
     good = FORMATS[kind][1]
-    labels = {'a.txt': good, 'b/c.txt': f'{good}\n\n{line}\n{good}\n'}
+    labels = {'a.txt': good, 'b/c.txt': f'{good}\n\n{line}\n{good}0\n'}
     error = error_of(kind, labels)
     assert error.startswith(f'{kind}_to_coco: labels/b/c.txt, line 3: ')
     assert sentence in error and error.endswith(f'Received: {line!r}.')
     args = FORMATS[kind][0]
     coco = convert(kind, labels, *args, '--skip-broken')
     assert len(coco['annotations']) == 3
-    assert '1 broken lines left out' in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert f'{error.split(": ", 1)[1]}\n1 broken lines left out' in shown
 
 
 @each_format
@@ -441,18 +535,6 @@ def test_what_was_written_stays_whole(convert, here, monkeypatch, kind):
         convert(kind, {}, images=['a.png'])
     assert (here / 'new/coco.json').read_text() == before
     assert [p.name for p in (here / 'new').iterdir()] == ['coco.json']
-
-
-def test_sizes_are_those_that_opencv_reads(here, monkeypatch):
-    exif = Image.Exif()
-    exif[0x0112] = 6  # turned by a quarter
-    Image.new('RGB', (30, 20)).save('turned.jpg', exif=exif)
-    assert cv2.imread('turned.jpg').shape[:2] == (30, 20)
-    assert coco_writer.size_of_any(Path('turned.jpg')) == (20, 30)
-    # Pillow refuses to open scenes of so many pixels.
-    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 100)
-    assert coco_writer.size_of_any(Path('turned.jpg')) == (20, 30)
-    assert Image.MAX_IMAGE_PIXELS == 100
 
 
 def test_the_config_of_visdrone(convert, here):

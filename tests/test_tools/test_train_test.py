@@ -449,14 +449,14 @@ def cut_file(path, share):
 @pytest.mark.parametrize(
     'given, sentence',
     [
-        ('empty', 'image_demo: no image in folder empty; known are .bmp'),
+        ('empty', 'image_demo: no image and no video in folder empty; known'),
         (
             'no/such.jpg',
             'image_demo: no/such.jpg is neither an image nor a folder.',
         ),
         ('broken.jpg', 'image_demo: broken.jpg cannot be read as an image.'),
         ('half.jpg', 'image_demo: half.jpg cannot be read as an image.'),
-        ('notes.txt', 'image_demo: notes.txt cannot be read as an image.'),
+        ('notes.txt', 'image_demo: notes.txt cannot be read as an image or'),
     ],
 )
 def test_image_demo_on_wrong_input(tool, trained, here, given, sentence):

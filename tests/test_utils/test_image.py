@@ -1,0 +1,45 @@
+"""Image files and their sizes."""
+
+from pathlib import Path
+
+import mmcv
+import pytest
+from PIL import Image
+
+from sniper_mmdet.utils.image import find_files, image_size
+
+
+@pytest.mark.parametrize('orientation', [1, 3, 6, 8])
+@pytest.mark.parametrize('suffix', ['jpg', 'png', 'tif', 'webp'])
+def test_sizes_are_those_that_are_loaded(tmp_path, suffix, orientation):
+    path = tmp_path / f'a.{suffix}'
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new('RGB', (30, 20)).save(path, exif=exif)
+    assert image_size(path) == mmcv.imread(path).shape[1::-1]
+
+
+def test_sizes_of_large_and_of_broken_images(tmp_path, monkeypatch):
+    # Pillow refuses to open scenes of so many pixels.
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 100)
+    path = tmp_path / 'a.png'
+    Image.new('RGB', (30, 20)).save(path)
+    assert image_size(path) == (30, 20)
+    path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(OSError):
+        image_size(path)
+    assert Image.MAX_IMAGE_PIXELS == 100
+
+
+def test_files_in_natural_order_without_hidden_ones(tmp_path):
+    root = tmp_path / '.hidden'  # only what is in it counts
+    for name in (
+        *('10.png', '2.JPG', 'sub/1.png', 'notes.txt', '._2.JPG'),
+        *('.ipynb_checkpoints/2.jpg', '__MACOSX/sub/1.png', 'sub/.a/1.png'),
+    ):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    (root / 'folder.png').mkdir()
+    names = [Path(n) for n in ('2.JPG', '10.png', 'sub/1.png')]
+    assert find_files(root) == names
+    assert find_files(root, {'.txt'}) == [Path('notes.txt')]
