@@ -2,7 +2,6 @@
 
 import json
 import runpy
-import shutil
 import sys
 from collections import Counter
 
@@ -16,7 +15,8 @@ from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
-from tiny import ROOT, cli, make_scenes, shrunk, with_classes, write_voc
+from tiny import ROOT, cli, shrunk
+from user_data import user_data
 
 CONFIGS = sorted(
     p.relative_to(ROOT)
@@ -79,47 +79,8 @@ def test_model_builds_as_it_is(path):
 @pytest.fixture(scope='module')
 def user(tmp_path_factory):
     """A folder with tiny data where the configs look for theirs."""
-    from mmdet.datasets import CocoDataset, VOCDataset
 
-    folder = tmp_path_factory.mktemp('user')
-    scenes = make_scenes(folder / 'data/sample', 3, 1)
-    coco_classes = CocoDataset.METAINFO['classes']
-    for root, train, val, classes in (
-        (
-            'data/coco',
-            'annotations/instances_train2017.json',
-            'annotations/instances_val2017.json',
-            coco_classes,
-        ),
-        (
-            'data/deeppcb',
-            'train.json',
-            'val.json',
-            ('open', 'short', 'mousebite', 'spur', 'copper', 'pin-hole'),
-        ),
-        ('data/aerial_cars', 'train.json', 'val.json', ('car', 'bus')),
-    ):
-        for source, target in (('train', train), ('val', val)):
-            file = folder / root / target
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(
-                json.dumps(with_classes(scenes / f'{source}.json', classes))
-            )
-    for name in ('deeppcb', 'aerial_cars'):
-        shutil.copytree(scenes / 'images', folder / 'data' / name / 'images')
-    for name in ('train2017', 'val2017'):
-        shutil.copytree(scenes / 'images', folder / 'data/coco' / name)
-    voc = folder / 'data/VOCdevkit'
-    splits = dict(trainval='train', test='val')
-    for year in ('VOC2007', 'VOC2012'):
-        write_voc(scenes, voc / year, splits, VOCDataset.METAINFO['classes'])
-    write_voc(
-        scenes,
-        folder / 'data/bccd/VOC2007',
-        splits,
-        ('RBC', 'WBC', 'Platelets'),
-    )
-    return folder
+    return user_data(tmp_path_factory.mktemp('user'))
 
 
 @MODELS.register_module(force=True)

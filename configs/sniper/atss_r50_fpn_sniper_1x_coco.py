@@ -6,8 +6,12 @@ _base_ = [
 model = dict(
     _base_.pyramid,
     detector='ATSS',
-    # Anchors that lie mostly in an ignored box are ignored.
-    train_cfg=dict(assigner=dict(ignore_iof_thr=0.5)),
+    # Of the background, anchors like an ignored box are ignored.
+    train_cfg=dict(
+        assigner=dict(
+            type='sniper_mmdet.RangeAwareATSSAssigner', ignore_iou_thr=0.3
+        )
+    ),
     test_cfg=_base_.level_nms,
 )
 train_dataloader = dict(_base_.chip_dataloader, _delete_=True)

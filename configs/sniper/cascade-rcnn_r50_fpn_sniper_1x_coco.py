@@ -5,7 +5,8 @@ _base_ = [
 
 # The RPN, and each of the three stages.
 training = _base_.model.train_cfg
-for stage, iou in zip([training.rpn, *training.rcnn], [0.3, 0.5, 0.6, 0.7]):
+stages = [training.rpn, *training.rcnn]
+for stage, iou in zip(stages, [0.3, 0.5, 0.6, 0.7], strict=True):
     stage.assigner.type = 'sniper_mmdet.RangeAwareAssigner'
     stage.assigner.ignore_iou_thr = iou
 

@@ -4,10 +4,15 @@ _base_ = [
 ]
 
 model = dict(_base_.pyramid, detector='RTMDet', test_cfg=_base_.level_nms)
+# 16 chips a GPU; the learning rate, 0.004, stays as it is for a batch of 256,
+# so scale it to yours.
 train_dataloader = dict(_base_.chip_dataloader, _delete_=True)
 # It has no way to ignore a box: one that a chip does not train is background
 # there.
 train_dataloader['dataset']['pipeline'][2]['out_of_range'] = 'drop'
+train_dataloader['dataset']['pipeline'].insert(
+    3, dict(type='YOLOXHSVRandomAug')
+)
 val_dataloader = dict(_base_.image_dataloader, _delete_=True)
 test_dataloader = val_dataloader
 # The average of the weights stays; there are no pipelines to switch.

@@ -16,12 +16,13 @@ from mmengine.registry import init_default_scope
 from sniper_mmdet.chips.advice import RELEASED_COCO_TEST
 from sniper_mmdet.utils.config_text import Code, assignment, call, comment
 
+from . import sniperize_probe as probe
 from . import sniperize_rules as rules
 from .sniperize_data import CHIP, DataDelta, levels
 from .sniperize_rules import name_of, names
 
-#: Levels have sizes that strides up to this divide.
-DIVISOR = 32
+#: Of optimizers, unless a config says otherwise.
+_CONSTRUCTOR = 'DefaultOptimWrapperConstructor'
 
 
 def read_plain(config: str) -> Config:
@@ -44,10 +45,11 @@ def read_plain(config: str) -> Config:
         cfg = (
             None if lazy else Config.fromstring(f'_base_ = {base!r}\n', '.py')
         )
-    except Exception as error:  # a config is a program
-        lines = str(error).strip().splitlines() or ['']
+    except (Exception, SystemExit) as error:  # a config is a program
+        if '::' in config and isinstance(error, FileNotFoundError):
+            raise ValueError(f'there is no config {config}.') from error
         raise ValueError(
-            f'{config} cannot be read: {type(error).__name__}: {lines[0]}'
+            f'{config} cannot be read: {probe.reason_of(error)}'
         ) from error
     if lazy:
         raise ValueError(
@@ -63,7 +65,12 @@ def base_of(config: str, folder: str | os.PathLike) -> str:
     """What ``_base_`` must be in a file of a folder."""
     if '::' in config:
         return config
-    return Path(os.path.relpath(config, folder)).as_posix()
+    path = os.path.relpath(config, folder)
+    real = Path(os.path.realpath(Path(config).parent), Path(config).name)
+    # '..' is another folder by the name of a link to one than by its own.
+    if path != os.path.relpath(real, os.path.realpath(folder)):
+        path = os.path.abspath(config)
+    return Path(path).as_posix()
 
 
 def sniperize(
@@ -91,6 +98,7 @@ class _Delta(DataDelta):
     """All that changes of one config."""
 
     def __init__(self, cfg: Config, base: str, autofocus: bool) -> None:
+        rules.refuse_shapes(cfg)
         rules.refuse_detector(cfg.get('model') or {})
         super().__init__(cfg)
         self.base = base
@@ -102,6 +110,9 @@ class _Delta(DataDelta):
         self.with_mask = any(
             step.get('with_mask') for step in chips[: self.num_loading]
         )
+        preprocessor = self.preprocessor()
+        # What cannot be built is refused before anything is written for it.
+        self.detector = probe.built(self.cfg.model)
         training, ignores = self.training()
         if not ignores:
             chips[self.num_loading]['out_of_range'] = 'drop'
@@ -124,7 +135,8 @@ class _Delta(DataDelta):
                 + '\n'
                 + '\n'.join(training)
             )
-        body.append(self.model(bool(training)))
+        body.append(self.model(preprocessor, bool(training)))
+        body += self.optimizer()
         body.append(self.hooks())
         if self.autofocus:
             body += self.evaluators()
@@ -141,40 +153,33 @@ class _Delta(DataDelta):
 
     def training(self) -> tuple[list[str], bool]:
         """Statements that let assigners ignore boxes, and whether all can."""
-        train_cfg = self.cfg.model.get('train_cfg')
-        found = list(rules.assigners(train_cfg, '_training'))
-        cannot = {name_of(cfg) for cfg, _ in found} - set(rules.IGNORING)
-        cannot |= {
-            name_of(cfg)
-            for cfg in rules.dicts(self.cfg.model)
-            if name_of(cfg) in rules.NEVER_IGNORE
-        }
-        if not found:
-            cannot.add(str(self.cfg.model.type))
+        cannot = rules.without_ignoring(self.cfg.model)
         if cannot:
             self.note(
-                f'{names(sorted(cannot))} cannot ignore a box: one that a '
+                f'{names(cannot)} cannot ignore a box: one that a '
                 'chip shows but does not train is background (out_of_range='
                 "'drop'); 'keep' would train it."
             )
             return [], False
         lines = []
-        for cfg, path in found:
-            change = dict(rules.IGNORING[name_of(cfg)])
-            if 'type' in change:
-                low = cfg.get('neg_iou_thr', 0.3)
-                change['ignore_iou_thr'] = (
-                    max(low) if isinstance(low, (list, tuple)) else low
-                )
+        train_cfg = self.cfg.model.get('train_cfg')
+        for cfg, path in rules.assigners(train_cfg, '_training'):
+            change = rules.range_aware(cfg)
             if change:
                 lines.append(call(f'{path}.update', **change))
+            if 'ignore_iof_thr' in change:
+                self.note(
+                    f'ignore_iof_thr={cfg["ignore_iof_thr"]} of '
+                    f'{name_of(cfg)} is off: it would ignore objects in front '
+                    'of an ignored box, too.'
+                )
         if lines:
             lines.insert(
                 0, assignment('_training', Code('_base_.model.train_cfg'))
             )
         return lines, True
 
-    def model(self, has_training: bool) -> str:
+    def model(self, preprocessor: dict, has_training: bool) -> str:
         cfg = self.cfg.model
         scales, ranges = levels(RELEASED_COCO_TEST)
         kind = 'sniper_mmdet.PyramidDetector'
@@ -188,18 +193,21 @@ class _Delta(DataDelta):
             scales=scales,
             valid_ranges=ranges,
         )
-        test_cfg, most = rules.level_test_cfg(cfg.get('test_cfg') or {})
-        # The default is 200.
-        if most > 200:
-            delta['max_per_img'] = most
+        test_cfg, merging, replaced = rules.level_test_cfg(
+            cfg.get('test_cfg') or {}
+        )
+        delta.update(merging)
+        if replaced:
+            self.note(
+                f'Of test_cfg, {replaced}: weak boxes and near ones are for '
+                'the soft-NMS that merges the levels (model.merge).'
+            )
         lines = []
         if cfg.get('data_preprocessor'):
-            delta['data_preprocessor'] = self.preprocessor()
+            delta['data_preprocessor'] = preprocessor
         else:
             # The runner gives the model that of the config.
-            lines.append(
-                assignment('data_preprocessor', self.preprocessor()) + '\n'
-            )
+            lines.append(assignment('data_preprocessor', preprocessor) + '\n')
         if has_training:
             delta['train_cfg'] = Code('_training')
         if test_cfg:
@@ -231,19 +239,20 @@ class _Delta(DataDelta):
                 f'{names(taken_out)} of the data_preprocessor is replaced '
                 'by one that pads to the size of a chip.'
             )
-        divisor = cfg.get('pad_size_divisor', 1)
+        own = cfg.get('pad_size_divisor', 1)
+        divisor = rules.divisor(self.cfg.model, own)
         pad = dict(type='BatchFixedSizePad', size=(CHIP, CHIP))
         if self.with_mask:
             pad['pad_mask'] = True
         delta = {}
-        if divisor % DIVISOR:
-            delta['pad_size_divisor'] = DIVISOR
+        if divisor != own:
+            delta['pad_size_divisor'] = divisor
         delta['batch_augments'] = [pad]
         return delta
 
     def focus(self) -> dict:
         """Settings of a focus head, on maps of strides 16 and 8 if there."""
-        features, maps = rules.feature_maps(self.cfg.model)
+        features, maps = probe.feature_maps(self.detector)
         strides = [stride for _, stride in maps]
         # The deepest of the nearest.
         first = min(
@@ -274,6 +283,25 @@ class _Delta(DataDelta):
         if features != 'neck':
             focus['features'] = features
         return focus
+
+    def optimizer(self) -> list[str]:
+        """A statement, where parameters are told apart by their places."""
+        wrapper = self.part('optim_wrapper')
+        kind = name_of(dict(type=wrapper.get('constructor') or _CONSTRUCTOR))
+        if kind == _CONSTRUCTOR:
+            return []
+        settings = wrapper.get('paramwise_cfg') or {}
+        kept = {k: v for k, v in settings.items() if k in rules.PARAMWISE}
+        taken_out = [kind, *(key for key in settings if key not in kept)]
+        self.note(
+            f'{names(taken_out)} of optim_wrapper is taken out: it looks for '
+            'the backbone where the wrapper has the detector; all layers '
+            'learn at one rate now.'
+        )
+        delta = dict(constructor=_CONSTRUCTOR, paramwise_cfg=None)
+        if kept:
+            delta['paramwise_cfg'] = dict(_delete_=True, **kept)
+        return [assignment('optim_wrapper', delta)]
 
     def hooks(self) -> str:
         kept, taken_out = [], []

@@ -103,27 +103,20 @@ class DataDelta:
     def chip_pipeline(self, pipeline: list[dict]) -> list[dict]:
         loading, packing = rules.pipeline_ends(pipeline, 'train')
         self.num_loading = len(loading)
-        changing, taken_out, unknown = [], [], []
+        changing, taken_out = [], []
         for step in pipeline:
             name = name_of(step)
             if step in packing or name.startswith('Load'):
                 continue
             if rules.is_kept(step):
                 changing.append(step)
-            elif rules.is_replaced(step):
-                taken_out.append(name)
             else:
-                unknown.append(name)
+                taken_out.append(name)
         if taken_out:
             self.note(
                 f'Taken out of the training pipeline: {names(taken_out)}; '
-                'chips have their own places and scales.'
-            )
-        if unknown:
-            self.note(
-                'Taken out of the training pipeline, since it is not known '
-                f'what becomes of boxes and sizes there: {names(unknown)}; '
-                'what keeps the size of a chip can be put back after CutChip.'
+                'chips have their own places and scales, and only what keeps '
+                'the size of a chip can be put back, after CutChip.'
             )
         cut = dict(type='sniper_mmdet.CutChip')
         return [*loading, cut, *changing, *packing]
@@ -174,19 +167,11 @@ class DataDelta:
                     + assignment(known[text], pipeline)
                 )
             name, value = f'{split}_dataloader', Code(known[text])
-            if all('[' not in path for _, path in leaves):
-                for key in reversed([*leaves[0][1].split('.'), 'pipeline']):
-                    value = {key: value}
-                blocks.append(assignment(name, value))
-                continue
             lines = [
-                assignment(f'_{split}', Code(f'_base_.{name}')),
-                *(
-                    assignment(f'_{split}.{path}.pipeline', value)
-                    for _, path in leaves
-                ),
-                assignment(name, Code(f'_{split}')),
+                assignment(f'_base_.{name}.{path}.pipeline', value)
+                for _, path in leaves
             ]
+            lines.append(assignment(name, Code(f'_base_.{name}')))
             blocks.append('\n'.join(lines))
         return blocks
 
@@ -203,7 +188,7 @@ class DataDelta:
             name_of(step)
             for step in pipeline
             if not name_of(step).startswith(('Load', 'Pack'))
-            and not rules.is_replaced(step)
+            and name_of(step) not in rules.OF_LEVELS
         ]
         if others:
             self.note(

@@ -3,15 +3,16 @@
 Types are told by the names that a config calls them by.
 """
 
+import math
 from collections.abc import Iterator
-from copy import deepcopy
 
-import torch
 from mmdet import datasets as mmdet_datasets
-from mmdet.models import BaseDetector, detectors
+from mmdet.models import BaseDetector, dense_heads, detectors, roi_heads
 from mmdet.registry import DATASETS, MODELS
+from mmengine.config import Config
 from mmengine.registry import Registry
-from torch import nn
+
+from sniper_mmdet.models.detectors.pyramid_detector import SOFT_NMS
 
 #: Why a detector cannot be wrapped, by the class that it is of.
 REFUSED = dict(
@@ -32,18 +33,55 @@ REFUSED = dict(
     Detectron2Wrapper='a model of detectron2 does its own preprocessing, '
     'where chips and levels are to be padded',
     CLRNet='it predicts lanes, not boxes',
+    RPN="an RPN alone is a two-stage detector's config with "
+    'model.rpn_only=True, as in configs/sniper/rpn_*.py',
 )
-#: Heads that ignore no box, whatever their train_cfg says.
-NEVER_IGNORE = ('FreeAnchorRetinaHead',)
-#: What makes an assigner ignore boxes; an empty dict: it does by itself.
-IGNORING = dict(
-    MaxIoUAssigner=dict(type='sniper_mmdet.RangeAwareAssigner'),
-    ATSSAssigner=dict(ignore_iof_thr=0.5),
-    ApproxMaxIoUAssigner=dict(ignore_iof_thr=0.5),
-    CenterRegionAssigner={},
-    MultiInstanceAssigner={},
-    RangeAwareAssigner={},
+#: Parts of a config that are one dict each, where they are there.
+DICTS = (
+    'data_preprocessor',
+    'model',
+    'model.backbone',
+    'model.bbox_head',
+    'model.data_preprocessor',
+    'model.roi_head',
+    'model.rpn_head',
+    'model.test_cfg',
+    'model.test_cfg.nms',
+    'model.test_cfg.rcnn',
+    'model.test_cfg.rcnn.nms',
+    'model.test_cfg.rpn',
+    'model.train_cfg',
+    'optim_wrapper',
+    'train_cfg',
+    *(
+        f'{split}_dataloader{part}'
+        for split in ('train', 'val', 'test')
+        for part in ('', '.dataset')
+    ),
 )
+#: Where a detector has its heads.
+_HEADS = ('bbox_head', 'query_head', 'roi_head', 'rpn_head')
+#: Heads that tell their assigners which boxes to ignore; others read only
+#: what is to be found, whatever train_cfg says.
+_TELLING = (
+    dense_heads.AnchorHead,
+    roi_heads.CascadeRoIHead,
+    roi_heads.StandardRoIHead,
+)
+_NOT_TELLING = (
+    dense_heads.FreeAnchorRetinaHead,
+    # It tells them, and then learns from all scores alike.
+    dense_heads.VFNetHead,
+    roi_heads.SparseRoIHead,
+)
+#: Assigners of which this package has one that ignores by IoU.
+RANGE_AWARE = dict(
+    MaxIoUAssigner='sniper_mmdet.RangeAwareAssigner',
+    ATSSAssigner='sniper_mmdet.RangeAwareATSSAssigner',
+)
+#: IoU with an ignored box above which nothing is background, at least: of
+#: SNIP, and higher where an assigner calls more background.
+IGNORE_IOU = 0.3
 
 #: Transforms that leave boxes and the size of a chip as they are, or move
 #: boxes along.
@@ -66,35 +104,15 @@ KEPT = (
     'SolarizeAdd',
     'YOLOXHSVRandomAug',
 )
-#: Transforms whose work chips and levels do, or that undo it.
-REPLACED = (
-    'CachedMixUp',
-    'CachedMosaic',
+#: Transforms that levels leave nothing to do for in a test.
+OF_LEVELS = (
     'CenterCrop',
-    'CopyPaste',
-    'Expand',
-    'FilterAnnotations',
     'FixScaleResize',
     'FixShapeResize',
-    'GeomTransform',
-    'InstaBoost',
-    'MinIoURandomCrop',
-    'MixUp',
-    'Mosaic',
     'Pad',
-    'RandomAffine',
-    'RandomCenterCropPad',
-    'RandomChoiceResize',
-    'RandomCrop',
-    'RandomResize',
-    'RandomShift',
+    'RandomFlip',
     'Resize',
     'ResizeShortestEdge',
-    'Rotate',
-    'ShearX',
-    'ShearY',
-    'TranslateX',
-    'TranslateY',
 )
 #: Of transforms: what another one holds.
 NESTED = ('RandomApply', 'RandomChoice', 'RandomOrder')
@@ -126,8 +144,21 @@ _NO_BOXES = dict(
 )
 #: Detections kept of a level, as in configs/_base_/any_detector.py.
 MOST_OF_LEVEL = 300
-# Pixels that feature maps are looked at with: strides up to 128 divide them.
-_PROBE = 256
+LEVEL_SCORE = 0.001
+LEVEL_IOU = 0.7
+#: Levels have sizes that strides up to this divide, or larger ones.
+DIVISOR = 32
+#: What mmengine's own constructor of optimizers reads of paramwise_cfg.
+PARAMWISE = (
+    'bias_decay_mult',
+    'bias_lr_mult',
+    'bypass_duplicate',
+    'custom_keys',
+    'dcn_offset_lr_mult',
+    'dwconv_decay_mult',
+    'flat_decay_mult',
+    'norm_decay_mult',
+)
 
 
 def name_of(cfg: dict) -> str:
@@ -160,6 +191,20 @@ def class_of(registry: Registry, cfg: dict, field: str) -> type:
             f'lack custom_imports? Received: {kind!r}.'
         )
     return found
+
+
+def refuse_shapes(cfg: Config) -> None:
+    """Raises ValueError where a dict or a list is something else."""
+    wanted = [(path, dict) for path in DICTS] + [('custom_hooks', list)]
+    for path, kind in sorted(wanted):
+        part = cfg
+        for key in path.split('.'):
+            part = (part or {}).get(key)
+        if part is not None and not isinstance(part, kind):
+            raise ValueError(
+                f'{path} must be a {kind.__name__}. '
+                f'Received: {type(part).__name__}.'
+            )
 
 
 def refuse_detector(model: dict) -> None:
@@ -238,14 +283,6 @@ def is_kept(step: dict) -> bool:
     return name_of(step) in KEPT
 
 
-def is_replaced(step: dict) -> bool:
-    """Whether chips and levels do a transform's work, at least in part."""
-    if name_of(step) in NESTED:
-        inner = list(dicts(step.get('transforms')))
-        return all(is_kept(one) or is_replaced(one) for one in inner)
-    return name_of(step) in (*REPLACED, *KEPT)
-
-
 def dicts(part) -> Iterator[dict]:
     """All parts of a config that have a type, outer ones first."""
     if isinstance(part, dict):
@@ -268,6 +305,66 @@ def assigners(part, path: str) -> Iterator[tuple[dict, str]]:
     elif isinstance(part, (list, tuple)):
         for i, value in enumerate(part):
             yield from assigners(value, f'{path}[{i}]')
+
+
+def without_ignoring(model: dict) -> list[str]:
+    """What of a detector trains an ignored box as background.
+
+    Heads that do not tell their assigners of one, and assigners that none of
+    this package replaces; the detector itself where neither is known.
+    """
+    heads = [key for key in _HEADS if model.get(key)]
+    found = [] if heads else [str(model['type'])]
+    for key in heads:
+        head = class_of(MODELS, model[key], f'model.{key}')
+        if not issubclass(head, _TELLING) or issubclass(head, _NOT_TELLING):
+            found.append(name_of(model[key]))
+    ours = [kind.split('.')[-1] for kind in RANGE_AWARE.values()]
+    for cfg, _ in assigners(model.get('train_cfg'), ''):
+        if name_of(cfg) not in (*RANGE_AWARE, *ours):
+            found.append(name_of(cfg))
+    return sorted(set(found))
+
+
+def range_aware(assigner: dict) -> dict:
+    """What changes of an assigner for it to ignore boxes by IoU."""
+    if name_of(assigner) not in RANGE_AWARE:
+        return {}
+    low = assigner.get('neg_iou_thr', IGNORE_IOU)
+    change = dict(
+        type=RANGE_AWARE[name_of(assigner)],
+        ignore_iou_thr=max(
+            IGNORE_IOU, *(low if isinstance(low, (list, tuple)) else [low])
+        ),
+    )
+    # It would ignore objects in front of an ignored box, too.
+    if assigner.get('ignore_iof_thr', -1) > 0:
+        change['ignore_iof_thr'] = -1
+    return change
+
+
+def divisor(model: dict, own: int) -> int:
+    """What the sides of a batch are multiples of.
+
+    Of the strides of a head's anchors or points only those count whose maps
+    a neck takes from the backbone: it makes the others of these, by
+    convolutions of any size.
+    """
+    neck = model.get('neck') or {}
+    neck = neck[0] if isinstance(neck, (list, tuple)) else neck
+    taken = neck.get('in_channels')
+    if isinstance(taken, (list, tuple)):
+        taken = len(taken) - neck.get('start_level', 0)
+    else:
+        taken = None
+    largest = [
+        max(stride) if isinstance(stride, (list, tuple)) else stride
+        for key in _HEADS
+        for part in dicts(model.get(key))
+        if isinstance(part.get('strides'), (list, tuple))
+        for stride in part['strides'][:taken]
+    ]
+    return math.lcm(own, DIVISOR, int(max(largest, default=1)))
 
 
 def leaves(data: dict, path: str) -> Iterator[tuple[dict, str]]:
@@ -314,95 +411,42 @@ def trained_norms(model: dict) -> list[str]:
     ]
 
 
-def level_test_cfg(cfg: dict) -> tuple[dict, int]:
-    """Changes of a detector's test_cfg, and how many it keeps an image.
+def level_test_cfg(cfg: dict) -> tuple[dict, dict, str]:
+    """What a test_cfg becomes when an image has levels.
 
     NMS of a level only takes out doubles; a detector without NMS stays as it
     is.
+
+    Returns:
+        tuple: Changes of the test_cfg, what the pyramid takes over of it, and
+        what that replaces, in words.
     """
     changes, own = {}, cfg
     if 'rcnn' in cfg:
         own = cfg['rcnn'] or {}
         if (cfg.get('rpn') or {}).get('max_per_img', 0) > MOST_OF_LEVEL:
             changes['rpn'] = dict(max_per_img=MOST_OF_LEVEL)
-    most = own.get('max_per_img', 0)
-    nms = own.get('nms')
+    most, nms = own.get('max_per_img'), own.get('nms')
+    merging = {} if most is None else dict(max_per_img=most)
     if nms is None:
-        return changes, most
-    change = {}
-    if own.get('score_thr', 0) > 0.001:
-        change['score_thr'] = 0.001
-    change['nms'] = dict(type='nms', iou_threshold=0.7)
+        return changes, merging, ''
+    change, replaced = {}, []
+    if own.get('score_thr', 0) > LEVEL_SCORE:
+        change['score_thr'] = LEVEL_SCORE
+        replaced.append(f'score_thr={own["score_thr"]} is {LEVEL_SCORE} now')
+    change['nms'] = dict(type='nms', iou_threshold=LEVEL_IOU)
+    if change['nms'] != nms:
+        inner = ', '.join(f'{key}={value!r}' for key, value in nms.items())
+        replaced.append(f'nms=dict({inner}) is one at an IoU of {LEVEL_IOU}')
     if not {'type', 'iou_threshold'}.issuperset(nms):
         change['nms']['_delete_'] = True
     if nms.get('class_agnostic'):
         change['nms']['class_agnostic'] = True
-    if most < MOST_OF_LEVEL and 'max_per_img' in own:
+        merging['merge'] = dict(SOFT_NMS, class_agnostic=True)
+    if most is not None and 0 <= most < MOST_OF_LEVEL:
         change['max_per_img'] = MOST_OF_LEVEL
     if 'rcnn' in cfg:
         changes['rcnn'] = change
     else:
         changes = change
-    return changes, most
-
-
-def feature_maps(model: dict) -> tuple[str, list[tuple[int, int]]]:
-    """Channels and stride of each map that a detector's heads see.
-
-    The detector is built, without weights, and its features of empty images
-    are looked at.
-
-    Returns:
-        tuple: The module that they come from, 'neck' or 'backbone', and its
-        maps.
-
-    Raises:
-        ValueError: It cannot be built or run here, or gives something else.
-    """
-    seen = []
-    try:
-        with torch.random.fork_rng(devices=[]):
-            detector = MODELS.build(without_weights(model))
-        name = 'backbone'
-        if isinstance(getattr(detector, 'neck', None), nn.Module):
-            name = 'neck'
-        module = getattr(detector, name)
-        module.register_forward_hook(lambda *args: seen.append(args[-1]))
-        with torch.no_grad():
-            # As in training: some detectors then have more maps, and batch
-            # norm takes more than one image.
-            detector.train()
-            detector.extract_feat(torch.zeros(2, 3, _PROBE, _PROBE))
-    except Exception as error:  # a detector is a program
-        lines = str(error).strip().splitlines() or ['']
-        raise ValueError(
-            f'the feature maps of {model["type"]} are not known, since it '
-            f'cannot be run here: {type(error).__name__}: {lines[0]}'
-        ) from error
-    maps = seen[-1] if seen else None
-    maps = [maps] if isinstance(maps, torch.Tensor) else maps
-    if not isinstance(maps, (list, tuple)) or not all(
-        isinstance(m, torch.Tensor) and m.ndim == 4 and len(m) == 2
-        for m in maps
-    ):
-        raise ValueError(
-            f'a focus head cannot see the {name} of {model["type"]}, which '
-            'does not give one feature map a level and image.'
-        )
-    return name, [(m.shape[1], round(_PROBE / m.shape[-1])) for m in maps]
-
-
-def without_weights(part):
-    """A copy of a config that loads and downloads nothing when built."""
-    if isinstance(part, dict):
-        return type(part)(
-            {
-                key: None
-                if key in ('init_cfg', 'pretrained')
-                else without_weights(value)
-                for key, value in part.items()
-            }
-        )
-    if isinstance(part, (list, tuple)):
-        return type(part)(without_weights(value) for value in part)
-    return deepcopy(part)
+    return changes, merging, ' and '.join(replaced)

@@ -2,7 +2,11 @@ from .backbones import ExpandedMobileNetV2, PreActResNet
 from .dense_heads import ChipRPNHead, FocusHead
 from .detectors import AutoFocus, ChipFasterRCNN, PyramidDetector
 from .roi_heads import ChipRoIHead, DeformRoIExtractor, TwoWayMaskHead
-from .task_modules import RangeAwareAssigner, RoundedAnchorGenerator
+from .task_modules import (
+    RangeAwareAssigner,
+    RangeAwareATSSAssigner,
+    RoundedAnchorGenerator,
+)
 
 __all__ = [
     'AutoFocus',
@@ -15,6 +19,7 @@ __all__ = [
     'PreActResNet',
     'PyramidDetector',
     'RangeAwareAssigner',
+    'RangeAwareATSSAssigner',
     'RoundedAnchorGenerator',
     'TwoWayMaskHead',
 ]

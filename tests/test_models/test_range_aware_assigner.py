@@ -116,3 +116,32 @@ def test_no_priors():
 def test_the_object_of_a_positive_is_the_best():
     boxes = [(0, 0, 10, 10), (0, 0, 10, 12)]
     assert assign([(0, 0, 10, 12), (0, 0, 10, 10)], boxes) == ([2, 1], [6, 5])
+
+
+def assign_atss(boxes, ignored):
+    """Indices of 3x3 anchors of 40 px, 20 px apart, the first at (0, 0)."""
+    assigner = TASK_UTILS.build(
+        dict(type='sniper_mmdet.RangeAwareATSSAssigner', topk=3)
+    )
+    assert assigner.ignore_iou_thr == 0.3
+    priors = [(x, y, x + 40, y + 40) for y in (0, 20, 40) for x in (0, 20, 40)]
+    result = assigner.assign(
+        InstanceData(priors=torch.tensor(priors).float()),
+        [len(priors)],
+        InstanceData(
+            bboxes=torch.tensor(boxes).float().reshape(-1, 4),
+            labels=torch.full((len(boxes),), 5),
+        ),
+        InstanceData(bboxes=torch.tensor(ignored).float().reshape(-1, 4)),
+    )
+    positive = result.gt_inds > 0
+    assert (result.labels == torch.where(positive, 5, -1)).all()
+    return result.gt_inds.tolist()
+
+
+def test_atss_ignores_of_the_background():
+    middle, left = (20, 20, 60, 60), (0, 20, 40, 60)
+    # Neighbours have an IoU of 1/3, those across a corner one of 1/7.
+    assert assign_atss([], [middle]) == [0, -1, 0, -1, -1, -1, 0, -1, 0]
+    assert assign_atss([left], []) == [0, 0, 0, 1, 0, 0, 0, 0, 0]
+    assert assign_atss([left], [middle]) == [0, -1, 0, 1, -1, -1, 0, -1, 0]

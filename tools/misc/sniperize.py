@@ -26,7 +26,7 @@ def parse_args():
     parser.add_argument(
         '--autofocus',
         action='store_true',
-        help='an AutoFocus detector; builds the plain one to see its features',
+        help='an AutoFocus detector; runs the plain one to see its features',
     )
     parser.add_argument(
         '--out',
@@ -44,7 +44,12 @@ def parse_args():
                 '--out must be a .py file in a folder that exists. '
                 f'Received: {out}.'
             )
-        if out.absolute() == Path(args.config).absolute():
+        # By whatever name: '..', a link.
+        if (
+            out.exists()
+            and os.path.exists(args.config)
+            and os.path.samefile(out, args.config)
+        ):
             parser.error(f'--out must not be CONFIG. Received: {out}.')
         if out.exists() and not args.force:
             parser.error(f'--out exists: {out}; --force writes over it.')

@@ -1,13 +1,43 @@
 """Anchors and proposals that resemble an ignored box train nothing."""
 
-from mmdet.models.task_modules import AssignResult, MaxIoUAssigner
+from mmdet.models.task_modules import (
+    AssignResult,
+    ATSSAssigner,
+    MaxIoUAssigner,
+)
 from mmengine.structures import InstanceData
+from torch import Tensor
 
 from sniper_mmdet.registry import TASK_UTILS
 
 
+class _IgnoresByIoU:
+    """What assigners that ignore by IoU share; comes before mmdet's own."""
+
+    def __init__(self, *args, ignore_iou_thr: float = 0.3, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.ignore_iou_thr = ignore_iou_thr
+
+    def _resembling(
+        self, pred_instances: InstanceData, ignored: InstanceData | None
+    ) -> Tensor:
+        """Which candidates would be mistaken for an ignored box."""
+        priors = pred_instances.priors
+        if ignored is None or not len(ignored) or not len(priors):
+            return priors.new_zeros(len(priors)).bool()
+        ious = self.iou_calculator(priors, ignored.bboxes)
+        return ious.max(dim=1).values > self.ignore_iou_thr
+
+    @staticmethod
+    def _ignore(result: AssignResult, where: Tensor) -> AssignResult:
+        result.gt_inds[where] = -1
+        if result.labels is not None:
+            result.labels[where] = -1
+        return result
+
+
 @TASK_UTILS.register_module()
-class RangeAwareAssigner(MaxIoUAssigner):
+class RangeAwareAssigner(_IgnoresByIoU, MaxIoUAssigner):
     """A MaxIoUAssigner that ignores by IoU (SNIP, section 4.2).
 
     Differs from its parent in the measure: the parent's ``ignore_iof_thr``
@@ -22,10 +52,6 @@ class RangeAwareAssigner(MaxIoUAssigner):
             by default.
     """
 
-    def __init__(self, *args, ignore_iou_thr: float = 0.3, **kwargs) -> None:
-        super().__init__(*args, **kwargs)
-        self.ignore_iou_thr = ignore_iou_thr
-
     def assign(
         self,
         pred_instances: InstanceData,
@@ -36,15 +62,38 @@ class RangeAwareAssigner(MaxIoUAssigner):
         result = super().assign(
             pred_instances, gt_instances, gt_instances_ignore, **kwargs
         )
-        priors = pred_instances.priors
-        if (
-            gt_instances_ignore is not None
-            and len(gt_instances_ignore)
-            and len(priors)
-        ):
-            ious = self.iou_calculator(priors, gt_instances_ignore.bboxes)
-            resembles = ious.max(dim=1).values > self.ignore_iou_thr
-            result.gt_inds[resembles] = -1
-            if result.labels is not None:
-                result.labels[resembles] = -1
-        return result
+        return self._ignore(
+            result, self._resembling(pred_instances, gt_instances_ignore)
+        )
+
+
+@TASK_UTILS.register_module()
+class RangeAwareATSSAssigner(_IgnoresByIoU, ATSSAssigner):
+    """An ATSSAssigner that ignores by IoU, as RangeAwareAssigner does.
+
+    Differs from its parent in the measure, as there, and in when: the
+    parent's ``ignore_iof_thr`` takes ignored anchors from the candidates of
+    all objects before it chooses, and ignores nothing in an image without an
+    object. Here objects choose their anchors first, and of the others, the
+    background, what would be mistaken for an ignored box is ignored. An
+    object has a few anchors only, chosen by their places, and keeps them.
+
+    Args:
+        ignore_iou_thr (float): Background with a larger IoU to any ignored
+            box is assigned -1. Defaults to 0.3.
+        **kwargs: Of ATSSAssigner, ``ignore_iof_thr`` included, which is off
+            by default.
+    """
+
+    def assign(
+        self,
+        pred_instances: InstanceData,
+        num_level_priors: list[int],
+        gt_instances: InstanceData,
+        gt_instances_ignore: InstanceData | None = None,
+    ) -> AssignResult:
+        result = super().assign(
+            pred_instances, num_level_priors, gt_instances, gt_instances_ignore
+        )
+        resembling = self._resembling(pred_instances, gt_instances_ignore)
+        return self._ignore(result, resembling & (result.gt_inds == 0))

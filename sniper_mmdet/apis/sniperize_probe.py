@@ -1,0 +1,105 @@
+"""What sniperize sees of a detector by building it, and running it once."""
+
+from copy import deepcopy
+
+import torch
+from mmdet.registry import MODELS
+from torch import nn
+
+from sniper_mmdet.chips.statistics import RELEASED_COCO
+
+
+def reason_of(error: BaseException) -> str:
+    """The line of an exception that tells most: of what it was raised from.
+
+    Of a failed import, the failure inside of it.
+    """
+    inner = error
+    while inner is not None:
+        error = inner
+        inner = error.__cause__
+        if inner is None and isinstance(error, ImportError):
+            inner = error.__context__
+    # The text of a KeyError is in quotes.
+    text = str(error.args[0] if isinstance(error, KeyError) else error)
+    line = next(filter(None, map(str.strip, text.splitlines())), '')
+    return f'{type(error).__name__}: {line}'.removesuffix(': ')
+
+
+def built(model: dict) -> nn.Module:
+    """A detector without weights.
+
+    Raises:
+        ValueError: It cannot be built here.
+    """
+    try:
+        with torch.random.fork_rng(devices=[]):
+            return MODELS.build(without_weights(model))
+    except Exception as error:  # a detector is a program
+        raise ValueError(
+            f'{model["type"]} cannot be built here: {reason_of(error)}'
+        ) from error
+
+
+def feature_maps(detector: nn.Module) -> tuple[str, list[tuple[int, int]]]:
+    """Channels and stride of each map that a detector's heads see.
+
+    Its features of two empty chips are looked at.
+
+    Returns:
+        tuple: The module that they come from, 'neck' or 'backbone', and its
+        maps.
+
+    Raises:
+        ValueError: It cannot be run here, or gives something else.
+    """
+    seen, size = [], RELEASED_COCO.chip_size
+    name = 'backbone'
+    if isinstance(getattr(detector, 'neck', None), nn.Module):
+        name = 'neck'
+    try:
+        module = getattr(detector, name)
+        module.register_forward_hook(lambda *args: seen.append(args[-1]))
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            # As in training: some detectors then have more maps, and batch
+            # norm takes more than one image.
+            detector.train()
+            detector.extract_feat(torch.zeros(2, 3, size, size))
+    except Exception as error:  # a detector is a program
+        raise ValueError(
+            f'the feature maps of {type(detector).__name__} are not known, '
+            f'since it cannot be run here: {reason_of(error)}'
+        ) from error
+    maps = seen[-1] if seen else None
+    maps = [maps] if isinstance(maps, torch.Tensor) else maps
+    if not isinstance(maps, (list, tuple)) or not all(
+        isinstance(m, torch.Tensor) and m.ndim == 4 and len(m) == 2
+        for m in maps
+    ):
+        raise ValueError(
+            f'a focus head cannot see the {name} of '
+            f'{type(detector).__name__}, which does not give one feature map '
+            'a level and image.'
+        )
+    return name, [(m.shape[1], round(size / m.shape[-1])) for m in maps]
+
+
+def without_weights(part):
+    """A copy of a config that loads and downloads nothing when built.
+
+    Batch norm over several GPUs is one of this process, which may be alone.
+    """
+    if isinstance(part, dict):
+        if part.get('type') in ('MMSyncBN', 'SyncBN'):
+            return dict(deepcopy(part), type='BN')
+        return type(part)(
+            {
+                key: None
+                if key in ('init_cfg', 'pretrained')
+                else without_weights(value)
+                for key, value in part.items()
+            }
+        )
+    if isinstance(part, (list, tuple)):
+        return type(part)(without_weights(value) for value in part)
+    return deepcopy(part)

@@ -1,0 +1,50 @@
+"""Tiny data where the configs look for theirs."""
+
+import json
+import shutil
+from pathlib import Path
+
+from mmdet.datasets import CocoDataset, VOCDataset
+from tiny import make_scenes, with_classes, write_voc
+
+
+def user_data(folder: Path) -> Path:
+    """Fill ``folder/data`` with what the configs of this package name."""
+    scenes = make_scenes(folder / 'data/sample', 3, 1)
+    coco_classes = CocoDataset.METAINFO['classes']
+    for root, train, val, classes in (
+        (
+            'data/coco',
+            'annotations/instances_train2017.json',
+            'annotations/instances_val2017.json',
+            coco_classes,
+        ),
+        (
+            'data/deeppcb',
+            'train.json',
+            'val.json',
+            ('open', 'short', 'mousebite', 'spur', 'copper', 'pin-hole'),
+        ),
+        ('data/aerial_cars', 'train.json', 'val.json', ('car', 'bus')),
+    ):
+        for source, target in (('train', train), ('val', val)):
+            file = folder / root / target
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(
+                json.dumps(with_classes(scenes / f'{source}.json', classes))
+            )
+    for name in ('deeppcb', 'aerial_cars'):
+        shutil.copytree(scenes / 'images', folder / 'data' / name / 'images')
+    for name in ('train2017', 'val2017'):
+        shutil.copytree(scenes / 'images', folder / 'data/coco' / name)
+    voc = folder / 'data/VOCdevkit'
+    splits = dict(trainval='train', test='val')
+    for year in ('VOC2007', 'VOC2012'):
+        write_voc(scenes, voc / year, splits, VOCDataset.METAINFO['classes'])
+    write_voc(
+        scenes,
+        folder / 'data/bccd/VOC2007',
+        splits,
+        ('RBC', 'WBC', 'Platelets'),
+    )
+    return folder
