@@ -227,7 +227,7 @@ def main():
         model = load_autofocus(cfg, args.checkpoint)
         table = measure(cfg, all_ways(sahi, cfg, model, args), args.num)
     rows = {
-        name: {key: row[field] for key, field in FIELDS.items()}
+        name: {key: row.get(field, 0.0) for key, field in FIELDS.items()}
         for name, row in table.items()
     }
     if args.json:

@@ -134,9 +134,10 @@ def summary(table):
         elif 'pixels' in row:
             pixels = row['pixels'].sum()
         rows[name] = dict(
-            AP=row['coco/bbox_mAP'],
-            AP50=row['coco/bbox_mAP_50'],
-            AP_S=row['coco/bbox_mAP_s'],
+            # CocoMetric has none where nothing is found.
+            AP=row.get('coco/bbox_mAP', 0.0),
+            AP50=row.get('coco/bbox_mAP_50', 0.0),
+            AP_S=row.get('coco/bbox_mAP_s', 0.0),
             side=float(np.sqrt(pixels / row['images'])),
             share=float(pixels / whole.sum()),
             seconds=row['seconds'],
