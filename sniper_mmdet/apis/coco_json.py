@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 from mmdet.structures import DetDataSample
 from mmdet.structures.mask import encode_mask_results
 
-from sniper_mmdet.utils.coco_writer import write_whole
+from sniper_mmdet.utils.coco_writer import write_json
 
 from .inputs import image_name
 
@@ -165,7 +165,7 @@ class CocoResults:
 
     def _write_images(self) -> None:
         path = self.path.with_suffix('.images.json')
-        write_whole(
+        write_json(
             path,
             dict(
                 images=self.images,

@@ -16,6 +16,7 @@ from mmengine.registry import init_default_scope
 from sniper_mmdet.chips.advice import RELEASED_COCO_TEST
 from sniper_mmdet.utils.config_text import Code, assignment, call, comment
 
+from . import sniperize_detector as changes
 from . import sniperize_probe as probe
 from . import sniperize_rules as rules
 from .sniperize_data import CHIP, DataDelta, levels
@@ -153,7 +154,7 @@ class _Delta(DataDelta):
 
     def training(self) -> tuple[list[str], bool]:
         """Statements that let assigners ignore boxes, and whether all can."""
-        cannot = rules.without_ignoring(self.cfg.model)
+        cannot = changes.without_ignoring(self.cfg.model)
         if cannot:
             self.note(
                 f'{names(cannot)} cannot ignore a box: one that a '
@@ -163,8 +164,8 @@ class _Delta(DataDelta):
             return [], False
         lines = []
         train_cfg = self.cfg.model.get('train_cfg')
-        for cfg, path in rules.assigners(train_cfg, '_training'):
-            change = rules.range_aware(cfg)
+        for cfg, path in changes.assigners(train_cfg, '_training'):
+            change = changes.range_aware(cfg)
             if change:
                 lines.append(call(f'{path}.update', **change))
             if 'ignore_iof_thr' in change:
@@ -193,7 +194,7 @@ class _Delta(DataDelta):
             scales=scales,
             valid_ranges=ranges,
         )
-        test_cfg, merging, replaced = rules.level_test_cfg(
+        test_cfg, merging, replaced = changes.level_test_cfg(
             cfg.get('test_cfg') or {}
         )
         delta.update(merging)
@@ -240,7 +241,7 @@ class _Delta(DataDelta):
                 'by one that pads to the size of a chip.'
             )
         own = cfg.get('pad_size_divisor', 1)
-        divisor = rules.divisor(self.cfg.model, own)
+        divisor = changes.divisor(self.cfg.model, own)
         pad = dict(type='BatchFixedSizePad', size=(CHIP, CHIP))
         if self.with_mask:
             pad['pad_mask'] = True
@@ -291,7 +292,7 @@ class _Delta(DataDelta):
         if kind == _CONSTRUCTOR:
             return []
         settings = wrapper.get('paramwise_cfg') or {}
-        kept = {k: v for k, v in settings.items() if k in rules.PARAMWISE}
+        kept = {k: v for k, v in settings.items() if k in changes.PARAMWISE}
         taken_out = [kind, *(key for key in settings if key not in kept)]
         self.note(
             f'{names(taken_out)} of optim_wrapper is taken out: it looks for '
@@ -374,13 +375,13 @@ class _Delta(DataDelta):
                 '(tools/analysis_tools/chip_statistics.py counts them), an '
                 f'iteration {chips}.'
             )
-        norms = rules.trained_norms(self.cfg.model)
+        norms = changes.trained_norms(self.cfg.model)
         if norms:
             notes.append(
                 f'Batch norm of {names(norms)} is trained on {chips}, and '
                 'tested on whole levels.'
             )
-        heads = rules.classes_of_heads(self.cfg.model)
+        heads = changes.classes_of_heads(self.cfg.model)
         for data in leaves:
             found = rules.classes_of(data)
             if found and heads and found not in heads:

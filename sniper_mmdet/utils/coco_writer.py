@@ -3,7 +3,6 @@
 import argparse
 import json
 import math
-import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from mmengine.utils import ProgressBar
 
+from sniper_mmdet.utils.files import write_whole
 from sniper_mmdet.utils.image import IMAGE_SUFFIXES, find_files, image_size
 
 #: How many of those that are left out are named.
@@ -124,7 +124,7 @@ def convert(
         annotations=reader.annotations,
         categories=[dict(id=i, name=n) for i, n in enumerate(classes, 1)],
     )
-    write_whole(args.out, coco)
+    write_json(args.out, coco)
     print(_summary(coco, reader.clipped, reader.left_out))
     print(f'{args.out} is written.')
 
@@ -279,15 +279,13 @@ def _polygon_area(points: Sequence[float]) -> float:
     return round(abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)).item() / 2, 4)
 
 
-def write_whole(path: Path, content: dict) -> None:
-    """Write a json file; what is there under its name is whole."""
+def write_json(path: Path, content: dict) -> None:
+    """Write a json file, and the folders that it is in."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f'{path.name}.{os.getpid()}.tmp')
-    try:
-        scratch.write_text(json.dumps(content), encoding='utf-8')
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)
+    write_whole(
+        path,
+        lambda part: part.write_text(json.dumps(content), encoding='utf-8'),
+    )
 
 
 def _summary(coco: dict, clipped: int, left_out: dict[str, list[str]]) -> str:

@@ -25,16 +25,16 @@ from shrink import shrunk
 from tiny import ROOT, with_classes, write_voc
 
 from sniper_mmdet.apis.sniperize import read_plain, sniperize
-from sniper_mmdet.apis.sniperize_probe import feature_maps, without_weights
-from sniper_mmdet.apis.sniperize_rules import (
+from sniper_mmdet.apis.sniperize_detector import (
     RANGE_AWARE,
     classes_of_heads,
     divisor,
-    leaves,
     level_test_cfg,
     range_aware,
     without_ignoring,
 )
+from sniper_mmdet.apis.sniperize_probe import feature_maps, without_weights
+from sniper_mmdet.apis.sniperize_rules import leaves
 from sniper_mmdet.registry import DATASETS, MODELS, TASK_UTILS
 from sniper_mmdet.utils.config_text import Code, assignment, comment
 
@@ -983,7 +983,7 @@ def test_command_line(tool, here, capsys):
     assert told.out == '' and '- scales' in told.err
     assert "_base_ = '../plain.py'" in Path('sub/mine.py').read_text()
     assert Config.fromfile('sub/mine.py').model.detector == 'RetinaNet'
-    assert not list(here.rglob('.part-*'))
+    assert [p.name for p in Path('sub').iterdir()] == ['mine.py']
     for args in (
         ('plain.py', '--out', 'sub/mine.py'),
         ('plain.py', '--out', 'plain.py', '--force'),

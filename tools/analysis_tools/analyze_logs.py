@@ -18,12 +18,13 @@ be given, no window is opened.
 
 import argparse
 import json
-import os
 import re
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+
+from sniper_mmdet.utils.files import picture_name, write_whole
 
 TIMES = ('time', 'data_time')
 MARKERS = '.x+^v'
@@ -66,26 +67,11 @@ def parse_args():
                 f'names. Received: {len(args.legend)}.'
             )
     if args.task == 'plot_curve':
-        args.out = picture(plot, args.out)
+        try:
+            args.out = picture_name(args.out)
+        except ValueError as error:
+            plot.error(error)
     return args
-
-
-def picture(parser, path):
-    """The name of a picture that can be written; .png if it is of no kind."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    kinds = FigureCanvasAgg.get_supported_filetypes()
-    path = path if Path(path).suffix else f'{path}.png'
-    if Path(path).suffix[1:].lower() not in kinds:
-        parser.error(
-            f'--out must be a picture, one of .{", .".join(sorted(kinds))}. '
-            f'Received: {path}.'
-        )
-    if not Path(path).absolute().parent.is_dir():
-        parser.error(
-            f'--out must be in a folder that exists. Received: {path}.'
-        )
-    return path
 
 
 def log_files(run):
@@ -273,20 +259,9 @@ def plot_curve(args):
         axis.legend(fontsize=8)
     if args.title:
         fig.suptitle(args.title)
-    write(args.out, lambda part: fig.savefig(part, dpi=100))
+    write_whole(args.out, lambda part: fig.savefig(part, dpi=100))
     plt.close(fig)
     print(f'{sum(map(len, drawn.values()))} curves in {args.out}')
-
-
-def write(path, save):
-    """Write beside, then rename: the file is whole or not there."""
-    path = Path(path)
-    part = path.with_name(f'.part-{path.name}')
-    try:
-        save(part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def cal_train_time(args):

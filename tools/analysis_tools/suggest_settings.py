@@ -31,6 +31,7 @@ from sniper_mmdet.chips import (
 from sniper_mmdet.chips.advice import RELEASED_COCO_TEST
 from sniper_mmdet.chips.boxes import read_coco
 from sniper_mmdet.chips.outlook import some_images
+from sniper_mmdet.utils.files import picture_name, write_whole
 
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 CHIP_SIZES = (256, 384, 512)
@@ -83,7 +84,10 @@ def parse_args():
 def check_outputs(parser, args):
     """See that files can be written, and destroy none that is read."""
     if args.out:
-        args.out = picture(parser, args.out)
+        try:
+            args.out = picture_name(args.out)
+        except ValueError as error:
+            parser.error(error)
     if args.config_out and Path(args.config_out).suffix != '.py':
         parser.error(
             f'--config-out must be a .py file. Received: {args.config_out}.'
@@ -104,20 +108,6 @@ def check_outputs(parser, args):
                 f'written beside it. Received: {path}.'
             )
         taken.add(Path(path).resolve())
-
-
-def picture(parser, path):
-    """The name of a picture: as it is given, or a .png."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    kinds = FigureCanvasAgg.get_supported_filetypes()
-    path = path if Path(path).suffix else f'{path}.png'
-    if Path(path).suffix[1:].lower() not in kinds:
-        parser.error(
-            f'--out must be a picture, one of .{", .".join(sorted(kinds))}. '
-            f'Received: {path}.'
-        )
-    return path
 
 
 def read_config(path, options):
@@ -449,17 +439,6 @@ def print_focus(report, advice):
     )
 
 
-def write(path, save):
-    """Write beside, then rename: the file is whole or not there."""
-    path = Path(path)
-    part = path.with_name(f'.part-{path.name}')
-    try:
-        save(part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def main():
     args = parse_args()
     own = focus_head = num_without_area = None
@@ -479,12 +458,12 @@ def main():
         base = os.path.relpath(args.config, folder)
     text = fragment(advice, base, focus_head is not None)
     if args.config_out:
-        write(args.config_out, lambda part: part.write_text(text))
+        write_whole(args.config_out, lambda part: part.write_text(text))
     if args.out:
         from sniper_mmdet.visualization import draw_sizes
 
         figure = draw_sizes(images, advice.settings, advice.target)
-        write(args.out, lambda part: figure.savefig(part, dpi=100))
+        write_whole(args.out, lambda part: figure.savefig(part, dpi=100))
     if args.json:
         print(json.dumps(dict(report, config=text), indent=2))
         return

@@ -56,27 +56,18 @@ def parse_args():
     return args
 
 
-def write(path, text):
-    """Write beside, then rename: the file is whole or not there."""
-    part = path.with_name(f'.part-{path.name}')
-    try:
-        part.write_text(text)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def main():
     args = parse_args()
     out = Path(args.out) if args.out else None
     # Building a detector, and importing what builds it, may print.
     with contextlib.redirect_stdout(sys.stderr):
         from sniper_mmdet.apis.sniperize import base_of, read_plain, sniperize
+        from sniper_mmdet.utils.files import write_whole
 
         base = base_of(args.config, out.absolute().parent if out else '.')
         text, notes = sniperize(read_plain(args.config), base, args.autofocus)
     if out:
-        write(out, text)
+        write_whole(out, lambda part: part.write_text(text))
     else:
         print(text, end='')
     print(f'sniperize could not decide, for {args.config}:', file=sys.stderr)
