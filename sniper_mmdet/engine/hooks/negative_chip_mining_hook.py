@@ -20,7 +20,7 @@ class NegativeChipMiningHook(ChipMiningHook):
     ``tools/extract_proposals.py`` writes it. This is what was released, and
     gives each epoch positive and negative chips from the first on.
 
-    Online, where ``start`` is given: before that epoch the detector being
+    Online, where ``start`` is given: after so many epochs the detector being
     trained looks at all training images over its test pyramid, and its
     proposals (without an RPN, its best detections) are what negative chips
     are mined from, until a later epoch renews them. All processes share the
