@@ -14,6 +14,16 @@ SAMPLE_CONFIG = (
     ROOT / 'configs/sniper/faster-rcnn_r18-slim_fpn_sniper_2e_sample.py'
 )
 
+#: Options: chips and levels of tiny scenes.
+SMALL = {
+    'model.data_preprocessor.batch_augments.0.size': (96, 96),
+    'model.scales': [0.5, 1.0],
+    'model.valid_ranges': [(32, None), (0, 64)],
+    'train_dataloader.dataset.scales': [0.5, 1.0],
+    'train_dataloader.dataset.valid_ranges': [(40, None), (0, 48)],
+    'train_dataloader.dataset.chip_size': 96,
+    'train_dataloader.dataset.stride': (10, 12),
+}
 #: mmdet's base model configs, R18 of 8 channels, three classes.
 _PLAIN = """
 _base_ = 'mmdet::_base_/models/{name}_r50_fpn.py'
@@ -51,13 +61,7 @@ def sample_options(**changes) -> dict:
     cfg = Config.fromfile(SAMPLE_CONFIG)
     return {
         **shrunk(cfg),
-        'model.data_preprocessor.batch_augments.0.size': (96, 96),
-        'model.scales': [0.5, 1.0],
-        'model.valid_ranges': [(32, None), (0, 64)],
-        'train_dataloader.dataset.scales': [0.5, 1.0],
-        'train_dataloader.dataset.valid_ranges': [(40, None), (0, 48)],
-        'train_dataloader.dataset.chip_size': 96,
-        'train_dataloader.dataset.stride': (10, 12),
+        **SMALL,
         'default_hooks.logger.interval': 1,
         'randomness.seed': 0,
         **changes,

@@ -2,7 +2,7 @@
 # on a CPU, on chips or by MMDetection's own multi-scale pipeline. It shares no
 # name with them, so a config inherits both and takes what it needs, as with
 # any_detector.py.
-_base_ = './any_detector.py'
+_base_ = ['./any_detector.py', './schedules/slim.py']
 
 slim_backbone = dict(
     depth=18,
@@ -12,20 +12,6 @@ slim_backbone = dict(
     norm_eval=False,
     init_cfg=None,
 )
-slim_optimizer = dict(
-    type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=0.001, weight_decay=0.01),
-    clip_grad=dict(max_norm=10),
-)
-slim_schedule = [
-    dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=100),
-    dict(
-        type='CosineAnnealingLR',
-        eta_min_ratio=0.02,
-        by_epoch=True,
-        convert_to_iter_based=True,
-    ),
-]
 
 _bccd = dict(
     type='VOCDataset',

@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 import numpy as np
 
 from sniper_mmdet.chips import Proposals
+from sniper_mmdet.utils.files import write_whole
 
 #: Arrays of a file, their types (bytes of any length) and dimensions.
 _ARRAYS = dict(
@@ -273,10 +274,9 @@ def _write(path, keys, sizes, offsets, boxes, scores, about) -> None:
             f'two images of the data set are called {twice!r} (id and file '
             'name): proposals are kept by that.'
         )
-    temporary = f'{path}.tmp'
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with open(temporary, 'wb') as file:
+
+    def save(part: Path) -> None:
+        with part.open('wb') as file:
             np.savez(
                 file,
                 boxes=boxes,
@@ -288,9 +288,9 @@ def _write(path, keys, sizes, offsets, boxes, scores, about) -> None:
             )
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, save)
 
 
 def _map(path: str, archive: zipfile.ZipFile, name: str) -> np.ndarray:

@@ -22,7 +22,7 @@ from mmengine.logging import MessageHub
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.structures import InstanceData
 from shrink import shrunk
-from tiny import ROOT, with_classes, write_voc
+from tiny import ROOT, SMALL, with_classes, write_voc
 
 from sniper_mmdet.apis.sniperize import read_plain, sniperize
 from sniper_mmdet.apis.sniperize_detector import (
@@ -40,16 +40,6 @@ from sniper_mmdet.utils.config_text import Code, assignment, comment
 
 ZOO = Path(mmdet.__file__).parent / '.mim/configs'
 CLASSES = ('disc', 'square', 'triangle')
-#: Chips and levels of tiny scenes.
-SMALL = {
-    'model.data_preprocessor.batch_augments.0.size': (96, 96),
-    'model.scales': [0.5, 1.0],
-    'model.valid_ranges': [(32, None), (0, 64)],
-    'train_dataloader.dataset.scales': [0.5, 1.0],
-    'train_dataloader.dataset.valid_ranges': [(40, None), (0, 48)],
-    'train_dataloader.dataset.chip_size': 96,
-    'train_dataloader.dataset.stride': (10, 12),
-}
 pytestmark = pytest.mark.usefixtures('fast_configs')
 
 

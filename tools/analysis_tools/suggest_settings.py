@@ -92,16 +92,20 @@ def check_outputs(parser, args):
         parser.error(
             f'--config-out must be a .py file. Received: {args.config_out}.'
         )
+    if (
+        args.config_out
+        and not Path(args.config_out).absolute().parent.is_dir()
+    ):
+        parser.error(
+            '--config-out must be in a folder that exists. '
+            f'Received: {args.config_out}.'
+        )
     taken = {Path(p).resolve() for p in (args.config, args.ann) if p}
     for option in ('out', 'config_out'):
         path = getattr(args, option)
         if not path:
             continue
         name = f'--{option.replace("_", "-")}'
-        if not Path(path).absolute().parent.is_dir():
-            parser.error(
-                f'{name} must be in a folder that exists. Received: {path}.'
-            )
         if Path(path).resolve() in taken:
             parser.error(
                 f'{name} must be another file than those that are read and '

@@ -1,21 +1,9 @@
-# From random weights on a small data set: AdamW, half a cosine over however
-# many epochs the config names.
+# The schedule of the slim detectors, by MMDetection's names.
+_base_ = './slim.py'
+
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=2, val_interval=2)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
-optim_wrapper = dict(
-    type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=0.001, weight_decay=0.01),
-    clip_grad=dict(max_norm=10),
-)
-
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=100),
-    dict(
-        type='CosineAnnealingLR',
-        eta_min_ratio=0.02,
-        by_epoch=True,
-        convert_to_iter_based=True,
-    ),
-]
+optim_wrapper = _base_.slim_optimizer
+param_scheduler = _base_.slim_schedule
