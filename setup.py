@@ -9,6 +9,7 @@ An editable install links to the sources instead. There onedl-mim searches the
 whole source tree, links followed, and refuses a config that it meets twice:
 so the configs, which it finds without help, are the one thing not linked.
 """
+
 import os
 import shutil
 from pathlib import Path
@@ -39,7 +40,8 @@ def copied_files() -> list[Path]:
         path = Path(name)
         if not path.exists():
             raise FileNotFoundError(
-                f'{path.absolute()} is missing, which mim needs')
+                f'{path.absolute()} is missing, which mim needs'
+            )
         files += path.rglob('*') if path.is_dir() else [path]
     return sorted(f for f in files if f.suffix in SUFFIXES)
 
@@ -60,7 +62,8 @@ def link_mim(folder: Path) -> None:
         try:
             (folder / name).symlink_to(
                 os.path.relpath(name, folder),
-                target_is_directory=Path(name).is_dir())
+                target_is_directory=Path(name).is_dir(),
+            )
         except OSError as error:  # Windows, where links need a privilege
             print(f'no link {folder / name}: {error}')
 

@@ -17,7 +17,7 @@ CONFIGS = dict(
 #: What MXNet 1.9.1 gave for `data`, `rois` and the weights below: some
 #: channels of each output, `NETWORK.OUTPUT`, at all of its cells; and the
 #: shapes of the weights, `NETWORK.shapes`, json.
-OUTPUTS = Path(__file__).parent / 'test_models/released_outputs.npz'
+OUTPUTS = Path(__file__).parent / 'test_released/released_outputs.npz'
 #: Which channels: every so many.
 STEPS = {
     'cat4': 192,

@@ -158,7 +158,7 @@ def _released(model) -> dict:
 
 
 _FAMILIES = dict(
-    ChipFasterRCNN=_released,
+    ReleasedFasterRCNN=_released,
     FasterRCNN=_two_stage,
     MaskRCNN=_two_stage,
     CascadeRCNN=_two_stage,

@@ -203,7 +203,7 @@ class Desk:
                 if re.match(r'[a-z_]+(\.\w+)+=', arg)
             ]
             known = list(CONFIGS)
-            if script == 'tools/misc/sniperize.py':
+            if script == 'tools/sniperize.py':
                 return PLAIN
             if re.search('focus|inference', f'{script} {args}'):
                 known = [FOCUS]

@@ -18,9 +18,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from archives import fetch, sha256, unpack
-
-from sniper_mmdet.utils.mxnet_params import read_params
+from sniper_mmdet.released.archives import fetch, sha256, unpack
+from sniper_mmdet.released.mxnet_params import read_params
 
 ROOT = Path(__file__).resolve().parents[1]
 #: By name: the link, the archive, and the folder that it is unpacked in.

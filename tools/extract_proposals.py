@@ -15,11 +15,14 @@ from mmengine.device import get_device
 from mmengine.dist import init_dist, is_distributed, is_main_process
 from mmengine.runner.checkpoint import CheckpointLoader
 
-from sniper_mmdet.engine.extraction import WholeImages, extract_proposals
+from sniper_mmdet.engine.build import build_image_dataset, load_config
+from sniper_mmdet.engine.cpu import prepare_cpu
+from sniper_mmdet.engine.proposal_extraction import (
+    WholeImages,
+    extract_proposals,
+)
 from sniper_mmdet.models import PyramidDetector
 from sniper_mmdet.registry import MODELS
-from sniper_mmdet.utils.build import build_image_dataset, load_config
-from sniper_mmdet.utils.cpu import prepare_cpu
 
 
 def parse_args():

@@ -22,7 +22,7 @@ from mmengine.config import Config, DictAction
 from sniper_mmdet.apis import detect
 from sniper_mmdet.apis.inference import class_names
 from sniper_mmdet.apis.inputs import find_inputs, image_name
-from sniper_mmdet.utils.cpu import prepare_cpu
+from sniper_mmdet.engine.cpu import prepare_cpu
 from sniper_mmdet.visualization import draw_focus
 
 

@@ -11,8 +11,8 @@ from mmengine.model import is_model_wrapper
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from sniper_mmdet.utils.build import run_config
-from sniper_mmdet.utils.cpu import prepare_cpu
+from sniper_mmdet.engine.build import run_config
+from sniper_mmdet.engine.cpu import prepare_cpu
 
 # What --eval's names are called by the metrics that know them.
 _METRICS = {

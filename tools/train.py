@@ -8,8 +8,8 @@ from mmengine.device import get_device
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from sniper_mmdet.utils.build import require_pretrained, run_config
-from sniper_mmdet.utils.cpu import prepare_cpu
+from sniper_mmdet.engine.build import require_pretrained, run_config
+from sniper_mmdet.engine.cpu import prepare_cpu
 
 
 def parse_args():

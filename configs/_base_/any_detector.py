@@ -9,7 +9,7 @@
 #   test_dataloader = val_dataloader
 #   custom_hooks = _base_.chip_hooks
 #
-# tools/misc/sniperize.py writes such a config for another one and its data.
+# tools/sniperize.py writes such a config for another one and its data.
 _base_ = './datasets/chips.py'
 
 pyramid = dict(

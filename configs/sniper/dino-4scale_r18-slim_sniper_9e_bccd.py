@@ -1,4 +1,4 @@
-_base_ = './dino-4scale_r18-slim_stock-ms_7e_bccd.py'
+_base_ = '../baselines/dino-4scale_r18-slim_stock-ms_7e_bccd.py'
 
 model = dict(_base_.pyramid, detector='DINO')
 train_dataloader = dict(_base_.chip_dataloader, _delete_=True)

@@ -1,4 +1,4 @@
-_base_ = './retinanet_r18-slim_fpn_stock-ms_8e_bccd.py'
+_base_ = '../baselines/retinanet_r18-slim_fpn_stock-ms_8e_bccd.py'
 
 model = dict(
     _base_.pyramid,

@@ -1,6 +1,6 @@
-from .coco_json import CocoResults
+from .coco_results import CocoResults
+from .comparison import load_autofocus, measure, reference_ways, require_coco
 from .inference import detect, focus_maps
-from .measure import load_autofocus, measure, reference_ways, require_coco
 
 __all__ = [
     'CocoResults',

@@ -14,7 +14,7 @@ from mmengine.logging import print_log
 from mmengine.utils import ProgressBar
 from torch import nn
 
-from .coco_json import CocoResults
+from .coco_results import CocoResults
 from .inputs import Input, Loaded, Reader, read_ahead
 
 
@@ -36,7 +36,7 @@ def detect(
     holds: the next two batches are decoded while the detector is at work, all
     images of a batch are detected together, and nothing is kept. Any detector
     of mmdet will do. On a machine without a GPU
-    :func:`sniper_mmdet.utils.cpu.prepare_cpu`, called once, makes it faster.
+    :func:`sniper_mmdet.engine.cpu.prepare_cpu`, called once, makes it faster.
 
     Args:
         model (nn.Module): Of mmdet's ``init_detector``.

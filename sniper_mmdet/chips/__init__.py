@@ -1,12 +1,12 @@
-"""Geometry of chips: NumPy and Numba only, nothing of torch or OpenMMLab.
+"""Geometry of chips: NumPy, SciPy and Numba, nothing of torch or OpenMMLab.
 
 Boxes are float32 ``(x1, y1, x2, y2)``, half-open, in original pixels unless a
 name says otherwise (``*_level``: pixels of a resized image, ``*_chip``: pixels
 of a chip). Levels are listed coarse to fine.
 """
 
-from .advice import Advice, suggest
-from .boxes import BoxState, ImageBoxes, box_sizes, classify_boxes, from_coco
+from .boxes import BoxState, ImageBoxes, box_sizes, classify_boxes
+from .coco import from_coco
 from .mining import (
     assign_boxes,
     box_coverage,
@@ -15,7 +15,7 @@ from .mining import (
     valid_boxes,
 )
 from .negatives import Proposals, uncovered_proposals
-from .outlook import focus_share, outlook
+from .presets import RELEASED_COCO
 from .pyramid import ImagePyramid
 from .settings import (
     CHIP_DTYPE,
@@ -23,10 +23,8 @@ from .settings import (
     FocusSettings,
     NegativeSettings,
 )
-from .statistics import RELEASED_COCO, chip_statistics
 
 __all__ = [
-    'Advice',
     'BoxState',
     'CHIP_DTYPE',
     'ChipSettings',
@@ -39,14 +37,10 @@ __all__ = [
     'assign_boxes',
     'box_coverage',
     'box_sizes',
-    'chip_statistics',
     'classify_boxes',
     'draw_stride',
-    'focus_share',
     'from_coco',
     'mine_chips',
-    'outlook',
-    'suggest',
     'uncovered_proposals',
     'valid_boxes',
 ]

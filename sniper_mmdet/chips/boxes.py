@@ -1,9 +1,7 @@
 """Boxes of a whole dataset as flat arrays, and what a chip makes of them."""
 
-import json
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from enum import IntEnum
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -108,74 +106,3 @@ def classify_boxes(
     states[visible] = BoxState.IGNORED
     states[visible & whole & in_range] = BoxState.VALID
     return states
-
-
-def from_coco(path: str) -> ImageBoxes:
-    """Read boxes from a COCO json, crowd and degenerate boxes left out.
-
-    Args:
-        path (str): COCO json with ``images`` and ``annotations``.
-
-    Raises:
-        FileNotFoundError: No such file.
-        ValueError: Not a COCO json, or a broken image or annotation.
-    """
-    return read_coco(path)[0]
-
-
-def read_coco(path: str) -> tuple[ImageBoxes, int]:
-    """The boxes of :func:`from_coco`, and how many had too little area.
-
-    Less than a pixel of the width or height of those is in their image.
-    """
-    try:
-        coco = json.loads(Path(path).read_text())
-        images, annotations = coco['images'], coco['annotations']
-        for found in (images, annotations):
-            if not isinstance(found, list):
-                raise TypeError(f'a list is needed, not {found!r:.40}')
-            for entry in found:
-                if not isinstance(entry, dict):
-                    raise TypeError(f'a dict is needed, not {entry!r:.40}')
-        index = {img['id']: i for i, img in enumerate(images)}
-        sizes = [(img['width'], img['height']) for img in images]
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f'{path} is not a COCO detection json: '
-            f'{type(error).__name__}: {error}.'
-        ) from None
-    for img, size in zip(images, sizes, strict=True):
-        for name, side in zip(('width', 'height'), size, strict=True):
-            if not isinstance(side, (int, float)) or not 1 <= side <= 1e9:
-                raise ValueError(
-                    f'{path}: the {name} of image {img["id"]} must be a '
-                    f'number from 1 to 1e9. Received: {side!r}.'
-                )
-    boxes = [[] for _ in images]
-    num_degenerate = 0
-    for ann in annotations:
-        if ann.get('iscrowd') or ann.get('ignore'):
-            continue
-        image = ann.get('image_id')
-        i = index.get(image) if isinstance(image, Hashable) else None
-        if i is None:
-            raise ValueError(
-                f'{path}: annotation {ann.get("id")} names image '
-                f'{image}, which is not in the file.'
-            )
-        try:
-            x, y, w, h = bbox = [float(v) for v in ann['bbox']]
-            if not np.isfinite(bbox).all():
-                raise ValueError
-        except (KeyError, OverflowError, TypeError, ValueError):
-            raise ValueError(
-                f'{path}: the bbox of annotation {ann.get("id")} must be '
-                f'[x, y, width, height]. Received: {ann.get("bbox")!r:.200}.'
-            ) from None
-        x1, y1 = max(x, 0), max(y, 0)
-        x2, y2 = min(x + w, sizes[i][0]), min(y + h, sizes[i][1])
-        if x2 - x1 >= 1 and y2 - y1 >= 1:
-            boxes[i].append((x1, y1, x2, y2))
-        else:
-            num_degenerate += 1
-    return ImageBoxes.from_lists(sizes, boxes), num_degenerate

@@ -7,22 +7,18 @@ grid, that is worth a look at the next level.
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 from scipy import ndimage
 
 from .boxes import box_sizes
-
-#: Sizes, in chip pixels, of the released code: up to the first and from the
-#: second to the third do not count, between the first two is positive.
-RELEASED_SIZES = (5, 64, 90)
+from .presets import RELEASED_FOCUS_SIZES
 
 
 def focus_labels(
     boxes: np.ndarray,
     size: tuple[int, int],
     stride: int = 16,
-    sizes: Sequence[float] = RELEASED_SIZES,
+    sizes: Sequence[float] = RELEASED_FOCUS_SIZES,
     precedence: str = 'positive',
 ) -> np.ndarray:
     """FocusPixel labels of one chip.
@@ -98,8 +94,8 @@ def focus_chips(
     if not mask.any():
         return np.zeros((0, 4), np.int64)
     if dilation > 1:
-        mask = cv2.dilate(
-            mask.astype(np.uint8), np.ones((dilation, dilation), np.uint8)
+        mask = ndimage.binary_dilation(
+            mask, np.ones((dilation, dilation), bool)
         )
     least = np.minimum(-(-min_size // stride), mask.shape[::-1])
     chips = np.minimum(_merge(mask, least) * stride, np.tile(size, 2))

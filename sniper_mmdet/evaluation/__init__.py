@@ -6,12 +6,12 @@ from .coco import (
     proposal_recall,
 )
 from .pixels_metric import PixelsMetric
-from .proposal_recall_metric import ProposalRecall
+from .proposal_recall_metric import ProposalRecallMetric
 from .visdrone_metric import VisDroneMetric
 
 __all__ = [
     'PixelsMetric',
-    'ProposalRecall',
+    'ProposalRecallMetric',
     'RECALL_SIZES',
     'VisDroneMetric',
     'average_precision',

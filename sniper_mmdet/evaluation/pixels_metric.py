@@ -8,7 +8,7 @@ from mmengine.evaluator import BaseMetric
 
 from sniper_mmdet.chips.focus import focus_labels
 from sniper_mmdet.registry import METRICS
-from sniper_mmdet.utils.samples import annotated_boxes
+from sniper_mmdet.structures import annotated_boxes
 
 
 @METRICS.register_module()

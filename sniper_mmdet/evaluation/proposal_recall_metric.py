@@ -11,7 +11,7 @@ from .coco import RECALL_SIZES, proposal_recall
 
 
 @METRICS.register_module()
-class ProposalRecall(BaseMetric):
+class ProposalRecallMetric(BaseMetric):
     """Average recall of proposals, also by object size (SNIPER, table 1).
 
     For any data set whose test pipeline loads annotations and does not resize.
@@ -43,8 +43,8 @@ class ProposalRecall(BaseMetric):
         for sample in data_samples:
             if 'gt_instances' not in sample:
                 raise ValueError(
-                    'ProposalRecall needs annotations: the test pipeline has '
-                    'no LoadAnnotations.'
+                    'ProposalRecallMetric needs annotations: the test '
+                    'pipeline has no LoadAnnotations.'
                 )
             found = sample['pred_instances']
             boxes = sample['gt_instances']['bboxes']

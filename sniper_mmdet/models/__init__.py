@@ -1,7 +1,7 @@
 from .backbones import ExpandedMobileNetV2, PreActResNet
-from .dense_heads import ChipRPNHead, FocusHead
-from .detectors import AutoFocus, ChipFasterRCNN, PyramidDetector
-from .roi_heads import ChipRoIHead, DeformRoIExtractor, TwoWayMaskHead
+from .dense_heads import FocusHead, ReleasedRPNHead
+from .detectors import AutoFocus, PyramidDetector, ReleasedFasterRCNN
+from .roi_heads import DeformRoIExtractor, ReleasedRoIHead, TwoWayMaskHead
 from .task_modules import (
     RangeAwareAssigner,
     RangeAwareATSSAssigner,
@@ -10,9 +10,9 @@ from .task_modules import (
 
 __all__ = [
     'AutoFocus',
-    'ChipFasterRCNN',
-    'ChipRPNHead',
-    'ChipRoIHead',
+    'ReleasedFasterRCNN',
+    'ReleasedRPNHead',
+    'ReleasedRoIHead',
     'DeformRoIExtractor',
     'ExpandedMobileNetV2',
     'FocusHead',

@@ -12,7 +12,7 @@ from sniper_mmdet.chips import (
     classify_boxes,
     from_coco,
 )
-from sniper_mmdet.chips.boxes import read_coco
+from sniper_mmdet.chips.coco import read_coco
 
 CHIP = (100, 100, 200, 200)
 RANGE = (10, 50)

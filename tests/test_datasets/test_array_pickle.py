@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mmengine.fileio import dump
 from mmengine.structures import InstanceData
 
-from sniper_mmdet.datasets.array_pickle import load_arrays
+from sniper_mmdet.datasets.formats.array_pickle import load_arrays
 
 
 def loads(folder, data):

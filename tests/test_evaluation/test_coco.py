@@ -6,7 +6,7 @@ import torch
 from pycocotools.coco import COCO
 
 from sniper_mmdet.evaluation import (
-    ProposalRecall,
+    ProposalRecallMetric,
     average_precision,
     evaluate_boxes,
     false_positives,
@@ -148,7 +148,7 @@ def test_only_the_best_proposals_count():
 
 
 def test_metric_of_a_test_run():
-    metric = ProposalRecall()
+    metric = ProposalRecallMetric()
     for boxes in OBJECTS:
         sample = dict(
             ori_shape=(400, 400),

@@ -14,8 +14,8 @@ from tiny import SAMPLE_CONFIG, cli, sample_options
 
 from sniper_mmdet.apis import load_autofocus, reference_ways
 from sniper_mmdet.chips import ImagePyramid
+from sniper_mmdet.engine.build import load_config
 from sniper_mmdet.registry import MODELS
-from sniper_mmdet.utils.build import load_config
 
 TOOL = 'analysis_tools/compare_sahi.py'
 pytestmark = pytest.mark.usefixtures('fast_configs')

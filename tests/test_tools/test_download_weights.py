@@ -220,7 +220,7 @@ def test_a_connection_that_always_breaks(fetch, server):
 
 
 def test_a_server_that_falls_silent(fetch, server, monkeypatch):
-    import archives
+    from sniper_mmdet.released import archives
 
     monkeypatch.setattr(archives, '_TIMEOUT', 0.2)
     server.cuts, server.hangs = [70_000], 1

@@ -13,10 +13,13 @@ from runs import ONE_EPOCH, TOOLS, free_port, start
 from tiny import SAMPLE_CONFIG, cli, sample_options
 
 from sniper_mmdet.datasets import ChipDataset, ProposalFile
-from sniper_mmdet.engine.extraction import WholeImages, extract_proposals
+from sniper_mmdet.engine.build import build_image_dataset, load_config
+from sniper_mmdet.engine.proposal_extraction import (
+    WholeImages,
+    extract_proposals,
+)
 from sniper_mmdet.models import PyramidDetector
 from sniper_mmdet.registry import MODELS
-from sniper_mmdet.utils.build import build_image_dataset, load_config
 
 pytestmark = pytest.mark.usefixtures('fast_configs')
 OPTIONS = sample_options()
@@ -132,8 +135,9 @@ def test_a_checkpoint_of_another_detector(extract, trained, tmp_path):
 
 
 def test_a_detector_without_a_pyramid(tool, trained):
-    plain = SAMPLE_CONFIG.with_name(
-        'faster-rcnn_r18-slim_fpn_stock-ms_9e_deeppcb.py'
+    plain = (
+        SAMPLE_CONFIG.parents[1]
+        / 'baselines/faster-rcnn_r18-slim_fpn_stock-ms_9e_deeppcb.py'
     )
     with pytest.raises(SystemExit) as stop:
         tool('extract_proposals.py', plain, trained, '--out', 'x.npz')

@@ -24,8 +24,9 @@ from mmengine.structures import InstanceData
 from shrink import shrunk
 from tiny import ROOT, SMALL, with_classes, write_voc
 
-from sniper_mmdet.apis.sniperize import read_plain, sniperize
-from sniper_mmdet.apis.sniperize_detector import (
+from sniper_mmdet.registry import DATASETS, MODELS, TASK_UTILS
+from sniper_mmdet.sniperize.config import read_plain, sniperize
+from sniper_mmdet.sniperize.detector import (
     RANGE_AWARE,
     classes_of_heads,
     divisor,
@@ -33,9 +34,8 @@ from sniper_mmdet.apis.sniperize_detector import (
     range_aware,
     without_ignoring,
 )
-from sniper_mmdet.apis.sniperize_probe import feature_maps, without_weights
-from sniper_mmdet.apis.sniperize_rules import leaves
-from sniper_mmdet.registry import DATASETS, MODELS, TASK_UTILS
+from sniper_mmdet.sniperize.probe import feature_maps, without_weights
+from sniper_mmdet.sniperize.rules import leaves
 from sniper_mmdet.utils.config_text import Code, assignment, comment
 
 ZOO = Path(mmdet.__file__).parent / '.mim/configs'

@@ -11,8 +11,8 @@ from mmengine.config import Config
 from runs import TOOLS
 from tiny import ROOT, SAMPLE_CONFIG
 
+from sniper_mmdet.engine.build import load_config
 from sniper_mmdet.registry import DATASETS, MODELS
-from sniper_mmdet.utils.build import load_config
 
 AUTOFOCUS = (
     ROOT / 'configs/autofocus/faster-rcnn_r18-slim_fpn_autofocus_3e_sample.py'
@@ -262,14 +262,14 @@ def test_what_gives_autofocus_a_level_to_focus_from(other):
 
 def test_what_a_written_config_is_not(folder, suggest, tiny_scenes):
     """A part of one; and without what --cfg-options changed."""
-    step = 'python tools/misc/sniperize.py'
+    step = 'python tools/sniperize.py'
     assert step not in suggest('plain.py')
     for source in (('plain.py',), ('--ann', 'coco.json')):
         text = suggest(*source, '--config-out', 'part.py')
         assert text.count(step) == 1
         written = (folder / 'part.py').read_text()
         assert 'Not a config of its own' in written
-        assert 'tools/misc/sniperize.py' in written
+        assert 'tools/sniperize.py' in written
     root = f'train_dataloader.dataset.dataset.data_root={tiny_scenes}/'
     args = (SAMPLE_CONFIG, '--cfg-options', root)
     text = suggest(*args, '--config-out', 'mine.py')

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from sniper_mmdet.chips import ImageBoxes, suggest
+from sniper_mmdet.chips import ImageBoxes
+from sniper_mmdet.tuning import suggest
 from sniper_mmdet.visualization import draw_sizes
 
 

@@ -183,7 +183,7 @@ def benchmark_pipeline(args):
     import torch
     from mmcv.transforms import Compose
 
-    from sniper_mmdet.utils.build import build_chip_dataset, load_config
+    from sniper_mmdet.engine.build import build_chip_dataset, load_config
 
     cv2.setNumThreads(0)  # as in a worker
     torch.set_num_threads(1)
@@ -230,9 +230,9 @@ def benchmark_pipeline(args):
 def benchmark_inference(args):
     """Each level alone, the pyramid and AutoFocus, alternating by image."""
     from sniper_mmdet.apis import load_autofocus, measure, reference_ways
-    from sniper_mmdet.models.detectors.focusing import FocusedImage
-    from sniper_mmdet.utils.build import load_config
-    from sniper_mmdet.utils.cpu import prepare_cpu
+    from sniper_mmdet.engine.build import load_config
+    from sniper_mmdet.engine.cpu import prepare_cpu
+    from sniper_mmdet.models.detectors.focused_image import FocusedImage
 
     cfg = load_config(args.config, args.cfg_options)
     prepare_cpu()

@@ -57,7 +57,7 @@ def benchmark_train(args):
     """Seconds, memory and shares of steps, each batch in a new process."""
     from mmengine.runner import set_random_seed
 
-    from sniper_mmdet.utils.build import load_config
+    from sniper_mmdet.engine.build import load_config
 
     set_random_seed(args.seed)
     cfg = load_config(args.config, args.cfg_options)
@@ -228,9 +228,9 @@ def measure(args, batch, data):
     from mmengine.optim import build_optim_wrapper
     from mmengine.runner import load_checkpoint, set_random_seed
 
+    from sniper_mmdet.engine.build import load_config
+    from sniper_mmdet.engine.cpu import prepare_cpu
     from sniper_mmdet.registry import MODELS
-    from sniper_mmdet.utils.build import load_config
-    from sniper_mmdet.utils.cpu import prepare_cpu
 
     MMLogger.get_instance('benchmark', log_level='WARNING')
     for name in ('epoch', 'iter'):  # some models ask

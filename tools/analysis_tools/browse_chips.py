@@ -18,7 +18,7 @@ from mmengine.config import DictAction
 from mmengine.utils import track_iter_progress
 
 from sniper_mmdet.chips import draw_stride, uncovered_proposals
-from sniper_mmdet.utils.build import build_chip_dataset, load_config
+from sniper_mmdet.engine.build import build_chip_dataset, load_config
 from sniper_mmdet.visualization import draw_chips
 
 

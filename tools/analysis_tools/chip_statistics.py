@@ -18,10 +18,10 @@ from mmengine.utils import track_iter_progress
 
 from sniper_mmdet.chips import (
     RELEASED_COCO,
-    chip_statistics,
     from_coco,
     mine_chips,
 )
+from sniper_mmdet.tuning import chip_statistics
 
 
 def parse_args():
@@ -93,7 +93,7 @@ def main():
         images, settings = from_coco(args.ann), RELEASED_COCO
         proposals = negatives = None
     else:
-        from sniper_mmdet.utils.build import build_chip_dataset, load_config
+        from sniper_mmdet.engine.build import build_chip_dataset, load_config
 
         # What is printed while annotations are read is no part of the result.
         with contextlib.redirect_stdout(sys.stderr):

@@ -41,9 +41,9 @@ from sniper_mmdet.apis import (
     reference_ways,
     require_coco,
 )
+from sniper_mmdet.engine.build import load_config
+from sniper_mmdet.engine.cpu import prepare_cpu
 from sniper_mmdet.models import PyramidDetector
-from sniper_mmdet.utils.build import load_config
-from sniper_mmdet.utils.cpu import prepare_cpu
 
 FIELDS = dict(
     AP='coco/bbox_mAP',

@@ -23,8 +23,8 @@ from sniper_mmdet.apis import (
     reference_ways,
     require_coco,
 )
-from sniper_mmdet.utils.build import load_config
-from sniper_mmdet.utils.cpu import prepare_cpu
+from sniper_mmdet.engine.build import load_config
+from sniper_mmdet.engine.cpu import prepare_cpu
 
 
 def parse_args():

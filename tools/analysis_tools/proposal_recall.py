@@ -13,8 +13,8 @@ import numpy as np
 from mmengine.config import DictAction
 
 from sniper_mmdet.datasets.proposals import ProposalFile
+from sniper_mmdet.engine.build import build_boxes_dataset, load_config
 from sniper_mmdet.evaluation import proposal_recall
-from sniper_mmdet.utils.build import build_boxes_dataset, load_config
 
 
 def parse_args():

@@ -24,13 +24,11 @@ from sniper_mmdet.chips import (
     RELEASED_COCO,
     ImagePyramid,
     box_sizes,
-    focus_share,
-    outlook,
-    suggest,
 )
-from sniper_mmdet.chips.advice import RELEASED_COCO_TEST
-from sniper_mmdet.chips.boxes import read_coco
-from sniper_mmdet.chips.outlook import some_images
+from sniper_mmdet.chips.coco import read_coco
+from sniper_mmdet.chips.presets import RELEASED_COCO_TEST
+from sniper_mmdet.tuning import focus_share, forecast, suggest
+from sniper_mmdet.tuning.costs import some_images
 from sniper_mmdet.utils.files import picture_name, write_whole
 
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
@@ -39,7 +37,7 @@ CHIP_SIZES = (256, 384, 512)
 MOST, MOST_FOCUS = 4000, 400
 FIRST_STEP = (
     'The settings are no config of their own: python '
-    'tools/misc/sniperize.py YOUR_CONFIG --out FILE makes the one that '
+    'tools/sniperize.py YOUR_CONFIG --out FILE makes the one that '
     'trains on chips, to paste them into.'
 )
 
@@ -116,7 +114,7 @@ def check_outputs(parser, args):
 
 def read_config(path, options):
     """Boxes; the config's own settings if it trains on chips; its head."""
-    from sniper_mmdet.utils.build import build_boxes_dataset, load_config
+    from sniper_mmdet.engine.build import build_boxes_dataset, load_config
 
     # What is printed while annotations are read is no part of the result.
     with contextlib.redirect_stdout(sys.stderr):
@@ -235,18 +233,18 @@ def report_of(images, own, focus_head, num_without_area, args):
     advice = propose(args.chip_size)
     some = some_images(images, MOST)
     expected = {
-        'proposed': outlook(some, advice.settings, advice.test_pyramid),
-        "COCO's": outlook(some, RELEASED_COCO, RELEASED_COCO_TEST),
+        'proposed': forecast(some, advice.settings, advice.test_pyramid),
+        "COCO's": forecast(some, RELEASED_COCO, RELEASED_COCO_TEST),
     }
     if own:
-        expected['config'] = outlook(some, *own)
+        expected['config'] = forecast(some, *own)
     others = {}
     for size in CHIP_SIZES:
         if size != advice.chip_size and not args.chip_size:
             other = propose(size)
             others[size] = dict(
                 scales=other.scales,
-                **outlook(some, other.settings, other.test_pyramid),
+                **forecast(some, other.settings, other.test_pyramid),
             )
     share = None
     if advice.focus:
@@ -308,7 +306,7 @@ def fragment(advice, base=None, autofocus=False):
             if base
             else [
                 '# Not a config of its own: to be pasted into one that trains',
-                '# on chips, which tools/misc/sniperize.py makes.',
+                '# on chips, which tools/sniperize.py makes.',
             ]
         ),
         f'_scales = {list(advice.scales)}',

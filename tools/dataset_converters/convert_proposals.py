@@ -23,8 +23,8 @@ from mmengine.config import DictAction
 from mmengine.utils import track_iter_progress
 
 from sniper_mmdet.datasets import write_proposals
-from sniper_mmdet.datasets.array_pickle import load_arrays
-from sniper_mmdet.utils.build import build_boxes_dataset, load_config
+from sniper_mmdet.datasets.formats.array_pickle import load_arrays
+from sniper_mmdet.engine.build import build_boxes_dataset, load_config
 
 # Original pixels: more than rounding, less than another image's size.
 _TOLERANCE = 2

@@ -12,7 +12,7 @@ VOC's do; the field "difficult" keeps the number. Scenes of several thousand
 pixels need not be cut into tiles: chips are cut while training.
 """
 
-from sniper_mmdet.utils.coco_writer import (
+from sniper_mmdet.datasets.formats.coco_writer import (
     convert,
     converter_parser,
     numbers,

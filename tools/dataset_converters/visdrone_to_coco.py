@@ -17,7 +17,11 @@ of the ten classes with score 0 is a crowd of its class. Truncation and
 occlusion are kept in fields of these names.
 """
 
-from sniper_mmdet.utils.coco_writer import convert, converter_parser, numbers
+from sniper_mmdet.datasets.formats.coco_writer import (
+    convert,
+    converter_parser,
+    numbers,
+)
 
 CLASSES = (
     'pedestrian',

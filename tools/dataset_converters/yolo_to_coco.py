@@ -17,7 +17,7 @@ from pathlib import Path
 
 import yaml
 
-from sniper_mmdet.utils.coco_writer import (
+from sniper_mmdet.datasets.formats.coco_writer import (
     convert,
     converter_parser,
     numbers,

@@ -4,8 +4,8 @@
         EXPECTED.npz
 
 EXPECTED holds ``data`` and ``rois``, what entered the original, and what came
-out of it, ``out.NAME_output``; see sniper_mmdet/apis/released.py. An error is
-relative to the original's number, or to the root mean square of its output
+out of it, ``out.NAME_output``; see sniper_mmdet/released/outputs.py. An error
+is relative to the original's number, or to the root mean square of its output
 where that is larger.
 """
 
@@ -20,9 +20,9 @@ from mmengine.config import DictAction
 from mmengine.device import get_device
 from mmengine.runner import load_checkpoint
 
-from sniper_mmdet.apis.released import released_outputs
+from sniper_mmdet.engine.build import load_config
 from sniper_mmdet.registry import MODELS
-from sniper_mmdet.utils.build import load_config
+from sniper_mmdet.released.outputs import released_outputs
 
 
 def parse_args():

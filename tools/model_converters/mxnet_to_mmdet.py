@@ -18,10 +18,10 @@ import torch
 from mmdet.registry import DATASETS
 from mmengine.config import Config, DictAction
 
+from sniper_mmdet.engine.build import load_config
 from sniper_mmdet.registry import MODELS
-from sniper_mmdet.utils.build import load_config
-from sniper_mmdet.utils.mxnet_params import read_params
-from sniper_mmdet.utils.released_weights import (
+from sniper_mmdet.released.mxnet_params import read_params
+from sniper_mmdet.released.weights import (
     Conversion,
     MismatchError,
     convert,

@@ -7,7 +7,7 @@ model = dict(
     scales=[(480, 512), (800, 1280), (1400, 2000)],
     valid_ranges=[(75, None), (32, 180), (0, 90)],
     batch_size=[4, 2, 2],
-    detector='sniper_mmdet.ChipFasterRCNN',
+    detector='sniper_mmdet.ReleasedFasterRCNN',
     data_preprocessor=dict(
         type='DetDataPreprocessor',
         mean=[123.68, 116.779, 103.939],
@@ -29,7 +29,7 @@ model = dict(
         ),
     ),
     rpn_head=dict(
-        type='sniper_mmdet.ChipRPNHead',
+        type='sniper_mmdet.ReleasedRPNHead',
         in_channels=3072,
         in_indices=(0, 1),
         feat_channels=512,
@@ -45,7 +45,7 @@ model = dict(
         loss_bbox=dict(type='SmoothL1Loss', beta=1.0, loss_weight=3.0),
     ),
     roi_head=dict(
-        type='sniper_mmdet.ChipRoIHead',
+        type='sniper_mmdet.ReleasedRoIHead',
         in_channels=3072,
         in_indices=(0, 1),
         out_channels=256,

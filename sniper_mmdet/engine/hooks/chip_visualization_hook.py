@@ -8,7 +8,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
 from sniper_mmdet.registry import HOOKS
-from sniper_mmdet.utils.samples import annotated_boxes
+from sniper_mmdet.structures import annotated_boxes
 from sniper_mmdet.visualization.chips import (
     IGNORED,
     NEGATIVE,

@@ -6,7 +6,10 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop
 
 from sniper_mmdet.datasets.proposals import ProposalFile
-from sniper_mmdet.engine.extraction import WholeImages, extract_proposals
+from sniper_mmdet.engine.proposal_extraction import (
+    WholeImages,
+    extract_proposals,
+)
 from sniper_mmdet.registry import HOOKS
 
 from .chip_mining_hook import ChipMiningHook, chip_sampler

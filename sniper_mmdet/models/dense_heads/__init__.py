@@ -1,4 +1,4 @@
-from .chip_rpn_head import ChipRPNHead
 from .focus_head import FocusHead
+from .released_rpn_head import ReleasedRPNHead
 
-__all__ = ['ChipRPNHead', 'FocusHead']
+__all__ = ['ReleasedRPNHead', 'FocusHead']

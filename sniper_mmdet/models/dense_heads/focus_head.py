@@ -10,9 +10,10 @@ from mmdet.structures import SampleList
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from sniper_mmdet.chips.focus import RELEASED_SIZES, focus_labels
+from sniper_mmdet.chips.focus import focus_labels
+from sniper_mmdet.chips.presets import RELEASED_FOCUS_SIZES
 from sniper_mmdet.registry import MODELS
-from sniper_mmdet.utils.samples import annotated_boxes
+from sniper_mmdet.structures import annotated_boxes
 
 
 @MODELS.register_module()
@@ -48,7 +49,7 @@ class FocusHead(BaseModule):
         in_indices: Sequence[int] = (0,),
         stride: int = 16,
         feat_channels: int = 256,
-        sizes: Sequence[float] = RELEASED_SIZES,
+        sizes: Sequence[float] = RELEASED_FOCUS_SIZES,
         precedence: str = 'positive',
         loss_weight: float = 1.0,
         init_cfg: dict | None = None,

@@ -1,5 +1,5 @@
 from .autofocus import AutoFocus
-from .chip_faster_rcnn import ChipFasterRCNN
 from .pyramid_detector import PyramidDetector
+from .released_faster_rcnn import ReleasedFasterRCNN
 
-__all__ = ['AutoFocus', 'ChipFasterRCNN', 'PyramidDetector']
+__all__ = ['AutoFocus', 'ReleasedFasterRCNN', 'PyramidDetector']

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from sniper_mmdet.chips import FocusSettings
 from sniper_mmdet.chips.focus import focus_labels
 from sniper_mmdet.registry import MODELS
-from sniper_mmdet.utils.samples import annotated_boxes
+from sniper_mmdet.structures import annotated_boxes
 
-from .focusing import FocusedImage, make_batches
-from .proposing import few_proposals
+from .box_proposals import few_proposals
+from .focused_image import FocusedImage, make_batches
 from .pyramid_detector import PyramidDetector
 
 # Level pixels of a part of a level that has ``max_proposals``.

@@ -14,14 +14,10 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from sniper_mmdet.chips import ImagePyramid
+from sniper_mmdet.chips.presets import SOFT_NMS
 from sniper_mmdet.registry import MODELS
 
-from .proposing import propose, rpn_config
-
-#: Gaussian soft-NMS as released.
-SOFT_NMS = dict(
-    type='soft_nms', method='gaussian', sigma=0.55, min_score=0.001
-)
+from .box_proposals import propose, rpn_config
 
 
 @MODELS.register_module()

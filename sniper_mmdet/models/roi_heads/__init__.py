@@ -1,5 +1,5 @@
-from .chip_roi_head import ChipRoIHead
 from .deform_roi_extractor import DeformRoIExtractor
+from .released_roi_head import ReleasedRoIHead
 from .two_way_mask_head import TwoWayMaskHead
 
-__all__ = ['ChipRoIHead', 'DeformRoIExtractor', 'TwoWayMaskHead']
+__all__ = ['ReleasedRoIHead', 'DeformRoIExtractor', 'TwoWayMaskHead']

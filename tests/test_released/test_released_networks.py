@@ -11,9 +11,9 @@ from mxnet_files import write_params
 from released import CONFIGS, OUTPUTS, STEPS, weights
 from tiny import ROOT
 
-from sniper_mmdet.apis.released import released_outputs
+from sniper_mmdet.engine.build import load_config
 from sniper_mmdet.registry import MODELS
-from sniper_mmdet.utils.build import load_config
+from sniper_mmdet.released.outputs import released_outputs
 
 TOOLS = ROOT / 'tools/model_converters'
 pytestmark = pytest.mark.usefixtures('fast_configs')

@@ -8,7 +8,7 @@ import torch
 import torch.distributed as dist
 from mmengine.config import Config
 
-from sniper_mmdet.utils.cpu import prepare_cpu
+from sniper_mmdet.engine.cpu import prepare_cpu
 
 pytestmark = pytest.mark.skipif(
     torch.cuda.is_available(), reason='does nothing where there is a GPU'
@@ -69,7 +69,7 @@ def test_memory_is_usable_afterwards():
         [
             sys.executable,
             '-c',
-            'import torch; from sniper_mmdet.utils.cpu import prepare_cpu\n'
+            'import torch; from sniper_mmdet.engine.cpu import prepare_cpu\n'
             'prepare_cpu(); prepare_cpu()\n'
             'for _ in range(20): torch.ones(2**22).sum()\n'
             'assert torch.ones(2**24).sum() == 2**24',

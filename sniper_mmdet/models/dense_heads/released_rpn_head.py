@@ -9,11 +9,11 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from sniper_mmdet.registry import MODELS
-from sniper_mmdet.utils.samples import in_chip_range
+from sniper_mmdet.structures import in_chip_range
 
 
 @MODELS.register_module()
-class ChipRPNHead(RPNHead):
+class ReleasedRPNHead(RPNHead):
     """An RPNHead on concatenated maps that proposes what a chip trains.
 
     Differs from its parent: it sees several maps as one; and a chip's

@@ -98,7 +98,7 @@ def convert(
 
     Args:
         params (dict[str, ndarray]): As
-            :func:`~sniper_mmdet.utils.mxnet_params.read_params` has them.
+            :func:`~sniper_mmdet.released.mxnet_params.read_params` has them.
         shapes (dict[str, tuple]): Of the detector's tensors.
         ignore (Iterable[str]): Regular expressions of names, of the file or
             here, that may be unused or missing.

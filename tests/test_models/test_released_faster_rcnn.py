@@ -12,11 +12,11 @@ from mmengine.structures import InstanceData
 from tiny import ROOT, shrunk
 
 from sniper_mmdet.models import (
-    ChipFasterRCNN,
+    ReleasedFasterRCNN,
     RoundedAnchorGenerator,
     TwoWayMaskHead,
 )
-from sniper_mmdet.models.roi_heads.chip_roi_head import ChipRoIHead
+from sniper_mmdet.models.roi_heads.released_roi_head import ReleasedRoIHead
 from sniper_mmdet.registry import MODELS
 
 pytestmark = pytest.mark.usefixtures('fast_configs')
@@ -117,7 +117,7 @@ def test_what_is_found_is_corrected(detector, monkeypatch):
         samples[0].pred_instances = InstanceData(bboxes=boxes)
         return samples
 
-    monkeypatch.setattr(ChipFasterRCNN.__base__, 'predict', predict)
+    monkeypatch.setattr(ReleasedFasterRCNN.__base__, 'predict', predict)
     sample = chip([], scale=scale, size=384)
     (found,) = detector.predict(torch.zeros(1, 3, 384, 384), [sample])
     boxes = found.pred_instances.bboxes
@@ -199,7 +199,7 @@ def rois_of(detector, monkeypatch, sample, proposals):
         seen.update(zip(map(tuple, priors.tolist()), labels, strict=True))
         return dict(loss_bbox={})
 
-    monkeypatch.setattr(ChipRoIHead, 'bbox_loss', bbox_loss)
+    monkeypatch.setattr(ReleasedRoIHead, 'bbox_loss', bbox_loss)
     found = InstanceData(bboxes=torch.tensor(proposals))
     features = detector.extract_feat(torch.zeros(1, 3, 128, 128))
     detector.roi_head.loss(features, [found], [sample])
@@ -315,5 +315,5 @@ def test_offsets_learn_slowly_and_shifts_do_not_decay():
 
 
 def test_mmdet_finds_the_parts_by_their_scope():
-    for kind in ('ChipFasterRCNN', 'ChipRPNHead', 'ChipRoIHead'):
+    for kind in ('ReleasedFasterRCNN', 'ReleasedRPNHead', 'ReleasedRoIHead'):
         assert MMDET_MODELS.get(f'sniper_mmdet.{kind}').__name__ == kind

@@ -8,7 +8,7 @@ from sniper_mmdet.registry import MODELS
 
 
 @MODELS.register_module()
-class ChipFasterRCNN(FasterRCNN):
+class ReleasedFasterRCNN(FasterRCNN):
     """A FasterRCNN, or Mask R-CNN, whose boxes end at pixels.
 
     The original counts the last pixel of a box as its end, and resizes that:

@@ -2,7 +2,10 @@
 
 import numpy as np
 
-from sniper_mmdet.models.detectors.focusing import FocusedImage, make_batches
+from sniper_mmdet.models.detectors.focused_image import (
+    FocusedImage,
+    make_batches,
+)
 
 
 def padded(batch):

@@ -6,7 +6,7 @@ import torch
 from mmdet.registry import MODELS
 from torch import nn
 
-from sniper_mmdet.chips.statistics import RELEASED_COCO
+from sniper_mmdet.chips.presets import RELEASED_COCO
 
 
 def reason_of(error: BaseException) -> str:

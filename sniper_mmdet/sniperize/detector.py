@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from mmdet.models import dense_heads, roi_heads
 from mmdet.registry import MODELS
 
-from sniper_mmdet.models.detectors.pyramid_detector import SOFT_NMS
+from sniper_mmdet.chips.presets import SOFT_NMS
 
-from .sniperize_rules import class_of, dicts, name_of
+from .rules import class_of, dicts, name_of
 
 #: Where a detector has its heads.
 _HEADS = ('bbox_head', 'query_head', 'roi_head', 'rpn_head')

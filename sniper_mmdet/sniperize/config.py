@@ -13,14 +13,13 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from sniper_mmdet.chips.advice import RELEASED_COCO_TEST
+from sniper_mmdet.chips.presets import RELEASED_COCO_TEST
 from sniper_mmdet.utils.config_text import Code, assignment, call, comment
 
-from . import sniperize_detector as changes
-from . import sniperize_probe as probe
-from . import sniperize_rules as rules
-from .sniperize_data import CHIP, DataDelta, levels
-from .sniperize_rules import name_of, names
+from . import detector as changes
+from . import probe, rules
+from .data import CHIP, DataDelta, levels
+from .rules import name_of, names
 
 #: Of optimizers, unless a config says otherwise.
 _CONSTRUCTOR = 'DefaultOptimWrapperConstructor'
@@ -145,7 +144,7 @@ class _Delta(DataDelta):
         head = [
             comment(
                 f'{kind} of {Path(self.base.split("::")[-1]).stem}, written '
-                'by tools/misc/sniperize.py, which could not decide:'
+                'by tools/sniperize.py, which could not decide:'
             ),
             '#',
             *(comment(note, '#   ', '# - ') for note in self.notes),

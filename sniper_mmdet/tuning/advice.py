@@ -10,20 +10,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .boxes import ImageBoxes, box_sizes
-from .focus import RELEASED_SIZES
-from .pyramid import ImagePyramid, Range, Scale
-from .settings import ChipSettings, FocusSettings
-from .statistics import RELEASED_COCO
+from sniper_mmdet.chips import (
+    ChipSettings,
+    FocusSettings,
+    ImageBoxes,
+    ImagePyramid,
+    box_sizes,
+)
+from sniper_mmdet.chips.presets import RELEASED_COCO, RELEASED_FOCUS_SIZES
+from sniper_mmdet.chips.pyramid import Range, Scale
 
 #: Sizes, level pixels, that a level is for: the released ranges end at 240
 #: (80 * 3), and what is below 64 is for a finer level.
 TARGET = (64.0, 240.0)
-
-#: Test levels and ranges released for COCO.
-RELEASED_COCO_TEST = ImagePyramid(
-    [(480, 512), (800, 1280), (1400, 2000)], [(75, None), (32, 180), (0, 90)]
-)
 
 #: Enlarging beyond the finest level released shows nothing that is not there.
 MAX_FACTOR = 3.0
@@ -145,7 +144,8 @@ def suggest(
         stride=_stride(chip),
         target=(low, high),
         focus_sizes=tuple(
-            max(round(size * low / TARGET[0]), 2) for size in RELEASED_SIZES
+            max(round(size * low / TARGET[0]), 2)
+            for size in RELEASED_FOCUS_SIZES
         ),
         focus=tuple(
             # As released: half a chip at first, then 5/8, in cells of 16 px.

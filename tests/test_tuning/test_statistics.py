@@ -8,10 +8,10 @@ from sniper_mmdet.chips import (
     ChipSettings,
     ImageBoxes,
     ImagePyramid,
-    chip_statistics,
     from_coco,
     mine_chips,
 )
+from sniper_mmdet.tuning import chip_statistics
 
 
 def statistics(images, settings, epochs=1):

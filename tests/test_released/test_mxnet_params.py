@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from mxnet_files import TYPES, VERSIONS, write_params
 
-from sniper_mmdet.utils.mxnet_params import read_params
+from sniper_mmdet.released.mxnet_params import read_params
 
 #: Written by MXNet 1.9.1, npx.save: a scalar s, e without a value, and a.
 OF_NUMPY_SHAPES = bytes.fromhex(

@@ -2,16 +2,12 @@
 
 import numpy as np
 
-from .boxes import ImageBoxes
-from .mining import box_coverage, valid_boxes
-from .pyramid import ImagePyramid
-from .settings import ChipSettings
-
-#: The settings released for COCO.
-RELEASED_COCO = ChipSettings(
-    ImagePyramid([(-1, 512), 1.667, 3.0], [(120, None), (32, 150), (0, 80)]),
-    chip_size=512,
-    stride=(56, 59),
+from sniper_mmdet.chips import (
+    ChipSettings,
+    ImageBoxes,
+    ImagePyramid,
+    box_coverage,
+    valid_boxes,
 )
 
 

@@ -11,11 +11,11 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from sniper_mmdet.registry import MODELS
-from sniper_mmdet.utils.samples import in_chip_range
+from sniper_mmdet.structures import in_chip_range
 
 
 @MODELS.register_module()
-class ChipRoIHead(StandardRoIHead):
+class ReleasedRoIHead(StandardRoIHead):
     """A StandardRoIHead that learns from all RoIs of a chip's valid range.
 
     Differs from its parent: concatenated maps are reduced by a 1x1

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sniper_mmdet.models import PyramidDetector
-from sniper_mmdet.utils.released_weights import (
+from sniper_mmdet.released.weights import (
     background_first,
     backgrounds_first,
 )

@@ -3,12 +3,14 @@
 import pytest
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from tiny import SAMPLE_CONFIG
+from tiny import ROOT, SAMPLE_CONFIG
 
 from sniper_mmdet.datasets import ChipDataset
-from sniper_mmdet.utils.build import build_chip_dataset, load_config
+from sniper_mmdet.engine.build import build_chip_dataset, load_config
 
-(STOCK,) = SAMPLE_CONFIG.parent.glob('faster-rcnn_*_stock-ms_*_bccd.py')
+(STOCK,) = (ROOT / 'configs/baselines').glob(
+    'faster-rcnn_*_stock-ms_*_bccd.py'
+)
 INNER = 'train_dataloader.dataset.dataset'
 pytestmark = pytest.mark.usefixtures('fast_configs')
 

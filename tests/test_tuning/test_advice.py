@@ -12,13 +12,11 @@ from sniper_mmdet.chips import (
     ImageBoxes,
     ImagePyramid,
     box_sizes,
-    focus_share,
     from_coco,
-    outlook,
-    suggest,
     valid_boxes,
 )
-from sniper_mmdet.chips.outlook import some_images
+from sniper_mmdet.tuning import focus_share, forecast, suggest
+from sniper_mmdet.tuning.costs import some_images
 
 
 def squares(sizes, image=(1000, 800)):
@@ -52,8 +50,8 @@ def test_coco_costs_and_covers_what_it_does_as_released(shared_data):
     file = shared_data / 'coco_annotations/instances_446.json'
     images = from_coco(str(file))
     advice = suggest(images)
-    mine = outlook(images, advice.settings)
-    theirs = outlook(images, RELEASED_COCO)
+    mine = forecast(images, advice.settings)
+    theirs = forecast(images, RELEASED_COCO)
     for key in ('chips_per_image', 'pixels_per_image', 'boxes_covered'):
         assert mine[key] == pytest.approx(theirs[key], rel=0.05)
     assert mine['uncovered_boxes'] <= theirs['uncovered_boxes']
@@ -70,7 +68,7 @@ def test_small_objects_in_large_images_give_no_level_that_sees_nothing():
     images = squares(octaves(20, 60), (6000, 4000))
     advice = suggest(images)
     assert len(advice.scales) == 1 and 2.5 < advice.scales[0] <= 3
-    assert outlook(images, advice.settings)['seen'][0] > 60
+    assert forecast(images, advice.settings)['seen'][0] > 60
 
 
 def test_large_objects_are_not_made_small_where_a_chip_holds_the_image():
@@ -233,7 +231,7 @@ def test_properties(images, num_levels, chip_size):
     if all(isinstance(scale, float) for scale in advice.scales[1:]):
         ends = (trained[1:, 1] - 1) * factors[:, 1:].max(0)
         assert (ends <= 0.475 * advice.chip_size).all()
-    found = outlook(images, advice.settings)
+    found = forecast(images, advice.settings)
     assert found['valid_boxes_covered'] == 1
     invalid = ~valid_boxes(images, advice.settings).any(1)
     assert found['uncovered_boxes'] <= invalid.sum()
@@ -242,7 +240,7 @@ def test_properties(images, num_levels, chip_size):
 def test_what_is_expected_of_settings_by_hand():
     pyramid = ImagePyramid([1.0, 2.0], [(40, None), (0, 50)])
     images = squares([20, 30, 48, 300], (400, 300))
-    found = outlook(images, ChipSettings(pyramid, 256, 20))
+    found = forecast(images, ChipSettings(pyramid, 256, 20))
     # 300 px is longer than 235; 48 is for both levels.
     assert found['uncovered_boxes'] == 1
     assert found['chips_per_level'] == [1, 3]

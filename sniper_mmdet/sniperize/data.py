@@ -7,11 +7,11 @@ what does not change sizes.
 from mmengine.config import Config
 
 from sniper_mmdet.chips import ImagePyramid
-from sniper_mmdet.chips.statistics import RELEASED_COCO
+from sniper_mmdet.chips.presets import RELEASED_COCO
 from sniper_mmdet.utils.config_text import Code, assignment, comment
 
-from . import sniperize_rules as rules
-from .sniperize_rules import name_of, names
+from . import rules
+from .rules import name_of, names
 
 CHIP = RELEASED_COCO.chip_size
 

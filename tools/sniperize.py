@@ -1,7 +1,7 @@
 """Write the config that trains another one's detector on chips of its data.
 
-    python tools/misc/sniperize.py CONFIG --out FILE
-    python tools/misc/sniperize.py CONFIG --autofocus  # to standard output
+    python tools/sniperize.py CONFIG --out FILE
+    python tools/sniperize.py CONFIG --autofocus  # to standard output
 
 CONFIG is any text config of MMDetection, or one of its zoo. What is written
 inherits from it and changes the model's type, assigners, pipelines and
@@ -61,7 +61,11 @@ def main():
     out = Path(args.out) if args.out else None
     # Building a detector, and importing what builds it, may print.
     with contextlib.redirect_stdout(sys.stderr):
-        from sniper_mmdet.apis.sniperize import base_of, read_plain, sniperize
+        from sniper_mmdet.sniperize import (
+            base_of,
+            read_plain,
+            sniperize,
+        )
         from sniper_mmdet.utils.files import write_whole
 
         base = base_of(args.config, out.absolute().parent if out else '.')

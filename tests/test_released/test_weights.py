@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sniper_mmdet.utils.released_weights import (
+from sniper_mmdet.released.weights import (
     background_first,
     background_last,
     backgrounds_first,

@@ -5,15 +5,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .boxes import ImageBoxes, box_sizes
-from .focus import focus_chips, focus_labels, move_chips
-from .mining import mine_chips, valid_boxes
-from .pyramid import ImagePyramid
-from .settings import ChipSettings, FocusSettings
+from sniper_mmdet.chips import (
+    ChipSettings,
+    FocusSettings,
+    ImageBoxes,
+    ImagePyramid,
+    box_sizes,
+    mine_chips,
+    valid_boxes,
+)
+from sniper_mmdet.chips.focus import focus_chips, focus_labels, move_chips
+
 from .statistics import chip_statistics
 
 
-def outlook(
+def forecast(
     images: ImageBoxes,
     settings: ChipSettings,
     test_pyramid: ImagePyramid | None = None,

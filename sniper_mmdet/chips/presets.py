@@ -1,0 +1,35 @@
+"""The settings of the released SNIPER and AutoFocus, each at one place."""
+
+from .pyramid import ImagePyramid
+from .settings import ChipSettings, FocusSettings
+
+#: Training on COCO: ``sniper_res101_e2e.yml`` and ``main_train.py``.
+RELEASED_COCO = ChipSettings(
+    ImagePyramid([(-1, 512), 1.667, 3.0], [(120, None), (32, 150), (0, 80)]),
+    chip_size=512,
+    stride=(56, 59),
+)
+
+_TEST_SCALES = [(480, 512), (800, 1280), (1400, 2000)]
+#: Levels and ranges of a test of SNIPER; wider than those of training.
+RELEASED_COCO_TEST = ImagePyramid(
+    _TEST_SCALES, [(75, None), (32, 180), (0, 90)]
+)
+#: Those of AutoFocus, whose finest range ends lower.
+RELEASED_AUTOFOCUS_TEST = ImagePyramid(
+    _TEST_SCALES, [(75, None), (32, 180), (0, 75)]
+)
+
+#: Sizes of FocusPixels, chip pixels: up to the first and from the second to
+#: the third do not count, between the first two is positive.
+RELEASED_FOCUS_SIZES = (5, 64, 90)
+#: How FocusPixels of the coarsest level, and of the others, become FocusChips.
+RELEASED_FOCUS = (
+    FocusSettings(threshold=0.02, min_size=256),
+    FocusSettings(threshold=0.2, min_size=320),
+)
+
+#: The NMS that merges the detections of all levels.
+SOFT_NMS = dict(
+    type='soft_nms', method='gaussian', sigma=0.55, min_score=0.001
+)

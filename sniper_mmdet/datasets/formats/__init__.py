@@ -1,0 +1,1 @@
+"""Annotations and proposals in the formats of others, a file a format."""

@@ -1,0 +1,1 @@
+"""Everything of the originals: their files, names of tensors, outputs."""
