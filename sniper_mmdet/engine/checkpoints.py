@@ -1,0 +1,137 @@
+"""Detectors with the weights of a checkpoint."""
+
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.runner.checkpoint import CheckpointLoader
+from torch import Tensor, nn
+
+from sniper_mmdet.registry import MODELS
+
+#: Modules that proposals do not come from, of a detector with an RPN.
+_AFTER_RPN = ('focus_head.', 'roi_head.')
+
+
+def modules_after_proposals(model: nn.Module) -> tuple[str, ...]:
+    """Prefixes of weights that a detector's proposals do not depend on.
+
+    Such weights may be another detector's, or random.
+    """
+    detector = getattr(model, 'detector', model)
+    with_rpn = getattr(detector, 'with_rpn', False)
+    return _AFTER_RPN if with_rpn else _AFTER_RPN[:1]
+
+
+def read_weights(path: str | Path) -> dict[str, Tensor]:
+    """Read the state dict of a checkpoint.
+
+    Raises:
+        OSError: There is no such file.
+        ValueError: It is no checkpoint.
+    """
+    try:
+        found = CheckpointLoader.load_checkpoint(str(path), map_location='cpu')
+        return dict(found.get('state_dict', found))
+    except OSError:
+        raise
+    except Exception as error:  # whatever torch finds wrong with a file
+        raise ValueError(
+            f'{path} is not a checkpoint: {type(error).__name__}: {error}'
+        ) from None
+
+
+def load_weights(
+    model: nn.Module, path: str | Path, without: Sequence[str] = ()
+) -> None:
+    """Give a detector the weights of a checkpoint, all that it needs.
+
+    Args:
+        model (nn.Module): A detector, wrapped or not; the checkpoint may be
+            of either.
+        path (str | Path): The checkpoint.
+        without (Sequence[str]): Prefixes of weights that are left as they
+            are.
+
+    Raises:
+        OSError: There is no such file.
+        ValueError: It is no checkpoint, or one of another detector.
+    """
+    without = (*without, *(f'detector.{prefix}' for prefix in without))
+    found = {
+        key: value
+        for key, value in read_weights(path).items()
+        if not key.startswith(without)
+    }
+    try:
+        missing = model.load_state_dict(found, strict=False).missing_keys
+    except (RuntimeError, pickle.UnpicklingError) as error:
+        text = ' '.join(str(error).split())
+        raise ValueError(
+            f'{path} is of another detector: {text[:300]}'
+        ) from None
+    missing = [
+        key
+        for key in missing
+        if not key.endswith('num_batches_tracked')
+        and not key.startswith(without)
+    ]
+    if missing:
+        raise ValueError(
+            f'{path} lacks {len(missing)} weights of the detector, the first '
+            f'is {missing[0]}: it is of another one.'
+        )
+
+
+def build_detector(cfg: Config, kind: type[nn.Module]) -> nn.Module:
+    """Build the detector of a config, whose weights come from a checkpoint.
+
+    Args:
+        cfg (Config): Its ``model``; nothing that it is initialised from is
+            downloaded.
+        kind (type): What it must be.
+
+    Raises:
+        ValueError: It is another kind.
+    """
+    model_cfg = Config(dict(model=cfg.model)).model  # a copy
+    model_cfg.pop('init_cfg', None)
+    if 'backbone' in model_cfg:
+        model_cfg.backbone.init_cfg = None
+    model = MODELS.build(model_cfg)
+    if not isinstance(model, kind):
+        raise ValueError(
+            f'{cfg.filename}: model.type must be sniper_mmdet.'
+            f'{kind.__name__}. Received: {cfg.model.type}.'
+        )
+    return model
+
+
+def load_detector(
+    cfg: Config,
+    path: str | Path,
+    kind: type[nn.Module] = nn.Module,
+    without: Sequence[str] = (),
+) -> nn.Module:
+    """The detector of a config with the weights of a checkpoint, to test.
+
+    Args:
+        cfg (Config): Of the detector.
+        path (str | Path): The checkpoint.
+        kind (type): What the detector must be. Defaults to any.
+        without (Sequence[str]): See :func:`load_weights`.
+
+    Returns:
+        nn.Module: On the default device, in test mode.
+
+    Raises:
+        OSError: There is no such file.
+        ValueError: The detector is another kind, or the file no checkpoint
+            of it.
+    """
+    model = build_detector(cfg, kind)
+    load_weights(model, path, without)
+    return model.to(get_device()).eval()

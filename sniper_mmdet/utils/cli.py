@@ -1,0 +1,180 @@
+"""What the tools share: flags, errors in one sentence, tables, JSON.
+
+A tool parses, calls and prints::
+
+    def main():
+        parser = cli.make_parser(__doc__)
+        parser.add_argument('config')
+        cli.add_cfg_options(parser)
+        args = cli.parse(parser)
+        ...
+
+    if __name__ == '__main__':
+        cli.run(main)
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+
+def run(main: Callable[[], object]) -> None:
+    """Run a tool; bad input ends it in one sentence, with its name."""
+    try:
+        main()
+    except (OSError, ValueError) as error:
+        name = Path(main.__code__.co_filename).stem
+        raise SystemExit(f'{name}: {error}') from None
+
+
+def make_parser(doc: str) -> argparse.ArgumentParser:
+    """A parser whose help is a tool's docstring, line by line."""
+    return argparse.ArgumentParser(
+        description=doc,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_cfg_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--cfg-options``, as MMDetection's tools have it."""
+    from mmengine.config import DictAction
+
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='override settings of the config: key=value pairs, lists as '
+        'key="[a,b]" or key=a,b, nested as key="[(a,b),(c,d)]"',
+    )
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add ``--json``; see :func:`print_json`."""
+    parser.add_argument('--json', action='store_true', help='print JSON only')
+
+
+def add_split(parser: argparse.ArgumentParser, default: str) -> None:
+    """Add ``--split``, the data set of a config that a tool reads."""
+    parser.add_argument(
+        '--split',
+        choices=['train', 'val', 'test'],
+        default=default,
+        help=f"which of the config's data sets (default: {default})",
+    )
+
+
+def add_launcher(parser: argparse.ArgumentParser) -> None:
+    """Add ``--launcher`` and the rank that launchers pass."""
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='job launcher',
+    )
+    # torch.distributed.launch passes --local-rank; torchrun does not.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
+def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Parse the command line, and tell mmengine the rank that it names."""
+    args = parser.parse_args()
+    if 'local_rank' in args:
+        os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def require_at_least(
+    parser: argparse.ArgumentParser, args: argparse.Namespace, **lowest: float
+) -> None:
+    """End with an error where an option is below its lowest value.
+
+    Args:
+        lowest (float): By the option's name in ``args``.
+    """
+    for name, least in lowest.items():
+        value = getattr(args, name)
+        values = value if isinstance(value, list) else [value]
+        if any(number is not None and number < least for number in values):
+            parser.error(
+                f'{option_of(name)} must be at least {least}. '
+                f'Received: {value}.'
+            )
+
+
+def require_suffix(
+    parser: argparse.ArgumentParser, args: argparse.Namespace, **suffixes: str
+) -> None:
+    """End with an error where a file to be written is of another kind.
+
+    Args:
+        suffixes (str): By the option's name in ``args``; None is passed over.
+    """
+    for name, suffix in suffixes.items():
+        path = getattr(args, name)
+        if path is not None and Path(path).suffix != suffix:
+            parser.error(
+                f'{option_of(name)} must be a {suffix} file. Received: {path}.'
+            )
+
+
+def option_of(name: str) -> str:
+    """What an attribute of ``args`` is called on the command line."""
+    return f'--{name.replace("_", "-")}'
+
+
+def split_names(
+    parser: argparse.ArgumentParser, given: Iterable[str], form: str
+) -> list[tuple[str, str]]:
+    """Pairs of a name and a path, of arguments such as NAME=FILE."""
+    pairs = [text.partition('=')[::2] for text in given if '=' in text]
+    for text in given:
+        if '=' not in text:
+            parser.error(f'each must be {form}. Received: {text}.')
+    return pairs
+
+
+def quiet() -> AbstractContextManager:
+    """Send what is printed to stderr: it is no part of a tool's result."""
+    return contextlib.redirect_stdout(sys.stderr)
+
+
+def print_json(result: object) -> None:
+    """Print a result for other programs."""
+    print(json.dumps(result, indent=2))
+
+
+def print_table(
+    rows: dict[str, dict], formats: str | dict[str, str] = '.3f'
+) -> None:
+    """Print numbers in aligned columns, a row a name.
+
+    Args:
+        rows (dict[str, dict]): By name, the row's values by column; all rows
+            have the same columns. Text is printed as it is.
+        formats (str | dict[str, str]): Format of the numbers, of all columns
+            or by column. Defaults to '.3f'.
+    """
+    heads = list(next(iter(rows.values())))
+    if isinstance(formats, str):
+        formats = dict.fromkeys(heads, formats)
+    lines = [['', *heads]]
+    for name, row in rows.items():
+        cells = (
+            row[head]
+            if isinstance(row[head], str)
+            else format(row[head], formats[head])
+            for head in heads
+        )
+        lines.append([name, *cells])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for name, *cells in lines:
+        aligned = (
+            cell.rjust(width)
+            for cell, width in zip(cells, widths[1:], strict=True)
+        )
+        print('  '.join([name.ljust(widths[0]), *aligned]))
