@@ -4,7 +4,6 @@ import pickle
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.runner.checkpoint import CheckpointLoader
