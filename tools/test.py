@@ -6,7 +6,7 @@ from mmengine.model import is_model_wrapper
 
 from sniper_mmdet.engine.build import build_runner, run_config
 from sniper_mmdet.engine.cpu import prepare_cpu
-from sniper_mmdet.engine.test_options import (
+from sniper_mmdet.engine.evaluation_options import (
     set_flip_tta,
     set_format_only,
     set_metrics,
