@@ -5,6 +5,8 @@ name says otherwise (``*_level``: pixels of a resized image, ``*_chip``: pixels
 of a chip). Levels are listed coarse to fine.
 """
 
+from sniper_mmdet.moved import getattr_of
+
 from .boxes import (
     BoxState,
     ImageBoxes,
@@ -52,3 +54,5 @@ __all__ = [
     'valid_boxes',
     'whole_in',
 ]
+
+__getattr__ = getattr_of(__name__)

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sniper_mmdet.moved import getattr_of
+
 from .pyramid import in_range
 
 #: Original pixels by which a box may stick out of a chip that holds it whole.
@@ -151,3 +153,6 @@ def classify_boxes(
     states[visible] = BoxState.IGNORED
     states[visible & whole & valid] = BoxState.VALID
     return states
+
+
+__getattr__ = getattr_of(__name__)

@@ -1,3 +1,5 @@
+from sniper_mmdet.moved import getattr_of
+
 from .coco import (
     RECALL_SIZES,
     average_precision,
@@ -19,3 +21,5 @@ __all__ = [
     'false_positives',
     'proposal_recall',
 ]
+
+__getattr__ = getattr_of(__name__)

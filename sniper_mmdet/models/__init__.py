@@ -1,3 +1,5 @@
+from sniper_mmdet.moved import getattr_of
+
 from .backbones import ExpandedMobileNetV2, PreActResNet
 from .dense_heads import FocusHead, ReleasedRPNHead
 from .detectors import AutoFocus, PyramidDetector, ReleasedFasterRCNN
@@ -23,3 +25,5 @@ __all__ = [
     'RoundedAnchorGenerator',
     'TwoWayMaskHead',
 ]
+
+__getattr__ = getattr_of(__name__)
