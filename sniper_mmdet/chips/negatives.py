@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from .boxes import ImageBoxes
+from .boxes import LEAST_SIDE, ImageBoxes
 from .cover import greedy_cover, next_random
 from .pyramid import in_range
 from .settings import ChipSettings, NegativeSettings
@@ -256,7 +256,8 @@ def _uncovered(
             if cut_w > 0 and cut_h > 0 and cut_w * cut_h > most:
                 most, seen_w, seen_h = cut_w * cut_h, cut_w, cut_h
         # Chips are stored in float32: what is whole may seem less.
-        if seen_w >= 1 and seen_h >= 1 and np.sqrt(most) >= low - 1e-3:
+        seen = seen_w >= LEAST_SIDE and seen_h >= LEAST_SIDE
+        if seen and np.sqrt(most) >= low - 1e-3:
             continue
         kept[num] = k
         num += 1
