@@ -2,13 +2,15 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePath
 
 from mmdet.structures import DetDataSample
 from mmdet.structures.mask import encode_mask_results
 
 from sniper_mmdet.datasets.formats.coco_writer import write_json
+from sniper_mmdet.utils.files import whole_file
 
 from .inputs import image_name
 
@@ -60,14 +62,23 @@ class CocoResults:
         self._used, self._taken = set(), {}
 
     def __enter__(self) -> 'CocoResults':
+        self._context = self._writing()
+        return self._context.__enter__()
+
+    def __exit__(self, *error) -> None:
+        self._context.__exit__(*error)
+
+    @contextmanager
+    def _writing(self) -> Iterator['CocoResults']:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._scratch = self.path.with_name(
-            f'{self.path.name}.{os.getpid()}.tmp'
-        )
-        self._file = self._scratch.open('w', encoding='utf-8')
-        self._file.write('[')
         self._between = ''
-        return self
+        with whole_file(self.path) as part:
+            with part.open('w', encoding='utf-8') as self._file:
+                self._file.write('[')
+                yield self
+                self._file.write(']')
+            if self.ann_file is None:
+                self._write_images()
 
     def take(self, name: str | None) -> None:
         """Give an image its id of the annotations before it is detected on.
@@ -132,18 +143,6 @@ class CocoResults:
                 entry['segmentation'] = dict(masks[i], counts=counts)
             self._file.write(self._between + json.dumps(entry))
             self._between = ',\n'
-
-    def __exit__(self, kind, *_) -> None:
-        try:
-            with self._file:
-                self._file.write(']')
-            if kind is not None:
-                return
-            if self.ann_file is None:
-                self._write_images()
-            os.replace(self._scratch, self.path)
-        finally:
-            self._scratch.unlink(missing_ok=True)
 
     def _image_id(self, result: DetDataSample) -> int:
         name = image_name(result)

@@ -1,25 +1,35 @@
 """Files that are written: their names, and whole or not at all."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
-def write_whole(path: str | Path, save: Callable[[Path], object]) -> None:
-    """Write a file; what is there under its name is whole.
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[Path]:
+    """A file to write to that gets its name once it is whole.
 
     Args:
-        path (str | Path): The file, in a folder that exists.
-        save (Callable): Writes the file of the path that it is given, which
-            ends as ``path`` does.
+        path (str | Path): Its name, in a folder that exists.
+
+    Yields:
+        Path: What to write; it ends as ``path`` does, and is removed where an
+        error ends the context.
     """
     path = Path(path)
     part = path.with_name(f'.{os.getpid()}-{path.name}')
     try:
-        save(part)
+        yield part
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_whole(path: str | Path, save: Callable[[Path], object]) -> None:
+    """Write a file by a function of its path; see :func:`whole_file`."""
+    with whole_file(path) as part:
+        save(part)
 
 
 def picture_name(path: str) -> str:
