@@ -32,7 +32,9 @@ class ImageBoxes(NamedTuple):
 
     @classmethod
     def from_lists(
-        cls, sizes: Sequence[tuple[int, int]], boxes: Sequence[np.ndarray]
+        cls,
+        sizes: Sequence[tuple[int, int]],
+        boxes: Sequence[np.ndarray | list],
     ) -> 'ImageBoxes':
         """From one (width, height) and one array (K, 4) an image."""
         sizes = np.array(sizes, np.int64).reshape(-1, 2)
