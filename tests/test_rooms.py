@@ -20,6 +20,7 @@ ARROWS = {
     'version': set(),
     'registry': {'utils'},
     'structures': {'chips'},
+    'logs': {'utils'},
     'tuning': {'chips'},
     'datasets': _LOW,
     'models': _LOW,

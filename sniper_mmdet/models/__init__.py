@@ -1,3 +1,8 @@
+"""Detectors and their parts, by kind, as MMDetection has them.
+
+What differs from a parent of mmdet is said in each class's docstring.
+"""
+
 from .backbones import ExpandedMobileNetV2, PreActResNet
 from .dense_heads import FocusHead, ReleasedRPNHead
 from .detectors import AutoFocus, PyramidDetector, ReleasedFasterRCNN
