@@ -11,9 +11,21 @@ require_openmmlab()
 from mmengine import registry as _mmengine  # noqa: E402
 from mmengine.registry import Registry  # noqa: E402
 
+from sniper_mmdet import moved  # noqa: E402
+
+
+class _Registry(Registry):
+    """A Registry that finds types by their old names too."""
+
+    def get(self, key: str) -> type | None:
+        new = moved.TYPES.get(key)
+        if new is not None:
+            moved.warn(f'sniper_mmdet.{key}', f'sniper_mmdet.{new}')
+        return super().get(new or key)
+
 
 def _child(name: str, parent: Registry, location: str) -> Registry:
-    return Registry(
+    return _Registry(
         name,
         parent=parent,
         scope='sniper_mmdet',

@@ -1,4 +1,4 @@
-"""What a data sample holds."""
+"""What a data sample of mmdet holds."""
 
 import numpy as np
 from torch import Tensor
@@ -12,8 +12,12 @@ def annotated_boxes(sample) -> np.ndarray:
     return np.concatenate([np.zeros((0, 4), np.float32), *boxes])
 
 
-def in_chip_range(boxes: Tensor, metainfo: dict) -> Tensor:
+def in_released_range(boxes: Tensor, metainfo: dict) -> Tensor:
     """bool (N,): whose sizes are in a chip's valid range; all without one.
+
+    The released second stage counts the upper end too, ``low <= size <=
+    high`` (the operator ``multi_proposal_target``), as nothing else does: see
+    :func:`~sniper_mmdet.chips.in_range`.
 
     Args:
         boxes (Tensor): (N, 4), chip pixels.

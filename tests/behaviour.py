@@ -113,6 +113,7 @@ def record_detections(repo, scenes):
     from mmengine.registry import init_default_scope
 
     init_default_scope('mmdet')
+    torch.set_num_threads(1)  # sums come in one order
     record = {}
     for name, options in (
         (PYRAMID, {}),

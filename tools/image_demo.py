@@ -9,7 +9,6 @@ called VIDEO/NUMBER.jpg; a folder's videos are looked at, too. With
 DIR/focus; with --out-json also COCO results.
 """
 
-import argparse
 import json
 from pathlib import Path
 
@@ -17,20 +16,19 @@ import mmcv
 import torch
 from mmdet.apis import init_detector
 from mmdet.registry import VISUALIZERS
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
 from sniper_mmdet.apis import detect
 from sniper_mmdet.apis.inference import class_names
 from sniper_mmdet.apis.inputs import find_inputs, image_name
 from sniper_mmdet.engine.cpu import prepare_cpu
+from sniper_mmdet.utils import cli
+from sniper_mmdet.utils.files import write_whole
 from sniper_mmdet.visualization import draw_focus
 
 
 def parse_args():
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = cli.make_parser(__doc__)
     parser.add_argument(
         'input', help='an image, a folder of images, or a video'
     )
@@ -72,13 +70,8 @@ def parse_args():
     parser.add_argument(
         '--device', default='cuda:0' if torch.cuda.is_available() else 'cpu'
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='override settings of the config, as in tools/test.py',
-    )
-    return parser.parse_args()
+    cli.add_cfg_options(parser)
+    return cli.parse(parser)
 
 
 def main():
@@ -142,9 +135,10 @@ def main():
             )
         )
     out_dir.mkdir(parents=True, exist_ok=True)  # all may have been skipped
-    scratch = out_dir / 'predictions.json.tmp'
-    scratch.write_text(json.dumps(predictions))
-    scratch.replace(out_dir / 'predictions.json')
+    write_whole(
+        out_dir / 'predictions.json',
+        lambda part: part.write_text(json.dumps(predictions)),
+    )
     print(
         f'{len(predictions)} images: pictures in {out_dir / "vis"}, '
         f'detections in {out_dir / "predictions.json"}'
@@ -152,7 +146,4 @@ def main():
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (OSError, ValueError) as error:
-        raise SystemExit(f'image_demo: {error}') from None
+    cli.run(main)

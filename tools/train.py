@@ -1,19 +1,18 @@
 """Train a detector on chips: mmdet's own flags, on CPU or GPU."""
 
-import argparse
-import os
-
-from mmengine.config import DictAction
 from mmengine.device import get_device
-from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
 
-from sniper_mmdet.engine.build import require_pretrained, run_config
+from sniper_mmdet.engine.build import (
+    build_runner,
+    require_pretrained,
+    run_config,
+)
 from sniper_mmdet.engine.cpu import prepare_cpu
+from sniper_mmdet.utils import cli
 
 
 def parse_args():
-    parser = argparse.ArgumentParser(description='Train a detector')
+    parser = cli.make_parser(__doc__)
     parser.add_argument('config', help='train config file path')
     parser.add_argument('--work-dir', help='the dir to save logs and models')
     parser.add_argument(
@@ -35,33 +34,16 @@ def parse_args():
         help='resume from this checkpoint, or without a path from the latest '
         'in the work dir',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='override settings of the config: key=value pairs, lists as '
-        'key="[a,b]" or key=a,b, nested as key="[(a,b),(c,d)]"',
-    )
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='job launcher',
-    )
-    # torch.distributed.launch passes --local-rank; torchrun does not.
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
-    args = parser.parse_args()
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    return args
+    cli.add_cfg_options(parser)
+    cli.add_launcher(parser)
+    return cli.parse(parser)
 
 
 def main():
     args = parse_args()
     cfg = run_config(args)
-    try:
+    with cli.one_sentence('train'):
         require_pretrained(cfg)
-    except FileNotFoundError as error:
-        raise SystemExit(f'train: {error}') from None
     kind = cfg.optim_wrapper.get('type', '')
     # A config in half precision is what --amp asks for.
     if args.amp and not kind.endswith('HalfPrecisionOptimWrapper'):
@@ -81,11 +63,7 @@ def main():
         cfg.load_from = None if args.resume == 'auto' else args.resume
 
     prepare_cpu(args.launcher, cfg)
-    if 'runner_type' in cfg:
-        runner = RUNNERS.build(cfg)
-    else:
-        runner = Runner.from_cfg(cfg)
-    runner.train()
+    build_runner(cfg).train()
 
 
 if __name__ == '__main__':

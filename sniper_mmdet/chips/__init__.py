@@ -5,7 +5,16 @@ name says otherwise (``*_level``: pixels of a resized image, ``*_chip``: pixels
 of a chip). Levels are listed coarse to fine.
 """
 
-from .boxes import BoxState, ImageBoxes, box_sizes, classify_boxes
+from sniper_mmdet.moved import getattr_of
+
+from .boxes import (
+    BoxState,
+    ImageBoxes,
+    box_sizes,
+    classify_boxes,
+    clip_boxes,
+    whole_in,
+)
 from .coco import from_coco
 from .mining import (
     assign_boxes,
@@ -16,13 +25,9 @@ from .mining import (
 )
 from .negatives import Proposals, uncovered_proposals
 from .presets import RELEASED_COCO
-from .pyramid import ImagePyramid
-from .settings import (
-    CHIP_DTYPE,
-    ChipSettings,
-    FocusSettings,
-    NegativeSettings,
-)
+from .pyramid import ImagePyramid, in_range
+from .settings import ChipSettings, FocusSettings, NegativeSettings
+from .table import CHIP_DTYPE, chip_pixels, chip_regions
 
 __all__ = [
     'BoxState',
@@ -37,10 +42,17 @@ __all__ = [
     'assign_boxes',
     'box_coverage',
     'box_sizes',
+    'chip_pixels',
+    'chip_regions',
     'classify_boxes',
+    'clip_boxes',
     'draw_stride',
     'from_coco',
+    'in_range',
     'mine_chips',
     'uncovered_proposals',
     'valid_boxes',
+    'whole_in',
 ]
+
+__getattr__ = getattr_of(__name__)

@@ -6,6 +6,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sniper_mmdet.moved import getattr_of
+
+from .pyramid import in_range
+
+#: Original pixels by which a box may stick out of a chip that holds it whole.
+#: Chips are stored in float32, whose steps are 0.008 px at 100,000 px.
+TOLERANCE = 1e-2
+#: Original pixels. A box with less of a side in its image is no annotation:
+#: mmdet's CocoDataset leaves such boxes out too.
+LEAST_SIDE = 1.0
+
 
 class ImageBoxes(NamedTuple):
     """Sizes and boxes of all images of a dataset.
@@ -63,6 +74,44 @@ def box_sizes(boxes: np.ndarray) -> np.ndarray:
     return np.sqrt(sides[:, 0] * sides[:, 1])
 
 
+def whole_in(
+    boxes: np.ndarray, regions: np.ndarray, tolerance: float = TOLERANCE
+) -> np.ndarray:
+    """Whether boxes lie whole in regions, pair by pair.
+
+    Args:
+        boxes (ndarray (..., 4)): x1, y1, x2, y2.
+        regions (ndarray (..., 4)): Likewise, in the same pixels; both are
+            broadcast.
+        tolerance (float): How far a box may stick out. Defaults to what
+            rounding takes, in original pixels.
+
+    Returns:
+        ndarray (...): bool.
+    """
+    first = boxes[..., :2] >= regions[..., :2] - tolerance
+    last = boxes[..., 2:] <= regions[..., 2:] + tolerance
+    return np.all(first & last, -1)
+
+
+def clip_boxes(
+    boxes: np.ndarray, size: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Clip boxes to their image, and tell which are left large enough.
+
+    Args:
+        boxes (ndarray (N, 4)): Original pixels.
+        size (tuple[float]): (width, height) of the image.
+
+    Returns:
+        tuple: The clipped boxes (N, 4); and bool (N,), whether at least
+        :data:`LEAST_SIDE` pixels of the width and of the height are left.
+    """
+    clipped = np.clip(boxes, 0, (*size, *size))
+    sides = clipped[:, 2:] - clipped[:, :2]
+    return clipped, (sides >= LEAST_SIDE).all(1)
+
+
 def classify_boxes(
     boxes: np.ndarray,
     region: Sequence[float],
@@ -93,18 +142,19 @@ def classify_boxes(
     seen = np.minimum(boxes[:, 2:], region[2:]) - np.maximum(
         boxes[:, :2], region[:2]
     )
-    sides = boxes[:, 2:] - boxes[:, :2]
-    # Chips are stored in float32: 1e-4 of a side absorbs the rounding.
-    whole = (seen >= sides - 1e-4 * np.maximum(sides, 1)).all(1)
+    whole = whole_in(boxes, region)
     if min_visible_share < 1:
+        sides = boxes[:, 2:] - boxes[:, :2]
         share = np.maximum(seen, 0).prod(1) / np.maximum(
             sides.prod(1), np.finfo(np.float32).tiny
         )
         whole |= share >= min_visible_share
     visible = (seen > 0).all(1) & (whole | (seen >= min_visible).all(1))
-    sizes = box_sizes(boxes)
-    in_range = (sizes >= valid_range[0]) & (sizes < valid_range[1])
+    valid = in_range(box_sizes(boxes), *valid_range)
     states = np.full(len(boxes), BoxState.OUTSIDE, np.int8)
     states[visible] = BoxState.IGNORED
-    states[visible & whole & in_range] = BoxState.VALID
+    states[visible & whole & valid] = BoxState.VALID
     return states
+
+
+__getattr__ = getattr_of(__name__)

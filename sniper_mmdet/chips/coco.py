@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .boxes import ImageBoxes
+from .boxes import ImageBoxes, clip_boxes
 
 
 def from_coco(path: str) -> ImageBoxes:
@@ -51,7 +51,6 @@ def read_coco(path: str) -> tuple[ImageBoxes, int]:
                     f'number from 1 to 1e9. Received: {side!r}.'
                 )
     boxes: list[list] = [[] for _ in images]
-    num_degenerate = 0
     for ann in annotations:
         if ann.get('iscrowd') or ann.get('ignore'):
             continue
@@ -71,10 +70,10 @@ def read_coco(path: str) -> tuple[ImageBoxes, int]:
                 f'{path}: the bbox of annotation {ann.get("id")} must be '
                 f'[x, y, width, height]. Received: {ann.get("bbox")!r:.200}.'
             ) from None
-        x1, y1 = max(x, 0), max(y, 0)
-        x2, y2 = min(x + w, sizes[i][0]), min(y + h, sizes[i][1])
-        if x2 - x1 >= 1 and y2 - y1 >= 1:
-            boxes[i].append((x1, y1, x2, y2))
-        else:
-            num_degenerate += 1
-    return ImageBoxes.from_lists(sizes, boxes), num_degenerate
+        boxes[i].append((x, y, x + w, y + h))
+    num_degenerate = 0
+    for i, found in enumerate(boxes):
+        clipped, kept = clip_boxes(np.reshape(found, (-1, 4)), sizes[i])
+        boxes[i] = clipped[kept]
+        num_degenerate += len(found) - kept.sum()
+    return ImageBoxes.from_lists(sizes, boxes), int(num_degenerate)

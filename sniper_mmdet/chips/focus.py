@@ -10,6 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
+from sniper_mmdet.moved import getattr_of
+
 from .boxes import box_sizes
 from .presets import RELEASED_FOCUS_SIZES
 
@@ -203,3 +205,6 @@ def away_from_cuts(
     ]
     near = np.abs(np.asarray(boxes, float).reshape(-1, 4) - chip) < margin
     return ~(near & inner).any(1)
+
+
+__getattr__ = getattr_of(__name__)

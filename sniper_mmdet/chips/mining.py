@@ -3,10 +3,11 @@
 import numba
 import numpy as np
 
-from .boxes import ImageBoxes, box_sizes
+from .boxes import ImageBoxes, box_sizes, whole_in
 from .cover import greedy_cover
 from .negatives import Proposals, mine_negatives
-from .settings import CHIP_DTYPE, ChipSettings, NegativeSettings
+from .settings import ChipSettings, NegativeSettings
+from .table import CHIP_DTYPE, chip_regions
 
 
 def valid_boxes(
@@ -28,15 +29,10 @@ def valid_boxes(
         ndarray (M, L): bool.
     """
     stride = settings.stride_bounds[1] if stride is None else stride
-    levels = settings.pyramid.level_sizes(images.widths, images.heights)
-    sides = np.stack([images.widths, images.heights], 1)
+    limits = settings.longest_sides(images.widths, images.heights, stride)
     of_box = np.repeat(np.arange(len(images)), np.diff(images.offsets))
     box_sides = images.boxes[:, 2:] - images.boxes[:, :2]
-    limit = np.where(
-        levels > settings.chip_size, settings.chip_size - stride - 1, np.inf
-    )
-    limit = limit * (sides[:, None] / levels)  # to original pixels
-    fits = (box_sides[:, None] < limit[of_box]).all(2)
+    fits = (box_sides[:, None] < limits[of_box]).all(2)
     fits &= (box_sides >= settings.min_side).all(1)[:, None]
     return fits & settings.pyramid.is_valid(box_sizes(images.boxes))
 
@@ -169,16 +165,12 @@ def assign_boxes(
         at each level; -1 where none does.
     """
     assigned = np.full((len(images.boxes), len(settings.pyramid)), -1)
-    regions = np.stack([table[k] for k in ('x1', 'y1', 'x2', 'y2')], 1)
+    regions = chip_regions(table)
     starts = np.searchsorted(table['image'], np.arange(len(images) + 1))
     for i in range(len(images)):
         rows = np.arange(starts[i], starts[i + 1])
         span = slice(images.offsets[i], images.offsets[i + 1])
-        b, r = images.boxes[span, None], regions[None, rows]
-        inside = (b[..., :2] >= r[..., :2] - 1e-2) & (
-            b[..., 2:] <= r[..., 2:] + 1e-2
-        )
-        inside = inside.all(-1)
+        inside = whole_in(images.boxes[span, None], regions[rows])
         for level in range(assigned.shape[1]):
             holds = inside & (table['level'][rows] == level)
             held = holds.any(1)

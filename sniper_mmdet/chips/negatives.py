@@ -12,7 +12,9 @@ import numpy as np
 
 from .boxes import ImageBoxes
 from .cover import greedy_cover, next_random
-from .settings import CHIP_DTYPE, ChipSettings, NegativeSettings
+from .pyramid import in_range
+from .settings import ChipSettings, NegativeSettings
+from .table import CHIP_DTYPE, chip_regions
 
 #: Original pixels by which a proposal may stick out of its image: rounding.
 _TOLERANCE = 1.0
@@ -95,6 +97,7 @@ def mine_negatives(
         images.heights,
         settings.pyramid.level_sizes(images.widths, images.heights),
         negatives.bounds(settings.pyramid),
+        settings.longest_sides(images.widths, images.heights, stride),
         settings.chip_size,
         stride,
         settings.min_side,
@@ -104,7 +107,7 @@ def mine_negatives(
         proposals.entries,
         np.searchsorted(positives['image'], np.arange(len(images) + 1)),
         positives['level'],
-        _regions(positives),
+        chip_regions(positives),
         thresholds,
         int(negatives.max_per_image),
         negatives.min_score,
@@ -150,33 +153,27 @@ def uncovered_proposals(
     span = proposals.span(image)
     rows = table[(table['image'] == image) & table['positive']]
     width, height = images.widths[image], images.heights[image]
-    sizes = settings.pyramid.level_sizes(width, height)
-    found = np.zeros((span.stop - span.start, len(sizes)), bool)
+    stride = settings.stride_bounds[1] if stride is None else stride
+    limits = settings.longest_sides(width, height, stride)
+    found = np.zeros((span.stop - span.start, len(limits)), bool)
     kept = np.empty(len(found), np.int64)
-    for level, size in enumerate(sizes):
+    for level, bounds in enumerate(negatives.bounds(settings.pyramid)):
         num = _uncovered(
             proposals.boxes[span],
             proposals.scores[span],
             width,
             height,
-            size[0],
-            size[1],
-            negatives.bounds(settings.pyramid)[level],
+            bounds,
+            limits[level],
             level,
-            settings.chip_size,
-            settings.stride_bounds[1] if stride is None else stride,
             settings.min_side,
             negatives.min_score,
             rows['level'],
-            _regions(rows),
+            chip_regions(rows),
             kept,
         )
         found[kept[:num], level] = True
     return found
-
-
-def _regions(table):
-    return np.stack([table[k] for k in ('x1', 'y1', 'x2', 'y2')], 1)
 
 
 def _raise_bad_proposal(images, proposals, image) -> None:
@@ -223,12 +220,9 @@ def _uncovered(
     scores,
     width,
     height,
-    level_width,
-    level_height,
     bounds,
+    limits,
     level,
-    chip,
-    stride,
     min_side,
     min_score,
     chip_levels,
@@ -239,11 +233,7 @@ def _uncovered(
 
     See :func:`uncovered_proposals`.
     """
-    fx, fy = level_width / width, level_height / height
     low, high = bounds
-    longest = chip - stride - 1
-    limit_x = longest / fx if level_width > chip else np.inf
-    limit_y = longest / fy if level_height > chip else np.inf
     num = 0
     for k in range(len(boxes)):
         if scores[k] < min_score:
@@ -253,10 +243,9 @@ def _uncovered(
         w, h = x2 - x1, y2 - y1
         if w <= 0 or h <= 0 or w < min_side or h < min_side:
             continue
-        if w >= limit_x or h >= limit_y:
+        if w >= limits[0] or h >= limits[1]:
             continue
-        size = np.sqrt(w * h)
-        if size < low or size >= high:
+        if not in_range(np.sqrt(w * h), low, high):
             continue
         most = seen_w = seen_h = 0.0
         for c in range(len(regions)):
@@ -280,6 +269,7 @@ def _mine(
     heights,
     sizes,
     bounds,
+    limits,
     chip,
     stride,
     min_side,
@@ -320,12 +310,9 @@ def _mine(
                 scores,
                 widths[i],
                 heights[i],
-                width,
-                height,
                 bounds[level],
+                limits[i, level],
                 level,
-                chip,
-                stride,
                 min_side,
                 min_score,
                 chip_levels,

@@ -5,9 +5,26 @@ from dataclasses import dataclass
 from numbers import Real
 
 import numpy as np
+from numba.extending import register_jitable
 
 Scale = float | tuple[int, int]
 Range = tuple[float | None, float | None]
+
+
+@register_jitable
+def in_range(sizes, low, high):
+    """Whether sizes are in a valid range: ``low <= size < high``.
+
+    This is the one range test of the package, for numbers, arrays and
+    tensors. The released second stage alone has another, see
+    :func:`~sniper_mmdet.structures.in_released_range`.
+
+    Args:
+        sizes (float | ndarray | Tensor): sqrt(width * height) of boxes.
+        low (float | ndarray): In the same pixels.
+        high (float | ndarray): Likewise.
+    """
+    return (sizes >= low) & (sizes < high)
 
 
 @dataclass(frozen=True)
@@ -130,8 +147,7 @@ class ImagePyramid:
         Returns:
             ndarray (N, L): bool.
         """
-        low, high = self.bounds.T
-        return (sizes[:, None] >= low) & (sizes[:, None] < high)
+        return in_range(sizes[:, None], *self.bounds.T)
 
 
 def _parse_scale(scale) -> Scale:

@@ -8,20 +8,13 @@ import numpy as np
 
 from .pyramid import ImagePyramid, Range
 
-#: One row a chip: x1..y2 in original pixels, inside the image; ``seed`` for
-#: whatever is drawn at random when the chip is cut and augmented.
-CHIP_DTYPE = np.dtype(
-    [
-        ('image', np.int32),
-        ('level', np.int16),
-        ('positive', np.bool_),
-        ('x1', np.float32),
-        ('y1', np.float32),
-        ('x2', np.float32),
-        ('y2', np.float32),
-        ('seed', np.uint32),
-    ]
-)
+
+def longest_side(chip_size: int, stride: int) -> int:
+    """Level pixels; a box that is shorter fits some chip wherever it lies.
+
+    As in the released code (``chip_extractor``).
+    """
+    return chip_size - stride - 1
 
 
 @dataclass(frozen=True)
@@ -73,6 +66,24 @@ class ChipSettings:
             low, high = self.stride
             return int(low), int(high)
         return int(self.stride), int(self.stride)
+
+    def longest_sides(self, widths, heights, stride: int) -> np.ndarray:
+        """Sides below which a box fits some chip wherever it lies.
+
+        Args:
+            widths (int | ndarray (...,)): Of images, original pixels.
+            heights (int | ndarray (...,)): Theirs.
+            stride (int): Of the grid, level pixels.
+
+        Returns:
+            ndarray (..., L, 2): float64, original pixels; inf along a side
+            on which the level is not larger than a chip.
+        """
+        levels = self.pyramid.level_sizes(widths, heights)
+        longest = longest_side(self.chip_size, stride)
+        limits = np.where(levels > self.chip_size, longest, np.inf)
+        sides = np.stack([np.asarray(widths), np.asarray(heights)], -1)
+        return limits * (sides[..., None, :] / levels)
 
 
 @dataclass(frozen=True)

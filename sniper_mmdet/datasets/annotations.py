@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from mmengine.fileio import load
 
+from sniper_mmdet.chips import clip_boxes
+
 NO_IMAGE = (
     'the data set {} has no image with a box to train on: check the '
     'annotation file, the class names in metainfo and filter_cfg.'
@@ -92,18 +94,24 @@ def check_classes(dataset) -> None:
 def usable_instances(
     instances: list[dict], size: tuple[int, int], path: str
 ) -> list[dict]:
-    """Instances clipped to the image (width, height), those left empty out.
+    """Instances clipped to the image (width, height), too small ones left out.
+
+    See :func:`~sniper_mmdet.chips.clip_boxes`.
 
     Raises:
         ValueError: A box is not finite.
     """
-    kept = []
-    for instance in instances:
-        box = np.asarray(instance['bbox'], np.float32)
-        if not np.isfinite(box).all():
-            raise ValueError(f'{path}: a box is not finite: {box.tolist()}.')
-        box = np.clip(box, 0, (*size, *size))
-        if (box[2:] > box[:2]).all():
-            flag = instance.get('ignore_flag', 0)
-            kept.append(dict(instance, bbox=box.tolist(), ignore_flag=flag))
-    return kept
+    boxes = np.array([i['bbox'] for i in instances], np.float32).reshape(-1, 4)
+    finite = np.isfinite(boxes).all(1)
+    if not finite.all():
+        first = boxes[finite.argmin()].tolist()
+        raise ValueError(f'{path}: a box is not finite: {first}.')
+    boxes, kept = clip_boxes(boxes, size)
+    return [
+        dict(
+            instances[k],
+            bbox=boxes[k].tolist(),
+            ignore_flag=instances[k].get('ignore_flag', 0),
+        )
+        for k in np.flatnonzero(kept)
+    ]

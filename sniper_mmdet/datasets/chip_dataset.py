@@ -15,6 +15,7 @@ from sniper_mmdet.chips import (
     ImagePyramid,
     NegativeSettings,
     Proposals,
+    chip_regions,
     mine_chips,
 )
 from sniper_mmdet.registry import DATASETS
@@ -279,7 +280,7 @@ class ChipDataset:
         pyramid = self.settings.pyramid
         level_w, level_h = pyramid.level_sizes(width, height)[level]
         info['chip'] = dict(
-            region=tuple(float(row[k]) for k in ('x1', 'y1', 'x2', 'y2')),
+            region=tuple(chip_regions(row).tolist()),
             scale=(level_w / width, level_h / height),
             valid_range=tuple(pyramid.bounds[level]),
             level=level,

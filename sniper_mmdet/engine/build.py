@@ -4,7 +4,8 @@ from argparse import Namespace
 from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
+from mmengine.registry import RUNNERS, init_default_scope
+from mmengine.runner import Runner
 
 from sniper_mmdet.registry import DATASETS
 
@@ -33,6 +34,13 @@ def run_config(args: Namespace) -> Config:
         args.work_dir or cfg.get('work_dir') or f'./work_dirs/{name}'
     )
     return cfg
+
+
+def build_runner(cfg: Config) -> Runner:
+    """The runner of a config, of its own type if it names one."""
+    if 'runner_type' in cfg:
+        return RUNNERS.build(cfg)
+    return Runner.from_cfg(cfg)
 
 
 def require_pretrained(cfg: Config) -> None:

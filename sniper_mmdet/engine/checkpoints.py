@@ -89,18 +89,17 @@ def build_detector(cfg: Config, kind: type[nn.Module]) -> nn.Module:
     """Build the detector of a config, whose weights come from a checkpoint.
 
     Args:
-        cfg (Config): Its ``model``; nothing that it is initialised from is
-            downloaded.
+        cfg (Config): Its ``model``, from which ``init_cfg`` is taken out, so
+            that nothing is downloaded.
         kind (type): What it must be.
 
     Raises:
         ValueError: It is another kind.
     """
-    model_cfg = Config(dict(model=cfg.model)).model  # a copy
-    model_cfg.pop('init_cfg', None)
-    if 'backbone' in model_cfg:
-        model_cfg.backbone.init_cfg = None
-    model = MODELS.build(model_cfg)
+    cfg.model.pop('init_cfg', None)
+    if 'backbone' in cfg.model:
+        cfg.model.backbone.init_cfg = None
+    model = MODELS.build(cfg.model)
     if not isinstance(model, kind):
         raise ValueError(
             f'{cfg.filename}: model.type must be sniper_mmdet.'
@@ -113,7 +112,7 @@ def load_detector(
     cfg: Config,
     path: str | Path,
     kind: type[nn.Module] = nn.Module,
-    without: Sequence[str] = (),
+    proposals_only: bool = False,
 ) -> nn.Module:
     """The detector of a config with the weights of a checkpoint, to test.
 
@@ -121,7 +120,9 @@ def load_detector(
         cfg (Config): Of the detector.
         path (str | Path): The checkpoint.
         kind (type): What the detector must be. Defaults to any.
-        without (Sequence[str]): See :func:`load_weights`.
+        proposals_only (bool): Whether weights that its proposals do not
+            depend on may be missing, or another detector's. Defaults to
+            False.
 
     Returns:
         nn.Module: On the default device, in test mode.
@@ -132,5 +133,6 @@ def load_detector(
             of it.
     """
     model = build_detector(cfg, kind)
+    without = modules_after_proposals(model) if proposals_only else ()
     load_weights(model, path, without)
     return model.to(get_device()).eval()

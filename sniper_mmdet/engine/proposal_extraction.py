@@ -24,6 +24,8 @@ from sniper_mmdet.datasets.proposals import (
     write_proposals,
 )
 
+from .checkpoints import modules_after_proposals
+
 #: Images of a part, at most: what a process loses when it is cut off.
 _PART = 64
 
@@ -218,10 +220,7 @@ def _propose(
 
 def _about(model, images, settings: dict, config: str) -> dict:
     """What the proposals are made of, to tell them from others."""
-    # Weights that proposals do not come from may be random.
-    unused = ('focus_head.',)
-    if getattr(getattr(model, 'detector', None), 'with_rpn', False):
-        unused += ('roi_head.',)
+    unused = modules_after_proposals(model)
     weights = hashlib.sha256()
     for name, tensor in model.state_dict().items():
         if not name.startswith(unused):

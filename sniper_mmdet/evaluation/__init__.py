@@ -3,6 +3,8 @@
 A metric gathers and names; the counting is in functions of arrays.
 """
 
+from sniper_mmdet.moved import getattr_of
+
 from .coco import (
     RECALL_SIZES,
     average_precision,
@@ -24,3 +26,5 @@ __all__ = [
     'false_positives',
     'proposal_recall',
 ]
+
+__getattr__ = getattr_of(__name__)

@@ -3,6 +3,8 @@
 What differs from a parent of mmdet is said in each class's docstring.
 """
 
+from sniper_mmdet.moved import getattr_of
+
 from .backbones import ExpandedMobileNetV2, PreActResNet
 from .dense_heads import FocusHead, ReleasedRPNHead
 from .detectors import AutoFocus, PyramidDetector, ReleasedFasterRCNN
@@ -28,3 +30,5 @@ __all__ = [
     'RoundedAnchorGenerator',
     'TwoWayMaskHead',
 ]
+
+__getattr__ = getattr_of(__name__)

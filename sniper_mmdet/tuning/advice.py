@@ -19,6 +19,7 @@ from sniper_mmdet.chips import (
 )
 from sniper_mmdet.chips.presets import RELEASED_COCO, RELEASED_FOCUS_SIZES
 from sniper_mmdet.chips.pyramid import Range, Scale
+from sniper_mmdet.chips.settings import longest_side
 
 #: Sizes, level pixels, that a level is for: the released ranges end at 240
 #: (80 * 3), and what is below 64 is for a finer level.
@@ -241,7 +242,7 @@ def _levels(
         wanted = min(max(top / _OF_CHIP, longest, 256), _CHIP)
         wanted = min(wanted, data.largest_side * finest)
         chip_size = max(math.ceil(wanted / 32 - 1e-6) * 32, 64)
-    longest = chip_size - _stride(chip_size)[1] - 1
+    longest = longest_side(chip_size, _stride(chip_size)[1])
 
     def fits(factor):
         return (

@@ -13,6 +13,7 @@ from sniper_mmdet.chips import (
     box_sizes,
     mine_chips,
     valid_boxes,
+    whole_in,
 )
 from sniper_mmdet.chips.focus import focus_chips, focus_labels, move_chips
 
@@ -122,21 +123,16 @@ def focus_share(
                 stride,
             )
             looked_at += (chips[:, 2:] - chips[:, :2]).prod(1).sum()
-            inside = _inside(boxes * np.tile(finer / side, 2), chips)
+            # Levels are of whole pixels: a border may be off by one.
+            inside = whole_in(
+                (boxes * np.tile(finer / side, 2))[:, None], chips, 1
+            ).any(1)
             found = found | (valid[:, level + 1] & inside)
         reached += found.sum()
     return FocusShare(
         float(looked_at / max(total, 1)),
         float(reached / len(images.boxes)) if len(images.boxes) else 1.0,
     )
-
-
-def _inside(boxes, chips) -> np.ndarray:
-    """bool (N,): which boxes (N, 4) lie in one of the chips (C, 4)."""
-    # Levels are of whole pixels: a border may be off by one.
-    first = boxes[:, None, :2] >= chips[:, :2] - 1
-    last = boxes[:, None, 2:] <= chips[:, 2:] + 1
-    return (first & last).all(2).any(1)
 
 
 def some_images(images: ImageBoxes, most: int) -> ImageBoxes:

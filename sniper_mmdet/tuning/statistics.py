@@ -7,6 +7,7 @@ from sniper_mmdet.chips import (
     ImageBoxes,
     ImagePyramid,
     box_coverage,
+    chip_pixels,
     valid_boxes,
 )
 
@@ -31,7 +32,6 @@ def chip_statistics(
     """
     num_levels, num_images = len(settings.pyramid), max(len(images), 1)
     sizes = settings.pyramid.level_sizes(images.widths, images.heights)
-    factors = sizes / np.stack([images.widths, images.heights], 1)[:, None]
     single = ImagePyramid([(800, 1333)]).level_sizes(
         images.widths, images.heights
     )
@@ -44,13 +44,7 @@ def chip_statistics(
         levels = table['level']
         positive += np.bincount(levels[sign], minlength=num_levels)
         negative += np.bincount(levels[~sign], minlength=num_levels)
-        scale = factors[table['image'], levels]
-        pixels += (
-            (table['x2'] - table['x1'])
-            * scale[:, 0]
-            * (table['y2'] - table['y1'])
-            * scale[:, 1]
-        ).sum()
+        pixels += chip_pixels(table, images, settings.pyramid).sum()
         num_chips += len(table)
         coverage = box_coverage(images, settings, table)
         covered += coverage.any(1).mean() if len(coverage) else 0

@@ -18,18 +18,24 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 
 def run(main: Callable[[], object]) -> None:
     """Run a tool; bad input ends it in one sentence, with its name."""
-    try:
+    with one_sentence(Path(main.__code__.co_filename).stem):
         main()
+
+
+@contextlib.contextmanager
+def one_sentence(tool: str) -> Iterator[None]:
+    """End a tool in one sentence where what is done here finds bad input."""
+    try:
+        yield
     except (OSError, ValueError) as error:
-        name = Path(main.__code__.co_filename).stem
-        raise SystemExit(f'{name}: {error}') from None
+        raise SystemExit(f'{tool}: {error}') from None
 
 
 def make_parser(doc: str) -> argparse.ArgumentParser:

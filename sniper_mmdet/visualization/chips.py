@@ -6,7 +6,12 @@ import cv2
 import numpy as np
 from mmcv.image import imresize
 
-from sniper_mmdet.chips import BoxState, ChipSettings, classify_boxes
+from sniper_mmdet.chips import (
+    BoxState,
+    ChipSettings,
+    chip_regions,
+    classify_boxes,
+)
 
 from .panels import outline, show_only, with_title
 
@@ -50,13 +55,12 @@ def draw_chips(
     panels = []
     for level, factor in enumerate(settings.pyramid.scales):
         rows = table[table['level'] == level]
-        regions = np.stack([rows[k] for k in ('x1', 'y1', 'x2', 'y2')], 1)
         panels.append(
             _draw_level(
                 small,
                 scale,
                 boxes,
-                regions,
+                chip_regions(rows),
                 rows['positive'],
                 np.zeros((0, 4)) if proposals is None else proposals[level],
                 settings.pyramid.bounds[level],

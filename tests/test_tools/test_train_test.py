@@ -2,7 +2,6 @@
 
 import json
 import pickle
-import runpy
 import shutil
 import sys
 from pathlib import Path
@@ -20,6 +19,12 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from runs import ONE_EPOCH, TOOLS, free_port, start
 from tiny import SAMPLE_CONFIG, cli, sample_options
+
+from sniper_mmdet.engine.evaluation_options import (
+    set_flip_tta,
+    set_format_only,
+    set_metrics,
+)
 
 NAME = SAMPLE_CONFIG.stem
 pytestmark = pytest.mark.usefixtures('fast_configs')
@@ -274,43 +279,38 @@ def test_missing_checkpoint_is_named(tool):
         tool('test.py', SAMPLE_CONFIG, 'no/such.pth', **sample_options())
 
 
-@pytest.fixture(scope='module')
-def test_py():
-    return runpy.run_path(str(TOOLS / 'test.py'))
-
-
-def test_eval_of_other_metrics(test_py):
+def test_eval_of_other_metrics():
     evaluator = Config(dict(e=dict(type='mmdet.VOCMetric'))).e
     for name, metric in (('bbox', 'mAP'), ('proposal', 'recall')):
-        test_py['set_metrics'](evaluator, [name])
+        set_metrics(evaluator, [name])
         assert evaluator.metric == metric
     with pytest.raises(
-        SystemExit, match='--eval segm: VOCMetric evaluates bbox proposal'
+        ValueError, match='--eval segm: VOCMetric evaluates bbox proposal'
     ):
-        test_py['set_metrics'](evaluator, ['segm'])
-    with pytest.raises(SystemExit, match='VOCMetric evaluates one of them'):
-        test_py['set_metrics'](evaluator, ['bbox', 'proposal'])
+        set_metrics(evaluator, ['segm'])
+    with pytest.raises(ValueError, match='VOCMetric evaluates one of them'):
+        set_metrics(evaluator, ['bbox', 'proposal'])
     evaluator.type = 'OpenImagesMetric'
-    with pytest.raises(SystemExit, match='does not know OpenImagesMetric'):
-        test_py['set_metrics'](evaluator, ['bbox'])
+    with pytest.raises(ValueError, match='does not know OpenImagesMetric'):
+        set_metrics(evaluator, ['bbox'])
 
 
 @pytest.mark.parametrize(
     'evaluator', [dict(type='VOCMetric'), [dict(type='CocoMetric')] * 2]
 )
-def test_format_only_needs_one_coco_metric(test_py, evaluator):
-    with pytest.raises(SystemExit, match='--format-only needs a CocoMetric'):
-        test_py['set_format_only'](Config(dict(e=evaluator)).e, 'out')
+def test_format_only_needs_one_coco_metric(evaluator):
+    with pytest.raises(ValueError, match='--format-only needs a CocoMetric'):
+        set_format_only(Config(dict(e=evaluator)).e, 'out')
 
 
-def test_pixels_beside_the_coco_metric(test_py):
+def test_pixels_beside_the_coco_metric():
     evaluator = [
         dict(type='CocoMetric'),
         dict(type='sniper_mmdet.PixelsMetric'),
     ]
     evaluator = Config(dict(e=evaluator)).e
-    test_py['set_metrics'](evaluator, ['bbox'])
-    test_py['set_format_only'](evaluator, 'out')
+    set_metrics(evaluator, ['bbox'])
+    set_format_only(evaluator, 'out')
     coco, pixels = evaluator
     assert coco.metric == 'bbox' and coco.format_only
     assert dict(pixels) == dict(type='sniper_mmdet.PixelsMetric')
@@ -356,7 +356,7 @@ class SpotDetector(BaseDetector):
     loss = extract_feat = _forward = None
 
 
-def test_tta_finds_objects_where_they_are(test_py):
+def test_tta_finds_objects_where_they_are():
     cfg = Config.fromfile(SAMPLE_CONFIG)
     init_default_scope('mmdet')
     cfg.model = dict(
@@ -364,7 +364,7 @@ def test_tta_finds_objects_where_they_are(test_py):
         detector=dict(type='SpotDetector'),
         scales=[0.5, 1.0],
     )
-    test_py['set_flip_tta'](cfg)
+    set_flip_tta(cfg)
     image = np.zeros((60, 100, 3), np.uint8)
     image[20:30, 10:40] = 255
     cfg.tta_pipeline[0] = dict(type='LoadImageFromNDArray')

@@ -7,6 +7,7 @@ import torch
 from mmengine.dist import all_reduce, get_world_size, is_main_process
 from mmengine.hooks import Hook
 
+from sniper_mmdet.chips import chip_pixels
 from sniper_mmdet.registry import HOOKS
 
 
@@ -80,7 +81,8 @@ class ChipMiningHook(Hook):
             of_them = f', of them negative: {counts[:, 0].tolist()}'
         per_image = len(table) / len(dataset.images)
         # An epoch keeps its length: some chips are left out, or come again.
-        mpixels = _pixels(table, dataset).mean() * sampler.total_size / 1e6
+        pixels = chip_pixels(table, dataset.images, dataset.settings.pyramid)
+        mpixels = pixels.mean() * sampler.total_size / 1e6
         scalars['chips/image'] = per_image
         scalars['chips/mpixels'] = float(mpixels)
         # Not through the message hub, whose scalars go into every line that
@@ -126,12 +128,3 @@ def chip_sampler(runner):
         "'sniper_mmdet.ChipSampler'. Received: "
         f'{type(loader.sampler).__name__}.'
     )
-
-
-def _pixels(table: np.ndarray, dataset) -> np.ndarray:
-    """ndarray (C,): level pixels of each chip of a table."""
-    images = dataset.images
-    sizes = dataset.settings.pyramid.level_sizes(images.widths, images.heights)
-    factors = sizes.prod(-1) / (images.widths * images.heights)[:, None]
-    areas = (table['x2'] - table['x1']) * (table['y2'] - table['y1'])
-    return areas * factors[table['image'], table['level']]

@@ -9,7 +9,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from sniper_mmdet.registry import MODELS
-from sniper_mmdet.structures import in_chip_range
+from sniper_mmdet.structures import in_released_range
 
 
 @MODELS.register_module()
@@ -50,7 +50,9 @@ class ReleasedRPNHead(RPNHead):
         img_meta: dict | None = None,
     ) -> InstanceData:
         if img_meta is not None and 'chip_range' in img_meta:
-            in_range = in_chip_range(get_box_tensor(results.bboxes), img_meta)
+            in_range = in_released_range(
+                get_box_tensor(results.bboxes), img_meta
+            )
             # The second stage needs some.
             if in_range.any():
                 results = results[in_range]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from sniper_mmdet.chips import FocusSettings
 from sniper_mmdet.chips.focus import focus_labels
+from sniper_mmdet.chips.presets import RELEASED_FOCUS
 from sniper_mmdet.registry import MODELS
 from sniper_mmdet.structures import annotated_boxes
 
@@ -84,12 +85,8 @@ class AutoFocus(PyramidDetector):
         super().__init__(*args, **kwargs)
         steps = len(self.pyramid) - 1
         if focus is None:
-            focus = [
-                dict(threshold=0.2, min_size=320)
-                if k
-                else dict(threshold=0.02, min_size=256)
-                for k in range(steps)
-            ]
+            first, others = map(vars, RELEASED_FOCUS)
+            focus = [others if k else first for k in range(steps)]
         if len(focus) != steps:
             raise ValueError(
                 f'focus has {len(focus)} entries for {len(self.pyramid)} '

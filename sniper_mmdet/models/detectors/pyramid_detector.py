@@ -1,5 +1,6 @@
 """Any mmdet detector, run over an image pyramid."""
 
+import inspect
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -13,7 +14,7 @@ from mmdet.structures import DetDataSample, SampleList
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from sniper_mmdet.chips import ImagePyramid
+from sniper_mmdet.chips import ImagePyramid, in_range
 from sniper_mmdet.chips.presets import SOFT_NMS
 from sniper_mmdet.registry import MODELS
 
@@ -113,6 +114,25 @@ class PyramidDetector(BaseDetector):
         self._register_load_state_dict_pre_hook(
             self._import_plain_keys, with_module=False
         )
+
+    @classmethod
+    def detector_config(cls, cfg: dict) -> dict:
+        """The wrapped detector's whole config, as mmdet's own are.
+
+        Args:
+            cfg (dict): The wrapper's config, whose ``detector`` is a config
+                or a type.
+        """
+        own = {'type'}
+        for kind in cls.mro():
+            if issubclass(kind, PyramidDetector):
+                own.update(inspect.signature(kind.__init__).parameters)
+        own.remove('data_preprocessor')
+        detector = cfg['detector']
+        if isinstance(detector, str):
+            detector = dict(type=detector)
+        rest = {key: value for key, value in cfg.items() if key not in own}
+        return dict(detector, **rest)
 
     def loss(
         self, batch_inputs: Tensor, batch_data_samples: SampleList
@@ -297,7 +317,7 @@ class PyramidDetector(BaseDetector):
             return result
         sides = (result.bboxes[:, 2:] - result.bboxes[:, :2]).clamp(min=0)
         sizes = sides.prod(1).sqrt()
-        return result[(sizes >= low) & (sizes < high)]
+        return result[in_range(sizes, low, high)]
 
     def _import_plain_keys(self, state_dict: dict, prefix: str, *_) -> None:
         own = [f'{prefix}{name}.' for name, _ in self.named_children()]

@@ -11,7 +11,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from sniper_mmdet.registry import MODELS
-from sniper_mmdet.structures import in_chip_range
+from sniper_mmdet.structures import in_released_range
 
 
 @MODELS.register_module()
@@ -95,6 +95,6 @@ def _with_boxes(
 ) -> InstanceData:
     """The best proposals and the boxes in range, so many together."""
     boxes = sample.gt_instances.bboxes
-    boxes = boxes[in_chip_range(boxes, sample.metainfo)]
+    boxes = boxes[in_released_range(boxes, sample.metainfo)]
     kept = proposals[: max(num - len(boxes), 0)]
     return InstanceData(bboxes=torch.cat([kept, boxes]))

@@ -1,0 +1,92 @@
+"""What options of a test change of a config."""
+
+import os.path as osp
+
+from mmengine.config import Config, ConfigDict
+
+# What --eval's names are called by the metrics that know them.
+_METRICS = {
+    'CocoMetric': dict(bbox='bbox', segm='segm', proposal='proposal'),
+    'VOCMetric': dict(bbox='mAP', proposal='recall'),
+}
+
+
+def set_metrics(evaluator: dict | list, names: list[str]) -> None:
+    """Make the evaluators of a config evaluate what ``--eval`` names.
+
+    Raises:
+        ValueError: A metric that does not know a name.
+    """
+    for metric in evaluator if isinstance(evaluator, list) else [evaluator]:
+        kind = metric.type.split('.')[-1]
+        if kind == 'PixelsMetric':  # is beside others, and has no choice
+            continue
+        known = _METRICS.get(kind)
+        if known is None:
+            raise ValueError(
+                f'--eval does not know {kind}: leave it out, or give its own '
+                'metric by --cfg-options test_evaluator.metric=...'
+            )
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise ValueError(
+                f'--eval {unknown[0]}: {kind} evaluates {" ".join(known)}.'
+            )
+        if kind == 'VOCMetric' and len(names) > 1:
+            raise ValueError('--eval: VOCMetric evaluates one of them a run.')
+        metric.metric = [known[name] for name in names]
+        if len(metric.metric) == 1:
+            metric.metric = metric.metric[0]
+
+
+def set_format_only(evaluator: dict | list, work_dir: str) -> None:
+    """Make the COCO evaluator of a config write result files only.
+
+    Raises:
+        ValueError: The config has no such evaluator, or several.
+    """
+    if isinstance(evaluator, list):
+        of_boxes = [m for m in evaluator if 'PixelsMetric' not in m.type]
+        evaluator = of_boxes[0] if len(of_boxes) == 1 else None
+    if evaluator is None or 'Coco' not in evaluator.type:
+        raise ValueError('--format-only needs a CocoMetric as test_evaluator.')
+    evaluator.format_only = True
+    evaluator.setdefault('outfile_prefix', osp.join(work_dir, 'results'))
+
+
+def set_flip_tta(cfg: Config) -> None:
+    """Wrap the model so that it sees each image and its mirror image."""
+    cfg.setdefault(
+        'tta_model',
+        dict(
+            type='DetTTAModel',
+            tta_cfg=dict(
+                nms=dict(type='nms', iou_threshold=0.5), max_per_img=100
+            ),
+        ),
+    )
+    if 'tta_pipeline' not in cfg:
+        pack = cfg.test_dataloader.dataset.pipeline[-1]
+        meta_keys = (
+            *pack.get('meta_keys', ()),
+            'img_id',
+            'img_path',
+            'ori_shape',
+            'img_shape',
+            'scale_factor',
+            'flip',
+            'flip_direction',
+        )
+        flips = [dict(type='RandomFlip', prob=p) for p in (1.0, 0.0)]
+        cfg.tta_pipeline = [
+            *cfg.test_dataloader.dataset.pipeline[:-1],
+            dict(
+                type='TestTimeAug',
+                transforms=[
+                    flips,
+                    [dict(type='PackDetInputs', meta_keys=meta_keys)],
+                ],
+            ),
+        ]
+    cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
+    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
