@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Set up what is missing and run the tests; arguments go to pytest:
+# Set up what is missing, check the code and run the tests; arguments go to
+# pytest:
 #
 #   bash tests/run.sh                       all but the slow ones
 #   bash tests/run.sh --slow                all
@@ -11,4 +12,8 @@ bash "$root/tools/setup_env.sh"
 # shellcheck source=/dev/null
 source "${VIRTUAL_ENV:-$root/.venv}/bin/activate"
 cd "$root"
+# Seconds; .pre-commit-config.yaml has the same.
+ruff check
+ruff format --check
+mypy
 exec python -m pytest "$@"

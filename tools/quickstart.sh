@@ -29,6 +29,14 @@ sparse=(test_dataloader.dataset.data_root=data/sparse/
 number=0
 total=8
 
+progress() {  # of what is said, show at once what tells how far it is
+    # Not by awk: some, mawk among them, read a block before they begin.
+    local line telling='Epoch\((train|test)\) .*[05]0/|mined'
+    while IFS= read -r line || [ -n "$line" ]; do
+        if [[ $line =~ $telling ]]; then echo "    ${line:0:130}"; fi
+    done
+}
+
 step() {  # step NAME EXPECTATION RESULT COMMAND...: RESULT appears whole
     local name=$1 expectation=$2 result=$3 log started=$SECONDS
     shift 3
@@ -39,11 +47,7 @@ step() {  # step NAME EXPECTATION RESULT COMMAND...: RESULT appears whole
         return
     fi
     log=$work/step$number.log
-    # Of what it says, show what tells how far it is.
-    if ! "$@" 2>&1 | tee "$log" | awk '
-        /Epoch\((train|test)\) .*[05]0\/|mined/ {
-            print "    " substr($0, 1, 130); fflush()
-        }'; then
+    if ! "$@" 2>&1 | tee "$log" | progress; then
         printf '\nquick start failed at step [%s/%s] %s:\n' \
             "$number" "$total" "$name" >&2
         tail -n 15 "$log" | sed 's/^/    | /' >&2

@@ -1,3 +1,9 @@
+"""What a program calls: detection on files, results as COCO json, comparisons.
+
+Functions that take a built detector and hide how it is fed; what they print
+and which flags there are is the tools' business.
+"""
+
 from .coco_results import CocoResults
 from .comparison import load_autofocus, measure, reference_ways, require_coco
 from .inference import detect, focus_maps

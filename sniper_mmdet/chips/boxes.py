@@ -43,7 +43,9 @@ class ImageBoxes(NamedTuple):
 
     @classmethod
     def from_lists(
-        cls, sizes: Sequence[tuple[int, int]], boxes: Sequence[np.ndarray]
+        cls,
+        sizes: Sequence[tuple[int, int]],
+        boxes: Sequence[np.ndarray | list],
     ) -> 'ImageBoxes':
         """From one (width, height) and one array (K, 4) an image."""
         sizes = np.array(sizes, np.int64).reshape(-1, 2)
@@ -89,7 +91,7 @@ def whole_in(
     """
     first = boxes[..., :2] >= regions[..., :2] - tolerance
     last = boxes[..., 2:] <= regions[..., 2:] + tolerance
-    return (first & last).all(-1)
+    return np.all(first & last, -1)
 
 
 def clip_boxes(

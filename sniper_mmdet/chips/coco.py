@@ -50,7 +50,7 @@ def read_coco(path: str) -> tuple[ImageBoxes, int]:
                     f'{path}: the {name} of image {img["id"]} must be a '
                     f'number from 1 to 1e9. Received: {side!r}.'
                 )
-    boxes = [[] for _ in images]
+    boxes: list[list] = [[] for _ in images]
     for ann in annotations:
         if ann.get('iscrowd') or ann.get('ignore'):
             continue

@@ -68,7 +68,7 @@ class ImagePyramid:
                 f'Received: {self.scales}.'
             )
         # Which of two scales of different kinds is finer depends on the image.
-        kinds = {}
+        kinds: dict[bool | None, list] = {}
         for scale in scales:
             kind = None if isinstance(scale, float) else scale[0] == -1
             kinds.setdefault(kind, []).append(scale)
@@ -95,6 +95,7 @@ class ImagePyramid:
     @property
     def bounds(self) -> np.ndarray:
         """ndarray (L, 2): the valid ranges, open ends as 0 and inf."""
+        assert self.valid_ranges is not None  # since it was built
         return np.array(
             [
                 (low or 0, np.inf if high is None else high)
@@ -151,8 +152,8 @@ class ImagePyramid:
 
 def _parse_scale(scale) -> Scale:
     if isinstance(scale, Real) and not isinstance(scale, bool):
-        if scale > 0 and np.isfinite(scale):
-            return float(scale)
+        if 0 < (factor := float(scale)) < np.inf:
+            return factor
     elif isinstance(scale, (tuple, list)) and len(scale) == 2:
         if all(isinstance(side, Real) for side in scale):
             low, high = sorted(scale)

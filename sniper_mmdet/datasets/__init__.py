@@ -1,3 +1,9 @@
+"""What is trained and tested on: chips of data sets, and how they are read.
+
+Data sets, samplers, proposals of images; ``transforms/`` has what pipelines
+are made of, ``formats/`` one file for each foreign format.
+"""
+
 from .chip_dataset import ChipDataset
 from .chip_sampler import ChipSampler
 from .proposals import ProposalFile, image_id, image_keys, write_proposals

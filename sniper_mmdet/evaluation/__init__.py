@@ -1,3 +1,8 @@
+"""Measures beyond MMDetection's: metrics of test runs, and their matching.
+
+A metric gathers and names; the counting is in functions of arrays.
+"""
+
 from sniper_mmdet.moved import getattr_of
 
 from .coco import (

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
-from pycocotools import mask
 from pycocotools.coco import COCO
 
 from sniper_mmdet.registry import METRICS
+
+from .matching import match, precision_recall
 
 #: Best detections of an image, of all classes together, that count.
 _MAX_DETECTIONS = (1, 10, 100, 500)
@@ -87,12 +88,7 @@ class VisDroneMetric(BaseMetric):
                 'current',
             )
 
-    @property
-    def dataset_meta(self) -> dict | None:
-        """dict: What the data set says of itself, its classes among it."""
-        return self._dataset_meta
-
-    @dataset_meta.setter
+    @BaseMetric.dataset_meta.setter
     def dataset_meta(self, dataset_meta: dict) -> None:
         # Set before anything is tested: what is wrong is said at once.
         classes = dataset_meta.get('classes') or ()
@@ -104,7 +100,7 @@ class VisDroneMetric(BaseMetric):
                 f'{self.ann_file} must have the classes of the data set, '
                 f'{list(classes)}. Received: {known}.'
             )
-        self._dataset_meta = dataset_meta
+        BaseMetric.dataset_meta.fset(self, dataset_meta)
 
     def _share(self, image: int, boxes: np.ndarray) -> np.ndarray:
         if image not in self._regions:
@@ -139,7 +135,7 @@ class VisDroneMetric(BaseMetric):
             for label in np.unique(labels):
                 own = np.flatnonzero(labels == label)
                 objects = self._objects.get((image, categories[label]), [])
-                hits, ignored = match(boxes[own], objects)
+                hits, ignored = match(boxes[own], objects, _THRESHOLDS)
                 found[label].append((scores[own], own, hits.T, ignored.T))
         counts = np.zeros(len(classes), int)
         for (_, category), objects in self._objects.items():
@@ -157,6 +153,7 @@ class VisDroneMetric(BaseMetric):
                         for part in zip(*parts, strict=True)
                     ),
                     counts[label],
+                    _MAX_DETECTIONS,
                 )
         precision[counts == 0] = recall[counts == 0] = np.nan
 
@@ -214,73 +211,3 @@ def ignored_share(
     cells = inside[0].T.astype(float) @ inside[1] > 0
     covered = ((lengths[0] @ cells) * lengths[1]).sum(1)
     return covered / boxes[:, 2:].prod(1)
-
-
-def match(
-    boxes: np.ndarray, objects: list[dict]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Match detections of one class to its objects in one image.
-
-    The best detection comes first, and takes the free object that it overlaps
-    most, the last one of equals; one that finds none is ignored where enough
-    of it lies in a crowd, which is never taken.
-
-    Args:
-        boxes (ndarray (D, 4)): x, y, w, h, best first.
-        objects (list[dict]): COCO annotations.
-
-    Returns:
-        tuple: Which detections hit an object, and which are ignored, bool
-        (T, D) at T IoU thresholds.
-    """
-    hits = np.zeros((len(_THRESHOLDS), len(boxes)), bool)
-    if not objects:
-        return hits, hits
-    crowd = np.array([bool(a['iscrowd']) for a in objects])
-    overlaps = mask.iou(
-        boxes, np.array([a['bbox'] for a in objects], float), crowd.tolist()
-    )
-    thresholds = _THRESHOLDS[:, None]
-    ignored = overlaps[:, crowd].max(1, initial=0) >= thresholds
-    overlaps = overlaps[:, ~crowd][:, ::-1]  # argmax gives the first
-    free = np.ones((len(thresholds), overlaps.shape[1]), bool)
-    reach = overlaps.max(1, initial=0)
-    for k in np.flatnonzero(reach >= _THRESHOLDS[0]):
-        candidates = np.where(free, overlaps[k], 0)
-        best = candidates.argmax(1)
-        hit = candidates.max(1) >= _THRESHOLDS
-        free[hit, best[hit]] = False
-        hits[:, k] = hit
-    return hits, ignored & ~hits
-
-
-def precision_recall(
-    scores: np.ndarray,
-    ranks: np.ndarray,
-    hits: np.ndarray,
-    ignored: np.ndarray,
-    count: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Precision and recall of the detections of one class.
-
-    Args:
-        scores (ndarray (D,)): Of the detections of all images.
-        ranks (ndarray (D,)): Their places among all of their image, from 0.
-        hits (ndarray (D, T)): Which hit an object, at T IoU thresholds.
-        ignored (ndarray (D, T)): Which do not count.
-        count (int): Number of objects.
-
-    Returns:
-        tuple: The area under precision over recall, (T,), and the recalls of
-        the best 1, 10, 100 and 500 detections of each image, (T, 4).
-    """
-    order = np.argsort(-scores, kind='stable')
-    hits, wrong = hits[order], ~(hits | ignored)[order]
-    num_hits = hits.cumsum(0)
-    precision = num_hits / np.maximum(num_hits + wrong.cumsum(0), 1)
-    # The best at this recall or a higher one.
-    precision = np.maximum.accumulate(precision[::-1])[::-1]
-    among = ranks[order, None] < _MAX_DETECTIONS
-    return (precision * hits).sum(0) / count, hits.T.astype(
-        int
-    ) @ among / count

@@ -1,3 +1,8 @@
+"""Detectors and their parts, by kind, as MMDetection has them.
+
+What differs from a parent of mmdet is said in each class's docstring.
+"""
+
 from sniper_mmdet.moved import getattr_of
 
 from .backbones import ExpandedMobileNetV2, PreActResNet

@@ -31,7 +31,7 @@ MAX_FACTOR = 3.0
 _CHIP = RELEASED_COCO.chip_size
 # Largest size trained, and stride, to the side of a chip.
 _OF_CHIP = TARGET[1] / _CHIP
-_STRIDE = tuple(stride / _CHIP for stride in RELEASED_COCO.stride)
+_STRIDE = np.divide(RELEASED_COCO.stride, _CHIP).tolist()
 # Neighbouring ranges overlap at least by this factor.
 _OVERLAP = 1.3
 # Test ranges to training ranges: 80 to 90, 150 to 180, 120 to 75 as released.
@@ -64,7 +64,7 @@ class Advice:
     chip_size: int
     stride: tuple[int, int]
     target: tuple[float, float]
-    focus_sizes: tuple[int, int, int]
+    focus_sizes: tuple[int, ...]
     focus: tuple[FocusSettings, ...]
     reasons: tuple[str, ...]
 
@@ -280,7 +280,7 @@ def _scales(data, factors, one_chip) -> tuple[Scale, ...]:
     """Levels as a config has them; ``one_chip``: size of the coarsest one."""
     if data.relative:
         return ((-1, one_chip or max(round(factors[0] * data.side), 1)),)
-    scales = [float(f'{factor:.3g}') for factor in factors]
+    scales: list[Scale] = [float(f'{factor:.3g}') for factor in factors]
     if one_chip:
         scales[0] = (-1, one_chip)
     return tuple(scales)

@@ -1,3 +1,8 @@
+"""Pictures of chips, of sizes of boxes, and of what AutoFocus looked at.
+
+Functions of arrays that return arrays or figures and write no file.
+"""
+
 from .chips import draw_chips
 from .focus import draw_focus
 from .sizes import draw_sizes

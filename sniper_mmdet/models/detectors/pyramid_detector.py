@@ -320,7 +320,7 @@ class PyramidDetector(BaseDetector):
         return result[in_range(sizes, low, high)]
 
     def _import_plain_keys(self, state_dict: dict, prefix: str, *_) -> None:
-        own = [f'{prefix}{name}.' for name in self._modules]
+        own = [f'{prefix}{name}.' for name, _ in self.named_children()]
         plain = [
             key[len(prefix) :]
             for key in state_dict
