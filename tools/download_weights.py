@@ -77,7 +77,8 @@ def convert_all(files: list[Path], folder: Path | None) -> bool:
             # Without the epoch's number.
             out = folder / re.sub(r'-\d{4}\.pth$', '.pth', out.name)
         print(f'\n{params}', flush=True)
-        result, config, text = convert_released(params, out, ROOT)
+        with cli.quiet():
+            result, config, text = convert_released(params, out, ROOT)
         config = config or 'CONFIG'
         print(indent(text, '  '))
         if result != 'converted':

@@ -25,27 +25,24 @@ def convert_file(
 ) -> Conversion:
     """Convert a .params file into a checkpoint of a config's detector.
 
-    The checkpoint also tells the classes of the config's test data, which
-    mmdet's inference looks for.
-
     Args:
-        path (str | Path): The .params file.
-        out (str | Path): The checkpoint to write (.pth).
+        path (str | Path): The file.
+        out (str | Path): The checkpoint to write (.pth). It names the classes
+            of the config's test data, which mmdet's inference looks for.
         config (str | Path): Config of the detector.
         options (dict, optional): Settings that override the config's.
         ignore (Iterable[str]): See :func:`~.weights.convert`.
 
     Raises:
         OSError: There is no such file, or none can be written.
-        MismatchError: File and detector do not fit.
-        ValueError: The file is no .params file, or contradicts itself.
+        ValueError: The file is no .params file, or contradicts itself; a
+            MismatchError where it does not fit the detector.
     """
     cfg = load_config(str(config), options)
     params = read_params(path)
-    model = MODELS.build(cfg.model)
-    shapes = {k: v.shape for k, v in model.state_dict().items()}
+    places = MODELS.build(cfg.model).state_dict()
     try:
-        done = convert(params, shapes, ignore)
+        done = convert(params, {k: v.shape for k, v in places.items()}, ignore)
     except ValueError as error:
         error.args = (
             f'{path} does not fit {config}: {error} Is it another network? '
@@ -72,9 +69,8 @@ def convert_released(
         root (Path): The folder that holds ``configs``.
 
     Returns:
-        tuple: What became of it, 'converted', 'unknown' (no config has such a
-        network) or 'failed'; the path of the config, None without one; and
-        what there is to say.
+        tuple: What became of it: 'converted', 'unknown' (no config has such a
+        network) or 'failed'; the config's path, if there is one; why.
     """
     result = 'failed'
     try:
