@@ -109,7 +109,9 @@ def _receive(
         while piece:
             file.write(piece)
             done += len(piece)
-            _show(done, total)
+            if sys.stdout.isatty():
+                of = f' of {total / _MB:.0f}' if total else ''
+                print(f'\r{done / _MB:.0f}{of} MB', end='', flush=True)
             piece = _read(response)
     if sys.stdout.isatty():
         print()
@@ -136,12 +138,6 @@ def _read(response: HTTPResponse) -> bytes | None:
         return response.read(_PIECE)
     except (OSError, HTTPException):
         return None
-
-
-def _show(done: int, total: int | None) -> None:
-    if sys.stdout.isatty():
-        of = f' of {total / _MB:.0f}' if total else ''
-        print(f'\r{done / _MB:.0f}{of} MB', end='', flush=True)
 
 
 def sha256(path: Path) -> str:

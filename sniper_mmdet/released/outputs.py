@@ -1,9 +1,4 @@
-"""What a detector computes, named as the original has it, and how near it is.
-
-Outputs of the original are an ``.npz`` file with ``data`` and ``rois``, what
-entered it, and ``out.NAME_output``, what came out; see
-:func:`released_outputs`.
-"""
+"""What a detector computes, as the original has it, and how near that is."""
 
 import zipfile
 from contextlib import ExitStack
@@ -34,7 +29,8 @@ def released_outputs(
         rois (ndarray): (R, 5), index of the image and x1, y1, x2, y2, input
             pixels, the last pixel included; they take the place of the
             proposals.
-        tables (ModuleType): The paper's, as ``sniper`` has them.
+        tables (ModuleType): ``OUTPUTS`` of the paper, see ``sniper``.
+            Defaults to SNIPER's and AutoFocus's.
 
     Returns:
         dict[str, ndarray]: By the original's names: ``cat4``, C4 and C5, or
@@ -90,7 +86,12 @@ def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
 def compare_outputs(
     model: PyramidDetector, path: str | Path
 ) -> dict[str, float | str]:
-    """Compare the outputs of a detector with a file of the original's.
+    """Compare the outputs of a detector with those of the original.
+
+    Args:
+        model (PyramidDetector): Of a config of a released network.
+        path (str | Path): An .npz file: ``data`` and ``rois``, as
+            :func:`released_outputs` takes them, and ``out.NAME_output``.
 
     Returns:
         dict[str, float | str]: The relative error by name; text where the

@@ -48,44 +48,39 @@ CONFIGS = {
         'autofocus/faster-rcnn_mobilenetv2_autofocus_7e_coco'
     ),
 }
-#: Pairs of a regular expression, of a tensor's name without 'arg:', 'aux:'
-#: and its last word, the kind, and of the module here: a template of
-#: ``Match.expand``, or a function of the match. The first that matches counts.
-MODULES = (
-    (r'(bn_data|conv0|bn0)', r'backbone.\1'),
-    (
-        r'stage(\d)_unit(\d+)_(bn[123]|conv[123]|sc|offset)',
-        lambda m: f'backbone.stage{m[1]}.{int(m[2]) - 1}.{m[3]}',
+#: The module here by a regular expression of a tensor's name, without 'arg:',
+#: 'aux:' and its last word, the kind: a template of ``Match.expand``, or a
+#: function of the match. The first that matches counts.
+MODULES = {
+    r'(bn_data|conv0|bn0)': r'backbone.\1',
+    r'stage(\d)_unit(\d+)_(bn[123]|conv[123]|sc|offset)': lambda m: (
+        f'backbone.stage{m[1]}.{int(m[2]) - 1}.{m[3]}'
     ),
-    (r'first-3x3-conv', 'backbone.conv1'),
-    (r'last-1x1-conv', 'backbone.conv2'),
-    (
-        r'seq-(\d)-block(\d)-(exp|depthwise|linear)',
-        lambda m: (
-            f'backbone.layer{int(m[1]) + 1}.{m[2]}.'
-            f'{m[3].replace("exp", "expand")}_conv'
-        ),
+    r'first-3x3-conv': 'backbone.conv1',
+    r'last-1x1-conv': 'backbone.conv2',
+    r'seq-(\d)-block(\d)-(exp|depthwise|linear)': lambda m: (
+        f'backbone.layer{int(m[1]) + 1}.{m[2]}.'
+        f'{m[3].replace("exp", "expand")}_conv'
     ),
-    (r'rpn_conv_3x3', 'rpn_head.rpn_conv'),
-    (r'rpn_cls_score', 'rpn_head.rpn_cls'),
-    (r'rpn_bbox_pred', 'rpn_head.rpn_reg'),
-    (r'conv_new_1', 'roi_head.reduction.conv'),
-    (r'offset', 'roi_head.bbox_roi_extractor.offset'),
-    (r'fc_new_1', 'roi_head.bbox_head.shared_fcs.0'),
-    (r'fc_new_2', 'roi_head.bbox_head.shared_fcs.1'),
-    (r'cls_score', 'roi_head.bbox_head.fc_cls'),
-    (r'bbox_pred', 'roi_head.bbox_head.fc_reg'),
-    (r'mask_offset', 'roi_head.mask_roi_extractor.offset'),
-    (
-        r'mask_conv_3x3_(\d)',
-        lambda m: f'roi_head.mask_head.convs.{int(m[1]) - 1}.conv',
+    r'rpn_conv_3x3': 'rpn_head.rpn_conv',
+    r'rpn_cls_score': 'rpn_head.rpn_cls',
+    r'rpn_bbox_pred': 'rpn_head.rpn_reg',
+    r'conv_new_1': 'roi_head.reduction.conv',
+    r'offset': 'roi_head.bbox_roi_extractor.offset',
+    r'fc_new_1': 'roi_head.bbox_head.shared_fcs.0',
+    r'fc_new_2': 'roi_head.bbox_head.shared_fcs.1',
+    r'cls_score': 'roi_head.bbox_head.fc_cls',
+    r'bbox_pred': 'roi_head.bbox_head.fc_reg',
+    r'mask_offset': 'roi_head.mask_roi_extractor.offset',
+    r'mask_conv_3x3_(\d)': lambda m: (
+        f'roi_head.mask_head.convs.{int(m[1]) - 1}.conv'
     ),
-    (r'mask_deconv', 'roi_head.mask_head.upsample'),
-    (r'mask_out', 'roi_head.mask_head.conv_logits'),
-    (r'conv_new_2', 'focus_head.convs.0.conv'),
-    (r'conv_new_3', 'focus_head.convs.1.conv'),
-    (r'conv_new_out', 'focus_head.out'),
-)
+    r'mask_deconv': 'roi_head.mask_head.upsample',
+    r'mask_out': 'roi_head.mask_head.conv_logits',
+    r'conv_new_2': 'focus_head.convs.0.conv',
+    r'conv_new_3': 'focus_head.convs.1.conv',
+    r'conv_new_out': 'focus_head.out',
+}
 #: What is done to a tensor's values, by its name without 'arg:' and 'aux:'.
 CHANGES = dict(
     # fix_gamma: MXNet takes it for 1, whatever the file says.

@@ -86,7 +86,8 @@ def convert(
         shapes (dict[str, tuple]): Of the detector's tensors.
         ignore (Iterable[str]): Regular expressions of names, of the file or
             here, that may be unused or missing.
-        tables (ModuleType): The paper's, as ``sniper`` has them.
+        tables (ModuleType): ``MODULES``, ``CHANGES`` and ``CLASSIFIER`` of
+            the paper, see ``sniper``. Defaults to SNIPER's and AutoFocus's.
 
     Raises:
         MismatchError: A tensor without a place, a place without its tensor, a
@@ -166,13 +167,13 @@ def _plain_boxes(params: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return params
 
 
-def _target(stem: str, modules: tuple) -> str | None:
+def _target(stem: str, modules: dict) -> str | None:
     """The place of a tensor, if it has one."""
     match = _PARAMETER.fullmatch(stem)
     if match is None:
         return None
     name, layer, kind = match.groups()
-    for pattern, place in modules:
+    for pattern, place in modules.items():
         if found := re.fullmatch(pattern, name):
             place = place(found) if callable(place) else found.expand(place)
             if layer is not None:
