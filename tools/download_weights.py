@@ -10,62 +10,22 @@ that you put there, is not fetched again. Which config a network belongs to is
 told by its tensors.
 """
 
-import argparse
 import os
 import re
 import shlex
-import subprocess
 import sys
 from pathlib import Path
+from textwrap import indent
 
-from sniper_mmdet.released.archives import fetch, sha256, unpack
-from sniper_mmdet.released.mxnet_params import read_params
+from sniper_mmdet.released.download import fetch, sha256, unpack
+from sniper_mmdet.released.sniper import ARCHIVES, PRETRAINED
+from sniper_mmdet.utils import cli
 
 ROOT = Path(__file__).resolve().parents[1]
-#: By name: the link, the archive, and the folder that it is unpacked in.
-#: Of none a checksum is known.
-ARCHIVES = dict(
-    detectors=('https://bit.ly/3j6mAXJ', 'sniper_models.tar.gz', 'output'),
-    pretrained=('https://bit.ly/2WgSJ6b', 'pretrained_model.tar.gz', 'data'),
-    proposals=('https://bit.ly/3j8SOl7', 'proposals.tar.gz', 'data'),
-)
-#: Where configs look for the networks that training starts from.
-PRETRAINED = 'data/pretrained_model'
-#: Of a detector by backbone, rows of its classifier and further heads; of a
-#: classification network by backbone. Released COCO detectors of SNIPER were
-#: trained on train2014 and val2014.
-CONFIGS = {
-    ('R-101',): 'sniper/faster-rcnn_r101-dcn_c4c5_sniper_7e_coco',
-    ('R-50',): 'sniper/faster-rcnn_r50-dcn_c4c5_sniper_7e_coco',
-    ('MobileNetV2',): 'sniper/faster-rcnn_mobilenetv2_sniper_7e_coco',
-    ('R-101', 81): 'sniper/faster-rcnn_r101-dcn_c4c5_sniper_7e_coco-trainval',
-    ('R-101', 21): 'sniper/faster-rcnn_r101-dcn_c4c5_sniper_7e_voc0712',
-    ('R-101', 81, 'mask'): 'sniper/mask-rcnn_r101-dcn_c4c5_sniper_7e_coco',
-    ('R-50', 81): 'sniper/faster-rcnn_r50-dcn_c4c5_sniper_7e_coco',
-    ('MobileNetV2', 81): 'sniper/faster-rcnn_mobilenetv2_sniper_7e_coco',
-    ('R-101', 81, 'focus'): (
-        'autofocus/faster-rcnn_r101-dcn_c4c5_autofocus_7e_coco'
-    ),
-    ('R-101', 21, 'focus'): (
-        'autofocus/faster-rcnn_r101-dcn_c4c5_autofocus_7e_voc0712'
-    ),
-    ('R-101', 81, 'mask', 'focus'): (
-        'autofocus/mask-rcnn_r101-dcn_c4c5_autofocus_7e_coco'
-    ),
-    ('R-50', 81, 'focus'): (
-        'autofocus/faster-rcnn_r50-dcn_c4c5_autofocus_7e_coco'
-    ),
-    ('MobileNetV2', 81, 'focus'): (
-        'autofocus/faster-rcnn_mobilenetv2_autofocus_7e_coco'
-    ),
-}
 
 
 def parse_args():
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = cli.make_parser(__doc__)
     parser.add_argument('what', choices=ARCHIVES, help='archive to fetch')
     parser.add_argument(
         '--dest',
@@ -83,7 +43,7 @@ def parse_args():
         action='store_true',
         help='leave the .params files as they are',
     )
-    args = parser.parse_args()
+    args = cli.parse(parser)
     if args.url and not re.match('https?://', args.url):
         parser.error(f'--url must be of http or https. Received: {args.url}.')
     if args.sha256 and not re.fullmatch('[0-9a-fA-F]{64}', args.sha256):
@@ -93,60 +53,10 @@ def parse_args():
     return args
 
 
-def config_of(shapes: dict[str, tuple]) -> str:
-    """The config that a released network belongs to.
-
-    Args:
-        shapes (dict[str, tuple]): Of its tensors, by the file's names.
-
-    Returns:
-        str: Path from the folder of this package.
-
-    Raises:
-        ValueError: It belongs to none.
-    """
-    shapes = {name.split(':', 1)[-1]: shape for name, shape in shapes.items()}
-    if any(name.startswith('first-3x3-conv') for name in shapes):
-        backbone = 'MobileNetV2'
-    else:
-        units = {re.match(r'stage3_unit\d+_|', name)[0] for name in shapes}
-        backbone = {6: 'R-50', 23: 'R-101'}.get(len(units - {''}))
-    network = (backbone or 'an unknown backbone',)
-    if 'rpn_cls_score_weight' in shapes:
-        network += (shapes.get('cls_score_weight', (0,))[0],)
-        for head, layer in (('mask', 'mask_out'), ('focus', 'conv_new_out')):
-            if f'{layer}_weight' in shapes:
-                network += (head,)
-    if network not in CONFIGS:
-        backbone, *rest = map(str, network)
-        parts = rest and [f'{rest[0]} rows of cls_score', *rest[1:]]
-        raise ValueError(f'no config has {", ".join([backbone, *parts])}')
-    return f'configs/{CONFIGS[network]}.py'
-
-
-def convert(params: Path, out: Path) -> tuple[str, str]:
-    """Convert a file; what became of it ('converted', ...), and its config."""
-    config, result = 'CONFIG', 'failed'
-    print(f'\n{params}', flush=True)
-    try:
-        shapes = {k: v.shape for k, v in read_params(params).items()}
-        result = 'unknown'
-        config = os.path.relpath(ROOT / config_of(shapes))
-    except ValueError as error:
-        print(f'  {error}')
-    tool = ROOT / 'tools/model_converters/mxnet_to_mmdet.py'
-    command = [os.path.relpath(tool), params, out, '--config', config]
-    command = [str(word) for word in command]
-    if config != 'CONFIG':
-        done = subprocess.run(
-            [sys.executable, *command], capture_output=True, text=True
-        )
-        result = 'failed' if done.returncode else 'converted'
-        lines = (done.stderr if done.returncode else done.stdout).splitlines()
-        print('\n'.join(f'  {line}' for line in lines[-2:]))
-    if result != 'converted':
-        print(f'  By hand: python {shlex.join(command)}')
-    return result, config
+def command(tool: str, *args) -> str:
+    """The command line of a tool, for a shell."""
+    words = ['python', os.path.relpath(ROOT / 'tools' / tool), *args]
+    return shlex.join(map(str, words))
 
 
 def convert_all(files: list[Path], folder: Path | None) -> bool:
@@ -155,6 +65,9 @@ def convert_all(files: list[Path], folder: Path | None) -> bool:
     Returns:
         bool: Whether some were, and none failed.
     """
+    # What only fetches does without torch.
+    from sniper_mmdet.released.conversion import convert_released
+
     rows = []
     for params in sorted(files):
         if params.suffix != '.params' or params.name.startswith('.'):
@@ -163,7 +76,15 @@ def convert_all(files: list[Path], folder: Path | None) -> bool:
         if folder is not None:
             # Without the epoch's number.
             out = folder / re.sub(r'-\d{4}\.pth$', '.pth', out.name)
-        result, config = convert(params, out)
+        print(f'\n{params}', flush=True)
+        with cli.quiet():
+            result, config, text = convert_released(params, out, ROOT)
+        config = config or 'CONFIG'
+        print(indent(text, '  '))
+        if result != 'converted':
+            tool = 'model_converters/mxnet_to_mmdet.py'
+            line = command(tool, params, out, '--config', config)
+            print(f'  By hand: {line}')
         rows.append((result, out if result == 'converted' else params, config))
     print(f'\n{len(rows)} files of weights:')
     width = max((len(str(path)) for _, path, _ in rows), default=0)
@@ -195,13 +116,12 @@ def main():
     for path in files:
         print(f'  {path}')
     if args.what == 'proposals':
-        tool = ROOT / 'tools/dataset_converters/convert_proposals.py'
+        tool = 'dataset_converters/convert_proposals.py'
         print('\nTo convert, with a config that trains on their images:')
         for path in files:
             if path.suffix == '.pkl':
-                words = [os.path.relpath(tool), path, 'CONFIG', '--out']
-                words.append(path.with_suffix('.npz'))
-                print(f'  python {shlex.join(map(str, words))}')
+                out = path.with_suffix('.npz')
+                print(f'  {command(tool, path, "CONFIG", "--out", out)}')
     elif not args.no_convert:
         pretrained = args.what == 'pretrained'
         folder = args.dest / PRETRAINED if pretrained else None
@@ -210,7 +130,4 @@ def main():
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (OSError, ValueError) as error:
-        raise SystemExit(f'download_weights: {error}') from None
+    cli.run(main)

@@ -1,35 +1,25 @@
-"""What a detector computes, named and laid out as the original has it."""
+"""What a detector computes, as the original has it, and how near that is."""
 
-from collections.abc import Callable
+import zipfile
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from sniper_mmdet.models import PyramidDetector
-from sniper_mmdet.released.weights import (
-    background_first,
-    backgrounds_first,
-)
-
-#: Modules by the name of the original's output, and how that lies.
-_OUTPUTS: dict[str, tuple[str, Callable | None]] = {
-    'rpn_cls_score': ('detector.rpn_head.rpn_cls', backgrounds_first),
-    'rpn_bbox_pred': ('detector.rpn_head.rpn_reg', None),
-    'conv_new_1_relu': ('detector.roi_head.reduction', None),
-    'offset': ('detector.roi_head.bbox_roi_extractor.offset', None),
-    'deformable_roi_pool': ('detector.roi_head.bbox_roi_extractor', None),
-    'cls_score': ('detector.roi_head.bbox_head.fc_cls', background_first),
-    'bbox_pred': ('detector.roi_head.bbox_head.fc_reg', None),
-    'mask_offset': ('detector.roi_head.mask_roi_extractor.offset', None),
-    'mask_out': ('detector.roi_head.mask_head.conv_logits', None),
-    'conv_new_out': ('focus_head.out', None),
-}
+from sniper_mmdet.released import sniper
 
 
 @torch.no_grad()
 def released_outputs(
-    model: PyramidDetector, data: np.ndarray, rois: np.ndarray
+    model: PyramidDetector,
+    data: np.ndarray,
+    rois: np.ndarray,
+    tables: ModuleType = sniper,
 ) -> dict[str, np.ndarray]:
     """Run one of the released networks as the original is run.
 
@@ -39,6 +29,8 @@ def released_outputs(
         rois (ndarray): (R, 5), index of the image and x1, y1, x2, y2, input
             pixels, the last pixel included; they take the place of the
             proposals.
+        tables (ModuleType): ``OUTPUTS`` of the paper, see ``sniper``.
+            Defaults to SNIPER's and AutoFocus's.
 
     Returns:
         dict[str, ndarray]: By the original's names: ``cat4``, C4 and C5, or
@@ -48,12 +40,20 @@ def released_outputs(
         detectors that have them ``mask_offset``, ``mask_out`` and
         ``conv_new_out``, the FocusPixels' logits.
     """
-    outputs, handles = {}, []
+    outputs = {}
+
+    def keep(name, change, module: nn.Module, inputs, output: Tensor) -> None:
+        values = output.cpu().numpy()
+        if change is not None:
+            values = change(values.swapaxes(0, 1)).swapaxes(0, 1)
+        outputs[name] = values
+
     modules = dict(model.named_modules())
-    for name, (path, change) in _OUTPUTS.items():
-        if path in modules:
-            handles.append(_watch(modules[path], name, change, outputs))
-    try:
+    with ExitStack() as hooks:
+        for name, (path, change) in tables.OUTPUTS.items():
+            if path in modules:
+                hook = partial(keep, name, change)
+                hooks.enter_context(modules[path].register_forward_hook(hook))
         device = next(model.parameters()).device
         features = model.extract_feat(torch.from_numpy(data).to(device))
         detector = model.detector
@@ -67,21 +67,57 @@ def released_outputs(
             roi_head._mask_forward(maps, boxes)
         if hasattr(model, 'focus_head'):
             model.focus_head(features)
-    finally:
-        for handle in handles:
-            handle.remove()
     name = 'cat4' if len(features) > 1 else 'last-1x1-conv-relu6'
     outputs[name] = torch.cat(features, 1).cpu().numpy()
     return outputs
 
 
-def _watch(
-    module: nn.Module, name: str, change: Callable | None, outputs: dict
-):
-    def keep(module: nn.Module, inputs: tuple, output: Tensor) -> None:
-        values = output.cpu().numpy()
-        if change is not None:
-            values = change(values.swapaxes(0, 1)).swapaxes(0, 1)
-        outputs[name] = values
+def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
+    """The largest of all cells, relative to the number that is expected.
 
-    return module.register_forward_hook(keep)
+    Where the root mean square of all is larger, it is relative to that.
+    """
+    size = np.sqrt((expected.astype(np.float64) ** 2).mean())
+    return float(
+        (np.abs(found - expected) / np.maximum(np.abs(expected), size)).max()
+    )
+
+
+def compare_outputs(
+    model: PyramidDetector, path: str | Path
+) -> dict[str, float | str]:
+    """Compare the outputs of a detector with those of the original.
+
+    Args:
+        model (PyramidDetector): Of a config of a released network.
+        path (str | Path): An .npz file: ``data`` and ``rois``, as
+            :func:`released_outputs` takes them, and ``out.NAME_output``.
+
+    Returns:
+        dict[str, float | str]: The relative error by name; text where the
+        detector has no such output, or one of another shape.
+
+    Raises:
+        OSError: There is no such file.
+        ValueError: It holds something else.
+    """
+    try:
+        with np.load(path) as file:
+            expected = dict(file)
+    except (ValueError, TypeError, zipfile.BadZipFile):
+        raise ValueError(f'{path} is no .npz of arrays.') from None
+    if not {'data', 'rois'} <= set(expected):
+        raise ValueError(
+            f'{path} must hold data, rois and outputs. '
+            f'Received: {sorted(expected)}.'
+        )
+    found = released_outputs(model, expected.pop('data'), expected.pop('rois'))
+    errors = {}
+    for key, values in expected.items():
+        name = key.removeprefix('out.').removesuffix('_output')
+        shape = found[name].shape if name in found else 'nothing'
+        if shape == values.shape:
+            errors[name] = relative_error(found[name], values)
+        else:
+            errors[name] = f'{values.shape} expected, found {shape}'
+    return errors

@@ -1,10 +1,13 @@
 """The tensors of the released MXNet files, by their names here."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from types import ModuleType
 
 import numpy as np
+
+from sniper_mmdet.released import sniper
 
 #: What the released networks predict boxes' deltas divided by.
 BOX_STDS = np.array([0.1, 0.1, 0.2, 0.2], np.float32)
@@ -15,46 +18,9 @@ _NORM = dict(
     moving_mean='running_mean',
     moving_var='running_var',
 )
-#: Of the name without its last word: where the tensor belongs.
-_MODULES = [
-    (r'(bn_data|conv0|bn0)', r'backbone.\1'),
-    (
-        r'stage(\d)_unit(\d+)_(bn[123]|conv[123]|sc|offset)',
-        lambda m: f'backbone.stage{m[1]}.{int(m[2]) - 1}.{m[3]}',
-    ),
-    (r'first-3x3-conv', 'backbone.conv1'),
-    (r'last-1x1-conv', 'backbone.conv2'),
-    (
-        r'seq-(\d)-block(\d)-(exp|depthwise|linear)',
-        lambda m: (
-            f'backbone.layer{int(m[1]) + 1}.{m[2]}.'
-            f'{m[3].replace("exp", "expand")}_conv'
-        ),
-    ),
-    (r'rpn_conv_3x3', 'rpn_head.rpn_conv'),
-    (r'rpn_cls_score', 'rpn_head.rpn_cls'),
-    (r'rpn_bbox_pred', 'rpn_head.rpn_reg'),
-    (r'conv_new_1', 'roi_head.reduction.conv'),
-    (r'offset', 'roi_head.bbox_roi_extractor.offset'),
-    (
-        r'fc_new_(\d)',
-        lambda m: f'roi_head.bbox_head.shared_fcs.{int(m[1]) - 1}',
-    ),
-    (r'cls_score', 'roi_head.bbox_head.fc_cls'),
-    (r'bbox_pred', 'roi_head.bbox_head.fc_reg'),
-    (r'mask_offset', 'roi_head.mask_roi_extractor.offset'),
-    (
-        r'mask_conv_3x3_(\d)',
-        lambda m: f'roi_head.mask_head.convs.{int(m[1]) - 1}.conv',
-    ),
-    (r'mask_deconv', 'roi_head.mask_head.upsample'),
-    (r'mask_out', 'roi_head.mask_head.conv_logits'),
-    (r'conv_new_2', 'focus_head.convs.0.conv'),
-    (r'conv_new_3', 'focus_head.convs.1.conv'),
-    (r'conv_new_out', 'focus_head.out'),
-]
-# The last layers of a classifier, after the backbone.
-_CLASSIFIER = re.compile(r'(bn1|fc\d*|pred.*|.*fullyconnected\d*)_[a-z_]+')
+_PARAMETER = re.compile(
+    rf'(.+?)(?:-(conv2d|batchnorm))?_({"|".join(["weight", "bias", *_NORM])})'
+)
 
 
 class MismatchError(ValueError):
@@ -85,11 +51,29 @@ class Conversion:
     unused: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
 
+    @property
+    def counts(self) -> str:
+        return (
+            f'{len(self.mapped)} tensors mapped, {len(self.unused)} unused, '
+            f'{len(self.missing)} missing.'
+        )
+
+    def __str__(self) -> str:
+        """A line per tensor, then the counts."""
+        lines = [
+            f'mapped   {name} -> {target} {self.state[target].shape}'
+            for name, target in self.mapped.items()
+        ]
+        lines += [f'unused   {name}' for name in self.unused]
+        lines += [f'missing  {target}' for target in self.missing]
+        return '\n'.join([*lines, self.counts])
+
 
 def convert(
     params: dict[str, np.ndarray],
     shapes: dict[str, tuple],
     ignore: Iterable[str] = (),
+    tables: ModuleType = sniper,
 ) -> Conversion:
     """Map the tensors of a file to those of a detector.
 
@@ -102,6 +86,8 @@ def convert(
         shapes (dict[str, tuple]): Of the detector's tensors.
         ignore (Iterable[str]): Regular expressions of names, of the file or
             here, that may be unused or missing.
+        tables (ModuleType): ``MODULES``, ``CHANGES`` and ``CLASSIFIER`` of
+            the paper, see ``sniper``. Defaults to SNIPER's and AutoFocus's.
 
     Raises:
         MismatchError: A tensor without a place, a place without its tensor, a
@@ -114,14 +100,15 @@ def convert(
     done = Conversion()
     problems = []
     for name, value in params.items():
-        target, change = _target(name)
-        if target is None or target not in shapes:
+        stem = _stem(name)
+        target = _target(stem, tables.MODULES)
+        if target not in shapes:
             done.unused.append(name)
-            expected = only_backbone and _CLASSIFIER.fullmatch(_stem(name))
+            expected = only_backbone and re.fullmatch(tables.CLASSIFIER, stem)
             if not expected and not _any(ignore, name):
                 problems.append(f'{name} has no place')
             continue
-        if change is not None:
+        if change := tables.CHANGES.get(stem):
             value = change(value)
         if value.shape != tuple(shapes[target]):
             problems.append(
@@ -180,59 +167,19 @@ def _plain_boxes(params: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return params
 
 
-def _target(name: str) -> tuple[str | None, Callable | None]:
-    """The place of a tensor, and what its values need."""
-    stem = _stem(name)
-    kinds = '|'.join(['weight', 'bias', *_NORM])
-    match = re.fullmatch(rf'(.+?)(?:-(conv2d|batchnorm))?_({kinds})', stem)
+def _target(stem: str, modules: dict) -> str | None:
+    """The place of a tensor, if it has one."""
+    match = _PARAMETER.fullmatch(stem)
     if match is None:
-        return None, None
+        return None
     name, layer, kind = match.groups()
-    for pattern, place in _MODULES:
-        found = re.fullmatch(pattern, name)
-        if found is None:
-            continue
-        place = place(found) if callable(place) else found.expand(place)
-        if layer is not None:
-            place += dict(conv2d='.conv', batchnorm='.bn')[layer]
-        return f'{place}.{_NORM.get(kind, kind)}', _change(name, kind)
-    return None, None
-
-
-def _change(name: str, kind: str) -> Callable | None:
-    if name == 'bn_data' and kind == 'gamma':
-        # fix_gamma: MXNet takes it for 1, whatever the file says.
-        return np.ones_like
-    if name == 'rpn_cls_score':
-        return object_first
-    if name == 'cls_score':
-        return background_last
+    for pattern, place in modules.items():
+        if found := re.fullmatch(pattern, name):
+            place = place(found) if callable(place) else found.expand(place)
+            if layer is not None:
+                place += dict(conv2d='.conv', batchnorm='.bn')[layer]
+            return f'{place}.{_NORM.get(kind, kind)}'
     return None
-
-
-def object_first(values: np.ndarray) -> np.ndarray:
-    """(2 * A, ...), all backgrounds, all objects; to pairs of an anchor.
-
-    mmdet has an anchor's object, then its background.
-    """
-    pairs = values.reshape(2, -1, *values.shape[1:])[::-1].swapaxes(0, 1)
-    return pairs.reshape(values.shape)
-
-
-def backgrounds_first(values: np.ndarray) -> np.ndarray:
-    """What :func:`object_first` takes, from what it gives."""
-    pairs = values.reshape(-1, 2, *values.shape[1:])[:, ::-1].swapaxes(0, 1)
-    return pairs.reshape(values.shape)
-
-
-def background_last(values: np.ndarray) -> np.ndarray:
-    """(1 + classes, ...): the background, which MXNet has first, last."""
-    return np.roll(values, -1, axis=0)
-
-
-def background_first(values: np.ndarray) -> np.ndarray:
-    """What :func:`background_last` takes, from what it gives."""
-    return np.roll(values, 1, axis=0)
 
 
 def _stem(name: str) -> str:

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from sniper_mmdet.released.weights import (
+from sniper_mmdet.released.layouts import (
     background_first,
     background_last,
     backgrounds_first,
-    convert,
     object_first,
 )
+from sniper_mmdet.released.weights import convert
 
 STDS = np.array([0.1, 0.1, 0.2, 0.2], np.float32)
 

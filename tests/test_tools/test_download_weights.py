@@ -7,7 +7,6 @@ import os
 import re
 import runpy
 import shlex
-import subprocess
 import sys
 import tarfile
 import threading
@@ -23,6 +22,10 @@ from mxnet_files import write_params
 from released import OUTPUTS
 from runs import TOOLS, free_port
 from tiny import ROOT
+
+from sniper_mmdet.released import conversion, download
+from sniper_mmdet.released.sniper import CONFIGS, config_of
+from sniper_mmdet.released.weights import Conversion
 
 CONVERTER = 'tools/model_converters/mxnet_to_mmdet.py'
 
@@ -220,9 +223,7 @@ def test_a_connection_that_always_breaks(fetch, server):
 
 
 def test_a_server_that_falls_silent(fetch, server, monkeypatch):
-    from sniper_mmdet.released import archives
-
-    monkeypatch.setattr(archives, '_TIMEOUT', 0.2)
+    monkeypatch.setattr(download, '_TIMEOUT', 0.2)
     server.cuts, server.hangs = [70_000], 1
     fetch()
     check()
@@ -381,11 +382,6 @@ def shapes():
         }
 
 
-@pytest.fixture
-def tool():
-    return runpy.run_path(str(TOOLS / 'download_weights.py'))
-
-
 @pytest.mark.parametrize(
     'network, without, rows, config',
     [
@@ -458,7 +454,7 @@ def tool():
         ),
     ],
 )
-def test_config_of_tensors(tool, shapes, network, without, rows, config):
+def test_config_of_tensors(shapes, network, without, rows, config):
     found = {
         name: shape
         for name, shape in shapes[network].items()
@@ -468,13 +464,13 @@ def test_config_of_tensors(tool, shapes, network, without, rows, config):
         found['arg:cls_score_weight'] = (rows, 1024)
     if config.startswith('no'):
         with pytest.raises(ValueError, match=f'^{config}$'):
-            tool['config_of'](found)
+            config_of(found)
     else:
-        assert tool['config_of'](found) == f'configs/{config}.py'
+        assert config_of(found) == f'configs/{config}.py'
 
 
-def test_configs_are_there(tool):
-    for config in tool['CONFIGS'].values():
+def test_configs_are_there():
+    for config in CONFIGS.values():
         assert (ROOT / f'configs/{config}.py').exists()
 
 
@@ -515,15 +511,14 @@ def test_pretrained_go_where_configs_look(run, server, shapes, capsys):
 def test_a_file_that_cannot_be_converted_stops_no_other(
     run, server, shapes, monkeypatch, capsys
 ):
-    def convert(command, **_):
-        lines.append(command)
-        bad = 'fails' in command[2]
-        return subprocess.CompletedProcess(
-            command, bad, 'mapped\nwrote it\n', 'long\nValueError: bad\n'
-        )
+    def convert(*args):
+        calls.append([str(arg) for arg in args])
+        if 'fails' in calls[-1][0]:
+            raise RuntimeError('long\nand bad')
+        return Conversion()
 
-    lines = []
-    monkeypatch.setattr(subprocess, 'run', convert)
+    calls = []
+    monkeypatch.setattr(conversion, 'convert_file', convert)
     # What tells networks apart, of one number each.
     mini = {name: [1] * len(s) for name, s in shapes['resnet50'].items()}
     coco = params('made', {**mini, 'arg:cls_score_weight': (81, 1)})
@@ -543,16 +538,10 @@ def test_a_file_that_cannot_be_converted_stops_no_other(
     )
     converter = os.path.relpath(ROOT / CONVERTER)
     source = 'output/a b/SNIPER-0007'
-    assert lines[0] == [
-        sys.executable,
-        converter,
-        f'{source}.params',
-        f'{source}.pth',
-        '--config',
-        config,
-    ]
-    assert len(lines) == 2
-    assert '  long\n  ValueError: bad\n' in out
+    assert calls[0] == [f'{source}.params', f'{source}.pth', config]
+    assert len(calls) == 2
+    assert '  RuntimeError: long\n  and bad\n' in out
+    assert f' 0 missing.\n  wrote {source}.pth\n' in out
     assert (
         f'  By hand: python {shlex.quote(converter)} '
         'output/other/SNIPER-0007.params '
@@ -571,11 +560,7 @@ def test_a_file_that_cannot_be_converted_stops_no_other(
 def test_what_is_unknown_is_no_failure_beside_others(
     run, server, monkeypatch, kept, code, shapes
 ):
-    monkeypatch.setattr(
-        subprocess,
-        'run',
-        lambda line, **_: subprocess.CompletedProcess(line, 0, '', ''),
-    )
+    monkeypatch.setattr(conversion, 'convert_file', lambda *_: Conversion())
     known = params(
         'made', {n: [1] for n in shapes['mobilenetv2'] if 'rpn' not in n}
     )

@@ -9,27 +9,19 @@ is relative to the original's number, or to the root mean square of its output
 where that is larger.
 """
 
-import argparse
-import pickle
 import sys
-import zipfile
 
-import numpy as np
 import torch
-from mmengine.config import DictAction
-from mmengine.device import get_device
-from mmengine.runner import load_checkpoint
 
 from sniper_mmdet.engine.build import load_config
-from sniper_mmdet.registry import MODELS
-from sniper_mmdet.released.outputs import released_outputs
+from sniper_mmdet.engine.checkpoints import load_detector
+from sniper_mmdet.models import PyramidDetector
+from sniper_mmdet.released.outputs import compare_outputs
+from sniper_mmdet.utils import cli
 
 
 def parse_args():
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = cli.make_parser(__doc__)
     parser.add_argument('config', help='config of the detector')
     parser.add_argument('checkpoint', help='its weights')
     parser.add_argument('expected', help="the original's outputs (.npz)")
@@ -39,68 +31,22 @@ def parse_args():
         default=1e-4,
         help='largest relative error that is right (default: 1e-4)',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='override settings of the config, as in tools/train.py',
-    )
-    return parser.parse_args()
-
-
-def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
-    """The largest of all cells."""
-    size = np.sqrt((expected.astype(np.float64) ** 2).mean())
-    return float(
-        (np.abs(found - expected) / np.maximum(np.abs(expected), size)).max()
-    )
-
-
-def read_outputs(path: str) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path) as file:
-            expected = dict(file)
-    except (ValueError, TypeError, zipfile.BadZipFile):
-        raise ValueError(f'{path} is no .npz of arrays.') from None
-    if not {'data', 'rois'} <= set(expected):
-        raise ValueError(
-            f'{path} must hold data, rois and outputs. '
-            f'Received: {sorted(expected)}.'
-        )
-    return expected
+    cli.add_cfg_options(parser)
+    return cli.parse(parser)
 
 
 def main():
     args = parse_args()
     cfg = load_config(args.config, args.cfg_options)
-    model = MODELS.build(cfg.model)
-    try:
-        load_checkpoint(
-            model, args.checkpoint, map_location='cpu', strict=True
-        )
-    except (RuntimeError, pickle.UnpicklingError) as error:
-        text = ' '.join(str(error).split())
-        raise ValueError(
-            f'{args.checkpoint} is no checkpoint of {args.config}: '
-            f'{text[:300]}'
-        ) from None
-    model.to(get_device()).eval()
+    model = load_detector(cfg, args.checkpoint, PyramidDetector)
     # Its errors are larger than what is to be seen.
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
-    expected = read_outputs(args.expected)
-    found = released_outputs(model, expected.pop('data'), expected.pop('rois'))
     wrong = []
-    for key, values in expected.items():
-        name = key.removeprefix('out.').removesuffix('_output')
-        if name not in found or found[name].shape != values.shape:
-            shape = found[name].shape if name in found else 'nothing'
-            print(f'{name:22} {values.shape} expected, found {shape}')
-            wrong.append(name)
-            continue
-        error = relative_error(found[name], values)
-        print(f'{name:22} {error:.1e}')
-        if not error <= args.tolerance:
+    for name, error in compare_outputs(model, args.expected).items():
+        is_number = isinstance(error, float)
+        print(f'{name:22} {f"{error:.1e}" if is_number else error}')
+        if not (is_number and error <= args.tolerance):
             wrong.append(name)
     if wrong:
         sys.exit(f'beyond {args.tolerance:g}: {", ".join(wrong)}')
@@ -108,7 +54,4 @@ def main():
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (ValueError, OSError) as error:
-        sys.exit(f'{type(error).__name__}: {error}')
+    cli.run(main)

@@ -18,8 +18,9 @@ class ReleasedRPNHead(RPNHead):
 
     Differs from its parent: it sees several maps as one; and a chip's
     proposals that are not in the chip's valid range (``chip_range`` of
-    :class:`CutChip`) are left out before NMS, so that the second stage
-    learns from those of the right sizes (SNIPER, section 3.3).
+    :class:`CutChip`) are left out before NMS, so that the released networks'
+    second stage (:class:`ReleasedRoIHead`) learns from those of the right
+    sizes (SNIPER, section 3.3).
 
     The number of proposals before NMS is therefore counted after that:
     ``max_nms`` instead of ``nms_pre`` in the proposals' config.

@@ -1,4 +1,4 @@
-"""Faster R-CNN that means by a box what the released weights mean."""
+"""The detector of the released networks."""
 
 from mmdet.models.detectors import FasterRCNN
 from mmdet.structures import DetDataSample, SampleList
@@ -9,7 +9,10 @@ from sniper_mmdet.registry import MODELS
 
 @MODELS.register_module()
 class ReleasedFasterRCNN(FasterRCNN):
-    """A FasterRCNN, or Mask R-CNN, whose boxes end at pixels.
+    """A FasterRCNN, or Mask R-CNN, that means by a box what the originals do.
+
+    Only the released networks need it: any other detector trains on chips as
+    it is.
 
     The original counts the last pixel of a box as its end, and resizes that:
     at a scale ``s`` its boxes are ``s - 1`` pixels shorter, to the right and

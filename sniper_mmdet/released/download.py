@@ -13,6 +13,8 @@ from pathlib import Path, PurePosixPath
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+from sniper_mmdet.utils.files import write_whole
+
 _MB = 10**6
 #: Bytes read at once; what of them came when the connection breaks is lost.
 _PIECE = 1 << 16
@@ -53,9 +55,12 @@ def fetch(url: str, path: Path) -> None:
             response = urlopen(Request(url, headers=headers), timeout=_TIMEOUT)
         except HTTPError as error:
             if error.code != 416 or not start:
+                via = (
+                    '' if error.url == url else f' leads to {error.url}, which'
+                )
                 raise OSError(
-                    f'{_via(url, error.url)} answered {error.code} '
-                    f'{error.reason}. {elsewhere}{kept}'
+                    f'{url}{via} answered {error.code} {error.reason}. '
+                    f'{elsewhere}{kept}'
                 ) from None
             # Asked for what follows the end: all is there, or of another file.
             if error.headers.get('Content-Range') == f'bytes */{start}':
@@ -104,7 +109,9 @@ def _receive(
         while piece:
             file.write(piece)
             done += len(piece)
-            _show(done, total)
+            if sys.stdout.isatty():
+                of = f' of {total / _MB:.0f}' if total else ''
+                print(f'\r{done / _MB:.0f}{of} MB', end='', flush=True)
             piece = _read(response)
     if sys.stdout.isatty():
         print()
@@ -131,16 +138,6 @@ def _read(response: HTTPResponse) -> bytes | None:
         return response.read(_PIECE)
     except (OSError, HTTPException):
         return None
-
-
-def _show(done: int, total: int | None) -> None:
-    if sys.stdout.isatty():
-        of = f' of {total / _MB:.0f}' if total else ''
-        print(f'\r{done / _MB:.0f}{of} MB', end='', flush=True)
-
-
-def _via(url: str, final: str | None) -> str:
-    return url if final in (None, url) else f'{url} leads to {final}, which'
 
 
 def sha256(path: Path) -> str:
@@ -218,8 +215,10 @@ def _write(
 ) -> Path:
     target = folder / member.name
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(f'{target}.part')
-    with archive.extractfile(member) as source, open(part, 'wb') as file:
-        shutil.copyfileobj(source, file, _MB)
-    os.replace(part, target)
+
+    def save(part: Path) -> None:
+        with archive.extractfile(member) as source, open(part, 'wb') as file:
+            shutil.copyfileobj(source, file, _MB)
+
+    write_whole(target, save)
     return target

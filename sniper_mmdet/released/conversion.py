@@ -1,0 +1,102 @@
+"""Turns the files of the originals into checkpoints of configs."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from mmdet.registry import DATASETS
+from mmengine.config import Config
+
+from sniper_mmdet.engine.build import load_config
+from sniper_mmdet.registry import MODELS
+from sniper_mmdet.released.mxnet_params import read_params
+from sniper_mmdet.released.sniper import config_of
+from sniper_mmdet.released.weights import Conversion, convert
+from sniper_mmdet.utils.files import write_whole
+
+
+def convert_file(
+    path: str | Path,
+    out: str | Path,
+    config: str | Path,
+    options: dict | None = None,
+    ignore: Iterable[str] = (),
+) -> Conversion:
+    """Convert a .params file into a checkpoint of a config's detector.
+
+    Args:
+        path (str | Path): The file.
+        out (str | Path): The checkpoint to write (.pth). It names the classes
+            of the config's test data, which mmdet's inference looks for.
+        config (str | Path): Config of the detector.
+        options (dict, optional): Settings that override the config's.
+        ignore (Iterable[str]): See :func:`~.weights.convert`.
+
+    Raises:
+        OSError: There is no such file, or none can be written.
+        ValueError: The file is no .params file, or contradicts itself; a
+            MismatchError where it does not fit the detector.
+    """
+    cfg = load_config(str(config), options)
+    params = read_params(path)
+    places = MODELS.build(cfg.model).state_dict()
+    try:
+        done = convert(params, {k: v.shape for k, v in places.items()}, ignore)
+    except ValueError as error:
+        error.args = (
+            f'{path} does not fit {config}: {error} Is it another network? '
+            'Otherwise --ignore names what may be left out.',
+        )
+        raise
+    checkpoint = dict(
+        meta=dict(source=Path(path).name, dataset_meta=_dataset_meta(cfg)),
+        state_dict={k: torch.from_numpy(v) for k, v in done.state.items()},
+    )
+    Path(out).parent.mkdir(parents=True, exist_ok=True)
+    write_whole(out, lambda part: _save(checkpoint, part))
+    return done
+
+
+def convert_released(
+    path: Path, out: Path, root: Path
+) -> tuple[str, str | None, str]:
+    """Convert a file of SNIPER or AutoFocus into a checkpoint of its config.
+
+    Args:
+        path (Path): The .params file.
+        out (Path): The checkpoint to write (.pth).
+        root (Path): The folder that holds ``configs``.
+
+    Returns:
+        tuple: What became of it: 'converted', 'unknown' (no config has such a
+        network) or 'failed'; the config's path, if there is one; why.
+    """
+    result = 'failed'
+    try:
+        shapes = {k: v.shape for k, v in read_params(path).items()}
+        result = 'unknown'
+        config = os.path.relpath(root / config_of(shapes))
+    except ValueError as error:
+        return result, None, str(error)
+    try:
+        done = convert_file(path, out, config)
+    except Exception as error:  # one file's, which is to stop no other
+        return 'failed', config, f'{type(error).__name__}: {error}'
+    return 'converted', config, f'{done.counts}\nwrote {out}'
+
+
+def _save(checkpoint: dict, path: Path) -> None:
+    # Into an open file: given a name, torch writes that into the file.
+    with open(path, 'wb') as file:
+        torch.save(checkpoint, file)
+
+
+def _dataset_meta(cfg: Config) -> dict:
+    """Classes and colours of a config's test data."""
+    dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
+    while 'dataset' in dataset or 'datasets' in dataset:
+        dataset = dataset.get('dataset') or dataset.datasets[0]
+    kind = DATASETS.get(dataset.get('type', ''))
+    meta = getattr(kind, 'METAINFO', {})
+    return {**meta, **(dataset.get('metainfo') or {})}

@@ -1,0 +1,138 @@
+"""The tables of SNIPER and AutoFocus: archives, configs, tensors, outputs."""
+
+import re
+
+import numpy as np
+
+from sniper_mmdet.released.layouts import (
+    background_first,
+    background_last,
+    backgrounds_first,
+    object_first,
+)
+
+#: By name: the link, the archive, and the folder that it is unpacked in.
+#: Of none a checksum is known.
+ARCHIVES = dict(
+    detectors=('https://bit.ly/3j6mAXJ', 'sniper_models.tar.gz', 'output'),
+    pretrained=('https://bit.ly/2WgSJ6b', 'pretrained_model.tar.gz', 'data'),
+    proposals=('https://bit.ly/3j8SOl7', 'proposals.tar.gz', 'data'),
+)
+#: Where configs look for the networks that training starts from.
+PRETRAINED = 'data/pretrained_model'
+#: Of a detector by backbone, rows of its classifier and further heads; of a
+#: classification network by backbone. Released COCO detectors of SNIPER were
+#: trained on train2014 and val2014.
+CONFIGS = {
+    ('R-101',): 'sniper/faster-rcnn_r101-dcn_c4c5_sniper_7e_coco',
+    ('R-50',): 'sniper/faster-rcnn_r50-dcn_c4c5_sniper_7e_coco',
+    ('MobileNetV2',): 'sniper/faster-rcnn_mobilenetv2_sniper_7e_coco',
+    ('R-101', 81): 'sniper/faster-rcnn_r101-dcn_c4c5_sniper_7e_coco-trainval',
+    ('R-101', 21): 'sniper/faster-rcnn_r101-dcn_c4c5_sniper_7e_voc0712',
+    ('R-101', 81, 'mask'): 'sniper/mask-rcnn_r101-dcn_c4c5_sniper_7e_coco',
+    ('R-50', 81): 'sniper/faster-rcnn_r50-dcn_c4c5_sniper_7e_coco',
+    ('MobileNetV2', 81): 'sniper/faster-rcnn_mobilenetv2_sniper_7e_coco',
+    ('R-101', 81, 'focus'): (
+        'autofocus/faster-rcnn_r101-dcn_c4c5_autofocus_7e_coco'
+    ),
+    ('R-101', 21, 'focus'): (
+        'autofocus/faster-rcnn_r101-dcn_c4c5_autofocus_7e_voc0712'
+    ),
+    ('R-101', 81, 'mask', 'focus'): (
+        'autofocus/mask-rcnn_r101-dcn_c4c5_autofocus_7e_coco'
+    ),
+    ('R-50', 81, 'focus'): (
+        'autofocus/faster-rcnn_r50-dcn_c4c5_autofocus_7e_coco'
+    ),
+    ('MobileNetV2', 81, 'focus'): (
+        'autofocus/faster-rcnn_mobilenetv2_autofocus_7e_coco'
+    ),
+}
+#: The module here by a regular expression of a tensor's name, without 'arg:',
+#: 'aux:' and its last word, the kind: a template of ``Match.expand``, or a
+#: function of the match. The first that matches counts.
+MODULES = {
+    r'(bn_data|conv0|bn0)': r'backbone.\1',
+    r'stage(\d)_unit(\d+)_(bn[123]|conv[123]|sc|offset)': lambda m: (
+        f'backbone.stage{m[1]}.{int(m[2]) - 1}.{m[3]}'
+    ),
+    r'first-3x3-conv': 'backbone.conv1',
+    r'last-1x1-conv': 'backbone.conv2',
+    r'seq-(\d)-block(\d)-(exp|depthwise|linear)': lambda m: (
+        f'backbone.layer{int(m[1]) + 1}.{m[2]}.'
+        f'{m[3].replace("exp", "expand")}_conv'
+    ),
+    r'rpn_conv_3x3': 'rpn_head.rpn_conv',
+    r'rpn_cls_score': 'rpn_head.rpn_cls',
+    r'rpn_bbox_pred': 'rpn_head.rpn_reg',
+    r'conv_new_1': 'roi_head.reduction.conv',
+    r'offset': 'roi_head.bbox_roi_extractor.offset',
+    r'fc_new_1': 'roi_head.bbox_head.shared_fcs.0',
+    r'fc_new_2': 'roi_head.bbox_head.shared_fcs.1',
+    r'cls_score': 'roi_head.bbox_head.fc_cls',
+    r'bbox_pred': 'roi_head.bbox_head.fc_reg',
+    r'mask_offset': 'roi_head.mask_roi_extractor.offset',
+    r'mask_conv_3x3_(\d)': lambda m: (
+        f'roi_head.mask_head.convs.{int(m[1]) - 1}.conv'
+    ),
+    r'mask_deconv': 'roi_head.mask_head.upsample',
+    r'mask_out': 'roi_head.mask_head.conv_logits',
+    r'conv_new_2': 'focus_head.convs.0.conv',
+    r'conv_new_3': 'focus_head.convs.1.conv',
+    r'conv_new_out': 'focus_head.out',
+}
+#: What is done to a tensor's values, by its name without 'arg:' and 'aux:'.
+CHANGES = dict(
+    # fix_gamma: MXNet takes it for 1, whatever the file says.
+    bn_data_gamma=np.ones_like,
+    rpn_cls_score_weight=object_first,
+    rpn_cls_score_bias=object_first,
+    cls_score_weight=background_last,
+    cls_score_bias=background_last,
+)
+#: Regular expression of the last layers of a classifier, after the backbone.
+CLASSIFIER = r'(bn1|fc\d*|pred.*|.*fullyconnected\d*)_[a-z_]+'
+#: Modules by the name of the original's output, and how that lies.
+OUTPUTS = {
+    'rpn_cls_score': ('detector.rpn_head.rpn_cls', backgrounds_first),
+    'rpn_bbox_pred': ('detector.rpn_head.rpn_reg', None),
+    'conv_new_1_relu': ('detector.roi_head.reduction', None),
+    'offset': ('detector.roi_head.bbox_roi_extractor.offset', None),
+    'deformable_roi_pool': ('detector.roi_head.bbox_roi_extractor', None),
+    'cls_score': ('detector.roi_head.bbox_head.fc_cls', background_first),
+    'bbox_pred': ('detector.roi_head.bbox_head.fc_reg', None),
+    'mask_offset': ('detector.roi_head.mask_roi_extractor.offset', None),
+    'mask_out': ('detector.roi_head.mask_head.conv_logits', None),
+    'conv_new_out': ('focus_head.out', None),
+}
+
+
+def config_of(shapes: dict[str, tuple]) -> str:
+    """The config that a released network belongs to.
+
+    Args:
+        shapes (dict[str, tuple]): Of its tensors, by the file's names.
+
+    Returns:
+        str: Path from the folder that holds ``configs``.
+
+    Raises:
+        ValueError: It belongs to none.
+    """
+    shapes = {name.split(':', 1)[-1]: shape for name, shape in shapes.items()}
+    if any(name.startswith('first-3x3-conv') for name in shapes):
+        backbone = 'MobileNetV2'
+    else:
+        units = {re.match(r'stage3_unit\d+_|', name)[0] for name in shapes}
+        backbone = {6: 'R-50', 23: 'R-101'}.get(len(units - {''}))
+    network = (backbone or 'an unknown backbone',)
+    if 'rpn_cls_score_weight' in shapes:
+        network += (shapes.get('cls_score_weight', (0,))[0],)
+        for head, layer in (('mask', 'mask_out'), ('focus', 'conv_new_out')):
+            if f'{layer}_weight' in shapes:
+                network += (head,)
+    if network not in CONFIGS:
+        backbone, *rest = map(str, network)
+        parts = rest and [f'{rest[0]} rows of cls_score', *rest[1:]]
+        raise ValueError(f'no config has {", ".join([backbone, *parts])}')
+    return f'configs/{CONFIGS[network]}.py'
