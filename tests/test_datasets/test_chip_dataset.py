@@ -87,8 +87,10 @@ def test_samples_are_the_chips_of_the_table(folder):
     for row in table:
         sample = dataset[row]
         assert sample['inputs'].shape == (3, 96, 96)
-        chip = sample['data_samples'].metainfo['chip']
+        metainfo = sample['data_samples'].metainfo
+        chip = metainfo['chip']
         assert (chip['level'], chip['positive']) == (row['level'], True)
+        assert metainfo['chip_level'] == row['level']
         # The boxes that the table promises, and no others, are trained.
         boxes = dataset.images.of_image(row['image'])
         states = classify_boxes(boxes, chip['region'], chip['valid_range'])
