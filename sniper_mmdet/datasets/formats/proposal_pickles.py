@@ -100,7 +100,7 @@ def python2_order(ids: Sequence[int]) -> list[int]:
     A hash table of a power of two: an integer lies at its own low bits, or
     where the probing for a free place ends; it grows when two thirds full.
     """
-    table, used = [None] * 8, 0
+    table = [None] * 8
 
     def insert(position):
         mask = len(table) - 1
@@ -110,9 +110,8 @@ def python2_order(ids: Sequence[int]) -> list[int]:
             perturb >>= 5
         table[slot & mask] = position
 
-    for position in range(len(ids)):
-        insert(position)
-        used += 1
+    for used in range(1, len(ids) + 1):
+        insert(used - 1)
         if 3 * used >= 2 * len(table):
             kept = [p for p in table if p is not None]
             size = 8

@@ -120,10 +120,10 @@ class _Reader:
         """
         path = self.labels / name.with_suffix('.txt')
         try:
-            size = _size(self.images / name)
+            size = self._size(name)
             lines = self._lines(name, path)
         except ValueError as error:
-            self._skip('broken images', error)
+            self._skip('broken images', str(error))
             return
         image = self.coco.add_image(name.as_posix(), *size)
         seen = set()
@@ -138,11 +138,20 @@ class _Reader:
             try:
                 found = self.read_line(line, *size)
             except ValueError as error:
-                error = f'{place}: {error} Received: {line!r}.'
-                self._skip('broken lines', ValueError(error))
+                text = f'{place}: {error} Received: {line!r}.'
+                self._skip('broken lines', text)
                 continue
             if found:
                 self.coco.add_object(image, place, **found)
+
+    def _size(self, name: Path) -> tuple[int, int]:
+        path = self.images / name
+        try:
+            return image_size(path)
+        except OSError as error:
+            raise ValueError(
+                f'{path} cannot be read as an image: {error}'
+            ) from None
 
     def _lines(self, name: Path, path: Path) -> list[str]:
         """Lines of an image's text file."""
@@ -165,19 +174,10 @@ class _Reader:
             ) from None
         return [line.strip() for line in text.splitlines()]
 
-    def _skip(self, what: str, error: ValueError) -> None:
+    def _skip(self, what: str, text: str) -> None:
         if not self.skip_broken:
-            raise error from None
-        self.coco.left_out[what].append(str(error))
-
-
-def _size(path: Path) -> tuple[int, int]:
-    try:
-        return image_size(path)
-    except OSError as error:
-        raise ValueError(
-            f'{path} cannot be read as an image: {error}'
-        ) from None
+            raise ValueError(text) from None
+        self.coco.left_out[what].append(text)
 
 
 def numbers(fields: Sequence[str]) -> list[float]:
