@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from mmdet.structures import DetDataSample
 from mmdet.structures.mask import encode_mask_results
 
-from sniper_mmdet.datasets.formats.coco_writer import write_json
+from sniper_mmdet.datasets.formats.coco import write_json
 from sniper_mmdet.utils.files import whole_file
 
 from .inputs import image_name

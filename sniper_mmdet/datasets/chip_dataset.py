@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from mmcv.transforms import Compose
 from mmengine.logging import print_log
-from mmengine.utils import ProgressBar
 
 from sniper_mmdet.chips import (
     ChipSettings,
@@ -19,7 +18,6 @@ from sniper_mmdet.chips import (
     mine_chips,
 )
 from sniper_mmdet.registry import DATASETS
-from sniper_mmdet.utils.image import image_size
 
 from .annotations import (
     NO_IMAGE,
@@ -28,7 +26,8 @@ from .annotations import (
     read_annotations,
     usable_instances,
 )
-from .proposals import ProposalFile, image_id, image_keys
+from .boxes import collect_boxes
+from .proposals import ProposalFile
 from .transforms import CutChip
 
 
@@ -42,8 +41,8 @@ class ChipDataset:
 
     The wrapped data set only has to offer ``get_data_info(index)`` with
     ``img_path`` and ``instances`` (``bbox``, ``bbox_label``, ``ignore_flag``);
-    its own pipeline is not used. Boxes are clipped to their image; boxes
-    without area are left out, and counted.
+    its own pipeline is not used. Boxes are clipped to their image; those
+    with less than a pixel of it are left out, and counted.
 
     With ``proposals`` there are negative chips too, also of images without
     any box: let the wrapped data set keep those
@@ -159,42 +158,11 @@ class ChipDataset:
         # Shared: what a worker marks is seen by the main process.
         self.skipped = torch.zeros(num_images, dtype=torch.bool)
         self.skipped.share_memory_()
-        sizes, boxes, labels, num_degenerate = [], [], set(), 0
-        names = []
-        bar = ProgressBar(num_images) if num_images >= 20000 else None
-        for index in range(num_images):
-            info = self.dataset.get_data_info(index)
-            try:
-                size = self._image_size(info)
-                kept = usable_instances(
-                    info['instances'], size, info['img_path']
-                )
-                num_degenerate += len(info['instances']) - len(kept)
-            except (OSError, ValueError) as error:
-                self._fail(index, error, info['img_path'])
-                size, kept = (1, 1), []
-            sizes.append(size)
-            names.append(image_id(info))
-            labels.update(i['bbox_label'] for i in kept)
-            boxes.append(
-                np.array(
-                    [i['bbox'] for i in kept if not i['ignore_flag']],
-                    np.float32,
-                ).reshape(-1, 4)
-            )
-            if bar:
-                bar.update()
-        if num_degenerate:
-            print_log(
-                f'ChipDataset: {num_degenerate} boxes have no area inside '
-                'their image and are left out',
-                'current',
-            )
-        self.keys = image_keys(names)
+        found = collect_boxes(self.dataset, self._fail)
+        self.keys, self._images = found.keys, found.images
         # Not those that a worker marks later: all processes mine alike.
-        self._unreadable = self.skipped.numpy().copy()
-        self._images = ImageBoxes.from_lists(sizes, boxes)
-        self._warn(labels)
+        self._unreadable = found.broken
+        self._warn(found.labels)
         if self._file is not None:
             self.set_proposals(self._file)
 
@@ -318,12 +286,6 @@ class ChipDataset:
                 f'ChipDataset skips {path}: {type(error).__name__}: {error}',
                 'current',
             )
-
-    @staticmethod
-    def _image_size(info: dict) -> tuple[int, int]:
-        if info.get('width') and info.get('height'):
-            return info['width'], info['height']
-        return image_size(info['img_path'])
 
     def _warn(self, labels: set[int]) -> None:
         classes = self.metainfo.get('classes') or ()

@@ -222,11 +222,9 @@ def write_proposals(
             f'{sum(counts)} boxes, {sum(map(len, scores))} scores.'
         )
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    flat_boxes = np.zeros((offsets[-1], 4), np.float32)
-    flat_scores = np.zeros(offsets[-1], np.float32)
-    for i, start in enumerate(offsets[:-1]):
-        flat_boxes[start : offsets[i + 1]] = boxes[i]
-        flat_scores[start : offsets[i + 1]] = scores[i]
+    # With something to join where there is no image.
+    flat_boxes = np.concatenate([np.zeros((0, 4)), *boxes], dtype=np.float32)
+    flat_scores = np.concatenate([np.zeros(0), *scores], dtype=np.float32)
     _write(path, keys, sizes, offsets, flat_boxes, flat_scores, about)
 
 

@@ -15,7 +15,10 @@ PIPELINE = [
     dict(type='RandomFlip', prob=0.5),
     dict(
         type='PackDetInputs',
-        meta_keys=('img_id', 'img_path', 'chip', 'flip', 'ori_shape'),
+        meta_keys=(
+            *('img_id', 'img_path', 'ori_shape'),
+            *('chip', 'chip_level', 'flip'),
+        ),
     ),
 ]
 

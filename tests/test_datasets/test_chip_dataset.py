@@ -87,8 +87,10 @@ def test_samples_are_the_chips_of_the_table(folder):
     for row in table:
         sample = dataset[row]
         assert sample['inputs'].shape == (3, 96, 96)
-        chip = sample['data_samples'].metainfo['chip']
+        metainfo = sample['data_samples'].metainfo
+        chip = metainfo['chip']
         assert (chip['level'], chip['positive']) == (row['level'], True)
+        assert metainfo['chip_level'] == row['level']
         # The boxes that the table promises, and no others, are trained.
         boxes = dataset.images.of_image(row['image'])
         states = classify_boxes(boxes, chip['region'], chip['valid_range'])
@@ -227,7 +229,7 @@ def test_boxes_are_clipped_to_their_image(folder, log):
         [0, 20, 30, 60],
         [200, 300, 240, 320],
     ]
-    assert '3 boxes have no area inside their image' in log.text
+    assert '3 boxes have less than a pixel inside their image' in log.text
     for row in dataset.mine(0, 0):
         if row['image'] == 0:
             boxes = trained(dataset[row])
@@ -242,7 +244,7 @@ def test_boxes_that_are_not_finite(folder, log, bad):
     dataset = chip_dataset(config, on_error='skip')
     assert dataset.skipped_images == [2]
     assert 'skips' in log.text and '2.jpg: a box is not' in log.text
-    assert 'no area' not in log.text
+    assert 'less than a pixel' not in log.text
     assert set(dataset.mine(0, 0)['image']) == {0, 1, 3}
 
 

@@ -1,13 +1,16 @@
 """The sample data set: what its images and annotations hold, and its CLI."""
 
-import importlib.util
 import json
+import runpy
 import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+
+from sniper_mmdet.datasets.synthetic import sample_data, shapes
+from sniper_mmdet.datasets.synthetic import scenes as scene_drawing
 
 TOOL = (
     Path(__file__).resolve().parents[2]
@@ -31,28 +34,22 @@ SMALL = (
 )
 
 
-@pytest.fixture(scope='module')
-def tool():
-    spec = importlib.util.spec_from_file_location('make_sample_data', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture
-def run(tool, monkeypatch):
+def run(monkeypatch):
 
     def run(*args):
         monkeypatch.setattr(sys, 'argv', [str(TOOL), *map(str, args)])
-        tool.main()
+        runpy.run_path(str(TOOL), run_name='__main__')
 
     return run
 
 
 @pytest.fixture(scope='module')
-def scenes(tool):
+def scenes():
     return [
-        tool.draw_scene(np.random.default_rng(i), (1000, 1600), (8, 20), 400)
+        scene_drawing.draw_scene(
+            np.random.default_rng(i), (1000, 1600), (8, 20), 400
+        )
         for i in range(6)
     ]
 
@@ -88,18 +85,18 @@ def test_same_settings_same_files(run, tmp_path):
     assert all(more[name] == a[name] for name in a if name.endswith('.jpg'))
 
 
-def test_size_shares(tool):
+def test_size_shares():
     rng = np.random.default_rng(0)
-    sizes = np.array([tool.sample_size(rng, 400) for _ in range(4000)])
+    sizes = np.array([shapes.sample_size(rng, 400) for _ in range(4000)])
     assert 8 <= sizes.min() and sizes.max() <= 400
     assert 0.59 < np.mean(sizes < 32) < 0.66
     assert 0.35 < np.mean(sizes < 20) < 0.46
     assert 0.22 < np.mean((sizes >= 32) & (sizes < 96)) < 0.28
-    assert tool.mean_area(400) == pytest.approx(np.mean(sizes**2), rel=0.1)
-    assert max(tool.sample_size(rng, 50) for _ in range(200)) <= 50
+    assert shapes.mean_area(400) == pytest.approx(np.mean(sizes**2), rel=0.1)
+    assert max(shapes.sample_size(rng, 50) for _ in range(200)) <= 50
 
 
-def test_objects_of_a_scene(tool, scenes):
+def test_objects_of_a_scene(scenes):
     for scene in scenes:
         height, width = scene.image.shape[:2]
         assert 1000 <= min(height, width) and max(height, width) <= 1600
@@ -112,24 +109,27 @@ def test_objects_of_a_scene(tool, scenes):
                 alpha > 0
             )
             others = np.delete(scene.boxes, i, 0)
-            assert (tool.iof(scene.boxes[i], others) <= tool.MAX_IOF).all()
+            assert (
+                scene_drawing.iof(scene.boxes[i], others)
+                <= scene_drawing.MAX_IOF
+            ).all()
         assert covered.max() == 1
 
 
-def test_boxes_are_tight(tool):
+def test_boxes_are_tight():
     rng = np.random.default_rng(0)
     errors = []
     for _ in range(40):
-        for kind in tool.CLASSES:
+        for kind in shapes.CLASSES:
             size = rng.uniform(8, 60)
-            outline = tool.make_outline(
+            outline = shapes.make_outline(
                 kind, size, rng.uniform(-0.3, 0.3), rng.uniform(0.87, 1.15)
             )
-            shift = tool.PAD + rng.random(2)
+            shift = shapes.PAD + rng.random(2)
             outline = [c + shift for c in outline]
             box = np.r_[outline[0].min(0), outline[0].max(0)]
             assert np.prod(box[2:] - box[:2]) == pytest.approx(size**2)
-            y, x = np.nonzero(tool.draw_alpha(outline, 0.5) >= 0.5)
+            y, x = np.nonzero(shapes.draw_alpha(outline, 0.5) >= 0.5)
             drawn = np.array([x.min(), y.min(), x.max() + 1, y.max() + 1])
             errors.append((drawn - box) * (-1, -1, 1, 1))
     # Whole pixels are up to half a pixel off by themselves, without a bias.
@@ -149,13 +149,13 @@ def test_boxes_fit_what_is_in_the_image(scenes):
             assert np.abs(inside - outside).max() > 20
 
 
-def test_coco_files(tool, run, tmp_path):
+def test_coco_files(run, tmp_path):
     coco = pytest.importorskip('pycocotools.coco')
     run(tmp_path / 'a', *SMALL)
     for split, n_images in (('train', 2), ('val', 1)):
         data = coco.COCO(str(tmp_path / 'a' / f'{split}.json'))
         assert [c['name'] for c in data.loadCats(data.getCatIds())] == list(
-            tool.CLASSES
+            shapes.CLASSES
         )
         images = data.loadImgs(data.getImgIds())
         assert len(images) == n_images
@@ -177,10 +177,10 @@ def test_coco_files(tool, run, tmp_path):
                 assert np.allclose(drawn, ann['bbox'], atol=1.5)
 
 
-def test_area_of_a_ring_has_no_hole(tool):
-    ring = tool.make_outline('ring', 40)
+def test_area_of_a_ring_has_no_hole():
+    ring = shapes.make_outline('ring', 40)
     box = np.r_[ring[0].min(0), ring[0].max(0)]
-    ann = tool.to_annotation(3, box, ring)
+    ann = sample_data.to_annotation(3, box, ring)
     assert ann['bbox'] == pytest.approx([0, 0, 40, 40], abs=0.01)
     assert ann['area'] == pytest.approx(0.75 * np.pi * 20**2, rel=0.02)
     xy = np.reshape(ann['segmentation'], (-1, 2)).astype(np.float32)
@@ -219,7 +219,7 @@ def test_current_folder_is_never_replaced(run, tmp_path, monkeypatch):
     assert (tmp_path / 'mine.txt').exists()
 
 
-def test_a_failure_leaves_nothing(tool, run, tmp_path, monkeypatch):
+def test_a_failure_leaves_nothing(run, tmp_path, monkeypatch):
     out = tmp_path / 'a'
     run(out, *SMALL)
     before = files(out)
@@ -227,7 +227,7 @@ def test_a_failure_leaves_nothing(tool, run, tmp_path, monkeypatch):
     def fail(*args):
         raise OSError('disk full')
 
-    monkeypatch.setattr(tool, 'to_annotation', fail)
+    monkeypatch.setattr(sample_data, 'to_annotation', fail)
     with pytest.raises(SystemExit, match='cannot be written: disk full'):
         run(out, *SMALL, '--seed', '1', '--overwrite')
     assert files(out) == before

@@ -17,61 +17,19 @@ of the ten classes with score 0 is a crowd of its class. Truncation and
 occlusion are kept in fields of these names.
 """
 
-from sniper_mmdet.datasets.formats.coco_writer import (
-    convert,
-    converter_parser,
-    numbers,
-)
-
-CLASSES = (
-    'pedestrian',
-    'people',
-    'bicycle',
-    'car',
-    'van',
-    'truck',
-    'tricycle',
-    'awning-tricycle',
-    'bus',
-    'motor',
-)
-REGION, OTHERS = 0, 11
-
-
-def read_line(line: str, width: int, height: int) -> dict:
-    """One object or region of VisDrone's text files; see ``convert``."""
-    fields = line.rstrip(',').split(',')
-    if len(fields) != 8:
-        raise ValueError(
-            'must be x,y,width,height,score,category,truncation,occlusion.'
-        )
-    values = numbers(fields)
-    x, y, w, h, score, category, truncation, occlusion = values
-    if w < 0 or h < 0:
-        raise ValueError('width and height must not be negative.')
-    if score not in (0, 1):
-        raise ValueError('the score of an annotation must be 0 or 1.')
-    if category not in range(REGION, OTHERS + 1):
-        raise ValueError(f'the category must be {REGION} to {OTHERS}.')
-    found = dict(
-        label=int(category) - 1,
-        box=(x, y, x + w, y + h),
-        iscrowd=int(score == 0),
-        truncation=int(truncation),
-        occlusion=int(occlusion),
-    )
-    if category in (REGION, OTHERS):
-        found.update(label=0, iscrowd=1, visdrone_category=int(category))
-    return found
+from sniper_mmdet.datasets.formats.command_line import converter_parser
+from sniper_mmdet.datasets.formats.text_files import convert_text_files
+from sniper_mmdet.datasets.formats.visdrone import CLASSES, read_line
+from sniper_mmdet.utils import cli
 
 
 def main():
-    args = converter_parser(__doc__, 'ANNOTATIONS').parse_args()
-    convert(args, CLASSES, read_line)
+    args = cli.parse(converter_parser(__doc__, 'ANNOTATIONS'))
+    found = convert_text_files(
+        **vars(args), classes=CLASSES, read_line=read_line
+    )
+    print(found)
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (OSError, ValueError) as error:
-        raise SystemExit(f'visdrone_to_coco: {error}') from None
+    cli.run(main)

@@ -19,12 +19,14 @@ import sys
 import tarfile
 import tempfile
 from pathlib import Path
+from sysconfig import get_path
 
 HEADER = 'mmcv/ops/csrc/common/pytorch_cpp_helper.hpp'
 
 
-def run(*cmd, **kwargs):
-    subprocess.run([str(c) for c in cmd], check=True, **kwargs)
+def pip(command, *args, **kwargs):
+    cmd = [sys.executable, '-m', 'pip', *command.split(), *args]
+    subprocess.run(cmd, check=True, **kwargs)
 
 
 def compile_flags():
@@ -35,35 +37,20 @@ def compile_flags():
     compiler = new_compiler()
     customize_compiler(compiler)
     command = getattr(compiler, 'compiler_so_cxx', compiler.compiler_so)
-    return [
-        os.environ.get('CXX', 'c++'),
-        *command[1:],
-        '-std=c++17',
-        '-DTORCH_API_INCLUDE_EXTENSION_H',
-        '-DTORCH_EXTENSION_NAME=_ext',
-    ]
+    flags = '-DTORCH_API_INCLUDE_EXTENSION_H -DTORCH_EXTENSION_NAME=_ext'
+    cxx = os.environ.get('CXX', 'c++')
+    return [cxx, *command[1:], '-std=c++17', *flags.split()]
 
 
 def precompile_header(source):
     """Compile the common header beside itself; a failure only costs time."""
-    import sysconfig
-
     from torch.utils.cpp_extension import include_paths
 
     header = source / HEADER
-    includes = [f'-I{header.parent}']
-    includes += [f'-I{path}' for path in include_paths()]
-    includes.append(f'-I{sysconfig.get_path("include")}')
-    cmd = [
-        *compile_flags(),
-        *includes,
-        '-x',
-        'c++-header',
-        str(header),
-        '-o',
-        f'{header}.gch',
-    ]
-    if subprocess.run(cmd).returncode:
+    folders = [header.parent, *include_paths(), get_path('include')]
+    includes = [f'-I{folder}' for folder in folders]
+    kind = ['-x', 'c++-header', header, '-o', f'{header}.gch']
+    if subprocess.run([*compile_flags(), *includes, *kind]).returncode:
         print(
             'mmcv: the header could not be precompiled; the build will '
             'take about three times as long'
@@ -89,57 +76,26 @@ def main():
         '--wheel-dir', type=Path, help='keep the wheel in this folder too'
     )
     args = parser.parse_args()
-    pip = (sys.executable, '-m', 'pip')
     # Both compilations read CFLAGS, which replaces Python's own flags. No
     # debug symbols: a fifth of the time, nine tenths of the size of the build.
     os.environ['CFLAGS'] = '-O3 -DNDEBUG -fwrapv -g0'
+    alone = '-q --no-deps --no-build-isolation'
     with tempfile.TemporaryDirectory(prefix='mmcv-build-') as tmp:
         tmp = Path(tmp)
-        run(
-            *pip,
-            'download',
-            '-q',
-            '--no-deps',
-            '--no-binary',
-            ':all:',
-            '--no-build-isolation',
-            '-d',
-            tmp,
-            args.requirement,
-        )
+        pip(f'download {alone} --no-binary :all: -d', tmp, args.requirement)
         (archive,) = tmp.glob('*.tar.gz')
+        # Pythons that know the safe way to unpack are told to.
+        safe = {'filter': 'data'} if hasattr(tarfile, 'data_filter') else {}
         with tarfile.open(archive) as tar:
-            tar.extractall(
-                tmp,
-                **(
-                    {'filter': 'data'}
-                    if hasattr(tarfile, 'data_filter')
-                    else {}
-                ),
-            )
-        source = tmp / archive.name[: -len('.tar.gz')]
+            tar.extractall(tmp, **safe)
+        source = tmp / archive.name.removesuffix('.tar.gz')
         precompile_header(source)
-        env = dict(
-            os.environ,
-            MMCV_WITH_OPS='1',
-            FORCE_CUDA='0',
-            MAX_JOBS=str(args.jobs),
-        )
-        run(
-            *pip,
-            'wheel',
-            '-q',
-            '--no-build-isolation',
-            '--no-deps',
-            '-w',
-            tmp,
-            source,
-            env=env,
-        )
+        env = dict(MMCV_WITH_OPS='1', FORCE_CUDA='0', MAX_JOBS=str(args.jobs))
+        pip(f'wheel {alone} -w', tmp, source, env=os.environ | env)
         (wheel,) = tmp.glob('*.whl')
         if args.wheel_dir:
             keep_wheel(wheel, args.wheel_dir)
-        run(*pip, 'install', '-q', '--no-deps', '--force-reinstall', wheel)
+        pip('install -q --no-deps --force-reinstall', wheel)
 
 
 if __name__ == '__main__':

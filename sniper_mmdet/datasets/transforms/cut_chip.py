@@ -23,8 +23,8 @@ class CutChip(BaseTransform):
 
     - img
     - chip (dict): ``region`` (x1, y1, x2, y2) in original pixels, ``scale``
-      (fx, fy) from original to level pixels, ``valid_range``; as put there by
-      :class:`ChipDataset`
+      (fx, fy) from original to level pixels, ``valid_range``, ``level``
+      (optional); as put there by :class:`ChipDataset`
     - gt_bboxes, gt_bboxes_labels, gt_ignore_flags, gt_masks (optional)
 
     Modified keys:
@@ -38,6 +38,7 @@ class CutChip(BaseTransform):
     - scale_factor (tuple): From original to chip pixels, (w, h).
     - chip_offset (tuple): ``original = (chip + chip_offset) / scale_factor``.
     - chip_range (tuple): The valid range (low, high), chip pixels.
+    - chip_level (int): Index of the chip's level, where ``chip`` has one.
 
     Args:
         out_of_range (str): What becomes of visible boxes that the chip does
@@ -86,6 +87,8 @@ class CutChip(BaseTransform):
         results['chip_range'] = tuple(
             float(size) * factor for size in chip['valid_range']
         )
+        if 'level' in chip:
+            results['chip_level'] = chip['level']
         if results.get('gt_bboxes') is not None:
             self._move_boxes(results)
         if results.get('gt_masks') is not None:

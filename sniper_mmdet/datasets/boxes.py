@@ -1,0 +1,84 @@
+"""Sizes and boxes of all images of a data set, collected once."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from mmengine.logging import print_log
+from mmengine.utils import ProgressBar
+
+from sniper_mmdet.chips import ImageBoxes
+from sniper_mmdet.utils.image import image_size
+
+from .annotations import usable_instances
+from .proposals import image_id, image_keys
+
+
+class CollectedBoxes(NamedTuple):
+    """What chips are mined from, of all images of a data set.
+
+    Attributes:
+        images (ImageBoxes): Sizes and trained boxes of the images; one that
+            is broken is a pixel without a box.
+        broken (ndarray (N,)): bool, images that are broken.
+        keys (list[str]): What each image is called in a proposal file.
+        labels (set[int]): Classes of the boxes, ignored ones too.
+    """
+
+    images: ImageBoxes
+    broken: np.ndarray
+    keys: list[str]
+    labels: set[int]
+
+
+def collect_boxes(
+    dataset, on_broken: Callable[[int, Exception, str], None]
+) -> CollectedBoxes:
+    """Read sizes and boxes of all images of a data set.
+
+    Boxes are clipped to their image; too small ones are left out, and their
+    number is logged, see :func:`~sniper_mmdet.chips.clip_boxes`.
+
+    Args:
+        dataset (BaseDataset): Any that offers ``get_data_info(index)``.
+        on_broken (Callable): Gets the index, the error and the path of an
+            image that cannot be read, or that has a box that is not finite;
+            may raise.
+
+    Raises:
+        ValueError: Two images cannot be told apart.
+    """
+    num_images = len(dataset)
+    sizes, boxes, names = [], [], []
+    broken, labels, num_degenerate = np.zeros(num_images, bool), set(), 0
+    bar = ProgressBar(num_images) if num_images >= 20000 else None
+    for index in range(num_images):
+        info = dataset.get_data_info(index)
+        try:
+            size = _image_size(info)
+            kept = usable_instances(info['instances'], size, info['img_path'])
+            num_degenerate += len(info['instances']) - len(kept)
+        except (OSError, ValueError) as error:
+            on_broken(index, error, info['img_path'])
+            broken[index], size, kept = True, (1, 1), []
+        sizes.append(size)
+        names.append(image_id(info))
+        labels.update(i['bbox_label'] for i in kept)
+        trained = [i['bbox'] for i in kept if not i['ignore_flag']]
+        boxes.append(np.array(trained, np.float32).reshape(-1, 4))
+        if bar:
+            bar.update()
+    if num_degenerate:
+        print_log(
+            f'ChipDataset: {num_degenerate} boxes have less than a pixel '
+            'inside their image and are left out',
+            'current',
+        )
+    images = ImageBoxes.from_lists(sizes, boxes)
+    return CollectedBoxes(images, broken, image_keys(names), labels)
+
+
+def _image_size(info: dict) -> tuple[int, int]:
+    if info.get('width') and info.get('height'):
+        return info['width'], info['height']
+    return image_size(info['img_path'])

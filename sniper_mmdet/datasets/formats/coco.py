@@ -1,0 +1,164 @@
+"""COCO's annotation files, written."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from sniper_mmdet.chips.boxes import LEAST_SIDE
+from sniper_mmdet.utils.files import write_whole
+
+#: How many of those that are left out are named.
+NAMED = 10
+
+
+class CocoWriter:
+    """A COCO file in the making: images, and the objects in each.
+
+    Category ids are those of the classes' order, from 1. Boxes are clipped to
+    their image, in hundredths of a pixel; those left less than a pixel wide
+    or high, which mmdet's CocoDataset would drop without a word, are left out.
+
+    Args:
+        classes (Sequence[str]): Names.
+
+    Raises:
+        ValueError: Two classes have one name.
+    """
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        twice = [name for name, n in Counter(classes).items() if n > 1]
+        if twice:
+            raise ValueError(f'the class {twice[0]!r} is named twice.')
+        self.categories = [
+            dict(id=i, name=n) for i, n in enumerate(classes, 1)
+        ]
+        self.images, self.annotations = [], []
+        self.clipped = 0
+        #: What was left out, by what it is: each with its place.
+        self.left_out: dict[str, list[str]] = defaultdict(list)
+
+    def add_image(self, name: str, width: int, height: int) -> dict:
+        """Add an image, and return its entry."""
+        image = dict(
+            id=len(self.images) + 1,
+            file_name=name,
+            width=width,
+            height=height,
+        )
+        self.images.append(image)
+        return image
+
+    def add_object(
+        self,
+        image: dict,
+        place: str,
+        label: int,
+        box: Sequence[float],
+        iscrowd: int = 0,
+        **fields,
+    ) -> None:
+        """Add an object, if it is in its image.
+
+        Args:
+            image (dict): Of :meth:`add_image`.
+            place (str): Where it was read.
+            label (int): Index of its class.
+            box (Sequence[float]): (x1, y1, x2, y2), original pixels.
+            iscrowd (int): Whether training ignores it. Defaults to 0.
+            fields: Further fields of its annotation.
+        """
+        box = [round(v, 2) for v in box]
+        x1, y1 = max(box[0], 0), max(box[1], 0)
+        x2, y2 = min(box[2], image['width']), min(box[3], image['height'])
+        w, h = round(x2 - x1, 2), round(y2 - y1, 2)
+        if w < LEAST_SIDE or h < LEAST_SIDE:
+            self.left_out['boxes of no pixel in their image'].append(place)
+            return
+        self.clipped += [x1, y1, x2, y2] != box
+        area = round(w * h, 4)
+        if 'segmentation' in fields:
+            # The polygon is not clipped. Of one whose lines cross it may be
+            # 0, and CocoDataset would drop it without a word.
+            area = min(_polygon_area(fields['segmentation'][0]), area) or area
+        self.annotations.append(
+            dict(
+                # pycocotools takes an annotation of id 0 for none.
+                id=len(self.annotations) + 1,
+                image_id=image['id'],
+                category_id=label + 1,
+                bbox=[x1, y1, w, h],
+                area=area,
+                iscrowd=iscrowd,
+                **fields,
+            )
+        )
+
+    def write(self, path: Path) -> None:
+        """Write the file, whole or not at all."""
+        write_json(
+            path,
+            dict(
+                images=self.images,
+                annotations=self.annotations,
+                categories=self.categories,
+            ),
+        )
+
+    def summary(self) -> str:
+        """The table of categories, and what was left out."""
+        boxes, ignored, filled = Counter(), Counter(), set()
+        for annotation in self.annotations:
+            kind = ignored if annotation['iscrowd'] else boxes
+            kind[annotation['category_id']] += 1
+            filled.add(annotation['image_id'])
+        rows = [('id', 'category', 'boxes', 'ignored')]
+        rows += [
+            (c['id'], c['name'], boxes[c['id']], ignored[c['id']])
+            for c in self.categories
+        ]
+        rows.append(('', 'all', boxes.total(), ignored.total()))
+        wide = max(len(row[1]) for row in rows)
+        count = len(self.images)
+        lines = [
+            *(
+                f'{r[0]:>4}  {r[1]:<{wide}}  {r[2]:>8}  {r[3]:>8}'
+                for r in rows
+            ),
+            f'{count} images, {count - len(filled)} of them without a box; '
+            f'{self.clipped} boxes clipped to their image.',
+        ]
+        for what, places in self.left_out.items():
+            if places:
+                lines += places[:NAMED] + ['...'] * (len(places) > NAMED)
+                lines.append(f'{len(places)} {what} left out.')
+        return '\n'.join(lines)
+
+
+def outline(points: Sequence[float]) -> dict:
+    """The ``box`` and ``segmentation`` of a polygon's object.
+
+    Args:
+        points (Sequence[float]): x and y of each corner in turn, px.
+    """
+    x, y = points[::2], points[1::2]
+    return dict(
+        box=(min(x), min(y), max(x), max(y)),
+        segmentation=[[round(v, 2) for v in points]],
+    )
+
+
+def _polygon_area(points: Sequence[float]) -> float:
+    x, y = np.array(points).reshape(-1, 2).T
+    return round(abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)).item() / 2, 4)
+
+
+def write_json(path: Path, content: dict) -> None:
+    """Write a json file, and the folders that it is in."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(
+        path,
+        lambda part: part.write_text(json.dumps(content), encoding='utf-8'),
+    )

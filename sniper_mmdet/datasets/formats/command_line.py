@@ -1,0 +1,39 @@
+"""The command line that the converters of text files share."""
+
+import argparse
+from pathlib import Path
+
+from sniper_mmdet.utils import cli
+
+from .coco import NAMED
+
+
+def converter_parser(doc: str, labels: str) -> argparse.ArgumentParser:
+    """A parser of what :func:`.text_files.convert_text_files` takes.
+
+    Args:
+        doc (str): The converter's docstring.
+        labels (str): What its second argument is called.
+    """
+    parser = cli.make_parser(doc)
+    parser.allow_abbrev = False
+    parser.add_argument(
+        'images', metavar='IMAGES', type=Path, help='folder, read recursively'
+    )
+    parser.add_argument(
+        'labels',
+        metavar=labels,
+        type=Path,
+        help='folder of the text files: IMAGES/a/b.jpg has a/b.txt in it',
+    )
+    parser.add_argument(
+        '--out', required=True, type=Path, help='COCO file (.json)'
+    )
+    parser.add_argument(
+        '--skip-broken',
+        action='store_true',
+        help='leave out broken lines, and images that cannot be read or lack '
+        f'a text file, instead of stopping; the first {NAMED} are named, all '
+        'are counted',
+    )
+    return parser

@@ -1,0 +1,69 @@
+"""DOTA's text files.
+
+A line is "x1 y1 x2 y2 x3 y3 x4 y4 class difficult", original pixels, the last
+field missing in the first files; two lines above say where the image is from.
+"""
+
+from collections.abc import Callable, Sequence
+
+from .coco import outline
+from .text_files import numbers
+
+_V1_0 = (
+    'plane',
+    'baseball-diamond',
+    'bridge',
+    'ground-track-field',
+    'small-vehicle',
+    'large-vehicle',
+    'ship',
+    'tennis-court',
+    'basketball-court',
+    'storage-tank',
+    'soccer-ball-field',
+    'roundabout',
+    'harbor',
+    'swimming-pool',
+    'helicopter',
+)
+_V1_5 = (*_V1_0, 'container-crane')
+VERSIONS = {
+    'v1.0': _V1_0,
+    'v1.5': _V1_5,
+    'v2.0': (*_V1_5, 'airport', 'helipad'),
+}
+_HEADER = ('imagesource:', 'gsd:')
+
+
+def make_reader(
+    classes: Sequence[str],
+) -> Callable[[str, int, int], dict | None]:
+    """What reads a line of these classes; see :func:`.convert_text_files`."""
+    labels = {name: label for label, name in enumerate(classes)}
+
+    def read_line(line: str, width: int, height: int) -> dict | None:
+        if line.lower().startswith(_HEADER):
+            return None
+        fields = line.split()
+        # The first files had no last field.
+        if len(fields) not in (9, 10):
+            raise ValueError(
+                'must be x1 y1 x2 y2 x3 y3 x4 y4 class difficult.'
+            )
+        name = fields.pop(8)
+        *corners, difficult = numbers([*fields, '0'][:9])
+        if name not in labels:
+            raise ValueError(
+                f'the class must be one of {" ".join(classes)} (others are '
+                'given by --classes).'
+            )
+        if difficult != int(difficult) or difficult < 0:
+            raise ValueError('difficult must be 0 or 1.')
+        return dict(
+            label=labels[name],
+            **outline(corners),
+            iscrowd=int(difficult > 0),
+            difficult=int(difficult),
+        )
+
+    return read_line

@@ -1,0 +1,6 @@
+"""Scenes that are drawn: a data set of many small objects for a first try."""
+
+from .sample_data import SampleSettings, write_sample_data
+from .scenes import Scene, draw_scene
+
+__all__ = ['SampleSettings', 'Scene', 'draw_scene', 'write_sample_data']

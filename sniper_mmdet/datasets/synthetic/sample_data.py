@@ -1,0 +1,207 @@
+"""The sample data set: scenes of shapes and their COCO files."""
+
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from mmengine.utils import track_iter_progress
+
+from .scenes import draw_scene
+from .shapes import CLASSES, mean_area
+
+#: Raised with whatever changes the files that the same settings give.
+VERSION = 1
+SPLITS = ('train', 'val')
+#: Part of an image that boxes can fill before random placement gets stuck.
+MAX_FILL = 0.35
+
+
+@dataclass(frozen=True)
+class SampleSettings:
+    """What decides what the files of a sample data set hold.
+
+    Args:
+        train (int): Number of training images. Defaults to 120.
+        val (int): Number of validation images. Defaults to 24.
+        seed (int): Defaults to 0.
+        size (Sequence[int]): Lowest and highest side of an image, px.
+            Defaults to (1000, 1600).
+        objects (Sequence[int]): Lowest and highest number of objects per
+            image. Defaults to (8, 20).
+        max_size (int): Largest object, as the square root of its box's area,
+            px. Defaults to 400.
+
+    Raises:
+        ValueError: A setting is out of bounds.
+    """
+
+    train: int = 120
+    val: int = 24
+    seed: int = 0
+    size: Sequence[int] = (1000, 1600)
+    objects: Sequence[int] = (8, 20)
+    max_size: int = 400
+
+    def __post_init__(self) -> None:
+        for split in SPLITS:
+            count = getattr(self, split)
+            if count < 1:
+                raise ValueError(
+                    f'--{split} must be at least 1. Received: {count}.'
+                )
+        if self.seed < 0:
+            raise ValueError(
+                f'--seed must not be negative. Received: {self.seed}.'
+            )
+        for name, least, most in (('size', 128, 20000), ('objects', 1, None)):
+            low, high = getattr(self, name)
+            if not least <= low <= high <= (most or high):
+                limit = f' and at most {most}' if most else ''
+                raise ValueError(
+                    f'--{name} must be LOW HIGH with LOW <= HIGH, at least '
+                    f'{least}{limit}. Received: {low} {high}.'
+                )
+        side = self.size[0]
+        if not 32 <= self.max_size <= 0.8 * side:
+            raise ValueError(
+                '--max-size must be at least 32 and at most 0.8 of the lower '
+                f'--size, {int(0.8 * side)}. Received: {self.max_size}.'
+            )
+        most = int(MAX_FILL * side**2 / mean_area(self.max_size))
+        if self.objects[1] > most:
+            raise ValueError(
+                f'--objects must be at most {most}, or they do not fit '
+                '(larger images by --size or smaller objects by --max-size '
+                f'hold more). Received: {self.objects[1]}.'
+            )
+
+
+def write_sample_data(
+    out: Path, settings: SampleSettings, overwrite: bool = False
+) -> bool:
+    """Draw a data set and write it, whole or not at all.
+
+    It holds the pictures in ``images``, ``train.json``, ``val.json`` and
+    ``settings.json``; the same settings give the same files.
+
+    Args:
+        out (Path): Its folder.
+        settings (SampleSettings): What is drawn.
+        overwrite (bool): Whether the folder, and all that it holds, is
+            deleted if it holds anything else. Defaults to False.
+
+    Returns:
+        bool: Whether it was written; False if it was there already.
+
+    Raises:
+        OSError: The folder cannot be written.
+        ValueError: The folder holds something else, and may not be replaced.
+    """
+    out = out.resolve()
+    text = json.dumps(dict(version=VERSION, **asdict(settings)))
+    try:
+        if _is_done(out, text, overwrite):
+            return False
+        out.parent.mkdir(parents=True, exist_ok=True)
+        # A sibling, so that whole sets arrive by a rename; broken ones never.
+        with tempfile.TemporaryDirectory(
+            prefix=f'.{out.name}-', dir=out.parent
+        ) as tmp:
+            part = Path(tmp) / 'new'
+            (part / 'images').mkdir(parents=True)
+            for split in SPLITS:
+                _write_split(part, split, settings)
+            (part / 'settings.json').write_text(text)
+            if out.exists():
+                out.rename(Path(tmp) / 'old')
+            part.rename(out)
+    except OSError as error:
+        raise OSError(f'OUT_DIR {out} cannot be written: {error}') from None
+    return True
+
+
+def _is_done(out: Path, text: str, overwrite: bool) -> bool:
+    """Whether the folder holds these very files already."""
+    if not out.exists():
+        return False
+    try:
+        found = json.loads((out / 'settings.json').read_text())
+    except (OSError, ValueError):
+        found = None
+    if found == json.loads(text):
+        return True
+    if not out.is_dir() or Path.cwd().is_relative_to(out):
+        raise ValueError(
+            'OUT_DIR must not be a file or hold the current '
+            f'folder. Received: {out}.'
+        )
+    if not overwrite and any(out.iterdir()):
+        what = (
+            'is no sample data set'
+            if found is None
+            else 'holds a sample data set of other settings'
+        )
+        raise ValueError(
+            f'OUT_DIR {what}: choose another one, or delete it '
+            f'and all it holds by --overwrite. Received: {out}.'
+        )
+    return False
+
+
+def _write_split(folder: Path, split: str, settings: SampleSettings) -> None:
+    """Draw the images of a split and write them and their COCO file."""
+    images, annotations = [], []
+    for index in track_iter_progress(range(getattr(settings, split))):
+        # Each image has a stream of its own: more images leave these alone.
+        seeds = settings.seed, SPLITS.index(split), index
+        scene = draw_scene(
+            np.random.default_rng(np.random.SeedSequence(seeds)),
+            settings.size,
+            settings.objects,
+            settings.max_size,
+        )
+        name = f'{split}_{index:05d}.jpg'
+        _, data = cv2.imencode(
+            '.jpg', scene.image, [cv2.IMWRITE_JPEG_QUALITY, 90]
+        )
+        (folder / 'images' / name).write_bytes(data.tobytes())
+        height, width = scene.image.shape[:2]
+        images.append(
+            dict(id=index + 1, file_name=name, width=width, height=height)
+        )
+        annotations += [
+            dict(id=i, image_id=index + 1, **to_annotation(*item))
+            for i, item in enumerate(
+                zip(scene.labels, scene.boxes, scene.outlines, strict=True),
+                len(annotations) + 1,
+            )
+        ]
+    content = dict(
+        info=dict(description='Drawn by make_sample_data.py'),
+        licenses=[],
+        images=images,
+        annotations=annotations,
+        categories=[dict(id=i, name=n) for i, n in enumerate(CLASSES, 1)],
+    )
+    (folder / f'{split}.json').write_text(json.dumps(content))
+
+
+def to_annotation(
+    label: int, box: np.ndarray, outline: list[np.ndarray]
+) -> dict:
+    """A COCO annotation without ids; a ring's hole is cut along a seam."""
+    x1, y1, x2, y2 = (round(float(v), 2) for v in box)
+    ends = [np.vstack([c, c[:1]]) for c in outline]
+    polygon = outline[0] if len(outline) == 1 else np.vstack(ends)
+    areas = [cv2.contourArea(c.astype(np.float32)) for c in outline]
+    return dict(
+        category_id=label + 1,
+        iscrowd=0,
+        bbox=[x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)],
+        area=round(areas[0] - sum(areas[1:]), 2),
+        segmentation=[polygon.ravel().round(2).tolist()],
+    )
