@@ -3,7 +3,7 @@
 Types are told by the names that a config calls them by.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from mmdet import datasets as mmdet_datasets
 from mmdet.models import BaseDetector, detectors
@@ -30,9 +30,11 @@ REFUSED = dict(
     Detectron2Wrapper='a model of detectron2 does its own preprocessing, '
     'where chips and levels are to be padded',
     CLRNet='it predicts lanes, not boxes',
-    RPN="an RPN alone is a two-stage detector's config with "
-    'model.rpn_only=True, as in configs/sniper/rpn_*.py',
+    RPN='an RPN alone is what --cfg-options model.rpn_only=True makes of the '
+    "two-stage detector's config",
 )
+#: Where a detector has its heads.
+HEADS = ('bbox_head', 'query_head', 'roi_head', 'rpn_head')
 #: Parts of a config that are one dict each, where they are there.
 DICTS = (
     'data_preprocessor',
@@ -123,7 +125,7 @@ def name_of(cfg: dict) -> str:
     return getattr(kind, '__name__', str(kind)).split('.')[-1]
 
 
-def names(values: list[str]) -> str:
+def names(values: Iterable[str]) -> str:
     """Each name once, as they come."""
     return ', '.join(dict.fromkeys(values))
 
@@ -137,10 +139,8 @@ def class_of(registry: Registry, cfg: dict, field: str) -> type:
     kind = cfg.get('type')
     if isinstance(kind, type):
         return kind
-    found = None
-    if kind:
-        with registry.switch_scope_and_registry(None) as scoped:
-            found = scoped.get(kind)
+    with registry.switch_scope_and_registry(None) as scoped:
+        found = scoped.get(kind) if kind else None
     if found is None:
         raise ValueError(
             f'{field}.type must name what is registered; does the config '
@@ -174,9 +174,8 @@ def refuse_detector(model: dict) -> None:
     if not issubclass(found, BaseDetector):
         reason = 'it is no detector of single images (BaseDetector)'
     for name, why in REFUSED.items():
-        if hasattr(detectors, name):
-            if issubclass(found, getattr(detectors, name)):
-                reason = why
+        if issubclass(found, getattr(detectors, name, ())):
+            reason = why
     head = model.get('panoptic_head') or {}
     if head.get('num_stuff_classes'):
         reason = REFUSED['TwoStagePanopticSegmentor']
