@@ -98,7 +98,7 @@ def sniperize(
         detector.model(draft, built, preprocessor, bool(training)),
         loop.optimizer(draft),
         loop.hooks(draft),
-        loop.evaluators(draft),
+        loop.evaluators(draft) if autofocus else '',
     ]
     notes = [*loop.general_notes(draft), *draft.notes]
     kind = 'AutoFocus' if autofocus else 'SNIPER'

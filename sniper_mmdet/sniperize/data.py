@@ -62,13 +62,11 @@ def images(draft: Draft) -> tuple[str, list[dict]]:
             'chips go through that of the first.'
         )
     if len(lines) > 1:
-        lines.insert(
-            1,
-            comment(
-                'Its pipeline is not used; an image without a box gives '
-                'negative chips, if any.'
-            ),
+        why = (
+            'Its pipeline is not used; an image without a box gives negative '
+            'chips, if any.'
         )
+        lines.insert(1, comment(why))
     return '\n'.join(lines), (pipelines[0] if pipelines else []) + outer
 
 
@@ -76,22 +74,15 @@ def chip_transforms(
     draft: Draft, pipeline: list[dict]
 ) -> tuple[list[dict], list[dict]]:
     """What of a training pipeline comes before a chip is cut, and after."""
-    loading, packing = rules.pipeline_ends(pipeline, 'train')
-    changing, taken_out = [], []
-    for step in pipeline:
-        if name_of(step).startswith('Load') or step in packing:
-            continue
-        if rules.is_kept(step):
-            changing.append(step)
-        else:
-            taken_out.append(name_of(step))
+    loading, others, packing = rules.parts_of(pipeline, 'train')
+    taken_out = [name_of(step) for step in others if not rules.is_kept(step)]
     if taken_out:
         draft.note(
             f'Taken out of the training pipeline: {names(taken_out)}; chips '
             'have their own places and scales, and only what keeps the size '
             'of a chip can be put back, after CutChip.'
         )
-    return loading, [*changing, *packing]
+    return loading, [*filter(rules.is_kept, others), *packing]
 
 
 def train_loader(draft: Draft) -> str:
@@ -105,22 +96,19 @@ def train_loader(draft: Draft) -> str:
         )
     for key in ('batch_sampler', 'dataset'):
         loader.pop(key, None)
-    return assignment(
-        'train_dataloader',
-        dict(
-            _delete_=True,
-            **loader,
-            sampler=dict(type='sniper_mmdet.ChipSampler'),
-            batch_sampler=None,
-            dataset=dict(
-                type='sniper_mmdet.ChipDataset',
-                **levels(RELEASED_COCO.pyramid),
-                chip_size=RELEASED_COCO.chip_size,
-                pipeline=Code('_chip_pipeline'),
-                dataset=Code('_images'),
-            ),
-        ),
+    chips = dict(
+        type='sniper_mmdet.ChipDataset',
+        **levels(RELEASED_COCO.pyramid),
+        chip_size=RELEASED_COCO.chip_size,
+        pipeline=Code('_chip_pipeline'),
+        dataset=Code('_images'),
     )
+    loader.update(
+        sampler=dict(type='sniper_mmdet.ChipSampler'),
+        batch_sampler=None,
+        dataset=chips,
+    )
+    return assignment('train_dataloader', dict(_delete_=True, **loader))
 
 
 def test_loaders(draft: Draft) -> list[str]:
@@ -152,22 +140,17 @@ def test_loaders(draft: Draft) -> list[str]:
 def _image_pipeline(
     draft: Draft, pipeline: list[dict] | None, split: str
 ) -> list[dict]:
-    loading, packing = rules.pipeline_ends(pipeline or [], split)
+    loading, others, packing = rules.parts_of(pipeline or [], split)
     for step in packing:
         if step.get('meta_keys'):
             step['meta_keys'] = tuple(
                 key for key in step['meta_keys'] if key not in rules.OF_RESIZED
             )
-    others = [
-        name
-        for name in map(name_of, pipeline)
-        if not name.startswith(('Load', 'Pack'))
-        and name not in rules.OF_LEVELS
-    ]
-    if others:
+    taken_out = [n for n in map(name_of, others) if n not in rules.OF_LEVELS]
+    if taken_out:
         draft.note(
-            f'Taken out of the {split} pipeline: {names(others)}; only what '
-            'keeps an image as it is, uint8, can be put back.'
+            f'Taken out of the {split} pipeline: {names(taken_out)}; only '
+            'what keeps an image as it is, uint8, can be put back.'
         )
     return [*loading, *packing]
 

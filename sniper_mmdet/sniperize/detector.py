@@ -128,7 +128,7 @@ def model(
         draft (Draft): Of the config.
         built (nn.Module): Its detector.
         preprocessor (dict): See :func:`preprocessor`.
-        has_training (bool): :func:`training` has changed assigners.
+        has_training (bool): There are statements that change assigners.
     """
     cfg, lines = draft.cfg.model, []
     test_cfg, merging, replaced = level_test_cfg(cfg.get('test_cfg') or {})
@@ -170,8 +170,7 @@ def _focus(draft: Draft, built: nn.Module) -> dict:
     strides = [stride for _, stride in maps]
     # The deepest of the nearest.
     first = min(
-        range(len(maps)),
-        key=lambda i: (abs(math.log2(strides[i]) - 4), -i),
+        range(len(maps)), key=lambda i: (abs(math.log2(strides[i]) - 4), -i)
     )
     stride, used = strides[first], [first]
     if stride == 16 and 8 in strides:

@@ -76,7 +76,7 @@ def evaluators(draft: Draft) -> str:
     lines = []
     for name in ('val_evaluator', 'test_evaluator'):
         own = draft.cfg.get(name)
-        if not draft.autofocus or not own:
+        if not own:
             continue
         is_one = isinstance(own, dict)
         if is_one and name_of(own).endswith('Evaluator'):

@@ -98,13 +98,7 @@ UNCUT = dict(
     LoadTextAnnotations='texts',
 )
 #: What a test pipeline knows of an image only after a Resize, Pad or flip.
-OF_RESIZED = (
-    'border',
-    'flip',
-    'flip_direction',
-    'pad_shape',
-    'scale_factor',
-)
+OF_RESIZED = ('border', 'flip', 'flip_direction', 'pad_shape', 'scale_factor')
 #: Data sets around one whose images a ChipDataset takes itself.
 AROUND = ('RepeatDataset', 'MultiImageMixDataset')
 #: Hooks of what is no more: pipelines to switch.
@@ -201,17 +195,18 @@ def refuse_data(data: dict) -> None:
             )
 
 
-def pipeline_ends(
+def parts_of(
     pipeline: list[dict], split: str
-) -> tuple[list[dict], list[dict]]:
-    """Copies of the transforms that load, and of those that pack.
+) -> tuple[list[dict], list[dict], list[dict]]:
+    """Copies of the transforms that load, of others, and of those that pack.
 
     Raises:
-        ValueError: There are none, or they load what no chip can have.
+        ValueError: None loads, none packs, or what is loaded no chip has.
     """
-    pipeline = [dict(step) for step in pipeline]
-    loading = [s for s in pipeline if name_of(s).startswith('Load')]
-    packing = [s for s in pipeline if name_of(s).startswith('Pack')]
+    loading, others, packing = [], [], []
+    for step in pipeline:
+        ends = dict(Load=loading, Pack=packing)
+        ends.get(name_of(step)[:4], others).append(dict(step))
     for step in loading:
         what = UNCUT.get(name_of(step))
         if split == 'train' and step.get('with_seg'):
@@ -228,7 +223,7 @@ def pipeline_ends(
             f'the {split} pipeline must load (Load...) and pack (Pack...). '
             f'Received: {[name_of(step) for step in pipeline]}.'
         )
-    return loading, packing
+    return loading, others, packing
 
 
 def is_kept(step: dict) -> bool:
