@@ -10,18 +10,14 @@ decide is told, on standard error and at the top of FILE; what cannot be
 trained on chips is refused, with the reason.
 """
 
-import argparse
-import contextlib
-import os
 import sys
 from pathlib import Path
 
+from sniper_mmdet.utils import cli
+
 
 def parse_args():
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = cli.make_parser(__doc__)
     parser.add_argument('config', help='path, or mmdet::FOLDER/FILE.py')
     parser.add_argument(
         '--autofocus',
@@ -36,51 +32,40 @@ def parse_args():
     parser.add_argument(
         '--force', action='store_true', help='write over FILE if it exists'
     )
-    args = parser.parse_args()
-    if args.out:
-        out = Path(args.out)
-        if out.suffix != '.py' or not out.absolute().parent.is_dir():
-            parser.error(
-                '--out must be a .py file in a folder that exists. '
-                f'Received: {out}.'
-            )
+    args = cli.parse(parser)
+    out = args.out = Path(args.out) if args.out else None
+    config = Path(args.config)
+    if out and (out.suffix != '.py' or not out.absolute().parent.is_dir()):
+        parser.error(
+            '--out must be a .py file in a folder that exists. '
+            f'Received: {out}.'
+        )
+    if out and out.exists():
         # By whatever name: '..', a link.
-        if (
-            out.exists()
-            and os.path.exists(args.config)
-            and os.path.samefile(out, args.config)
-        ):
+        if config.exists() and out.samefile(config):
             parser.error(f'--out must not be CONFIG. Received: {out}.')
-        if out.exists() and not args.force:
+        if not args.force:
             parser.error(f'--out exists: {out}; --force writes over it.')
     return args
 
 
 def main():
     args = parse_args()
-    out = Path(args.out) if args.out else None
     # Building a detector, and importing what builds it, may print.
-    with contextlib.redirect_stdout(sys.stderr):
-        from sniper_mmdet.sniperize import (
-            base_of,
-            read_plain,
-            sniperize,
-        )
+    with cli.quiet():
+        from sniper_mmdet.sniperize import base_of, read_plain, sniperize
         from sniper_mmdet.utils.files import write_whole
 
-        base = base_of(args.config, out.absolute().parent if out else '.')
+        folder = args.out.absolute().parent if args.out else '.'
+        base = base_of(args.config, folder)
         text, notes = sniperize(read_plain(args.config), base, args.autofocus)
-    if out:
-        write_whole(out, lambda part: part.write_text(text))
+    if args.out:
+        write_whole(args.out, lambda part: part.write_text(text))
     else:
         print(text, end='')
     print(f'sniperize could not decide, for {args.config}:', file=sys.stderr)
-    for note in notes:
-        print(f'- {note}', file=sys.stderr)
+    print(*(f'- {note}' for note in notes), sep='\n', file=sys.stderr)
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (OSError, ValueError) as error:
-        raise SystemExit(f'sniperize: {error}') from None
+    cli.run(main)

@@ -33,3 +33,8 @@ RELEASED_FOCUS = (
 SOFT_NMS = dict(
     type='soft_nms', method='gaussian', sigma=0.55, min_score=0.001
 )
+#: What a level keeps: its own NMS only takes out what is all but double, since
+#: weak boxes and near ones are for the one that merges.
+LEVEL_NMS = dict(
+    score_thr=0.001, nms=dict(type='nms', iou_threshold=0.7), max_per_img=300
+)

@@ -1,104 +1,27 @@
 """What changes of a detector for chips and levels, as sniperize writes it."""
 
 import math
-from collections.abc import Iterator
 
-from mmdet.models import dense_heads, roi_heads
+from mmdet.models.data_preprocessors import DetDataPreprocessor
 from mmdet.registry import MODELS
+from torch import nn
 
-from sniper_mmdet.chips.presets import SOFT_NMS
+from sniper_mmdet.chips.presets import (
+    LEVEL_NMS,
+    RELEASED_AUTOFOCUS_TEST,
+    RELEASED_COCO,
+    RELEASED_COCO_TEST,
+    SOFT_NMS,
+)
+from sniper_mmdet.utils.config_text import Code, assignment
 
-from .rules import class_of, dicts, name_of
+from .data import levels
+from .draft import Draft
+from .probe import feature_maps
+from .rules import HEADS, class_of, dicts, name_of, names
 
-#: Where a detector has its heads.
-_HEADS = ('bbox_head', 'query_head', 'roi_head', 'rpn_head')
-#: Heads that tell their assigners which boxes to ignore; others read only
-#: what is to be found, whatever train_cfg says.
-_TELLING = (
-    dense_heads.AnchorHead,
-    roi_heads.CascadeRoIHead,
-    roi_heads.StandardRoIHead,
-)
-_NOT_TELLING = (
-    dense_heads.FreeAnchorRetinaHead,
-    # It tells them, and then learns from all scores alike.
-    dense_heads.VFNetHead,
-    roi_heads.SparseRoIHead,
-)
-#: Assigners of which this package has one that ignores by IoU.
-RANGE_AWARE = dict(
-    MaxIoUAssigner='sniper_mmdet.RangeAwareAssigner',
-    ATSSAssigner='sniper_mmdet.RangeAwareATSSAssigner',
-)
-#: IoU with an ignored box above which nothing is background, at least: of
-#: SNIP, and higher where an assigner calls more background.
-IGNORE_IOU = 0.3
-#: Detections kept of a level, as in configs/_base_/any_detector.py.
-MOST_OF_LEVEL = 300
-LEVEL_SCORE = 0.001
-LEVEL_IOU = 0.7
 #: Levels have sizes that strides up to this divide, or larger ones.
 DIVISOR = 32
-#: What mmengine's own constructor of optimizers reads of paramwise_cfg.
-PARAMWISE = (
-    'bias_decay_mult',
-    'bias_lr_mult',
-    'bypass_duplicate',
-    'custom_keys',
-    'dcn_offset_lr_mult',
-    'dwconv_decay_mult',
-    'flat_decay_mult',
-    'norm_decay_mult',
-)
-
-
-def assigners(part, path: str) -> Iterator[tuple[dict, str]]:
-    """Assigners of a train_cfg, and the expression that names each."""
-    if isinstance(part, dict):
-        for key, value in part.items():
-            if key.endswith('assigner') and isinstance(value, dict):
-                yield value, f'{path}.{key}'
-            else:
-                yield from assigners(value, f'{path}.{key}')
-    elif isinstance(part, (list, tuple)):
-        for i, value in enumerate(part):
-            yield from assigners(value, f'{path}[{i}]')
-
-
-def without_ignoring(model: dict) -> list[str]:
-    """What of a detector trains an ignored box as background.
-
-    Heads that do not tell their assigners of one, and assigners that none of
-    this package replaces; the detector itself where neither is known.
-    """
-    heads = [key for key in _HEADS if model.get(key)]
-    found = [] if heads else [str(model['type'])]
-    for key in heads:
-        head = class_of(MODELS, model[key], f'model.{key}')
-        if not issubclass(head, _TELLING) or issubclass(head, _NOT_TELLING):
-            found.append(name_of(model[key]))
-    ours = [kind.split('.')[-1] for kind in RANGE_AWARE.values()]
-    for cfg, _ in assigners(model.get('train_cfg'), ''):
-        if name_of(cfg) not in (*RANGE_AWARE, *ours):
-            found.append(name_of(cfg))
-    return sorted(set(found))
-
-
-def range_aware(assigner: dict) -> dict:
-    """What changes of an assigner for it to ignore boxes by IoU."""
-    if name_of(assigner) not in RANGE_AWARE:
-        return {}
-    low = assigner.get('neg_iou_thr', IGNORE_IOU)
-    change = dict(
-        type=RANGE_AWARE[name_of(assigner)],
-        ignore_iou_thr=max(
-            IGNORE_IOU, *(low if isinstance(low, (list, tuple)) else [low])
-        ),
-    )
-    # It would ignore objects in front of an ignored box, too.
-    if assigner.get('ignore_iof_thr', -1) > 0:
-        change['ignore_iof_thr'] = -1
-    return change
 
 
 def divisor(model: dict, own: int) -> int:
@@ -117,36 +40,12 @@ def divisor(model: dict, own: int) -> int:
         taken = None
     largest = [
         max(stride) if isinstance(stride, (list, tuple)) else stride
-        for key in _HEADS
+        for key in HEADS
         for part in dicts(model.get(key))
         if isinstance(part.get('strides'), (list, tuple))
         for stride in part['strides'][:taken]
     ]
     return math.lcm(own, DIVISOR, int(max(largest, default=1)))
-
-
-def classes_of_heads(model: dict) -> set[int]:
-    """How many classes the heads of a detector tell apart."""
-    heads = [
-        part
-        for key, value in model.items()
-        if key in ('bbox_head', 'mask_head', 'roi_head')
-        for part in dicts(value)
-    ]
-    found = {head.get('num_classes') for head in heads}
-    return {number for number in found if isinstance(number, int)}
-
-
-def trained_norms(model: dict) -> list[str]:
-    """Modules of a detector whose batch norm is trained."""
-    return [
-        key
-        for key, value in model.items()
-        for part in dicts(value)
-        if 'BN' in str((part.get('norm_cfg') or {}).get('type'))
-        and part['norm_cfg'].get('requires_grad', True)
-        and not part.get('norm_eval', False)
-    ]
 
 
 def level_test_cfg(cfg: dict) -> tuple[dict, dict, str]:
@@ -159,32 +58,137 @@ def level_test_cfg(cfg: dict) -> tuple[dict, dict, str]:
         tuple: Changes of the test_cfg, what the pyramid takes over of it, and
         what that replaces, in words.
     """
-    changes, own = {}, cfg
-    if 'rcnn' in cfg:
-        own = cfg['rcnn'] or {}
-        if (cfg.get('rpn') or {}).get('max_per_img', 0) > MOST_OF_LEVEL:
-            changes['rpn'] = dict(max_per_img=MOST_OF_LEVEL)
-    most, nms = own.get('max_per_img'), own.get('nms')
-    merging = {} if most is None else dict(max_per_img=most)
+    changes, change, replaced = {}, {}, []
+    own = (cfg['rcnn'] or {}) if 'rcnn' in cfg else cfg
+    score, most = LEVEL_NMS['score_thr'], LEVEL_NMS['max_per_img']
+    if 'rcnn' in cfg and (cfg.get('rpn') or {}).get('max_per_img', 0) > most:
+        changes['rpn'] = dict(max_per_img=most)
+    nms, of_image = own.get('nms'), own.get('max_per_img')
+    merging = {} if of_image is None else dict(max_per_img=of_image)
     if nms is None:
         return changes, merging, ''
-    change, replaced = {}, []
-    if own.get('score_thr', 0) > LEVEL_SCORE:
-        change['score_thr'] = LEVEL_SCORE
-        replaced.append(f'score_thr={own["score_thr"]} is {LEVEL_SCORE} now')
-    change['nms'] = dict(type='nms', iou_threshold=LEVEL_IOU)
+    if own.get('score_thr', 0) > score:
+        change['score_thr'] = score
+        replaced.append(f'score_thr={own["score_thr"]} is {score} now')
+    change['nms'] = dict(LEVEL_NMS['nms'])
     if change['nms'] != nms:
         inner = ', '.join(f'{key}={value!r}' for key, value in nms.items())
-        replaced.append(f'nms=dict({inner}) is one at an IoU of {LEVEL_IOU}')
-    if not {'type', 'iou_threshold'}.issuperset(nms):
+        iou = LEVEL_NMS['nms']['iou_threshold']
+        replaced.append(f'nms=dict({inner}) is one at an IoU of {iou}')
+    if not set(LEVEL_NMS['nms']).issuperset(nms):
         change['nms']['_delete_'] = True
     if nms.get('class_agnostic'):
         change['nms']['class_agnostic'] = True
         merging['merge'] = dict(SOFT_NMS, class_agnostic=True)
-    if most is not None and 0 <= most < MOST_OF_LEVEL:
-        change['max_per_img'] = MOST_OF_LEVEL
-    if 'rcnn' in cfg:
-        changes['rcnn'] = change
-    else:
-        changes = change
+    if of_image is not None and 0 <= of_image < most:
+        change['max_per_img'] = most
+    changes.update(dict(rcnn=change) if 'rcnn' in cfg else change)
     return changes, merging, ' and '.join(replaced)
+
+
+def preprocessor(draft: Draft, with_mask: bool) -> dict:
+    """What changes of the data_preprocessor, which pads chips and levels.
+
+    Args:
+        draft (Draft): Of the config.
+        with_mask (bool): Masks are padded too.
+
+    Raises:
+        ValueError: It is one of another kind.
+    """
+    model = draft.cfg.model
+    cfg = model.get('data_preprocessor') or draft.part('data_preprocessor')
+    kind = class_of(MODELS, cfg, 'model.data_preprocessor')
+    if not issubclass(kind, DetDataPreprocessor):
+        raise ValueError(
+            'model.data_preprocessor must be a DetDataPreprocessor, that '
+            f'pads chips and levels. Received: {name_of(cfg) or None}.'
+        )
+    if cfg.get('batch_augments'):
+        draft.note(
+            f'{names(map(name_of, cfg["batch_augments"]))} of the '
+            'data_preprocessor is replaced by one that pads to the size of a '
+            'chip.'
+        )
+    own = cfg.get('pad_size_divisor', 1)
+    needed = divisor(model, own)
+    delta = {} if needed == own else dict(pad_size_divisor=needed)
+    pad = dict(type='BatchFixedSizePad', size=(RELEASED_COCO.chip_size,) * 2)
+    if with_mask:
+        pad['pad_mask'] = True
+    return dict(delta, batch_augments=[pad])
+
+
+def model(
+    draft: Draft, built: nn.Module, preprocessor: dict, has_training: bool
+) -> str:
+    """Statements that wrap the detector, to look at each level.
+
+    Args:
+        draft (Draft): Of the config.
+        built (nn.Module): Its detector.
+        preprocessor (dict): See :func:`preprocessor`.
+        has_training (bool): There are statements that change assigners.
+    """
+    cfg, lines = draft.cfg.model, []
+    test_cfg, merging, replaced = level_test_cfg(cfg.get('test_cfg') or {})
+    kind, pyramid = 'PyramidDetector', RELEASED_COCO_TEST
+    if draft.autofocus:
+        kind, pyramid = 'AutoFocus', RELEASED_AUTOFOCUS_TEST
+    delta = dict(
+        type=f'sniper_mmdet.{kind}',
+        detector=cfg.type,
+        **levels(pyramid),
+        **merging,
+    )
+    if replaced:
+        draft.note(
+            f'Of test_cfg, {replaced}: weak boxes and near ones are for the '
+            'soft-NMS that merges the levels (model.merge).'
+        )
+    if cfg.get('data_preprocessor'):
+        delta['data_preprocessor'] = preprocessor
+    else:
+        # The runner gives the model that of the config.
+        lines.append(assignment('data_preprocessor', preprocessor) + '\n')
+    if has_training:
+        delta['train_cfg'] = Code('_training')
+    if test_cfg:
+        delta['test_cfg'] = test_cfg
+        lines.append(
+            '# Boxes are merged over the levels: NMS of a level only takes '
+            'out doubles.'
+        )
+    if draft.autofocus:
+        delta.update(_focus(draft, built))
+    return '\n'.join([*lines, assignment('model', delta)])
+
+
+def _focus(draft: Draft, built: nn.Module) -> dict:
+    """Settings of a focus head, on maps of strides 16 and 8 if there."""
+    features, maps = feature_maps(built)
+    strides = [stride for _, stride in maps]
+    # The deepest of the nearest.
+    first = min(
+        range(len(maps)), key=lambda i: (abs(math.log2(strides[i]) - 4), -i)
+    )
+    stride, used = strides[first], [first]
+    if stride == 16 and 8 in strides:
+        used.append(max(i for i, s in enumerate(strides) if s == 8))
+    if stride != 16:
+        draft.note(
+            f'No map of the {features} has stride 16; FocusPixels are cells '
+            f'of the one of stride {stride} (there are: {strides}).'
+        )
+    draft.note(
+        'focus is as released; tools/analysis_tools/focus_curve.py tells '
+        'which thresholds suit the trained focus head.'
+    )
+    head = dict(
+        type='sniper_mmdet.FocusHead',
+        in_channels=sum(maps[i][0] for i in used),
+        in_indices=tuple(used),
+        stride=stride,
+    )
+    where = {} if features == 'neck' else dict(features=features)
+    return dict(focus_head=head, **where)

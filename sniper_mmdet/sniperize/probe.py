@@ -8,6 +8,8 @@ from torch import nn
 
 from sniper_mmdet.chips.presets import RELEASED_COCO
 
+from .rules import dicts
+
 
 def reason_of(error: BaseException) -> str:
     """The line of an exception that tells most: of what it was raised from.
@@ -84,22 +86,15 @@ def feature_maps(detector: nn.Module) -> tuple[str, list[tuple[int, int]]]:
     return name, [(m.shape[1], round(size / m.shape[-1])) for m in maps]
 
 
-def without_weights(part):
+def without_weights(model: dict) -> dict:
     """A copy of a config that loads and downloads nothing when built.
 
     Batch norm over several GPUs is one of this process, which may be alone.
     """
-    if isinstance(part, dict):
-        if part.get('type') in ('MMSyncBN', 'SyncBN'):
-            return dict(deepcopy(part), type='BN')
-        return type(part)(
-            {
-                key: None
-                if key in ('init_cfg', 'pretrained')
-                else without_weights(value)
-                for key, value in part.items()
-            }
-        )
-    if isinstance(part, (list, tuple)):
-        return type(part)(without_weights(value) for value in part)
-    return deepcopy(part)
+    model = deepcopy(model)
+    for part in dicts(model):
+        for key in {'init_cfg', 'pretrained'}.intersection(part):
+            part[key] = None
+        if part['type'] in ('MMSyncBN', 'SyncBN'):
+            part['type'] = 'BN'
+    return model

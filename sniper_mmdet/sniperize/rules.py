@@ -3,7 +3,7 @@
 Types are told by the names that a config calls them by.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from mmdet import datasets as mmdet_datasets
 from mmdet.models import BaseDetector, detectors
@@ -30,9 +30,11 @@ REFUSED = dict(
     Detectron2Wrapper='a model of detectron2 does its own preprocessing, '
     'where chips and levels are to be padded',
     CLRNet='it predicts lanes, not boxes',
-    RPN="an RPN alone is a two-stage detector's config with "
-    'model.rpn_only=True, as in configs/sniper/rpn_*.py',
+    RPN='an RPN alone is what --cfg-options model.rpn_only=True makes of the '
+    "two-stage detector's config",
 )
+#: Where a detector has its heads.
+HEADS = ('bbox_head', 'query_head', 'roi_head', 'rpn_head')
 #: Parts of a config that are one dict each, where they are there.
 DICTS = (
     'data_preprocessor',
@@ -96,13 +98,7 @@ UNCUT = dict(
     LoadTextAnnotations='texts',
 )
 #: What a test pipeline knows of an image only after a Resize, Pad or flip.
-OF_RESIZED = (
-    'border',
-    'flip',
-    'flip_direction',
-    'pad_shape',
-    'scale_factor',
-)
+OF_RESIZED = ('border', 'flip', 'flip_direction', 'pad_shape', 'scale_factor')
 #: Data sets around one whose images a ChipDataset takes itself.
 AROUND = ('RepeatDataset', 'MultiImageMixDataset')
 #: Hooks of what is no more: pipelines to switch.
@@ -123,7 +119,7 @@ def name_of(cfg: dict) -> str:
     return getattr(kind, '__name__', str(kind)).split('.')[-1]
 
 
-def names(values: list[str]) -> str:
+def names(values: Iterable[str]) -> str:
     """Each name once, as they come."""
     return ', '.join(dict.fromkeys(values))
 
@@ -137,10 +133,8 @@ def class_of(registry: Registry, cfg: dict, field: str) -> type:
     kind = cfg.get('type')
     if isinstance(kind, type):
         return kind
-    found = None
-    if kind:
-        with registry.switch_scope_and_registry(None) as scoped:
-            found = scoped.get(kind)
+    with registry.switch_scope_and_registry(None) as scoped:
+        found = scoped.get(kind) if kind else None
     if found is None:
         raise ValueError(
             f'{field}.type must name what is registered; does the config '
@@ -174,9 +168,8 @@ def refuse_detector(model: dict) -> None:
     if not issubclass(found, BaseDetector):
         reason = 'it is no detector of single images (BaseDetector)'
     for name, why in REFUSED.items():
-        if hasattr(detectors, name):
-            if issubclass(found, getattr(detectors, name)):
-                reason = why
+        if issubclass(found, getattr(detectors, name, ())):
+            reason = why
     head = model.get('panoptic_head') or {}
     if head.get('num_stuff_classes'):
         reason = REFUSED['TwoStagePanopticSegmentor']
@@ -202,17 +195,18 @@ def refuse_data(data: dict) -> None:
             )
 
 
-def pipeline_ends(
+def parts_of(
     pipeline: list[dict], split: str
-) -> tuple[list[dict], list[dict]]:
-    """Copies of the transforms that load, and of those that pack.
+) -> tuple[list[dict], list[dict], list[dict]]:
+    """Copies of the transforms that load, of others, and of those that pack.
 
     Raises:
-        ValueError: There are none, or they load what no chip can have.
+        ValueError: None loads, none packs, or what is loaded no chip has.
     """
-    pipeline = [dict(step) for step in pipeline]
-    loading = [s for s in pipeline if name_of(s).startswith('Load')]
-    packing = [s for s in pipeline if name_of(s).startswith('Pack')]
+    loading, others, packing = [], [], []
+    for step in pipeline:
+        ends = dict(Load=loading, Pack=packing)
+        ends.get(name_of(step)[:4], others).append(dict(step))
     for step in loading:
         what = UNCUT.get(name_of(step))
         if split == 'train' and step.get('with_seg'):
@@ -229,7 +223,7 @@ def pipeline_ends(
             f'the {split} pipeline must load (Load...) and pack (Pack...). '
             f'Received: {[name_of(step) for step in pipeline]}.'
         )
-    return loading, packing
+    return loading, others, packing
 
 
 def is_kept(step: dict) -> bool:

@@ -1,0 +1,30 @@
+"""A config that becomes one for chips, as its parts are being written."""
+
+from dataclasses import dataclass, field
+
+from mmengine.config import Config
+
+
+@dataclass
+class Draft:
+    """What all that is written of a config reads, and adds its notes to.
+
+    Args:
+        cfg (Config): The config that is read, of any detector of MMDetection.
+        autofocus (bool): An AutoFocus detector is written instead of a
+            pyramid's.
+        notes (list[str]): What could not be decided, a sentence each.
+    """
+
+    cfg: Config
+    autofocus: bool = False
+    notes: list[str] = field(default_factory=list)
+
+    def part(self, name: str) -> dict:
+        """A part of the config; an empty one where there is none."""
+        return self.cfg.get(name) or {}
+
+    def note(self, sentence: str) -> None:
+        """Add a note, once."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)

@@ -1,0 +1,122 @@
+"""Which boxes a detector can ignore, neither as objects nor as background.
+
+A chip shows boxes that it does not train; heads tell their assigners of them.
+"""
+
+from collections.abc import Iterator
+
+from mmdet.models import dense_heads, roi_heads
+from mmdet.registry import MODELS
+
+from sniper_mmdet.utils.config_text import Code, assignment, call, comment
+
+from .draft import Draft
+from .rules import HEADS, class_of, name_of, names
+
+#: Heads that tell their assigners which boxes to ignore; others read only
+#: what is to be found, whatever train_cfg says.
+_TELLING = (
+    dense_heads.AnchorHead,
+    roi_heads.CascadeRoIHead,
+    roi_heads.StandardRoIHead,
+)
+_NOT_TELLING = (
+    dense_heads.FreeAnchorRetinaHead,
+    # It tells them, and then learns from all scores alike.
+    dense_heads.VFNetHead,
+    roi_heads.SparseRoIHead,
+)
+#: Assigners of which this package has one that ignores by IoU.
+RANGE_AWARE = dict(
+    MaxIoUAssigner='sniper_mmdet.RangeAwareAssigner',
+    ATSSAssigner='sniper_mmdet.RangeAwareATSSAssigner',
+)
+#: IoU with an ignored box above which nothing is background, at least: of
+#: SNIP, and higher where an assigner calls more background.
+IGNORE_IOU = 0.3
+
+
+def training(draft: Draft) -> tuple[str, dict]:
+    """Lets a detector ignore the boxes that a chip does not train.
+
+    Returns:
+        tuple: Statements that change assigners, if any, and the transform
+        that cuts chips: it drops those boxes where a head cannot ignore them.
+    """
+    cut = dict(type='sniper_mmdet.CutChip')
+    cannot = without_ignoring(draft.cfg.model)
+    if cannot:
+        draft.note(
+            f'{names(cannot)} cannot ignore a box: one that a chip shows but '
+            "does not train is background (out_of_range='drop'); 'keep' "
+            'would train it.'
+        )
+        return '', dict(cut, out_of_range='drop')
+    lines = []
+    for cfg, path in assigners(draft.cfg.model.get('train_cfg'), '_training'):
+        change = range_aware(cfg)
+        if change:
+            lines.append(call(f'{path}.update', **change))
+        if 'ignore_iof_thr' in change:
+            draft.note(
+                f'ignore_iof_thr={cfg["ignore_iof_thr"]} of {name_of(cfg)} is '
+                'off: it would ignore objects in front of an ignored box, '
+                'too.'
+            )
+    if lines:
+        why = comment(
+            'What resembles a box that a chip does not train is neither '
+            'object nor background.'
+        )
+        own = assignment('_training', Code('_base_.model.train_cfg'))
+        lines = [why, own, *lines]
+    return '\n'.join(lines), cut
+
+
+def assigners(part, path: str) -> Iterator[tuple[dict, str]]:
+    """Assigners of a train_cfg, and the expression that names each."""
+    if isinstance(part, dict):
+        for key, value in part.items():
+            if key.endswith('assigner') and isinstance(value, dict):
+                yield value, f'{path}.{key}'
+            else:
+                yield from assigners(value, f'{path}.{key}')
+    elif isinstance(part, (list, tuple)):
+        for i, value in enumerate(part):
+            yield from assigners(value, f'{path}[{i}]')
+
+
+def without_ignoring(model: dict) -> list[str]:
+    """What of a detector trains an ignored box as background.
+
+    Heads that do not tell their assigners of one, and assigners that none of
+    this package replaces; the detector itself where neither is known.
+    """
+    heads = [key for key in HEADS if model.get(key)]
+    found = [] if heads else [str(model['type'])]
+    for key in heads:
+        head = class_of(MODELS, model[key], f'model.{key}')
+        if not issubclass(head, _TELLING) or issubclass(head, _NOT_TELLING):
+            found.append(name_of(model[key]))
+    ours = [kind.split('.')[-1] for kind in RANGE_AWARE.values()]
+    for cfg, _ in assigners(model.get('train_cfg'), ''):
+        if name_of(cfg) not in (*RANGE_AWARE, *ours):
+            found.append(name_of(cfg))
+    return sorted(set(found))
+
+
+def range_aware(assigner: dict) -> dict:
+    """What changes of an assigner for it to ignore boxes by IoU."""
+    if name_of(assigner) not in RANGE_AWARE:
+        return {}
+    low = assigner.get('neg_iou_thr', IGNORE_IOU)
+    change = dict(
+        type=RANGE_AWARE[name_of(assigner)],
+        ignore_iou_thr=max(
+            IGNORE_IOU, *(low if isinstance(low, (list, tuple)) else [low])
+        ),
+    )
+    # It would ignore objects in front of an ignored box, too.
+    if assigner.get('ignore_iof_thr', -1) > 0:
+        change['ignore_iof_thr'] = -1
+    return change

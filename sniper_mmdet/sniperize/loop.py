@@ -1,0 +1,163 @@
+"""What changes of the loop around a detector: its optimizer, hooks, metrics.
+
+And what every config leaves open of it, in notes.
+"""
+
+from sniper_mmdet.chips.presets import RELEASED_COCO
+from sniper_mmdet.utils.config_text import Code, assignment
+
+from . import rules
+from .draft import Draft
+from .rules import dicts, name_of, names
+
+#: Of optimizers, unless a config says otherwise.
+_CONSTRUCTOR = 'DefaultOptimWrapperConstructor'
+#: What mmengine's own constructor of optimizers reads of paramwise_cfg.
+_PARAMWISE = (
+    'bias_decay_mult',
+    'bias_lr_mult',
+    'bypass_duplicate',
+    'custom_keys',
+    'dcn_offset_lr_mult',
+    'dwconv_decay_mult',
+    'flat_decay_mult',
+    'norm_decay_mult',
+)
+
+
+def optimizer(draft: Draft) -> str:
+    """A statement, where parameters are told apart by their places."""
+    wrapper = draft.part('optim_wrapper')
+    kind = name_of(dict(type=wrapper.get('constructor') or _CONSTRUCTOR))
+    if kind == _CONSTRUCTOR:
+        return ''
+    settings = wrapper.get('paramwise_cfg') or {}
+    kept = {k: v for k, v in settings.items() if k in _PARAMWISE}
+    taken_out = [kind, *(key for key in settings if key not in kept)]
+    draft.note(
+        f'{names(taken_out)} of optim_wrapper is taken out: it looks for the '
+        'backbone where the wrapper has the detector; all layers learn at '
+        'one rate now.'
+    )
+    delta = dict(
+        constructor=_CONSTRUCTOR,
+        paramwise_cfg=dict(_delete_=True, **kept) if kept else None,
+    )
+    return assignment('optim_wrapper', delta)
+
+
+def hooks(draft: Draft) -> str:
+    """A statement: chips are mined, what the wrapper cannot have is gone."""
+    kept, taken_out = [dict(type='sniper_mmdet.ChipMiningHook')], []
+    for i, hook in enumerate(draft.cfg.get('custom_hooks') or []):
+        name = name_of(hook)
+        if name in (*rules.SWITCHES, 'SetEpochInfoHook'):
+            taken_out.append(name)
+        elif not name.endswith('ChipMiningHook'):
+            kept.append(Code(f'_base_.custom_hooks[{i}]'))
+    switches = [name for name in taken_out if name in rules.SWITCHES]
+    if switches:
+        l1 = ', and no L1 loss is added then (bbox_head.use_l1)'
+        draft.note(
+            f'{names(switches)} is taken out: there are no pipelines to '
+            'switch for the last epochs'
+            f'{l1 if "YOLOXModeSwitchHook" in switches else ""}.'
+        )
+    if 'SetEpochInfoHook' in taken_out:
+        draft.note(
+            'SetEpochInfoHook is taken out: the wrapper has no set_epoch, so '
+            'what the detector changes by epoch stays as it starts.'
+        )
+    return assignment('custom_hooks', kept)
+
+
+def evaluators(draft: Draft) -> str:
+    """Statements that count the pixels that AutoFocus looks at, too."""
+    lines = []
+    for name in ('val_evaluator', 'test_evaluator'):
+        own = draft.cfg.get(name)
+        if not own:
+            continue
+        is_one = isinstance(own, dict)
+        if is_one and name_of(own).endswith('Evaluator'):
+            draft.note(
+                f'{name} stays as it is: {name_of(own)} takes no '
+                'sniper_mmdet.PixelsMetric beside others.'
+            )
+            continue
+        own = Code(f'_base_.{name}' if is_one else f'*_base_.{name}')
+        pixels = dict(type='sniper_mmdet.PixelsMetric')
+        lines.append(assignment(name, [own, pixels]))
+    return '\n'.join(lines)
+
+
+def general_notes(draft: Draft) -> list[str]:
+    """What every config leaves open, and what this one's numbers tell."""
+    loop, loader = draft.part('train_cfg'), draft.part('train_dataloader')
+    size = RELEASED_COCO.chip_size
+    chips = f'{loader.get("batch_size", 1)} chips of {size}x{size} px'
+    notes = [
+        'scales, valid_ranges and chip_size are those released for COCO: '
+        'tools/analysis_tools/suggest_settings.py proposes others from your '
+        'boxes.'
+    ]
+    if loop.get('max_iters'):
+        notes.append(
+            f'max_iters={loop["max_iters"]} and the learning rate are kept: '
+            f'an iteration is {chips} now.'
+        )
+    else:
+        notes.append(
+            f'max_epochs={loop.get("max_epochs")} and the learning rate are '
+            'kept: an epoch is all chips now, several an image '
+            '(tools/analysis_tools/chip_statistics.py counts them), an '
+            f'iteration {chips}.'
+        )
+    norms = trained_norms(draft.cfg.model)
+    if norms:
+        notes.append(
+            f'Batch norm of {names(norms)} is trained on {chips}, and tested '
+            'on whole levels.'
+        )
+    heads = classes_of_heads(draft.cfg.model)
+    for data, _ in rules.leaves(loader['dataset'], ''):
+        found = rules.classes_of(data)
+        if found and heads and found not in heads:
+            notes.append(
+                f'num_classes is {names(map(str, sorted(heads)))}, and the '
+                f'classes of the data are {found} ({data["type"]}).'
+            )
+    kinds = map(name_of, dicts(draft.cfg.model))
+    if any(kind.startswith('SSDAnchor') for kind in kinds):
+        notes.append(
+            'SSD lays out its anchors for one input size, which neither '
+            'chips nor levels have.'
+        )
+    if draft.cfg.get('tta_model'):
+        notes.append(
+            'tta_model and tta_pipeline stay, and do not fit: the pyramid is '
+            'what they are for.'
+        )
+    return list(dict.fromkeys(notes))
+
+
+def classes_of_heads(model: dict) -> set[int]:
+    """How many classes the heads of a detector tell apart."""
+    found = (
+        part.get('num_classes')
+        for key in ('bbox_head', 'mask_head', 'roi_head')
+        for part in dicts(model.get(key))
+    )
+    return {number for number in found if isinstance(number, int)}
+
+
+def trained_norms(model: dict) -> list[str]:
+    """Modules of a detector whose batch norm is trained."""
+    return [
+        key
+        for key, value in model.items()
+        for part in dicts(value)
+        if 'BN' in str((part.get('norm_cfg') or {}).get('type'))
+        and part['norm_cfg'].get('requires_grad', True)
+        and not part.get('norm_eval', False)
+    ]

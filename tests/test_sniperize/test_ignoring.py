@@ -1,0 +1,258 @@
+"""Boxes that a chip does not train, by detector."""
+
+import ast
+import inspect
+import textwrap
+
+import pytest
+import torch
+from mmdet.models import dense_heads
+from mmengine.structures import InstanceData
+from zoo import ZOO, delta_of
+
+from sniper_mmdet.registry import MODELS, TASK_UTILS
+from sniper_mmdet.sniperize.config import read_plain, sniperize
+from sniper_mmdet.sniperize.ignoring import (
+    RANGE_AWARE,
+    range_aware,
+    without_ignoring,
+)
+from sniper_mmdet.sniperize.probe import without_weights
+
+pytestmark = pytest.mark.usefixtures('fast_configs')
+
+
+@pytest.mark.parametrize(
+    ('head', 'assigner', 'change'),
+    [
+        (
+            'ATSSHead',
+            "type='ATSSAssigner', topk=9",
+            ('sniper_mmdet.RangeAwareATSSAssigner', 0.3, None),
+        ),
+        (
+            'RetinaHead',
+            "type='MaxIoUAssigner', pos_iou_thr=0.1, neg_iou_thr=0.1, "
+            'ignore_iof_thr=0.5',
+            ('sniper_mmdet.RangeAwareAssigner', 0.3, -1),
+        ),
+        (
+            'RetinaHead',
+            "type='sniper_mmdet.RangeAwareAssigner', pos_iou_thr=0.5, "
+            'neg_iou_thr=0.4',
+            ('sniper_mmdet.RangeAwareAssigner', None, None),
+        ),
+        ('RetinaHead', "type='PointAssigner'", None),
+        (
+            'RetinaHead',
+            "type='CenterRegionAssigner', pos_scale=0.2, neg_scale=0.2",
+            None,
+        ),
+        (
+            'FreeAnchorRetinaHead',
+            "type='MaxIoUAssigner', pos_iou_thr=0.5, neg_iou_thr=0.4",
+            None,
+        ),
+    ],
+)
+def test_boxes_are_ignored_where_it_is_told(plain, head, assigner, change):
+    cfg, _, notes = plain(
+        (
+            """            type='MaxIoUAssigner',
+            pos_iou_thr=0.5,
+            neg_iou_thr=(0.1, 0.4))""",
+            f'            {assigner})',
+        ),
+        ("type='RetinaHead'", f"type='{head}'"),
+        *(
+            [
+                ('scales_per_octave=3', 'scales_per_octave=1'),
+                (
+                    'strides=[32, 64]))',
+                    'strides=[32, 64]), loss_centerness=dict('
+                    "type='CrossEntropyLoss', use_sigmoid=True))",
+                ),
+            ]
+            if head == 'ATSSHead'
+            else []
+        ),
+    )
+    cut = cfg.train_dataloader.dataset.pipeline[2]
+    assert cut.get('out_of_range') == (None if change else 'drop')
+    assert ('cannot ignore a box' in notes) == (not change)
+    if change:
+        found = cfg.model.train_cfg.assigner
+        keys = ('type', 'ignore_iou_thr', 'ignore_iof_thr')
+        assert tuple(map(found.get, keys)) == change
+        off = 'ignore_iof_thr=0.5 of MaxIoUAssigner is off' in notes
+        assert off == (change[2] == -1)
+
+
+@pytest.mark.parametrize(
+    ('base', 'cannot'),
+    [
+        ('vfnet/vfnet_r50_fpn_1x_coco.py', ['VFNetHead']),
+        ('ddod/ddod_r50_fpn_1x_coco.py', []),
+        ('gfl/gfl_r50_fpn_1x_coco.py', []),
+        ('paa/paa_r50_fpn_1x_coco.py', []),
+        ('yolact/yolact_r50_1xb8-55e_coco.py', []),
+        ('htc/htc_r50_fpn_1x_coco.py', []),
+        ('tood/tood_r50_fpn_1x_coco.py', ['TaskAlignedAssigner']),
+        ('fsaf/fsaf_r50_fpn_1x_coco.py', ['CenterRegionAssigner']),
+        (
+            'guided_anchoring/ga-retinanet_r50-caffe_fpn_1x_coco.py',
+            ['ApproxMaxIoUAssigner'],
+        ),
+        (
+            'crowddet/crowddet-rcnn_r50_fpn_8xb2-30e_crowdhuman.py',
+            ['MultiInstanceAssigner'],
+        ),
+        ('fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py', ['FCOSHead']),
+        ('foveabox/fovea_r50_fpn_4xb4-1x_coco.py', ['FoveaHead']),
+        ('yolox/yolox_s_8xb8-300e_coco.py', ['SimOTAAssigner', 'YOLOXHead']),
+        (
+            'detr/detr_r50_8xb2-150e_coco.py',
+            ['DETRHead', 'HungarianAssigner'],
+        ),
+    ],
+)
+def test_which_detectors_cannot_ignore(base, cannot):
+    model = read_plain(str(ZOO / base)).model
+    assert without_ignoring(model) == cannot
+    if 'fcos' in base:
+        # Some configs still have one; the head does not read it.
+        model.train_cfg = dict(assigner=dict(type='MaxIoUAssigner'))
+        assert without_ignoring(model) == ['FCOSHead']
+
+
+def test_heads_that_tell_what_to_ignore_are_known():
+    """Whether mmdet's heads use what they are told, by their code."""
+
+    def uses(head):
+        code = textwrap.dedent(inspect.getsource(head.loss_by_feat))
+        return any(
+            isinstance(node, ast.Name)
+            and node.id == 'batch_gt_instances_ignore'
+            for node in ast.walk(ast.parse(code))
+        )
+
+    wrong = []
+    for name in dense_heads.__all__:
+        head = getattr(dense_heads, name)
+        found = MODELS.get(f'mmdet.{name}')
+        # One gets its targets from a teacher, and is refused; one learns from
+        # what it tells to ignore.
+        known = name in ('LADHead', 'VFNetHead')
+        if known or not found or not hasattr(head, 'loss_by_feat'):
+            continue
+        told = not without_ignoring(
+            dict(type='RetinaNet', bbox_head=dict(type=name))
+        )
+        # Of those that would ignore, some have assigners that do not.
+        if told and not uses(head):
+            wrong.append(name)
+        if issubclass(head, dense_heads.AnchorHead) and uses(head) != told:
+            wrong.append(name)
+    assert not wrong
+
+
+def _assign(kind, valid, ignored):
+    """Anchors of a grid and what of them an assigner says."""
+    grid = TASK_UTILS.build(
+        dict(
+            type='AnchorGenerator',
+            strides=[8, 16, 32, 64],
+            ratios=[1.0],
+            octave_base_scale=6,
+            scales_per_octave=1,
+        )
+    )
+    levels = grid.grid_priors(
+        [(64, 64), (32, 32), (16, 16), (8, 8)], device='cpu'
+    )
+    settings = dict(
+        MaxIoUAssigner=dict(pos_iou_thr=0.5, neg_iou_thr=0.4),
+        ATSSAssigner=dict(topk=9),
+    )[kind]
+    cfg = dict(type=kind, ignore_iof_thr=0.5, **settings)
+    cfg.update(range_aware(cfg))
+    args = [InstanceData(priors=torch.cat(levels))]
+    if kind == 'ATSSAssigner':
+        args.append([len(level) for level in levels])
+    result = TASK_UTILS.build(cfg).assign(
+        *args,
+        InstanceData(
+            bboxes=torch.tensor(valid).reshape(-1, 4).float(),
+            labels=torch.zeros(len(valid), dtype=torch.long),
+        ),
+        InstanceData(bboxes=torch.tensor(ignored).reshape(-1, 4).float()),
+    )
+    return args[0].priors, result.gt_inds
+
+
+@pytest.mark.parametrize('kind', RANGE_AWARE)
+def test_objects_in_front_of_an_ignored_box_are_learned(kind):
+    """By each assigner that is said to ignore."""
+    small, large = [236, 236, 284, 284], [100, 100, 400, 400]
+    _, alone = _assign(kind, [small], [])
+    anchors, found = _assign(kind, [small], [large])
+    assert (alone > 0).any() and ((alone > 0) == (found > 0)).all()
+    # With and without an object, what is like the ignored box is ignored.
+    for valid in ([small], []):
+        anchors, found = _assign(kind, valid, [large])
+        like = (anchors - torch.tensor(large)).abs().max(1).values < 60
+        assert like.any() and (found[like] == -1).all()
+        far = anchors[:, 0] > 410
+        assert far.any() and (found[far] == 0).all()
+
+
+@pytest.mark.parametrize(
+    'base',
+    [
+        'atss/atss_r50_fpn_1x_coco.py',
+        'ddod/ddod_r50_fpn_1x_coco.py',
+        'gfl/gfl_r50_fpn_1x_coco.py',
+        'retinanet/retinanet_r50_fpn_1x_coco.py',
+    ],
+)
+def test_heads_learn_nothing_where_it_is_ignored(base):
+    """Scores of ignored anchors have no gradient, others have one."""
+    torch.manual_seed(0)
+    path = str(ZOO / base)
+    cfg = delta_of(sniperize(read_plain(path), path)[0])
+    head = MODELS.build(without_weights(cfg.model)).detector.bbox_head
+    maps = [torch.rand(1, 256, side, side) for side in (64, 32, 16, 8, 4)]
+    # As large as an anchor of stride 16, or 32, about one of its cells.
+    ignored = InstanceData(
+        bboxes=torch.tensor([[72.0, 72.0, 200.0, 200.0]]),
+        labels=torch.tensor([0]),
+    )
+    objects = InstanceData(
+        bboxes=torch.tensor([[10.0, 10.0, 60.0, 60.0]]),
+        labels=torch.tensor([0]),
+    )
+    untrained = {}
+    for told in (False, True):
+        outs = head(maps)
+        for scores in outs[0]:
+            scores.retain_grad()
+        losses = head.loss_by_feat(
+            *outs,
+            batch_gt_instances=[objects],
+            batch_img_metas=[dict(img_shape=(512, 512), pad_shape=(512, 512))],
+            batch_gt_instances_ignore=[ignored if told else None],
+        )
+        total = [
+            part
+            for key, loss in losses.items()
+            if 'cls' in key
+            for part in (loss if isinstance(loss, list) else [loss])
+        ]
+        sum(total).backward()
+        untrained[told] = sum(
+            int((scores.grad == 0).sum()) for scores in outs[0]
+        )
+        assert any((scores.grad != 0).any() for scores in outs[0])
+    # MaxIoUAssigner has anchors that are neither object nor background.
+    assert untrained[False] == 0 or 'retinanet' in base
+    assert untrained[False] < untrained[True]

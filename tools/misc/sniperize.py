@@ -1,0 +1,14 @@
+"""Where tools/sniperize.py was: this one runs it, and goes."""
+
+import runpy
+import sys
+from pathlib import Path
+
+if __name__ == '__main__':
+    print(
+        'DeprecationWarning: tools/misc/sniperize.py has moved to '
+        'tools/sniperize.py; this path goes with the next version.',
+        file=sys.stderr,
+    )
+    new = Path(__file__).resolve().parents[1] / 'sniperize.py'
+    runpy.run_path(str(new), run_name='__main__')
