@@ -1,8 +1,14 @@
 """Files that are written: their names, and whole or not at all."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def write_whole(path: str | Path, save: Callable[[Path], object]) -> None:
@@ -20,6 +26,11 @@ def write_whole(path: str | Path, save: Callable[[Path], object]) -> None:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_figure(path: str | Path, figure: Figure) -> None:
+    """Write a figure of matplotlib as a picture, whole."""
+    write_whole(path, lambda part: figure.savefig(part, dpi=100))
 
 
 def picture_name(path: str) -> str:
