@@ -179,7 +179,7 @@ def print_json(result: object) -> None:
 
 
 def print_table(
-    rows: dict[str, dict],
+    rows: dict[str, dict] | list[tuple[str, dict]],
     formats: str | dict[str, str] = '.3f',
     corner: str = '',
 ) -> None:
@@ -188,7 +188,7 @@ def print_table(
 
 
 def table(
-    rows: dict[str, dict],
+    rows: dict[str, dict] | list[tuple[str, dict]],
     formats: str | dict[str, str] = '.3f',
     corner: str = '',
     widths: tuple[int, int] = (18, 8),
@@ -196,19 +196,20 @@ def table(
     """Lines of numbers in aligned columns, a row a name.
 
     Args:
-        rows (dict[str, dict]): By name, the row's values by column; all rows
-            have the same columns. Text stands as it is.
+        rows (dict[str, dict] | list[tuple]): By name, the row's values by
+            column; all rows have the same columns. Text stands as it is.
         formats (str | dict[str, str]): Format of the numbers, of all columns
             or by column. Defaults to '.3f'.
         corner (str): What the names are. Defaults to nothing.
         widths (tuple[int]): Least width of the names, and of other columns.
             Defaults to (18, 8).
     """
-    heads = list(next(iter(rows.values())))
+    rows = list(rows.items()) if isinstance(rows, dict) else rows
+    heads = list(rows[0][1])
     if isinstance(formats, str):
         formats = dict.fromkeys(heads, formats)
     lines = [[corner, *heads]]
-    for name, row in rows.items():
+    for name, row in rows:
         cells = (
             row[head]
             if isinstance(row[head], str)
