@@ -1,0 +1,109 @@
+"""What to know before proposed settings are used."""
+
+from sniper_mmdet.chips import ImageBoxes, box_sizes
+
+from .advice import Advice
+from .costs import FocusShare
+
+
+def warnings_of(
+    images: ImageBoxes,
+    advice: Advice,
+    expected: dict,
+    share: FocusShare | None = None,
+    num_without_area: int | None = None,
+) -> list[str]:
+    """What to know before the proposal is used, a sentence each.
+
+    Args:
+        images (ImageBoxes): The data set.
+        advice (Advice): The proposal.
+        expected (dict): What :func:`forecast` tells of it.
+        share (FocusShare, optional): What AutoFocus makes of it.
+        num_without_area (int, optional): Boxes that were left out.
+    """
+    sizes = box_sizes(images.boxes)
+    sides = images.boxes[:, 2:] - images.boxes[:, :2]
+    levels = advice.settings.pyramid.level_sizes(images.widths, images.heights)
+    found = []
+    if len(sizes) < 500:
+        found.append(
+            f'{len(sizes)} boxes are few: their percentiles may be off.'
+        )
+    if num_without_area:
+        found.append(
+            f'{num_without_area} boxes have no area inside of their image; '
+            'they are left out here and in training.'
+        )
+    thin = int((sides < advice.settings.min_side).any(1).sum())
+    if thin:
+        found.append(
+            f'{thin} boxes have a side below {advice.settings.min_side} px; '
+            'no chip is cut for them.'
+        )
+    if expected['boxes_covered'] < 0.995:
+        cures = ['--chip-size 512'] if advice.chip_size < 512 else []
+        cures.append(
+            'valid ranges of coarser levels that begin lower'
+            if advice.focus
+            else '--levels 2'
+        )
+        found.append(
+            f'{expected["uncovered_boxes"]} boxes, '
+            f'{1 - expected["boxes_covered"]:.1%}, train nowhere: a side is '
+            f'below {advice.settings.min_side} px, or too long for a chip at '
+            f'the level of their size. For long ones try '
+            f'{" or ".join(cures)}.'
+        )
+    for scale, count in zip(
+        advice.scales, expected['valid_boxes_per_level'], strict=True
+    ):
+        if count == 0:
+            found.append(
+                f'Level {scale} trains no box: it serves only to focus, with '
+                'AutoFocus.'
+            )
+    if (levels <= advice.chip_size).all():
+        found.append(
+            'No level is larger than a chip: chips are whole images, and '
+            'save nothing.'
+        )
+    elif expected['pixel_ratio_pyramid'] > 0.8:
+        found.append(
+            f'Chips have {expected["pixel_ratio_pyramid"]:.2f} times the '
+            'pixels of the whole levels: objects are everywhere, and chips '
+            'save little or nothing here.'
+        )
+    return found + _of_testing(levels, expected, share)
+
+
+def _of_testing(levels, expected, share) -> list[str]:
+    """The same, of what testing costs, and of what AutoFocus makes of it."""
+    found = []
+    if levels.prod(-1).max() > 2e7:
+        width, height = levels.reshape(-1, 2)[levels.prod(-1).argmax()]
+        found.append(
+            f'The largest image has {width}x{height} px at the finest level: '
+            'testing it whole takes much memory.'
+        )
+    pixels = expected['test_pixels_per_image']
+    if share is None and pixels > 4e6:
+        found.append(
+            f'Testing looks at {pixels / 1e6:.1f} Mpixel an image; '
+            '--levels 2 gives a coarse level, from which AutoFocus can find '
+            'where to look.'
+        )
+    if share is not None and share.pixels > 0.5:
+        found.append(
+            'AutoFocus will hardly pay: even FocusPixels from the annotations '
+            f'lead to {share.pixels:.0%} of the pixels.'
+        )
+    if share is not None and share.boxes < 0.99:
+        found.append(
+            f'AutoFocus cannot find {1 - share.boxes:.1%} of the boxes, '
+            'however good its head: on a level before theirs they are too '
+            'small for FocusPixels, or FocusChips cut them. Take coarse '
+            'levels that are finer, or lower the first of the sizes of '
+            'FocusPixels.'
+        )
+    return found
