@@ -116,6 +116,17 @@ def measure(
     return result
 
 
+def coco_row(row: dict) -> dict[str, float]:
+    """AP, AP50, AP_S of COCO and seconds an image, of :func:`measure`."""
+    return dict(
+        # CocoMetric has none where nothing is found.
+        AP=row.get('coco/bbox_mAP', 0.0),
+        AP50=row.get('coco/bbox_mAP_50', 0.0),
+        AP_S=row.get('coco/bbox_mAP_s', 0.0),
+        seconds=row['seconds'],
+    )
+
+
 def _first_evaluator(cfg: Config) -> dict:
     evaluator = cfg.test_evaluator
     return evaluator[0] if isinstance(evaluator, Sequence) else evaluator

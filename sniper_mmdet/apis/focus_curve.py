@@ -10,7 +10,7 @@ import numpy as np
 
 from sniper_mmdet.models import AutoFocus
 
-from .comparison import Way, reference_ways, with_changes
+from .comparison import Way, coco_row, reference_ways, with_changes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,13 +24,9 @@ def focus_ways(
 ) -> dict[str, Way]:
     """The references, and AutoFocus with other thresholds.
 
-    Args:
-        model (AutoFocus): The detector.
-        factors (Sequence[float]): By which its thresholds are multiplied.
-        thresholds (Mapping): More thresholds, by name; of all levels but the
-            finest each.
-        ground_truth (bool): Whether AutoFocus with FocusPixels from
-            annotations is one more. Defaults to False.
+    Its own are multiplied by each of ``factors``; ``thresholds``, by name,
+    are of all levels but the finest. ``ground_truth`` adds FocusPixels from
+    annotations.
     """
     own = [step.threshold for step in model.focus]
     points = {
@@ -53,16 +49,10 @@ def focus_ways(
 
 
 def focus_summary(table: dict[str, dict]) -> dict[str, dict[str, float]]:
-    """AP, pixels and seconds of each way.
+    """AP, pixels and seconds of each way, of what ``measure`` found.
 
-    Args:
-        table (dict[str, dict]): What :func:`~sniper_mmdet.apis.measure` found
-            of :func:`focus_ways`.
-
-    Returns:
-        dict[str, dict]: By name: ``AP``, ``AP50`` and ``AP_S``; ``side`` of
-        the square of as many pixels as are looked at of an image; ``share``
-        of the pixels of the pyramid; ``seconds`` an image.
+    ``side`` is that of the square of as many pixels as are looked at per
+    image, ``share`` that of the pixels of the pyramid.
     """
     some = next(row for row in table.values() if 'pixels' in row)
     whole = some['pyramid_pixels']
@@ -73,27 +63,19 @@ def focus_summary(table: dict[str, dict]) -> dict[str, dict[str, float]]:
             pixels = whole[int(name[5:])]
         elif 'pixels' in row:
             pixels = row['pixels'].sum()
+        found = coco_row(row)
+        seconds = found.pop('seconds')
         rows[name] = dict(
-            # CocoMetric has none where nothing is found.
-            AP=row.get('coco/bbox_mAP', 0.0),
-            AP50=row.get('coco/bbox_mAP_50', 0.0),
-            AP_S=row.get('coco/bbox_mAP_s', 0.0),
+            found,
             side=float(np.sqrt(pixels / row['images'])),
             share=float(pixels / whole.sum()),
-            seconds=row['seconds'],
+            seconds=seconds,
         )
     return rows
 
 
 def draw_focus_curve(rows: dict[str, dict[str, float]]) -> Figure:
-    """Draw AP against the share of pixels, and against seconds.
-
-    Args:
-        rows (dict[str, dict]): Of :func:`focus_summary`.
-
-    Returns:
-        Figure: Of matplotlib, without any window.
-    """
+    """Draw AP against pixels and against time, of :func:`focus_summary`."""
     from matplotlib.figure import Figure
 
     fig = Figure((9, 3.6), layout='tight')

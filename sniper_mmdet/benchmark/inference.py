@@ -13,10 +13,7 @@ def benchmark_inference(
 ) -> dict[str, float]:
     """Results, seconds and pixels of each, alternating by image.
 
-    Args:
-        cfg (Config): Of an AutoFocus detector.
-        checkpoint (str): Its weights.
-        num (int): Images; 0 for all. Defaults to 0.
+    ``num`` images are tested, or all.
     """
     model = load_autofocus(cfg, checkpoint)
     spent = {}

@@ -8,31 +8,16 @@ from pathlib import Path
 from unittest import mock
 
 
-def best_of(function: Callable[[int], object], repeats: int) -> float:
-    """Seconds of the fastest of several calls, each with its number."""
-    times = []
-    for number in range(repeats):
-        start = time.perf_counter()
-        function(number)
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
 @contextlib.contextmanager
 def watch(
     functions: Iterable[tuple[object, str, str]],
     spent: dict[str, float],
     synchronize: Callable[[], object] = lambda: None,
 ) -> Iterator[None]:
-    """Add up the seconds of functions while it lasts.
+    """Add up the seconds of functions, (owner, name, key), while it lasts.
 
     Time within a watched function that another one calls counts for the
-    inner one alone.
-
-    Args:
-        functions (Iterable[tuple]): (owner, name, key) of each.
-        spent (dict[str, float]): Seconds by key, which are added to.
-        synchronize (Callable): Waits for what a device has yet to do.
+    inner one alone. ``synchronize`` waits for what a device has yet to do.
     """
     inner = [0.0]  # seconds of what was called, by depth
 
@@ -63,10 +48,8 @@ def watch(
 def memory(field: str, process: int | str = 'self') -> int | None:
     """Bytes of a field of a process's status; None where there is none.
 
-    Args:
-        field (str): 'VmRSS' (resident), 'VmHWM' (its peak) or 'RssAnon'
-            (resident and the process's own), as Linux has them.
-        process (int | str): Its id. Defaults to this process.
+    Linux has 'VmRSS' (resident), 'VmHWM' (its peak) and 'RssAnon' (resident
+    and the process's own).
     """
     status = Path(f'/proc/{process}/status')
     if not status.exists():

@@ -4,10 +4,12 @@
 memory :func:`benchmark_negatives` watches.
 """
 
+import itertools
 import subprocess
 import sys
 import tempfile
 import time
+import timeit
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,7 +25,7 @@ from sniper_mmdet.chips import (
     mine_chips,
 )
 
-from .meters import best_of, memory
+from .meters import memory
 
 #: The original C++ generator, on one core, on 446 COCO images.
 #: Of negative chips it was the cover alone that was measured.
@@ -56,10 +58,8 @@ def random_boxes(
 def benchmark_chips(ann: str, seed: int = 0) -> dict[str, float]:
     """Time of mining by image, beside the original's.
 
-    Args:
-        ann (str): COCO json, of whose boxes positive chips are mined; all
-            else is mined of random boxes.
-        seed (int): Defaults to 0.
+    Positive chips are mined of the boxes of a COCO json, all else of random
+    ones.
     """
     images = from_coco(ann)
     crowded = random_boxes(seed=seed)
@@ -80,10 +80,15 @@ def benchmark_chips(ann: str, seed: int = 0) -> dict[str, float]:
     )
 
     def ms_per_image(boxes, settings, repeats, *proposals):
-        seconds = best_of(
-            lambda k: mine_chips(boxes, settings, seed, k, *proposals), repeats
+        epochs = itertools.count()
+        seconds = timeit.repeat(
+            lambda: mine_chips(
+                boxes, settings, seed, next(epochs), *proposals
+            ),
+            number=1,
+            repeat=repeats,
         )
-        return seconds / len(boxes) * 1e3
+        return min(seconds) / len(boxes) * 1e3
 
     mine_chips(objects, RELEASED_COCO, seed, 0, proposals)  # compiles
     positive = ms_per_image(images, RELEASED_COCO, 20)
@@ -105,11 +110,7 @@ def benchmark_negatives(
 ) -> dict[str, float]:
     """Time and memory of mining from a mapped file, by number of images.
 
-    Args:
-        nums_images (Sequence[int]): Images, each number with a file of its
-            own.
-        num_proposals (int): Proposals of each image.
-        folder (str, optional): For the file. Defaults to the system's.
+    The file, of ``num_proposals`` an image, is written into ``folder``.
     """
     result = {}
     for num_images in nums_images:
@@ -149,8 +150,8 @@ def seconds_of_negatives(path: str) -> float:
     few = Proposals(*proposals[:3], proposals.entries[:1])
     one = ImageBoxes.from_lists(file.sizes[:1], [boxes.of_image(0)])
     mine_chips(one, RELEASED_COCO, 0, 0, few)  # compiles
-    return best_of(
-        lambda _: mine_chips(images, RELEASED_COCO, 0, 0, proposals), 1
+    return timeit.timeit(
+        lambda: mine_chips(images, RELEASED_COCO, 0, 0, proposals), number=1
     )
 
 

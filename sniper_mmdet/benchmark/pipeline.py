@@ -1,5 +1,7 @@
 """Loading of samples, against mmdet's own pipeline."""
 
+import timeit
+
 import cv2
 import numpy as np
 import torch
@@ -7,8 +9,6 @@ from mmcv.transforms import Compose
 from mmengine.config import Config
 
 from sniper_mmdet.engine.build import build_chip_dataset
-
-from .meters import best_of
 
 #: The usual pipeline of multi-scale training.
 MULTI_SCALE = (
@@ -29,11 +29,7 @@ def benchmark_pipeline(
 ) -> dict[str, float]:
     """Samples a second of one worker: chips, and mmdet's multi-scale.
 
-    Args:
-        cfg (Config): Of training on chips.
-        num (int): Samples, random ones. Defaults to 200.
-        repeats (int): How often, of which the fastest counts. Defaults to 3.
-        seed (int): Defaults to 0.
+    The fastest of ``repeats`` counts, of ``num`` random samples each.
     """
     cv2.setNumThreads(0)  # as in a worker
     torch.set_num_threads(1)
@@ -43,17 +39,17 @@ def benchmark_pipeline(
     rows = table[rng.integers(0, len(table), num)]
     peer = Compose(MULTI_SCALE)
 
-    def ours(_):
+    def ours():
         for row in rows:
             dataset[row]
 
-    def mmdets(_):
+    def mmdets():
         for i in rows['image'].tolist():
             peer(dataset.dataset.get_data_info(i))
 
-    ours(0), mmdets(0)  # the files are in memory for both
+    ours(), mmdets()  # the files are in memory for both
     times = [  # alternating: both meet the same machine
-        [best_of(function, 1) for function in (ours, mmdets)]
+        [timeit.timeit(function, number=1) for function in (ours, mmdets)]
         for _ in range(repeats)
     ]
     chips, whole = (num / np.min(times, 0)).tolist()

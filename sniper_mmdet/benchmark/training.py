@@ -35,8 +35,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from mmengine.device import get_device
@@ -46,8 +46,8 @@ from mmengine.runner import load_checkpoint, set_random_seed
 from torch import nn
 
 from sniper_mmdet.engine.build import load_config
+from sniper_mmdet.engine.checkpoints import build_detector
 from sniper_mmdet.engine.cpu import prepare_cpu
-from sniper_mmdet.registry import MODELS
 
 from .meters import memory, watch
 from .training_data import chips_of_config, random_chips
@@ -64,25 +64,15 @@ _OUT_OF_MEMORY = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Steps:
-    """Which steps of training are measured.
-
-    Attributes:
-        config (str): Path of a config of training.
-        cfg_options (dict, optional): What is changed of it.
-        iters (int): Steps that are timed.
-        warmup (int): Steps before them.
-        seed (int): Of weights and samples.
-        checkpoint (str, optional): Weights. Defaults to random ones.
-    """
+class Steps(NamedTuple):
+    """Which steps of training are measured."""
 
     config: str
     cfg_options: dict | None = None
-    iters: int = 5
-    warmup: int = 2
-    seed: int = 0
-    checkpoint: str | None = None
+    iters: int = 5  # timed
+    warmup: int = 2  # before those
+    seed: int = 0  # of weights and samples
+    checkpoint: str | None = None  # without one, weights are random
 
 
 def benchmark_train(
@@ -90,11 +80,8 @@ def benchmark_train(
 ) -> dict:
     """Seconds, memory and shares of steps, each batch in a new process.
 
-    Args:
-        steps (Steps): What is measured.
-        batches (Sequence[int]): Numbers of chips a step.
-        random (bool): Whether the chips are noise with random boxes, not the
-            config's. Defaults to False.
+    Batches are numbers of chips; ``random`` chips are noise with random
+    boxes.
 
     Raises:
         ValueError: The config trains nothing, or has too few samples.
@@ -179,7 +166,7 @@ def measure(steps: Steps, batch: int, data: dict) -> Iterator[dict]:
     torch.backends.cudnn.benchmark = cfg.get('env_cfg', {}).get(
         'cudnn_benchmark', False
     )
-    model = MODELS.build(without_pretrained(cfg.model))
+    model = build_detector(cfg, nn.Module)
     model.init_weights()
     if steps.checkpoint:
         load_checkpoint(model, steps.checkpoint, map_location='cpu')
@@ -232,23 +219,6 @@ def measure(steps: Steps, batch: int, data: dict) -> Iterator[dict]:
         row[f'share_{part}'] = spent[part] / whole
     row['share_not_network'] = sum(spent.values()) / whole
     yield dict(row=row)
-
-
-def without_pretrained(cfg: object) -> object:
-    """A model's config that needs no file of weights: time does not."""
-    if isinstance(cfg, dict):
-        return type(cfg)(
-            {
-                key: without_pretrained(value)
-                for key, value in cfg.items()
-                if key != 'init_cfg'
-                or not isinstance(value, dict)
-                or value.get('type') != 'Pretrained'
-            }
-        )
-    if isinstance(cfg, (list, tuple)):
-        return type(cfg)(without_pretrained(value) for value in cfg)
-    return cfg
 
 
 def not_network(model: nn.Module) -> list[tuple[object, str, str]]:

@@ -30,9 +30,6 @@ def draw_curves(
             of the first run, then of the next. Defaults to the runs' own.
         title (str, optional): Defaults to none.
 
-    Returns:
-        Figure: Of matplotlib, without any window.
-
     Raises:
         ValueError: A run has no log, or has not logged a key.
     """

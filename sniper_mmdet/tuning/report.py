@@ -96,8 +96,10 @@ def report_settings(
         expected=expected,
         other_chip_sizes=others,
         focus_share=share and share._asdict(),
-        warnings=warnings_of(
-            images, advice, expected['proposed'], share, num_without_area
-        ),
+        warnings=[
+            *warnings_of(
+                images, advice, expected['proposed'], share, num_without_area
+            )
+        ],
     )
     return report, advice

@@ -1,5 +1,7 @@
 """What to know before proposed settings are used."""
 
+from collections.abc import Iterator
+
 from sniper_mmdet.chips import ImageBoxes, box_sizes
 
 from .advice import Advice
@@ -12,32 +14,25 @@ def warnings_of(
     expected: dict,
     share: FocusShare | None = None,
     num_without_area: int | None = None,
-) -> list[str]:
+) -> Iterator[str]:
     """What to know before the proposal is used, a sentence each.
 
-    Args:
-        images (ImageBoxes): The data set.
-        advice (Advice): The proposal.
-        expected (dict): What :func:`forecast` tells of it.
-        share (FocusShare, optional): What AutoFocus makes of it.
-        num_without_area (int, optional): Boxes that were left out.
+    ``expected`` is what :func:`forecast` tells of the proposal, ``share``
+    what AutoFocus makes of it.
     """
     sizes = box_sizes(images.boxes)
     sides = images.boxes[:, 2:] - images.boxes[:, :2]
     levels = advice.settings.pyramid.level_sizes(images.widths, images.heights)
-    found = []
     if len(sizes) < 500:
-        found.append(
-            f'{len(sizes)} boxes are few: their percentiles may be off.'
-        )
+        yield f'{len(sizes)} boxes are few: their percentiles may be off.'
     if num_without_area:
-        found.append(
+        yield (
             f'{num_without_area} boxes have no area inside of their image; '
             'they are left out here and in training.'
         )
     thin = int((sides < advice.settings.min_side).any(1).sum())
     if thin:
-        found.append(
+        yield (
             f'{thin} boxes have a side below {advice.settings.min_side} px; '
             'no chip is cut for them.'
         )
@@ -48,7 +43,7 @@ def warnings_of(
             if advice.focus
             else '--levels 2'
         )
-        found.append(
+        yield (
             f'{expected["uncovered_boxes"]} boxes, '
             f'{1 - expected["boxes_covered"]:.1%}, train nowhere: a side is '
             f'below {advice.settings.min_side} px, or too long for a chip at '
@@ -59,51 +54,49 @@ def warnings_of(
         advice.scales, expected['valid_boxes_per_level'], strict=True
     ):
         if count == 0:
-            found.append(
+            yield (
                 f'Level {scale} trains no box: it serves only to focus, with '
                 'AutoFocus.'
             )
     if (levels <= advice.chip_size).all():
-        found.append(
+        yield (
             'No level is larger than a chip: chips are whole images, and '
             'save nothing.'
         )
     elif expected['pixel_ratio_pyramid'] > 0.8:
-        found.append(
+        yield (
             f'Chips have {expected["pixel_ratio_pyramid"]:.2f} times the '
             'pixels of the whole levels: objects are everywhere, and chips '
             'save little or nothing here.'
         )
-    return found + _of_testing(levels, expected, share)
+    yield from _of_testing(levels, expected, share)
 
 
-def _of_testing(levels, expected, share) -> list[str]:
+def _of_testing(levels, expected, share) -> Iterator[str]:
     """The same, of what testing costs, and of what AutoFocus makes of it."""
-    found = []
     if levels.prod(-1).max() > 2e7:
         width, height = levels.reshape(-1, 2)[levels.prod(-1).argmax()]
-        found.append(
+        yield (
             f'The largest image has {width}x{height} px at the finest level: '
             'testing it whole takes much memory.'
         )
     pixels = expected['test_pixels_per_image']
     if share is None and pixels > 4e6:
-        found.append(
+        yield (
             f'Testing looks at {pixels / 1e6:.1f} Mpixel an image; '
             '--levels 2 gives a coarse level, from which AutoFocus can find '
             'where to look.'
         )
     if share is not None and share.pixels > 0.5:
-        found.append(
+        yield (
             'AutoFocus will hardly pay: even FocusPixels from the annotations '
             f'lead to {share.pixels:.0%} of the pixels.'
         )
     if share is not None and share.boxes < 0.99:
-        found.append(
+        yield (
             f'AutoFocus cannot find {1 - share.boxes:.1%} of the boxes, '
             'however good its head: on a level before theirs they are too '
             'small for FocusPixels, or FocusChips cut them. Take coarse '
             'levels that are finer, or lower the first of the sizes of '
             'FocusPixels.'
         )
-    return found

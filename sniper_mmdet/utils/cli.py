@@ -208,17 +208,14 @@ def table(
     heads = list(rows[0][1])
     if isinstance(formats, str):
         formats = dict.fromkeys(heads, formats)
+
+    def cell(head, value):
+        return value if isinstance(value, str) else f'{value:{formats[head]}}'
+
     lines = [[corner, *heads]]
-    for name, row in rows:
-        cells = (
-            row[head]
-            if isinstance(row[head], str)
-            else format(row[head], formats[head])
-            for head in heads
-        )
-        lines.append([name, *cells])
-    longest = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    first, *others = longest
+    lines += [[name, *map(cell, heads, row.values())] for name, row in rows]
+    columns = zip(*lines, strict=True)
+    first, *others = [max(map(len, column)) for column in columns]
     others = [max(length + 2, widths[1]) for length in others]
     return '\n'.join(
         name.ljust(max(first, widths[0]))

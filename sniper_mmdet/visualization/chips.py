@@ -86,13 +86,8 @@ def draw_image(
 ) -> np.ndarray:
     """Draw the chips of one image of a data set: :func:`draw_chips`.
 
-    Args:
-        dataset (ChipDataset): The data set.
-        table (ndarray (C,)): Its chips.
-        index (int): Of the image.
-        stride (int): Of the candidate grid that they were cut on, level
-            pixels.
-        height (int): Of a panel, in pixels. Defaults to 480.
+    ``table`` (C,) holds the chips of all images, cut on a candidate grid of
+    ``stride`` level pixels.
 
     Raises:
         OSError: The image cannot be read.

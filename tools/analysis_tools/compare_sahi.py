@@ -27,6 +27,7 @@ from sniper_mmdet.apis import (
     reference_ways,
     require_coco,
 )
+from sniper_mmdet.apis.comparison import coco_row
 from sniper_mmdet.apis.sahi import (
     default_settings,
     import_sahi,
@@ -38,12 +39,6 @@ from sniper_mmdet.engine.build import load_config
 from sniper_mmdet.engine.cpu import prepare_cpu
 from sniper_mmdet.utils import cli
 
-FIELDS = dict(
-    AP='coco/bbox_mAP',
-    AP50='coco/bbox_mAP_50',
-    AP_S='coco/bbox_mAP_s',
-    seconds='seconds',
-)
 SIDES = 1, 10**5
 LIMITS = dict(
     slice=SIDES, image_size=SIDES, overlap=(0, 0.9), match_threshold=(0, 1)
@@ -115,10 +110,7 @@ def main():
         require_coco(cfg)
         model = load_autofocus(cfg, args.checkpoint)
         table = measure(cfg, all_ways(sahi, cfg, model, args), args.num)
-    rows = {
-        name: {key: row.get(field, 0.0) for key, field in FIELDS.items()}
-        for name, row in table.items()
-    }
+    rows = {name: coco_row(row) for name, row in table.items()}
     if args.json:
         cli.print_json(rows)
     else:
