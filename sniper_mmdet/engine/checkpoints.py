@@ -85,21 +85,34 @@ def load_weights(
         )
 
 
+def without_pretrained(part):
+    """A copy of a config, or of a part of it, that loads no weights."""
+    if isinstance(part, dict):
+        kept = {
+            key: without_pretrained(value)
+            for key, value in part.items()
+            if key != 'init_cfg'
+            or not isinstance(value, dict)
+            or value.get('type') != 'Pretrained'
+        }
+        return type(part)(kept)
+    if isinstance(part, (list, tuple)):
+        return type(part)(map(without_pretrained, part))
+    return part
+
+
 def build_detector(cfg: Config, kind: type[nn.Module]) -> nn.Module:
     """Build the detector of a config, whose weights come from a checkpoint.
 
     Args:
-        cfg (Config): Its ``model``, from which ``init_cfg`` is taken out, so
-            that nothing is downloaded.
+        cfg (Config): Its ``model``; nothing that it starts from is
+            downloaded.
         kind (type): What it must be.
 
     Raises:
         ValueError: It is another kind.
     """
-    cfg.model.pop('init_cfg', None)
-    if 'backbone' in cfg.model:
-        cfg.model.backbone.init_cfg = None
-    model = MODELS.build(cfg.model)
+    model = MODELS.build(without_pretrained(cfg.model))
     if not isinstance(model, kind):
         raise ValueError(
             f'{cfg.filename}: model.type must be sniper_mmdet.'

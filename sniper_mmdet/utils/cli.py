@@ -22,6 +22,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from .files import picture_name
+
 
 def run(main: Callable[[], object]) -> None:
     """Run a tool; bad input ends it in one sentence, with its name."""
@@ -112,6 +114,34 @@ def require_at_least(
             )
 
 
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """Add ``config`` and ``--cfg-options``, or ``--ann`` instead of both."""
+    parser.add_argument('config', nargs='?', help='train config file path')
+    parser.add_argument('--ann', help='COCO json instead of a config')
+    add_cfg_options(parser)
+
+
+def require_source(
+    parser: argparse.ArgumentParser, args: argparse.Namespace
+) -> None:
+    """End with an error where not one source is given; :func:`add_source`."""
+    if (args.config is None) == (args.ann is None):
+        parser.error('give either CONFIG or --ann COCO_JSON.')
+    if args.ann is not None and args.cfg_options:
+        parser.error('--cfg-options change a CONFIG; --ann has none.')
+
+
+def require_picture(
+    parser: argparse.ArgumentParser, args: argparse.Namespace
+) -> None:
+    """End with an error where ``--out`` can be no picture; complete it."""
+    if args.out:
+        try:
+            args.out = picture_name(args.out)
+        except ValueError as error:
+            parser.error(error)
+
+
 def require_suffix(
     parser: argparse.ArgumentParser, args: argparse.Namespace, **suffixes: str
 ) -> None:
@@ -155,32 +185,46 @@ def print_json(result: object) -> None:
 
 
 def print_table(
-    rows: dict[str, dict], formats: str | dict[str, str] = '.3f'
+    rows: dict[str, dict] | list[tuple[str, dict]],
+    formats: str | dict[str, str] = '.3f',
+    corner: str = '',
 ) -> None:
-    """Print numbers in aligned columns, a row a name.
+    """Print numbers in aligned columns, a row a name: :func:`table`."""
+    print(table(rows, formats, corner))
+
+
+def table(
+    rows: dict[str, dict] | list[tuple[str, dict]],
+    formats: str | dict[str, str] = '.3f',
+    corner: str = '',
+    widths: tuple[int, int] = (18, 8),
+) -> str:
+    """Lines of numbers in aligned columns, a row a name.
 
     Args:
-        rows (dict[str, dict]): By name, the row's values by column; all rows
-            have the same columns. Text is printed as it is.
+        rows (dict[str, dict] | list[tuple]): By name, the row's values by
+            column; all rows have the same columns. Text stands as it is.
         formats (str | dict[str, str]): Format of the numbers, of all columns
             or by column. Defaults to '.3f'.
+        corner (str): What the names are. Defaults to nothing.
+        widths (tuple[int]): Least width of the names, and of other columns.
+            Defaults to (18, 8).
     """
-    heads = list(next(iter(rows.values())))
+    rows = list(rows.items()) if isinstance(rows, dict) else rows
+    heads = list(rows[0][1])
     if isinstance(formats, str):
         formats = dict.fromkeys(heads, formats)
-    lines = [['', *heads]]
-    for name, row in rows.items():
-        cells = (
-            row[head]
-            if isinstance(row[head], str)
-            else format(row[head], formats[head])
-            for head in heads
-        )
-        lines.append([name, *cells])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for name, *cells in lines:
-        aligned = (
-            cell.rjust(width)
-            for cell, width in zip(cells, widths[1:], strict=True)
-        )
-        print('  '.join([name.ljust(widths[0]), *aligned]))
+
+    def cell(head, value):
+        return value if isinstance(value, str) else f'{value:{formats[head]}}'
+
+    lines = [[corner, *heads]]
+    lines += [[name, *map(cell, heads, row.values())] for name, row in rows]
+    columns = zip(*lines, strict=True)
+    first, *others = [max(map(len, column)) for column in columns]
+    others = [max(length + 2, widths[1]) for length in others]
+    return '\n'.join(
+        name.ljust(max(first, widths[0]))
+        + ''.join(map(str.rjust, cells, others))
+        for name, *cells in lines
+    )

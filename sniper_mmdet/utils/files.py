@@ -1,9 +1,15 @@
 """Files that are written: their names, and whole or not at all."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @contextmanager
@@ -30,6 +36,11 @@ def write_whole(path: str | Path, save: Callable[[Path], object]) -> None:
     """Write a file by a function of its path; see :func:`whole_file`."""
     with whole_file(path) as part:
         save(part)
+
+
+def write_figure(path: str | Path, figure: Figure) -> None:
+    """Write a figure of matplotlib as a picture, whole."""
+    write_whole(path, lambda part: figure.savefig(part, dpi=100))
 
 
 def picture_name(path: str) -> str:

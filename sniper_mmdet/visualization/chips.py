@@ -1,19 +1,26 @@
 """Pictures of chips on their image."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from mmcv.image import imresize
+from mmcv.image import imread, imresize
 
 from sniper_mmdet.chips import (
     BoxState,
     ChipSettings,
     chip_regions,
     classify_boxes,
+    uncovered_proposals,
 )
 
 from .panels import outline, show_only, with_title
+
+if TYPE_CHECKING:
+    from sniper_mmdet.datasets import ChipDataset
 
 # BGR
 POSITIVE = (0, 200, 255)
@@ -68,6 +75,40 @@ def draw_chips(
             )
         )
     return np.concatenate(panels, 1)
+
+
+def draw_image(
+    dataset: ChipDataset,
+    table: np.ndarray,
+    index: int,
+    stride: int,
+    height: int = 480,
+) -> np.ndarray:
+    """Draw the chips of one image of a data set: :func:`draw_chips`.
+
+    ``table`` (C,) holds the chips of all images, cut on a candidate grid of
+    ``stride`` level pixels.
+
+    Raises:
+        OSError: The image cannot be read.
+    """
+    path = dataset.dataset.get_data_info(index)['img_path']
+    image = imread(path)
+    if image is None:
+        raise OSError(f'{path} cannot be read as an image.')
+    images, settings = dataset.images, dataset.settings
+    mined_from = proposals = dataset.proposals
+    if proposals is not None:
+        asking = uncovered_proposals(
+            *(images, settings, dataset.negatives, proposals),
+            *(table, index, stride),
+        )
+        boxes = proposals.boxes[proposals.span(index)]
+        mined_from = [boxes[column] for column in asking.T]
+    rows = table[table['image'] == index]
+    return draw_chips(
+        image, images.of_image(index), rows, settings, height, mined_from
+    )
 
 
 def box_states(

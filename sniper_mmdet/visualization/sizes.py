@@ -44,7 +44,6 @@ def draw_sizes(
     """
     # Takes a while to import, and nothing else here needs it.
     from matplotlib import colormaps
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     if len(images.boxes) == 0:
@@ -58,7 +57,6 @@ def draw_sizes(
     rows = len(pyramid)
     # Each level takes a bar, and half a line of the legend.
     fig = Figure(figsize=(9, 5.9 + 0.42 * rows), layout='constrained')
-    FigureCanvasAgg(fig)
     above, bars, below = fig.subplots(
         3, 1, height_ratios=[2.4, 0.35 + 0.33 * rows, 2.4]
     )

@@ -4,6 +4,7 @@ import importlib
 import io
 import json
 import pickle
+import runpy
 import sys
 from functools import partial
 from subprocess import CompletedProcess
@@ -33,9 +34,8 @@ PARTS = ('proposals', 'targets', 'sampling')
 
 
 @pytest.fixture
-def benchmark_train(monkeypatch):
-    monkeypatch.syspath_prepend(str(TOOLS / 'analysis_tools'))
-    return importlib.import_module('benchmark_train')
+def benchmark_train():
+    return importlib.import_module('sniper_mmdet.benchmark.training')
 
 
 def check(row):
@@ -186,7 +186,8 @@ def test_a_process_that_ends(benchmark_train, monkeypatch):
         result_of(1, ABOUT)
 
 
-def test_lines_of_the_table(benchmark_train, capsys):
+def test_lines_of_the_table(capsys):
+    script = runpy.run_path(str(TOOLS / TOOL))
     row = dict.fromkeys(('s', 'mb_a_chip', 'mb', *PARTS, 'share'), 0.25)
     row = dict(batch=4, **row)
     rows = [
@@ -194,7 +195,7 @@ def test_lines_of_the_table(benchmark_train, capsys):
         dict(row, mb_a_chip=None, mb=None),
         dict(batch=16, **NO_MEMORY['row']),
     ]
-    benchmark_train.print_table(dict(seed=0, batches=rows))
+    script['print_steps'](dict(seed=0, batches=rows))
     first, second, last = capsys.readouterr().out.splitlines()[-3:]
     assert first.split() == ['4', '0.2500', '0.2', '0.2', *['0.250'] * 4]
     assert second.split()[2:4] == ['-', '-'] and len(second) == len(first)

@@ -2,17 +2,21 @@
 
 import functools
 import json
-import runpy
 import sys
 
 import pytest
 import torch
 from mmdet.structures import DetDataSample
-from runs import TOOLS
 from test_autofocus_tools import CONFIG, OPTIONS
 from tiny import SAMPLE_CONFIG, cli, sample_options
 
 from sniper_mmdet.apis import load_autofocus, reference_ways
+from sniper_mmdet.apis.sahi import (
+    default_settings,
+    plain_config,
+    sahi_model,
+    sahi_way,
+)
 from sniper_mmdet.chips import ImagePyramid
 from sniper_mmdet.engine.build import load_config
 from sniper_mmdet.registry import MODELS
@@ -135,20 +139,17 @@ def test_finest_level_sizes_the_slices(tool, calls, checkpoint):
 
 
 def test_network_sees_what_the_detector_sees(sahi, checkpoint):
-    script = runpy.run_path(str(TOOLS / TOOL))
     cfg = load_config(str(CONFIG), OPTIONS)
     model = load_autofocus(cfg, checkpoint)
-    plain = script['plain_config'](cfg, model)
+    plain = plain_config(cfg, model)
     assert plain.model.type == 'FasterRCNN'
     assert not {'scales', 'focus_head', 'detector'} & set(plain.model)
     settings = dict(
-        script['default_settings'](sahi),
+        default_settings(sahi),
         force_postprocess_type=True,
         postprocess_match_threshold=1.1,  # nothing is merged
     )
-    way = script['sahi_way'](
-        sahi, script['sahi_model'](sahi, plain, checkpoint), settings
-    )
+    way = sahi_way(sahi, sahi_model(sahi, plain, checkpoint), settings)
     model.pyramid = ImagePyramid([(800, 1333)])
     bare = reference_ways(model)['level0']
 

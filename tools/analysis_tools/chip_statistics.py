@@ -8,73 +8,51 @@ With --ann alone, no image and no config is needed: the settings are those
 released for COCO.
 """
 
-import argparse
-import contextlib
-import json
-import sys
-
-from mmengine.config import DictAction
 from mmengine.utils import track_iter_progress
 
-from sniper_mmdet.chips import (
-    RELEASED_COCO,
-    from_coco,
-    mine_chips,
-)
+from sniper_mmdet.chips import RELEASED_COCO, from_coco, mine_chips
 from sniper_mmdet.tuning import chip_statistics
+from sniper_mmdet.tuning.text import range_text
+from sniper_mmdet.utils import cli
 
 
 def parse_args():
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument('config', nargs='?', help='train config file path')
-    parser.add_argument('--ann', help='COCO json instead of a config')
+    parser = cli.make_parser(__doc__)
+    cli.add_source(parser)
     parser.add_argument(
         '--proposals',
         help="proposal file for negative chips, instead of the config's",
     )
-    parser.add_argument('--json', action='store_true', help='print JSON only')
+    cli.add_json(parser)
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument(
         '--epochs', type=int, default=1, help='epochs to average over'
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='override settings of the config, as in tools/train.py',
-    )
-    args = parser.parse_args()
-    if (args.config is None) == (args.ann is None):
-        parser.error('give either CONFIG or --ann COCO_JSON.')
-    if args.ann is not None and args.cfg_options:
-        parser.error('--cfg-options change a CONFIG; --ann has none.')
+    args = cli.parse(parser)
+    cli.require_source(parser, args)
     if args.ann is not None and args.proposals:
         parser.error('--proposals need a CONFIG, which names the images.')
-    if args.epochs < 1:
-        parser.error(f'--epochs must be at least 1. Received: {args.epochs}.')
+    cli.require_at_least(parser, args, epochs=1)
     return args
 
 
-def print_table(stats, settings):
+def print_statistics(stats, pyramid):
     print(
         f'{stats["images"]} images, {stats["boxes"]} boxes, mean of '
         f'{stats["epochs"]} epochs'
     )
-    print(
-        f'{"level":>14} {"valid range":>14} {"boxes":>8} {"positive":>9} '
-        f'{"negative":>9}'
-    )
-    for level, scale in enumerate(settings.pyramid.scales):
-        low, high = settings.pyramid.valid_ranges[level]
-        print(
-            f'{str(scale):>14} {f"[{low or 0}, {high or chr(8734)})":>14} '
-            f'{stats["valid_boxes_per_level"][level]:>8} '
-            f'{stats["positive_chips_per_level"][level]:>9.1f} '
-            f'{stats["negative_chips_per_level"][level]:>9.1f}'
-        )
+    columns = {
+        'valid range': [range_text(bounds) for bounds in pyramid.valid_ranges],
+        'boxes': stats['valid_boxes_per_level'],
+        'positive': stats['positive_chips_per_level'],
+        'negative': stats['negative_chips_per_level'],
+    }
+    rows = [
+        (str(scale), {head: column[k] for head, column in columns.items()})
+        for k, scale in enumerate(pyramid.scales)
+    ]
+    formats = dict(boxes='d', positive='.1f', negative='.1f')
+    cli.print_table(rows, formats, 'level')
     print(f'chips an image      {stats["chips_per_image"]:.2f}')
     print(
         f'boxes covered       {stats["boxes_covered"]:.2%} of all, '
@@ -95,8 +73,7 @@ def main():
     else:
         from sniper_mmdet.engine.build import build_chip_dataset, load_config
 
-        # What is printed while annotations are read is no part of the result.
-        with contextlib.redirect_stdout(sys.stderr):
+        with cli.quiet():
             dataset = build_chip_dataset(
                 load_config(args.config, args.cfg_options), args.proposals
             )
@@ -111,13 +88,10 @@ def main():
     ]
     stats = chip_statistics(images, settings, tables)
     if args.json:
-        print(json.dumps(stats, indent=2))
+        cli.print_json(stats)
     else:
-        print_table(stats, settings)
+        print_statistics(stats, settings.pyramid)
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (OSError, ValueError) as error:
-        raise SystemExit(f'chip_statistics: {error}') from None
+    cli.run(main)

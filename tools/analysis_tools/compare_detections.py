@@ -7,27 +7,12 @@ test_evaluator.outfile_prefix=PREFIX. Files of one name are runs that differ
 in their seed: their mean and standard deviation are given.
 """
 
-import argparse
-import contextlib
-import json
-import sys
-from pathlib import Path
-
-import numpy as np
-from pycocotools.coco import COCO
-
-from sniper_mmdet.evaluation import (
-    average_precision,
-    evaluate_boxes,
-    false_positives,
-)
+from sniper_mmdet.evaluation.comparison import compare_detections
+from sniper_mmdet.utils import cli
 
 
 def parse_args():
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = cli.make_parser(__doc__)
     parser.add_argument('ann', help='COCO json of the images that were tested')
     parser.add_argument('files', nargs='+', metavar='NAME=FILE')
     parser.add_argument(
@@ -43,75 +28,32 @@ def parse_args():
         default=200,
         help='detections of an image that count (default: 200)',
     )
-    parser.add_argument('--json', action='store_true', help='print JSON only')
-    args = parser.parse_args()
-    for file in args.files:
-        if '=' not in file:
-            parser.error(f'each file must be NAME=FILE. Received: {file}.')
+    cli.add_json(parser)
+    args = cli.parse(parser)
+    args.files = cli.split_names(parser, args.files, 'NAME=FILE')
     if not 0 < args.recall <= 1:
         parser.error(f'--recall must be in (0, 1]. Received: {args.recall}.')
-    if args.max_dets < 1:
-        parser.error(
-            f'--max-dets must be at least 1. Received: {args.max_dets}.'
-        )
+    cli.require_at_least(parser, args, max_dets=1)
     return args
-
-
-def measure(truth, path, args):
-    try:
-        detections = json.loads(Path(path).read_text())
-        evaluation = evaluate_boxes(truth, detections, maxDets=[args.max_dets])
-    except (AssertionError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f'{path} is not a COCO result file for {args.ann}: '
-            f'{type(error).__name__}: {error}'
-        ) from None
-    return dict(
-        average_precision(evaluation),
-        FP=false_positives(evaluation, args.recall),
-    )
 
 
 def main():
     args = parse_args()
-    with contextlib.redirect_stdout(sys.stderr):
-        try:
-            truth = COCO(args.ann)
-        except (AssertionError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(
-                f'{args.ann} is not a COCO json: {type(error).__name__}: '
-                f'{error}'
-            ) from None
-    runs = {}
-    for name, _, path in (file.partition('=') for file in args.files):
-        runs.setdefault(name, []).append(measure(truth, path, args))
-    table = {}
-    for name, rows in runs.items():
-        table[name] = dict(runs=len(rows))
-        for key in rows[0]:
-            values = np.array([row[key] for row in rows], float)
-            spread = values.std(ddof=1) if len(rows) > 1 else 0.0
-            table[name][key] = [float(values.mean()), float(spread)]
+    found = compare_detections(
+        args.ann, args.files, args.recall, args.max_dets
+    )
     if args.json:
-        print(json.dumps(table, indent=2))
+        cli.print_json(found)
         return
-    width = max(map(len, table))
-    columns = [key for key in next(iter(table.values())) if key != 'runs']
-    heads = [
-        f'FP@{args.recall:g}' if column == 'FP' else column
-        for column in columns
-    ]
-    print(f'{"":{width}} runs' + ''.join(f'{head:>13}' for head in heads))
-    for name, row in table.items():
-        cells = ''.join(
-            f'{row[c][0]:7.2f} ±{row[c][1]:5.2f}'.rjust(13) for c in columns
-        )
-        print(f'{name:{width}} {row["runs"]:4d}{cells}')
+    table = {}
+    for name, row in found.items():
+        table[name] = dict(runs=str(row.pop('runs')))
+        for key, (mean, spread) in row.items():
+            head = f'FP@{args.recall:g}' if key == 'FP' else key
+            table[name][head] = f'{mean:.2f} ±{spread:5.2f}'
+    cli.print_table(table)
     print('FP: false positives an image; ± standard deviation over the runs')
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (OSError, ValueError) as error:
-        raise SystemExit(f'compare_detections: {error}') from None
+    cli.run(main)

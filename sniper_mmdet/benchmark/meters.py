@@ -1,31 +1,19 @@
-"""What several commands of benchmark.py need."""
+"""Meters: seconds of functions, and memory of processes."""
 
 import contextlib
+import re
 import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from unittest import mock
-
-import numpy as np
-
-from sniper_mmdet.chips import ImageBoxes
-
-
-def random_boxes(
-    num_images=50, num_boxes=900, seed=0, image=(640, 480), sizes=(8, 300)
-):
-    """Random boxes of images of one size, log-uniform between two sizes."""
-    rng = np.random.default_rng(seed)
-    boxes = []
-    for _ in range(num_images):
-        size = np.exp(rng.uniform(*np.log(sizes), num_boxes))
-        ratio = np.exp(rng.uniform(-0.7, 0.7, num_boxes) / 2)
-        sides = np.minimum(np.stack([size * ratio, size / ratio], 1), image)
-        corner = rng.uniform(0, 1, (num_boxes, 2)) * (image - sides)
-        boxes.append(np.concatenate([corner, corner + sides], 1))
-    return ImageBoxes.from_lists([image] * num_images, boxes)
 
 
 @contextlib.contextmanager
-def watch(functions, spent, synchronize=lambda: None):
+def watch(
+    functions: Iterable[tuple[object, str, str]],
+    spent: dict[str, float],
+    synchronize: Callable[[], object] = lambda: None,
+) -> Iterator[None]:
     """Add up the seconds of functions, (owner, name, key), while it lasts.
 
     Time within a watched function that another one calls counts for the
@@ -55,3 +43,16 @@ def watch(functions, spent, synchronize=lambda: None):
             )
             stack.enter_context(change)
         yield
+
+
+def memory(field: str, process: int | str = 'self') -> int | None:
+    """Bytes of a field of a process's status; None where there is none.
+
+    Linux has 'VmRSS' (resident), 'VmHWM' (its peak) and 'RssAnon' (resident
+    and the process's own).
+    """
+    status = Path(f'/proc/{process}/status')
+    if not status.exists():
+        return None
+    found = re.search(rf'{field}:\s*(\d+) kB', status.read_text())
+    return int(found[1]) * 1024 if found else None

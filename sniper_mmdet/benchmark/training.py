@@ -34,10 +34,23 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-import numpy as np
-from benchmark_common import random_boxes, watch
+import torch
+from mmengine.device import get_device
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.optim import build_optim_wrapper
+from mmengine.runner import load_checkpoint, set_random_seed
+from torch import nn
+
+from sniper_mmdet.engine.build import load_config
+from sniper_mmdet.engine.checkpoints import build_detector
+from sniper_mmdet.engine.cpu import prepare_cpu
+
+from .meters import memory, watch
+from .training_data import chips_of_config, random_chips
 
 PARTS = ('proposals', 'targets', 'sampling')
 _METHODS = dict(
@@ -49,138 +62,60 @@ _TARGETS = re.compile(r'(^|_)targets?(_single)?$')
 _OUT_OF_MEMORY = re.compile(
     r'out of memory|not enough memory|allocate memory|ALLOC_FAILED'
 )
-# Of a random chip, and how many of them are out of its range.
-_NUM_BOXES, _NUM_IGNORED = 12, 4
 
 
-def benchmark_train(args):
-    """Seconds, memory and shares of steps, each batch in a new process."""
-    from mmengine.runner import set_random_seed
+class Steps(NamedTuple):
+    """Which steps of training are measured."""
 
-    from sniper_mmdet.engine.build import load_config
+    config: str
+    cfg_options: dict | None = None
+    iters: int = 5  # timed
+    warmup: int = 2  # before those
+    seed: int = 0  # of weights and samples
+    checkpoint: str | None = None  # without one, weights are random
 
-    set_random_seed(args.seed)
-    cfg = load_config(args.config, args.cfg_options)
+
+def benchmark_train(
+    steps: Steps, batches: Sequence[int], random: bool = False
+) -> dict:
+    """Seconds, memory and shares of steps, each batch in a new process.
+
+    Batches are numbers of chips; ``random`` chips are noise with random
+    boxes.
+
+    Raises:
+        ValueError: The config trains nothing, or has too few samples.
+        ChildProcessError: A batch ended in an error.
+    """
+    set_random_seed(steps.seed)
+    cfg = load_config(steps.config, steps.cfg_options)
     for key in ('model', 'optim_wrapper'):
         if cfg.get(key) is None:
             raise ValueError(f'{cfg.filename} has no {key}.')
-    source = random_chips if args.random else chips_of_config
-    chips, collate = source(cfg, max(args.batch), args.seed)
+    source = random_chips if random else chips_of_config
+    chips, collate = source(cfg, max(batches), steps.seed)
     about, rows = {}, []
-    for batch in args.batch:
-        found = in_new_process(args, batch, collate(chips[:batch]))
+    for batch in batches:
+        found = in_new_process(steps, batch, collate(chips[:batch]))
         about.update(found.get('about', {}))
         rows.append(dict(batch=batch, **found['row']))
     return dict(
-        config=args.config,
-        chips='random' if args.random else 'of the config',
-        seed=args.seed,
+        config=steps.config,
+        chips='random' if random else 'of the config',
+        seed=steps.seed,
         **about,
         batches=rows,
     )
 
 
-def chips_of_config(cfg, num, seed):
-    """The first samples of training, and the function that collates some."""
-    from mmengine.runner import Runner
-
-    loader = cfg.get('train_dataloader') or {}
-    if loader.get('dataset') is None:
-        raise ValueError(f'{cfg.filename} has no train_dataloader.dataset.')
-    loader = dict(
-        loader, batch_size=num, num_workers=0, persistent_workers=False
-    )
-    for key in ('num_batch_per_epoch', 'prefetch_factor'):
-        loader.pop(key, None)
-    loader = Runner.build_dataloader(loader, seed=seed)
-    rows = next(iter(loader.batch_sampler), [])
-    if len(rows) < num:
-        raise ValueError(
-            f'--batch must be at most the number of samples, {len(rows)}. '
-            f'Received: {num}.'
-        )
-    return [loader.dataset[row] for row in rows], loader.collate_fn
-
-
-def random_chips(cfg, num, seed):
-    """As :func:`chips_of_config`, without any data: noise, random boxes.
-
-    Of a chip's boxes the smallest and the largest are out of its range. Masks
-    are there where the model has a mask head.
-    """
-    from mmdet.registry import TRANSFORMS
-    from mmdet.structures.bbox import HorizontalBoxes
-    from mmdet.structures.mask import BitmapMasks
-    from mmengine.dataset import pseudo_collate
-
-    dataset = (cfg.get('train_dataloader') or {}).get('dataset') or {}
-    side = dataset.get('chip_size')
-    if not isinstance(side, int) or side < 1:
-        raise ValueError(
-            f'{cfg.filename}: --random needs a whole number in '
-            'train_dataloader.dataset.chip_size, which --cfg-options can '
-            f'give. Received: {side}.'
-        )
-    pack = (dataset.get('pipeline') or [{}])[-1]
-    if str(pack.get('type')).split('.')[-1] != 'PackDetInputs':
-        pack = dict(type='PackDetInputs')
-    pack = TRANSFORMS.build(pack)
-    heads = [head for head in _values(cfg.model, 'bbox_head') if head]
-    classes = min(_values(heads, 'num_classes'), default=1)
-    masked = any(_values(cfg.model, 'mask_head'))
-    images = random_boxes(
-        num, _NUM_BOXES, seed, (side, side), (side / 32, 0.9 * side)
-    )
-    rng = np.random.default_rng(seed)
-    chips = []
-    for index in range(num):
-        boxes = images.of_image(index)
-        sizes = np.sqrt((boxes[:, 2:] - boxes[:, :2]).prod(1))
-        boxes, sizes = boxes[sizes.argsort()], np.sort(sizes)
-        few = _NUM_IGNORED // 2
-        ignored = np.ones(_NUM_BOXES, bool)
-        ignored[few:-few] = False
-        chip = dict(
-            img=rng.integers(0, 256, (side, side, 3), np.uint8),
-            img_id=index,
-            ori_shape=(side, side),
-            img_shape=(side, side),
-            scale_factor=(1.0, 1.0),
-            flip=False,
-            chip_range=(float(sizes[few]), float(sizes[-1 - few])),
-            gt_bboxes=HorizontalBoxes(boxes.astype(np.float32)),
-            gt_bboxes_labels=rng.integers(0, classes, _NUM_BOXES),
-            gt_ignore_flags=ignored,
-        )
-        if masked:
-            masks = np.zeros((_NUM_BOXES, side, side), np.uint8)
-            for mask, (x1, y1, x2, y2) in zip(
-                masks, boxes.round().astype(int), strict=True
-            ):
-                mask[y1:y2, x1:x2] = 1
-            chip['gt_masks'] = BitmapMasks(masks, side, side)
-        chips.append(pack(chip))
-    return chips, pseudo_collate
-
-
-def _values(cfg, key):
-    """All values of a key, at any depth of a config."""
-    if isinstance(cfg, dict):
-        found = [cfg[key]] if key in cfg else []
-        children = list(cfg.values())
-    else:
-        found, children = [], cfg if isinstance(cfg, (list, tuple)) else ()
-    return found + [v for child in children for v in _values(child, key)]
-
-
-def in_new_process(args, batch, data):
+def in_new_process(steps: Steps, batch: int, data: dict) -> dict:
     """What :func:`measure` says of a batch, measured in its own process.
 
     Peak memory is that of a process: no other batch may have been there.
     """
     child = subprocess.run(
-        [sys.executable, __file__],
-        input=pickle.dumps((args, batch, data)),
+        [sys.executable, '-m', __name__],
+        input=pickle.dumps((steps, batch, data)),
         stdout=subprocess.PIPE,
     )
     found = {}
@@ -198,7 +133,8 @@ def in_new_process(args, batch, data):
     return found
 
 
-def measure_from_stdin():
+def measure_from_stdin() -> None:
+    """What the new process does: print as JSON what :func:`measure` says."""
     work = pickle.load(sys.stdin.buffer)
     out = sys.stdout
     # What is printed while a model is built is no part of the result.
@@ -220,30 +156,20 @@ def measure_from_stdin():
             print(json.dumps(found), file=out, flush=True)
 
 
-def measure(args, batch, data):
+def measure(steps: Steps, batch: int, data: dict) -> Iterator[dict]:
     """Yields what is measured on, ``about``, and the results, ``row``."""
-    import torch
-    from mmengine.device import get_device
-    from mmengine.logging import MessageHub, MMLogger
-    from mmengine.optim import build_optim_wrapper
-    from mmengine.runner import load_checkpoint, set_random_seed
-
-    from sniper_mmdet.engine.build import load_config
-    from sniper_mmdet.engine.cpu import prepare_cpu
-    from sniper_mmdet.registry import MODELS
-
     MMLogger.get_instance('benchmark', log_level='WARNING')
     for name in ('epoch', 'iter'):  # some models ask
         MessageHub.get_current_instance().update_info(name, 0)
-    set_random_seed(args.seed)
-    cfg = load_config(args.config, args.cfg_options)
+    set_random_seed(steps.seed)
+    cfg = load_config(steps.config, steps.cfg_options)
     torch.backends.cudnn.benchmark = cfg.get('env_cfg', {}).get(
         'cudnn_benchmark', False
     )
-    model = MODELS.build(without_pretrained(cfg.model))
+    model = build_detector(cfg, nn.Module)
     model.init_weights()
-    if args.checkpoint:
-        load_checkpoint(model, args.checkpoint, map_location='cpu')
+    if steps.checkpoint:
+        load_checkpoint(model, steps.checkpoint, map_location='cpu')
     device = get_device()
     model.to(device).train()
     optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
@@ -277,17 +203,17 @@ def measure(args, batch, data):
 
     prepare_cpu()
     before = start_of_peak(device)
-    seconds_of_steps(args.warmup)
-    seconds = statistics.median(seconds_of_steps(args.iters))
-    memory = peak_memory(device, before)
+    seconds_of_steps(steps.warmup)
+    seconds = statistics.median(seconds_of_steps(steps.iters))
+    peak = peak_memory(device, before)
     # In steps of their own: on a GPU, waiting for each part takes longer.
     spent = dict.fromkeys(PARTS, 0.0)
     with watch(not_network(model), spent, synchronize):
-        whole = sum(seconds_of_steps(args.iters))
+        whole = sum(seconds_of_steps(steps.iters))
     row = dict(
         seconds_a_chip=seconds / batch,
-        peak_memory_mb_a_chip=None if memory is None else memory / batch,
-        peak_memory_mb=memory,
+        peak_memory_mb_a_chip=None if peak is None else peak / batch,
+        peak_memory_mb=peak,
     )
     for part in PARTS:
         row[f'share_{part}'] = spent[part] / whole
@@ -295,24 +221,7 @@ def measure(args, batch, data):
     yield dict(row=row)
 
 
-def without_pretrained(cfg):
-    """A model's config that needs no file of weights: time does not."""
-    if isinstance(cfg, dict):
-        return type(cfg)(
-            {
-                key: without_pretrained(value)
-                for key, value in cfg.items()
-                if key != 'init_cfg'
-                or not isinstance(value, dict)
-                or value.get('type') != 'Pretrained'
-            }
-        )
-    if isinstance(cfg, (list, tuple)):
-        return type(cfg)(without_pretrained(value) for value in cfg)
-    return cfg
-
-
-def not_network(model):
+def not_network(model: nn.Module) -> list[tuple[object, str, str]]:
     """(owner, name, part) of the methods that the module's docstring names."""
     found = {}
     for module in model.modules():
@@ -339,71 +248,36 @@ def not_network(model):
     return list(found.values())
 
 
-def start_of_peak(device):
+def start_of_peak(device: str) -> int | None:
     """Bytes in use; the peak is counted from here on."""
     if device == 'cuda':
-        import torch
-
         torch.cuda.reset_peak_memory_stats()
         return 0
     gc.collect()
     # Sets VmHWM back. Where that is not allowed, the peak is of all before.
     with contextlib.suppress(OSError):
         Path('/proc/self/clear_refs').write_text('5')
-    return resident('VmRSS')
+    return memory('VmRSS')
 
 
-def peak_memory(device, before):
+def peak_memory(device: str, before: int | None) -> float | None:
     """MB; on a CPU, above what was in use. None where it cannot be told."""
     if device == 'cuda':
-        import torch
-
         peak = torch.cuda.max_memory_allocated()
     else:
-        peak = resident('VmHWM')
+        peak = memory('VmHWM')
     return None if before is None else (peak - before) / 2**20
 
 
-def resident(field):
-    """Bytes of a field of /proc/self/status; None where there is none."""
-    status = Path('/proc/self/status')
-    if not status.exists():
-        return None
-    found = re.search(rf'{field}:\s*(\d+) kB', status.read_text())
-    return int(found[1]) * 1024
-
-
-def device_name(device):
+def device_name(device: str) -> str:
+    """What a GPU or this machine's processor is called."""
     if device == 'cuda':
-        import torch
-
         return torch.cuda.get_device_name()
     info = Path('/proc/cpuinfo')
     found = info.exists() and re.search(
         r'model name\s*: (.+)', info.read_text()
     )
     return found[1] if found else platform.processor() or device
-
-
-def print_table(result):
-    rows = result.pop('batches')
-    for key, value in result.items():
-        print(f'{key:10}{value}')
-    head = ('batch', 's/chip', 'MB/chip', 'MB', *PARTS, 'not network')
-    print()
-    print(' '.join(f'{name:>11}' for name in head))
-    for row in rows:
-        batch, *values = row.values()
-        if 'error' in row:
-            print(f'{batch:11} {row["error"]:>11}')
-            continue
-        cells = [
-            f'{"-":>11}' if value is None else f'{value:11.{digits}f}'
-            for value, digits in zip(
-                values, (4, 1, 1, 3, 3, 3, 3), strict=True
-            )
-        ]
-        print(f'{batch:11}', *cells)
 
 
 if __name__ == '__main__':

@@ -1,0 +1,102 @@
+"""AutoFocus at several thresholds, beside the pyramid it looks at parts of."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sniper_mmdet.models import AutoFocus
+
+from .comparison import Way, coco_row, reference_ways, with_changes
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def focus_ways(
+    model: AutoFocus,
+    factors: Sequence[float],
+    thresholds: Mapping[str, Sequence[float]],
+    ground_truth: bool = False,
+) -> dict[str, Way]:
+    """The references, and AutoFocus with other thresholds.
+
+    Its own are multiplied by each of ``factors``; ``thresholds``, by name,
+    are of all levels but the finest. ``ground_truth`` adds FocusPixels from
+    annotations.
+    """
+    own = [step.threshold for step in model.focus]
+    points = {
+        f'x {f:g}': [f * threshold for threshold in own] for f in factors
+    }
+    ways = reference_ways(model)
+    for name, values in {**points, **thresholds}.items():
+        focus = [
+            dataclasses.replace(step, threshold=value)
+            for step, value in zip(model.focus, values, strict=True)
+        ]
+        ways[f'thresholds {name}'] = with_changes(
+            model, model.predict, focus=focus
+        )
+    if ground_truth:
+        ways['ground truth'] = with_changes(
+            model, model.predict, ground_truth=True
+        )
+    return ways
+
+
+def focus_summary(table: dict[str, dict]) -> dict[str, dict[str, float]]:
+    """AP, pixels and seconds of each way, of what ``measure`` found.
+
+    ``side`` is that of the square of as many pixels as are looked at per
+    image, ``share`` that of the pixels of the pyramid.
+    """
+    some = next(row for row in table.values() if 'pixels' in row)
+    whole = some['pyramid_pixels']
+    rows = {}
+    for name, row in table.items():
+        pixels = whole.sum()
+        if name.startswith('level'):
+            pixels = whole[int(name[5:])]
+        elif 'pixels' in row:
+            pixels = row['pixels'].sum()
+        found = coco_row(row)
+        seconds = found.pop('seconds')
+        rows[name] = dict(
+            found,
+            side=float(np.sqrt(pixels / row['images'])),
+            share=float(pixels / whole.sum()),
+            seconds=seconds,
+        )
+    return rows
+
+
+def draw_focus_curve(rows: dict[str, dict[str, float]]) -> Figure:
+    """Draw AP against pixels and against time, of :func:`focus_summary`."""
+    from matplotlib.figure import Figure
+
+    fig = Figure((9, 3.6), layout='tight')
+    axes = fig.subplots(1, 2, sharey=True)
+    labels = dict(share='pixels, share of the pyramid', seconds='s an image')
+    for axis, (key, label) in zip(axes, labels.items(), strict=True):
+        points = {name: (row[key], row['AP']) for name, row in rows.items()}
+        curve = [n for n in points if n.startswith('thresholds')]
+        line = sorted(points.pop(name) for name in curve)
+        axis.plot(*zip(*line, strict=True), 'o-', label='AutoFocus')
+        for name, point in points.items():
+            axis.plot(*point, 's')
+            axis.annotate(
+                name,
+                point,
+                fontsize=8,
+                xytext=(4, -10),
+                textcoords='offset points',
+            )
+        axis.set_xlabel(label)
+        axis.grid(alpha=0.3)
+    axes[0].set_ylabel('AP')
+    axes[0].legend(loc='lower right')
+    return fig

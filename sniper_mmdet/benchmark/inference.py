@@ -1,0 +1,52 @@
+"""AutoFocus, against the bare detector at each level and the pyramid."""
+
+from mmengine.config import Config
+
+from sniper_mmdet.apis import load_autofocus, measure, reference_ways
+from sniper_mmdet.models.detectors.focused_image import FocusedImage
+
+from .meters import watch
+
+
+def benchmark_inference(
+    cfg: Config, checkpoint: str, num: int = 0
+) -> dict[str, float]:
+    """Results, seconds and pixels of each, alternating by image.
+
+    ``num`` images are tested, or all.
+    """
+    model = load_autofocus(cfg, checkpoint)
+    spent = {}
+    watched = [
+        (model, 'run_detector', 'network'),
+        (model.focus_head, 'predict', 'network'),
+        (FocusedImage, 'cut', 'pixels'),
+        (FocusedImage, 'focus', 'chips'),
+        (model, 'merge_levels', 'merge'),
+        (model, 'predict', 'all'),
+    ]
+    warm_up = [{}]  # the first image's times do not count
+
+    def detect(*item):
+        with watch(watched, warm_up.pop() if warm_up else spent):
+            return model.predict(*item)
+
+    ways = {**reference_ways(model), 'autofocus': detect}
+    table = measure(cfg, ways, num)
+    result = {
+        f'{name}_{key}': value
+        for name, row in table.items()
+        for key, value in row.items()
+        if not key.endswith('pixels')
+    }
+    ours = table['autofocus']
+    whole_time = sum(spent.values())
+    del spent['all']  # what is left of it
+    for key, value in spent.items():
+        result[f'autofocus_{key}_share'] = value / whole_time
+    seen, whole = ours['pixels'], ours['pyramid_pixels']
+    result['autofocus_pixel_share'] = float(seen.sum() / whole.sum())
+    for level, share in enumerate((seen / whole).tolist()):
+        result[f'autofocus_pixel_share_level{level}'] = share
+    result['time_to_pyramid'] = ours['seconds'] / table['pyramid']['seconds']
+    return result

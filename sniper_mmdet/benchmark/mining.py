@@ -1,0 +1,180 @@
+"""Mining of chips, against the original C++; of negative ones, from a file.
+
+``python -m sniper_mmdet.benchmark.mining FILE.npz`` is the process whose
+memory :func:`benchmark_negatives` watches.
+"""
+
+import itertools
+import subprocess
+import sys
+import tempfile
+import time
+import timeit
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from sniper_mmdet.chips import (
+    RELEASED_COCO,
+    ChipSettings,
+    ImageBoxes,
+    ImagePyramid,
+    Proposals,
+    from_coco,
+    mine_chips,
+)
+
+from .meters import memory
+
+#: The original C++ generator, on one core, on 446 COCO images.
+#: Of negative chips it was the cover alone that was measured.
+ORIGINAL = dict(
+    positive_ms_per_image=0.16,
+    cover_ms_per_image_900_boxes=15.0,
+    negative_ms_per_image_900_proposals=15.0,
+)
+
+
+def random_boxes(
+    num_images: int = 50,
+    num_boxes: int = 900,
+    seed: int = 0,
+    image: tuple[int, int] = (640, 480),
+    sizes: tuple[float, float] = (8, 300),
+) -> ImageBoxes:
+    """Random boxes of images of one size, log-uniform between two sizes."""
+    rng = np.random.default_rng(seed)
+    boxes = []
+    for _ in range(num_images):
+        size = np.exp(rng.uniform(*np.log(sizes), num_boxes))
+        ratio = np.exp(rng.uniform(-0.7, 0.7, num_boxes) / 2)
+        sides = np.minimum(np.stack([size * ratio, size / ratio], 1), image)
+        corner = rng.uniform(0, 1, (num_boxes, 2)) * (image - sides)
+        boxes.append(np.concatenate([corner, corner + sides], 1))
+    return ImageBoxes.from_lists([image] * num_images, boxes)
+
+
+def benchmark_chips(ann: str, seed: int = 0) -> dict[str, float]:
+    """Time of mining by image, beside the original's.
+
+    Positive chips are mined of the boxes of a COCO json, all else of random
+    ones.
+    """
+    images = from_coco(ann)
+    crowded = random_boxes(seed=seed)
+    # Every box at every level: the cover alone, no range makes it easier.
+    cover = ChipSettings(
+        ImagePyramid([(-1, 512), 1.667, 3.0]), 512, stride=(56, 59)
+    )
+    # All as proposals, and the first of each image as objects.
+    objects = ImageBoxes.from_lists(
+        np.stack([crowded.widths, crowded.heights], 1),
+        [crowded.of_image(i)[:8] for i in range(len(crowded))],
+    )
+    proposals = Proposals(
+        crowded.boxes,
+        np.ones(len(crowded.boxes), np.float32),
+        crowded.offsets,
+        np.arange(len(crowded)),
+    )
+
+    def ms_per_image(boxes, settings, repeats, *proposals):
+        epochs = itertools.count()
+        seconds = timeit.repeat(
+            lambda: mine_chips(
+                boxes, settings, seed, next(epochs), *proposals
+            ),
+            number=1,
+            repeat=repeats,
+        )
+        return min(seconds) / len(boxes) * 1e3
+
+    mine_chips(objects, RELEASED_COCO, seed, 0, proposals)  # compiles
+    positive = ms_per_image(images, RELEASED_COCO, 20)
+    covering = ms_per_image(crowded, cover, 5)
+    without = ms_per_image(objects, RELEASED_COCO, 20)
+    negative = ms_per_image(objects, RELEASED_COCO, 20, proposals) - without
+    result = dict(
+        images=len(images),
+        **dict(zip(ORIGINAL, (positive, covering, negative), strict=True)),
+    )
+    for key, original in ORIGINAL.items():
+        result[f'{key}_original'] = original
+        result[f'{key}_speedup'] = original / result[key]
+    return result
+
+
+def benchmark_negatives(
+    nums_images: Sequence[int], num_proposals: int, folder: str | None = None
+) -> dict[str, float]:
+    """Time and memory of mining from a mapped file, by number of images.
+
+    The file, of ``num_proposals`` an image, is written into ``folder``.
+    """
+    result = {}
+    for num_images in nums_images:
+        with tempfile.TemporaryDirectory(dir=folder) as temporary:
+            path = Path(temporary, 'proposals.npz')
+            _write_synthetic(path, num_images, num_proposals)
+            size = path.stat().st_size
+            # A process of its own, watched from here: its own memory without
+            # the pages of the file, which the system takes back at will.
+            child = subprocess.Popen(
+                [sys.executable, '-m', __name__, str(path)],
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            peak = 0
+            while child.poll() is None:
+                peak = max(peak, memory('RssAnon', child.pid) or 0)
+                time.sleep(0.01)
+            seconds = float(child.stdout.read())
+        key = f'{num_images}_images'
+        result[f'{key}_ms_per_image'] = seconds / num_images * 1e3
+        result[f'{key}_private_mb'] = peak / 2**20
+        result[f'{key}_file_mb'] = size / 2**20
+    return result
+
+
+def seconds_of_negatives(path: str) -> float:
+    """Seconds of one epoch's mining from a proposal file."""
+    from sniper_mmdet.datasets import ProposalFile
+
+    file = ProposalFile(path)
+    boxes = random_boxes(100, 8)
+    images = ImageBoxes.from_lists(
+        file.sizes, [boxes.of_image(k % 100) for k in range(len(file))]
+    )
+    proposals = file.select(file.keys, file.sizes)
+    few = Proposals(*proposals[:3], proposals.entries[:1])
+    one = ImageBoxes.from_lists(file.sizes[:1], [boxes.of_image(0)])
+    mine_chips(one, RELEASED_COCO, 0, 0, few)  # compiles
+    return timeit.timeit(
+        lambda: mine_chips(images, RELEASED_COCO, 0, 0, proposals), number=1
+    )
+
+
+def _write_synthetic(path, num_images, num_proposals, block=5000) -> None:
+    """A proposal file of random boxes, written by blocks of images."""
+    from sniper_mmdet.datasets.proposals import join_proposals, write_proposals
+
+    parts = []
+    for start in range(0, num_images, block):
+        count = min(block, num_images - start)
+        images = random_boxes(min(count, 100), num_proposals)
+        boxes = [images.of_image(k % len(images)) for k in range(count)]
+        parts.append(f'{path}.{start:09d}')
+        write_proposals(
+            parts[-1],
+            [f'{start + k}' for k in range(count)],
+            np.tile((640, 480), (count, 1)),
+            boxes,
+            [np.ones(len(b), np.float32) for b in boxes],
+            {},
+        )
+    join_proposals(str(path), parts, {})
+
+
+if __name__ == '__main__':
+    print(seconds_of_negatives(sys.argv[1]))

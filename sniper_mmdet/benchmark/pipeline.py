@@ -1,0 +1,61 @@
+"""Loading of samples, against mmdet's own pipeline."""
+
+import timeit
+
+import cv2
+import numpy as np
+import torch
+from mmcv.transforms import Compose
+from mmengine.config import Config
+
+from sniper_mmdet.engine.build import build_chip_dataset
+
+#: The usual pipeline of multi-scale training.
+MULTI_SCALE = (
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(
+        type='RandomChoiceResize',
+        scales=[(1333, side) for side in range(480, 801, 32)],
+        keep_ratio=True,
+    ),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PackDetInputs'),
+)
+
+
+def benchmark_pipeline(
+    cfg: Config, num: int = 200, repeats: int = 3, seed: int = 0
+) -> dict[str, float]:
+    """Samples a second of one worker: chips, and mmdet's multi-scale.
+
+    The fastest of ``repeats`` counts, of ``num`` random samples each.
+    """
+    cv2.setNumThreads(0)  # as in a worker
+    torch.set_num_threads(1)
+    dataset = build_chip_dataset(cfg)
+    rng = np.random.default_rng(seed)
+    table = dataset.mine(seed, 0)
+    rows = table[rng.integers(0, len(table), num)]
+    peer = Compose(MULTI_SCALE)
+
+    def ours():
+        for row in rows:
+            dataset[row]
+
+    def mmdets():
+        for i in rows['image'].tolist():
+            peer(dataset.dataset.get_data_info(i))
+
+    ours(), mmdets()  # the files are in memory for both
+    times = [  # alternating: both meet the same machine
+        [timeit.timeit(function, number=1) for function in (ours, mmdets)]
+        for _ in range(repeats)
+    ]
+    chips, whole = (num / np.min(times, 0)).tolist()
+    return dict(
+        samples=num,
+        samples_per_second=chips,
+        samples_per_second_mmdet_multi_scale=whole,
+        ratio=chips / whole,
+    )

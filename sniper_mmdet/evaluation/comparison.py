@@ -1,0 +1,67 @@
+"""COCO result files compared, several runs a name."""
+
+import contextlib
+import io
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from pycocotools.coco import COCO
+
+from .coco import average_precision, evaluate_boxes, false_positives
+
+
+def compare_detections(
+    ann: str,
+    files: Sequence[tuple[str, str]],
+    recall: float = 0.7,
+    max_dets: int = 200,
+) -> dict[str, dict]:
+    """AP, and false positives at a recall, with their spread over runs.
+
+    Args:
+        ann (str): COCO json of the images that were tested.
+        files (Sequence[tuple]): Name and path of COCO result files; those of
+            one name are runs that differ in their seed.
+        recall (float): See :func:`false_positives`. Defaults to 0.7.
+        max_dets (int): Detections of an image that count. Defaults to 200.
+
+    Returns:
+        dict[str, dict]: By name: ``runs``, how many there are; mean and
+        standard deviation of what :func:`average_precision` gives, and of
+        ``FP``, false positives an image.
+
+    Raises:
+        ValueError: A file is not what it must be.
+    """
+    with _reading(ann, 'a COCO json'):
+        truth = COCO(ann)
+    runs = {}
+    for name, path in files:
+        with _reading(path, f'a COCO result file for {ann}'):
+            detections = json.loads(Path(path).read_text())
+            evaluation = evaluate_boxes(truth, detections, maxDets=[max_dets])
+        row = average_precision(evaluation)
+        row['FP'] = false_positives(evaluation, recall)
+        runs.setdefault(name, []).append(row)
+    table = {}
+    for name, rows in runs.items():
+        table[name] = dict(runs=len(rows))
+        for key in rows[0]:
+            values = np.array([row[key] for row in rows], float)
+            spread = values.std(ddof=1) if len(rows) > 1 else 0.0
+            table[name][key] = [float(values.mean()), float(spread)]
+    return table
+
+
+@contextlib.contextmanager
+def _reading(path, kind) -> Iterator[None]:
+    """Without a word, and with one sentence of what is not of a kind."""
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    except (AssertionError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f'{path} is not {kind}: {type(error).__name__}: {error}'
+        ) from None

@@ -1,0 +1,6 @@
+"""What runs have logged, read and drawn: NumPy and Matplotlib only."""
+
+from .curves import draw_curves
+from .reading import RunLog, last_metrics
+
+__all__ = ['RunLog', 'draw_curves', 'last_metrics']

@@ -1,0 +1,114 @@
+"""A picture of what runs have logged."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from .reading import RunLog
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_MARKERS = '.x+^v'
+
+
+def draw_curves(
+    runs: Sequence[str],
+    keys: Sequence[str],
+    legend: Sequence[str] | None = None,
+    title: str | None = None,
+) -> Figure:
+    """Draw what runs have logged, a panel for numbers that can be compared.
+
+    Args:
+        runs (Sequence[str]): Each a work dir, or one scalars.json.
+        keys (Sequence[str]): What is drawn; see :meth:`RunLog.find`.
+        legend (Sequence[str], optional): A name for each run, or for each key
+            of the first run, then of the next. Defaults to the runs' own.
+        title (str, optional): Defaults to none.
+
+    Raises:
+        ValueError: A run has no log, or has not logged a key.
+    """
+    # Takes a while to import, and nothing else here needs it.
+    from matplotlib.figure import Figure
+
+    panels = _panels(runs, keys, legend)
+    fig = Figure((8, 3.2 * len(panels) + 0.6), layout='constrained')
+    axes = fig.subplots(len(panels), squeeze=False)[:, 0]
+    for axis, (panel, curves) in zip(axes, panels.items(), strict=True):
+        kind, _, unit = panel
+        for points, style in curves:
+            axis.plot(*zip(*points, strict=True), **style)
+        axis.set_xlabel(unit)
+        axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+        if kind == 'chips':
+            # Clear of the frame, as much when every epoch has as many.
+            top = max(value for points, _ in curves for _, value in points)
+            axis.set_ylim(0, 1.1 * top or 1)
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize=8)
+    if title:
+        fig.suptitle(title)
+    return fig
+
+
+def _panels(runs, keys, legend) -> dict[tuple, list[tuple]]:
+    """(points, style) of the curves, by kind, name and unit of the panel."""
+    panels = defaultdict(list)
+    for r, run in enumerate(runs):
+        log = RunLog(run)
+        last_epoch = max(filter(None, log.epochs.values()), default=0)
+        for k, key in enumerate(keys):
+            found = log.find(key)
+            for kind, name in found:
+                points = sorted(log.curves[kind][name].items())
+                # A loop without epochs validates by iteration.
+                by_epoch = kind != 'train' and (
+                    kind == 'chips' or points[-1][0] <= last_epoch
+                )
+                unit = 'epoch' if by_epoch else 'iteration'
+                if legend and len(legend) > len(runs):
+                    several = len(found) > 1
+                    label = legend[r * len(keys) + k], name if several else ''
+                elif legend:
+                    alone = len(found) == len(keys) == 1
+                    label = legend[r], '' if alone else name
+                else:
+                    label = run if len(runs) > 1 else '', name
+                style = dict(
+                    label=' '.join(filter(None, label)),
+                    **_style(kind, name, r),
+                )
+                panels[kind, _panel(kind, name), unit].append((points, style))
+    return panels
+
+
+def _style(kind, name, run) -> dict:
+    """How a curve looks; of chips: a colour a level, dashes if negative."""
+    if kind == 'train':
+        return dict(linewidth=1)
+    if not name.startswith('chips/level'):
+        return dict(marker='.')
+    level, _, sign = name.removeprefix('chips/level').partition('_')
+    return dict(
+        marker=_MARKERS[run % len(_MARKERS)],
+        color=f'C{int(level)}',
+        linestyle='--' if sign == 'negative' else '-',
+    )
+
+
+def _panel(kind, name) -> str:
+    """The panel of a curve, which holds numbers that can be compared."""
+    if kind == 'train':
+        if 'loss' in name:
+            return 'loss'
+        # Cascades and logs with hierarchy: s0.acc, train/data_time.
+        name = re.split('[./]', name)[-1]
+        return next((k for k in ('time', 'lr') if name.endswith(k)), name)
+    if kind == 'chips':
+        return 'chips' if name.startswith('chips/level') else name
+    return name.rpartition('/')[0]

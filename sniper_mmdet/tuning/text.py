@@ -1,0 +1,158 @@
+"""Proposed settings as text: a report, and a part of a config."""
+
+import textwrap
+from collections.abc import Iterator
+
+from sniper_mmdet.chips.pyramid import Range
+from sniper_mmdet.utils.cli import table
+from sniper_mmdet.utils.config_text import Code, assignment, call, comment
+
+from .advice import Advice
+
+_THRESHOLDS = comment(
+    'focus_curve.py tells which thresholds suit a trained one.'
+)
+
+
+def range_text(bounds: Range) -> str:
+    """A valid range as text: '[32, ∞)'."""
+    return f'[{bounds[0] or 0}, {bounds[1] or "∞"})'
+
+
+def settings_text(
+    advice: Advice, base: str | None = None, autofocus: bool = False
+) -> str:
+    """The settings as a part of a config.
+
+    Args:
+        advice (Advice): The proposal.
+        base (str, optional): The config that it builds on. Defaults to None:
+            it is to be pasted into one.
+        autofocus (bool): Whether that is of an AutoFocus detector. Defaults
+            to False.
+    """
+    size = advice.chip_size
+    pad = dict(type='BatchFixedSizePad', size=(size, size))
+    model = dict(
+        scales=Code('_scales'),
+        valid_ranges=list(advice.test_valid_ranges),
+        data_preprocessor=dict(batch_augments=[pad]),
+    )
+    dataset = dict(
+        scales=Code('_scales'),
+        valid_ranges=list(advice.valid_ranges),
+        chip_size=size,
+        stride=advice.stride,
+    )
+    focus = dict(
+        focus_head=dict(sizes=advice.focus_sizes),
+        focus=[vars(step) for step in advice.focus],
+    )
+    paste = 'Not a config of its own: to be pasted into one that trains on '
+    paste += 'chips, which tools/sniperize.py makes.'
+    blocks = [
+        comment('Proposed by tools/analysis_tools/suggest_settings.py.'),
+        f'{assignment("_base_", base)}\n' if base else comment(paste),
+        f'{assignment("_scales", list(advice.scales))}\n',
+        *([_THRESHOLDS] if autofocus else []),
+        assignment('model', dict(model, **(focus if autofocus else {}))),
+        assignment('train_dataloader', dict(dataset=dataset)),
+    ]
+    if advice.focus and not autofocus:
+        update = call('model.update', **focus)
+        blocks += [
+            comment('With an AutoFocus detector also:'),
+            _THRESHOLDS,
+            textwrap.indent(update, '# '),
+        ]
+    return '\n'.join(blocks) + '\n'
+
+
+def report_text(report: dict, advice: Advice) -> str:
+    """What :func:`report_settings` found, for a reader."""
+    return '\n'.join(_report(report, advice))
+
+
+def _report(report, advice) -> Iterator[str]:
+    small, large = report['smallest_image'], report['largest_image']
+    yield (
+        f'{report["images"]} images of {small[0]}x{small[1]} to '
+        f'{large[0]}x{large[1]} px, {report["boxes"]} boxes'
+    )
+    sizes = report['sizes']
+    yield 'percentile  ' + ''.join(f'{p:7}%' for p in sizes)
+    yield 'size, px    ' + ''.join(f'{s:8.1f}' for s in sizes.values())
+    yield f'\nproposed\n{"level":>14}{"trained sizes":>16}{"tested sizes":>16}'
+    for scale, *ranges in zip(
+        advice.scales,
+        advice.valid_ranges,
+        advice.test_valid_ranges,
+        strict=True,
+    ):
+        trained, tested = map(range_text, ranges)
+        yield f'{str(scale):>14}{trained:>16}{tested:>16}'
+    yield f'chip_size {advice.chip_size}, stride {advice.stride}'
+    yield '\nwhy'
+    yield from map('- {}'.format, advice.reasons)
+    yield '\n' + _expected(report['expected'])
+    if report['counted_images'] < report['images']:
+        yield f'(counted on {report["counted_images"]} of the images)'
+    for size, other in report['other_chip_sizes'].items():
+        yield (
+            f'--chip-size {size}: levels {list(other["scales"])}, '
+            f'{other["chips_per_image"]:.2f} chips an image, '
+            f'{other["pixels_per_image"] / 1e6:.2f} Mpixel, '
+            f'{other["boxes_covered"]:.2%} covered, '
+            f'median {_seen(other)[1]} level px'
+        )
+    yield '\nAutoFocus'
+    yield from map('- {}'.format, _focus(report['focus_share'], advice))
+    if report['warnings']:
+        yield '\nmind'
+        yield from map('- {}'.format, report['warnings'])
+
+
+def _expected(expected) -> str:
+    """What settings cost and cover, a column each."""
+    columns = {}
+    for name, e in expected.items():
+        low, median, high = _seen(e)
+        columns[name] = {
+            'chips an image': f'{e["chips_per_image"]:.2f}',
+            'Mpixel an image': f'{e["pixels_per_image"] / 1e6:.2f}',
+            '  to one 800x1333': f'{e["pixel_ratio_single_scale"]:.2f}',
+            '  to whole levels': f'{e["pixel_ratio_pyramid"]:.2f}',
+            'Mpixel in testing': f'{e["test_pixels_per_image"] / 1e6:.2f}',
+            'boxes covered': f'{e["boxes_covered"]:.2%}',
+            'boxes that train nowhere': str(e['uncovered_boxes']),
+            'level px, 5%': low,
+            '  median': median,
+            '  95%': high,
+        }
+    rows = {
+        name: {head: column[name] for head, column in columns.items()}
+        for name in columns['proposed']
+    }
+    return table(rows, corner='expected', widths=(26, 10))
+
+
+def _seen(expected) -> list[str]:
+    """Percentiles of the sizes that boxes train at."""
+    return [f'{size:.0f}' for size in expected['seen'] or ()] or ['-'] * 3
+
+
+def _focus(share, advice) -> Iterator[str]:
+    """What an AutoFocus detector would do, a sentence each."""
+    if not advice.focus:
+        yield 'One level: there is none to focus from; --levels 2 gives one.'
+        return
+    yield f'FocusPixels: sizes {advice.focus_sizes}, chip pixels'
+    for scale, step in zip(advice.scales, advice.focus, strict=False):
+        settings = ', '.join(f'{k}={v}' for k, v in vars(step).items())
+        yield f'after level {scale}: {settings}'
+    yield (f'pixels looked at: {share["pixels"]:.0%} of those of whole levels')
+    yield f'boxes reached: {share["boxes"]:.1%}'
+    yield (
+        'Both are of true FocusPixels, by these sizes; what a trained head '
+        'reaches depends on its thresholds: draw focus_curve.py.'
+    )
