@@ -31,7 +31,7 @@ REFUSED = dict(
     'where chips and levels are to be padded',
     CLRNet='it predicts lanes, not boxes',
     RPN="an RPN alone is a two-stage detector's config with "
-    'model.rpn_only=True, as in configs/sniper/rpn_*.py',
+    'model.rpn_only=True, as in configs/sniper/README.md',
 )
 #: Parts of a config that are one dict each, where they are there.
 DICTS = (
