@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from mmdet.registry import MODELS
+from mmdet.registry import DATASETS, MODELS
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
@@ -57,12 +57,10 @@ def test_model_builds_as_it_is(path):
     init_default_scope(cfg.default_scope)
     cfg.model.backbone.init_cfg = None
     model = MODELS.build(cfg.model)
-    classes = cfg.train_dataloader.dataset
-    classes = (
-        classes.get('dataset', classes)
-        .get('metainfo', {})
-        .get('classes', ' ' * (20 if 'voc0712' in path.stem else 80))
-    )
+    data = cfg.train_dataloader.dataset
+    while 'dataset' in data or 'datasets' in data:
+        data = data.get('dataset') or data.datasets[0]
+    classes = DATASETS.get(data.type).METAINFO['classes']
     detector = getattr(model, 'detector', model)
     heads = {
         head.num_classes

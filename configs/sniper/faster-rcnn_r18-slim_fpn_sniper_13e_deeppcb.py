@@ -7,9 +7,7 @@ _base_ = [
 ]
 
 data_root = 'data/deeppcb/'
-metainfo = dict(
-    classes=('open', 'short', 'mousebite', 'spur', 'copper', 'pin-hole')
-)
+dataset_type = 'sniper_mmdet.DeepPCBDataset'
 
 model = dict(
     scales=[1.0, 1.6],
@@ -26,8 +24,8 @@ train_dataloader = dict(
         chip_size=256,
         stride=(28, 32),
         dataset=dict(
+            type=dataset_type,
             data_root=data_root,
-            metainfo=metainfo,
             ann_file='train.json',
             data_prefix=dict(img='images/'),
         ),
@@ -35,8 +33,8 @@ train_dataloader = dict(
 )
 val_dataloader = dict(
     dataset=dict(
+        type=dataset_type,
         data_root=data_root,
-        metainfo=metainfo,
         ann_file='val.json',
         data_prefix=dict(img='images/'),
     )

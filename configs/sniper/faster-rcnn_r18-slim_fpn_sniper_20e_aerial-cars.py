@@ -8,7 +8,7 @@ _base_ = [
 ]
 
 data_root = 'data/aerial_cars/'
-metainfo = dict(classes=('car',))
+dataset_type = 'sniper_mmdet.AerialCarsDataset'
 
 model = dict(
     scales=[0.5, 1.0, 2.0],
@@ -39,8 +39,8 @@ train_dataloader = dict(
         stride=(28, 32),
         pipeline=train_pipeline,
         dataset=dict(
+            type=dataset_type,
             data_root=data_root,
-            metainfo=metainfo,
             ann_file='train.json',
             data_prefix=dict(img='images/'),
         ),
@@ -48,8 +48,8 @@ train_dataloader = dict(
 )
 val_dataloader = dict(
     dataset=dict(
+        type=dataset_type,
         data_root=data_root,
-        metainfo=metainfo,
         ann_file='val.json',
         data_prefix=dict(img='images/'),
     )

@@ -28,7 +28,7 @@ from .annotations import (
     usable_instances,
 )
 from .proposals import ProposalFile, image_id, image_keys
-from .transforms import CutChip
+from .transforms.cut_chip import CutChip, check_out_of_range
 
 
 @DATASETS.register_module()
@@ -76,6 +76,10 @@ class ChipDataset:
             as released.
         missing_proposals (str): 'raise', or 'skip': images that are not in
             the proposal file get no negative chips. Defaults to 'raise'.
+        out_of_range (str, optional): What becomes of visible boxes that a
+            chip does not train: 'ignore', 'drop' or 'keep', see
+            :class:`CutChip`. Defaults to None: what the pipeline's CutChip
+            says.
 
     Raises:
         ValueError: Settings that do not fit each other, an empty data set, a
@@ -96,6 +100,7 @@ class ChipDataset:
         proposals: str | None = None,
         negatives: dict | None = None,
         missing_proposals: str = 'raise',
+        out_of_range: str | None = None,
     ) -> None:
         for name, value in (
             ('on_error', on_error),
@@ -113,6 +118,10 @@ class ChipDataset:
         self.negatives.thresholds(len(self.settings.pyramid))
         self.negatives.bounds(self.settings.pyramid)
         self.missing_proposals = missing_proposals
+        # Told to CutChip with each chip.
+        self._told = {}
+        if out_of_range is not None:
+            self._told['out_of_range'] = check_out_of_range(out_of_range)
         self._file = ProposalFile(proposals) if proposals else None
         if isinstance(dataset, dict):
             dataset = read_annotations(dataset, DATASETS.build, dataset)
@@ -265,7 +274,8 @@ class ChipDataset:
         Returns:
             dict: The wrapped data set's info and ``chip``: ``region``
             (x1, y1, x2, y2) in original pixels, ``scale`` (fx, fy),
-            ``valid_range`` (low, high), ``level``, ``positive``.
+            ``valid_range`` (low, high), ``level``, ``positive``, and
+            ``out_of_range`` where the data set has such a setting.
         """
         index, level = int(row['image']), int(row['level'])
         info = self.dataset.get_data_info(index)
@@ -284,6 +294,7 @@ class ChipDataset:
             valid_range=tuple(pyramid.bounds[level]),
             level=level,
             positive=bool(row['positive']),
+            **self._told,
         )
         return info
 

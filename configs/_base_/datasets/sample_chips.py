@@ -3,7 +3,7 @@
 _base_ = './coco_chips.py'
 
 data_root = 'data/sample/'
-metainfo = dict(classes=('disc', 'square', 'triangle', 'ring'))
+dataset_type = 'sniper_mmdet.SampleDataset'
 
 train_dataloader = dict(
     batch_size=8,
@@ -14,8 +14,8 @@ train_dataloader = dict(
         chip_size=192,
         stride=(20, 24),
         dataset=dict(
+            type=dataset_type,
             data_root=data_root,
-            metainfo=metainfo,
             ann_file='train.json',
             data_prefix=dict(img='images/'),
         ),
@@ -24,8 +24,8 @@ train_dataloader = dict(
 val_dataloader = dict(
     num_workers=1,
     dataset=dict(
+        type=dataset_type,
         data_root=data_root,
-        metainfo=metainfo,
         ann_file='val.json',
         data_prefix=dict(img='images/'),
     ),

@@ -11,6 +11,20 @@ from sniper_mmdet.utils.image import cut_level
 _OUT_OF_RANGE = ('ignore', 'drop', 'keep')
 
 
+def check_out_of_range(value: str) -> str:
+    """What becomes of boxes that a chip does not train; see CutChip.
+
+    Raises:
+        ValueError: It is none of the three.
+    """
+    if value not in _OUT_OF_RANGE:
+        raise ValueError(
+            f'out_of_range must be one of {_OUT_OF_RANGE}. '
+            f'Received: {value!r}.'
+        )
+    return value
+
+
 @TRANSFORMS.register_module()
 class CutChip(BaseTransform):
     """Cut and resize one chip, and move its boxes and masks into it.
@@ -23,7 +37,8 @@ class CutChip(BaseTransform):
 
     - img
     - chip (dict): ``region`` (x1, y1, x2, y2) in original pixels, ``scale``
-      (fx, fy) from original to level pixels, ``valid_range``; as put there by
+      (fx, fy) from original to level pixels, ``valid_range``,
+      ``out_of_range`` (optional, instead of the argument); as put there by
       :class:`ChipDataset`
     - gt_bboxes, gt_bboxes_labels, gt_ignore_flags, gt_masks (optional)
 
@@ -43,7 +58,8 @@ class CutChip(BaseTransform):
         out_of_range (str): What becomes of visible boxes that the chip does
             not train. 'ignore': ignored where the detector's assigner can
             (``gt_instances_ignore``). 'drop': left out, so background.
-            'keep': trained like any other. Defaults to 'ignore'.
+            'keep': trained like any other. Defaults to 'ignore'. The
+            ChipDataset's own setting, if it has one, counts instead.
         min_visible (float): A box cut by the chip's border is left out when
             one of its visible sides is below this many chip pixels. Defaults
             to 10, as released.
@@ -57,12 +73,7 @@ class CutChip(BaseTransform):
         min_visible: float = 10,
         min_visible_share: float = 1.0,
     ) -> None:
-        if out_of_range not in _OUT_OF_RANGE:
-            raise ValueError(
-                f'out_of_range must be one of {_OUT_OF_RANGE}. '
-                f'Received: {out_of_range!r}.'
-            )
-        self.out_of_range = out_of_range
+        self.out_of_range = check_out_of_range(out_of_range)
         self.min_visible = min_visible
         self.min_visible_share = min_visible_share
 
@@ -111,7 +122,8 @@ class CutChip(BaseTransform):
             (self.min_visible / fx, self.min_visible / fy),
             self.min_visible_share,
         )
-        if self.out_of_range == 'drop':
+        out_of_range = chip.get('out_of_range', self.out_of_range)
+        if out_of_range == 'drop':
             kept = states == BoxState.VALID
         else:
             kept = states != BoxState.OUTSIDE
@@ -122,7 +134,7 @@ class CutChip(BaseTransform):
         if labels is not None and flags is not None:
             # So that they can be told from those that other chips train.
             results['gt_bboxes_labels'] = np.where(flags, -1, labels)
-        if self.out_of_range == 'ignore':
+        if out_of_range == 'ignore':
             results['gt_ignore_flags'] = results['gt_ignore_flags'] | (
                 states != BoxState.VALID
             )
