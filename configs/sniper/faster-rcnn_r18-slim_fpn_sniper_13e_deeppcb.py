@@ -7,7 +7,11 @@ _base_ = [
 ]
 
 data_root = 'data/deeppcb/'
-dataset_type = 'sniper_mmdet.DeepPCBDataset'
+_data = dict(
+    type='sniper_mmdet.DeepPCBDataset',
+    data_root=data_root,
+    data_prefix=dict(img='images/'),
+)
 
 model = dict(
     scales=[1.0, 1.6],
@@ -23,22 +27,10 @@ train_dataloader = dict(
         valid_ranges=[(48, None), (0, 56)],
         chip_size=256,
         stride=(28, 32),
-        dataset=dict(
-            type=dataset_type,
-            data_root=data_root,
-            ann_file='train.json',
-            data_prefix=dict(img='images/'),
-        ),
+        dataset=dict(ann_file='train.json', **_data),
     ),
 )
-val_dataloader = dict(
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        ann_file='val.json',
-        data_prefix=dict(img='images/'),
-    )
-)
+val_dataloader = dict(dataset=dict(ann_file='val.json', **_data))
 test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=data_root + 'val.json')
 test_evaluator = val_evaluator
