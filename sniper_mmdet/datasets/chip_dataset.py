@@ -78,8 +78,8 @@ class ChipDataset:
             the proposal file get no negative chips. Defaults to 'raise'.
         out_of_range (str, optional): What becomes of visible boxes that a
             chip does not train: 'ignore', 'drop' or 'keep', see
-            :class:`CutChip`. Defaults to None: what the pipeline's CutChip
-            says.
+            :class:`CutChip`, whose own argument counts before this. Defaults
+            to None: 'ignore'.
 
     Raises:
         ValueError: Settings that do not fit each other, an empty data set, a
@@ -118,10 +118,7 @@ class ChipDataset:
         self.negatives.thresholds(len(self.settings.pyramid))
         self.negatives.bounds(self.settings.pyramid)
         self.missing_proposals = missing_proposals
-        # Told to CutChip with each chip.
-        self._told = {}
-        if out_of_range is not None:
-            self._told['out_of_range'] = check_out_of_range(out_of_range)
+        self.out_of_range = check_out_of_range(out_of_range)
         self._file = ProposalFile(proposals) if proposals else None
         if isinstance(dataset, dict):
             dataset = read_annotations(dataset, DATASETS.build, dataset)
@@ -294,8 +291,9 @@ class ChipDataset:
             valid_range=tuple(pyramid.bounds[level]),
             level=level,
             positive=bool(row['positive']),
-            **self._told,
         )
+        if self.out_of_range:
+            info['chip']['out_of_range'] = self.out_of_range
         return info
 
     def _cut(self, row: np.void) -> dict:

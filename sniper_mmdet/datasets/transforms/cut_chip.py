@@ -11,13 +11,13 @@ from sniper_mmdet.utils.image import cut_level
 _OUT_OF_RANGE = ('ignore', 'drop', 'keep')
 
 
-def check_out_of_range(value: str) -> str:
+def check_out_of_range(value: str | None) -> str | None:
     """What becomes of boxes that a chip does not train; see CutChip.
 
     Raises:
-        ValueError: It is none of the three.
+        ValueError: It is none of the three, and is not left open either.
     """
-    if value not in _OUT_OF_RANGE:
+    if value is not None and value not in _OUT_OF_RANGE:
         raise ValueError(
             f'out_of_range must be one of {_OUT_OF_RANGE}. '
             f'Received: {value!r}.'
@@ -38,8 +38,7 @@ class CutChip(BaseTransform):
     - img
     - chip (dict): ``region`` (x1, y1, x2, y2) in original pixels, ``scale``
       (fx, fy) from original to level pixels, ``valid_range``,
-      ``out_of_range`` (optional, instead of the argument); as put there by
-      :class:`ChipDataset`
+      ``out_of_range`` (optional); as put there by :class:`ChipDataset`
     - gt_bboxes, gt_bboxes_labels, gt_ignore_flags, gt_masks (optional)
 
     Modified keys:
@@ -55,11 +54,11 @@ class CutChip(BaseTransform):
     - chip_range (tuple): The valid range (low, high), chip pixels.
 
     Args:
-        out_of_range (str): What becomes of visible boxes that the chip does
-            not train. 'ignore': ignored where the detector's assigner can
-            (``gt_instances_ignore``). 'drop': left out, so background.
-            'keep': trained like any other. Defaults to 'ignore'. The
-            ChipDataset's own setting, if it has one, counts instead.
+        out_of_range (str, optional): What becomes of visible boxes that the
+            chip does not train. 'ignore': ignored where the detector's
+            assigner can (``gt_instances_ignore``). 'drop': left out, so
+            background. 'keep': trained like any other. Defaults to None: what
+            the ChipDataset says, or else 'ignore'.
         min_visible (float): A box cut by the chip's border is left out when
             one of its visible sides is below this many chip pixels. Defaults
             to 10, as released.
@@ -69,7 +68,7 @@ class CutChip(BaseTransform):
 
     def __init__(
         self,
-        out_of_range: str = 'ignore',
+        out_of_range: str | None = None,
         min_visible: float = 10,
         min_visible_share: float = 1.0,
     ) -> None:
@@ -122,7 +121,7 @@ class CutChip(BaseTransform):
             (self.min_visible / fx, self.min_visible / fy),
             self.min_visible_share,
         )
-        out_of_range = chip.get('out_of_range', self.out_of_range)
+        out_of_range = self.out_of_range or chip.get('out_of_range', 'ignore')
         if out_of_range == 'drop':
             kept = states == BoxState.VALID
         else:
