@@ -20,7 +20,7 @@ from sniper_mmdet.chips import NegativeSettings
 
 DOCS = sorted(
     p.relative_to(ROOT)
-    for pattern in ('*.md', 'docs/*.md', 'configs/*/README.md')
+    for pattern in ('*.md', 'docs/*.md', 'configs/**/README.md')
     for p in ROOT.glob(pattern)
     if p.name != 'CHANGELOG.md'
 )

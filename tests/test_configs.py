@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from mmdet.registry import MODELS
+from mmdet.registry import DATASETS, MODELS
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
@@ -57,23 +57,18 @@ def test_model_builds_as_it_is(path):
     init_default_scope(cfg.default_scope)
     cfg.model.backbone.init_cfg = None
     model = MODELS.build(cfg.model)
-    classes = cfg.train_dataloader.dataset
-    classes = (
-        classes.get('dataset', classes)
-        .get('metainfo', {})
-        .get('classes', ' ' * (20 if 'voc0712' in path.stem else 80))
-    )
+    data = cfg.train_dataloader.dataset
+    while 'dataset' in data or 'datasets' in data:
+        data = data.get('dataset') or data.datasets[0]
+    classes = DATASETS.get(data.type).METAINFO['classes']
     detector = getattr(model, 'detector', model)
-    if path.stem.startswith('rpn_'):
-        assert type(detector).__name__ == 'RPN'
-    else:
-        heads = {
-            head.num_classes
-            for name, head in detector.named_modules()
-            if name.split('.')[-1] in ('bbox_head', '0')
-            and hasattr(head, 'num_classes')
-        }
-        assert heads == {len(classes)}
+    heads = {
+        head.num_classes
+        for name, head in detector.named_modules()
+        if name.split('.')[-1] in ('bbox_head', '0')
+        and hasattr(head, 'num_classes')
+    }
+    assert heads == {len(classes)}
 
 
 @pytest.fixture(scope='module')
@@ -134,10 +129,8 @@ def test_rates_of_the_released_schedule(tmp_path, max_epochs):
     assert rates[drop:] == pytest.approx(0.0015)
 
 
-@each_config
-def test_trains_and_tests(path, user, tmp_path, monkeypatch):
-    monkeypatch.chdir(user)
-    cfg = Config.fromfile(ROOT / path)
+def train(cfg, path, work_dir, monkeypatch):
+    """Two iterations and a validation; all lines of scalars.json."""
     options = {
         **shrunk(cfg),
         'train_dataloader.batch_size': 1,
@@ -146,8 +139,8 @@ def test_trains_and_tests(path, user, tmp_path, monkeypatch):
         'train_cfg.val_interval': 1,
         'default_hooks.logger.interval': 1,
         'log_level': 'WARNING',
-        'experiment_name': str(tmp_path),
-        'visualizer.name': str(tmp_path),
+        'experiment_name': str(work_dir),
+        'visualizer.name': str(work_dir),
     }
     if 'epoch_size' in cfg.train_dataloader.sampler:
         options['train_dataloader.sampler.epoch_size'] = 2
@@ -159,22 +152,65 @@ def test_trains_and_tests(path, user, tmp_path, monkeypatch):
         'argv',
         [
             'train.py',
-            str(ROOT / path),
+            str(path),
             '--work-dir',
-            str(tmp_path),
+            str(work_dir),
             *cli(options),
         ],
     )
     runpy.run_path(str(ROOT / 'tools/train.py'), run_name='__main__')
-    assert (tmp_path / 'epoch_1.pth').exists()
+    assert (work_dir / 'epoch_1.pth').exists()
     lines = [
         json.loads(line)
-        for file in tmp_path.rglob('scalars.json')
+        for file in work_dir.rglob('scalars.json')
         for line in file.read_text().splitlines()
     ]
-    metric = 'pascal_voc/mAP' if 'voc0712' in path.stem else 'coco/bbox_mAP'
-    if path.stem.startswith('rpn_'):
-        metric = 'proposals/AR'
-    assert any(metric in line for line in lines)
     losses = [line['loss'] for line in lines if 'loss' in line]
     assert len(losses) == 2 and np.isfinite(losses).all()
+    return lines
+
+
+@each_config
+def test_trains_and_tests(path, user, tmp_path, monkeypatch):
+    monkeypatch.chdir(user)
+    cfg = Config.fromfile(ROOT / path)
+    lines = train(cfg, ROOT / path, tmp_path, monkeypatch)
+    metric = 'pascal_voc/mAP' if 'voc0712' in path.stem else 'coco/bbox_mAP'
+    assert any(metric in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        'faster-rcnn_r50_fpn_sniper_7e_coco',
+        'faster-rcnn_r101-dcn_c4c5_sniper_7e_voc0712',
+        'faster-rcnn_mobilenetv2_sniper_7e_coco',
+        'faster-rcnn_r18-slim_fpn_sniper_6e_bccd',
+    ],
+)
+def test_an_rpn_alone(name, user, tmp_path, monkeypatch):
+    """By the delta that configs/sniper/README.md shows."""
+    monkeypatch.chdir(user)
+    page = (ROOT / 'configs/sniper/README.md').read_text()
+    text = page.split('# configs/sniper/rpn.py\n')[1].split('```')[0]
+    assert "'./faster-rcnn_r50_fpn_sniper_7e_coco.py'" in text
+    path = tmp_path / 'rpn.py'
+    path.write_text(
+        text.replace(
+            './faster-rcnn_r50_fpn_sniper_7e_coco',
+            f'{ROOT}/configs/sniper/{name}',
+        )
+    )
+    cfg = Config.fromfile(path)
+    init_default_scope(cfg.default_scope)
+    lines = train(cfg, path, tmp_path, monkeypatch)
+    assert any('proposals/AR' in line for line in lines)
+    cfg.model.backbone.init_cfg = None
+    assert type(MODELS.build(cfg.model).detector).__name__ == 'RPN'
+    assert cfg.train_cfg.max_epochs == cfg.train_cfg.val_interval == 2
+    # Whatever the detector is evaluated by.
+    assert (
+        cfg.val_evaluator
+        == cfg.test_evaluator
+        == dict(type='sniper_mmdet.ProposalRecallMetric')
+    )

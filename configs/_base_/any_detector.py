@@ -9,6 +9,10 @@
 #   test_dataloader = val_dataloader
 #   custom_hooks = _base_.chip_hooks
 #
+# For a detector that has no way to ignore a box:
+#
+#   train_dataloader['dataset'].update(out_of_range='drop')
+#
 # tools/sniperize.py writes such a config for another one and its data.
 _base_ = './datasets/chips.py'
 

@@ -1,8 +1,7 @@
-# What makes a config of MMDetection one that learns BCCD from random weights
-# on a CPU, on chips or by MMDetection's own multi-scale pipeline. It shares no
-# name with them, so a config inherits both and takes what it needs, as with
-# any_detector.py.
-_base_ = ['./any_detector.py', './schedules/slim.py']
+# What makes a config learn BCCD on a CPU, on chips or by MMDetection's own
+# multi-scale pipeline. It shares no name with MMDetection's configs, so a
+# config inherits both and takes what it needs, as with any_detector.py.
+_base_ = './any_detector.py'
 
 slim_backbone = dict(
     depth=18,
@@ -14,13 +13,12 @@ slim_backbone = dict(
 )
 
 _bccd = dict(
-    type='VOCDataset',
+    type='sniper_mmdet.BCCDDataset',
     data_root='data/bccd/',
     data_prefix=dict(sub_data_root='VOC2007/'),
-    metainfo=dict(classes=('RBC', 'WBC', 'Platelets')),
 )
-_train = dict(ann_file='VOC2007/ImageSets/Main/trainval.txt', **_bccd)
-_test = dict(
+_bccd_train = dict(ann_file='VOC2007/ImageSets/Main/trainval.txt', **_bccd)
+_bccd_test = dict(
     ann_file='VOC2007/ImageSets/Main/test.txt', test_mode=True, **_bccd
 )
 # CocoMetric makes its ground truth from the instances.
@@ -37,7 +35,7 @@ _test_pack = dict(
     ),
 )
 
-# Chips: levels and ranges of faster-rcnn_r18-slim_fpn_sniper_6e_bccd.py.
+# Chips.
 pyramid = dict(
     scales=[0.6, 1.2],
     valid_ranges=[(56, None), (0, 88)],
@@ -53,7 +51,9 @@ chip_dataloader = dict(
         valid_ranges=[(64, None), (0, 80)],
         chip_size=384,
         dataset=dict(
-            _delete_=True, filter_cfg=dict(filter_empty_gt=False), **_train
+            _delete_=True,
+            filter_cfg=dict(filter_empty_gt=False),
+            **_bccd_train,
         ),
     ),
 )
@@ -66,7 +66,7 @@ image_dataloader = dict(
             dict(type='LoadAnnotations', with_bbox=True),
             _test_pack,
         ],
-        **_test,
+        **_bccd_test,
     ),
 )
 
@@ -90,7 +90,7 @@ stock_dataloader = dict(
             dict(type='RandomFlip', prob=0.5),
             dict(type='PackDetInputs'),
         ],
-        **_train,
+        **_bccd_train,
     ),
 )
 stock_test_dataloader = dict(
@@ -105,6 +105,6 @@ stock_test_dataloader = dict(
             dict(type='LoadAnnotations', with_bbox=True),
             _test_pack,
         ],
-        **_test,
+        **_bccd_test,
     ),
 )

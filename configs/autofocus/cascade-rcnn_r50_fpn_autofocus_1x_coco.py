@@ -5,7 +5,7 @@ _base_ = [
 
 model = _base_.autofocus
 # Its first map has stride 4.
-model.focus_head.in_indices = (2, 1)
+model.focus_head.update(in_indices=(2, 1))
 
 val_evaluator = [_base_.val_evaluator, dict(type='sniper_mmdet.PixelsMetric')]
 test_evaluator = val_evaluator

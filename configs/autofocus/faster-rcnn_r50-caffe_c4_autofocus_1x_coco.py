@@ -4,7 +4,7 @@ _base_ = [
 ]
 
 model = _base_.autofocus
-model.features = 'backbone'
+model.update(features='backbone')
 model.focus_head.update(in_indices=(0,), in_channels=1024)
 
 val_evaluator = [_base_.val_evaluator, dict(type='sniper_mmdet.PixelsMetric')]

@@ -4,5 +4,6 @@ _base_ = [
 ]
 
 model = _base_.autofocus
+
 val_evaluator = [_base_.val_evaluator, dict(type='sniper_mmdet.PixelsMetric')]
 test_evaluator = val_evaluator

@@ -4,7 +4,7 @@ _base_ = [
 ]
 
 model = _base_.autofocus
-model.focus_head.in_channels = 256
+model.focus_head.update(in_channels=256)
 
 val_evaluator = [_base_.val_evaluator, dict(type='sniper_mmdet.PixelsMetric')]
 test_evaluator = val_evaluator

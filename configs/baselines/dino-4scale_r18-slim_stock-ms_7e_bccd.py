@@ -3,6 +3,7 @@
 _base_ = [
     'mmdet::dino/dino-4scale_r50_8xb2-12e_coco.py',
     '../_base_/slim_bccd.py',
+    '../_base_/schedules/slim.py',
 ]
 
 _channels = 64

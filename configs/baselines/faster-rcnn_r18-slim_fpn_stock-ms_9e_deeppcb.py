@@ -9,12 +9,9 @@ _base_ = [
 
 data_root = 'data/deeppcb/'
 _data = dict(
-    type='CocoDataset',
+    type='sniper_mmdet.DeepPCBDataset',
     data_root=data_root,
     data_prefix=dict(img='images/'),
-    metainfo=dict(
-        classes=('open', 'short', 'mousebite', 'spur', 'copper', 'pin-hole')
-    ),
 )
 
 model = dict(roi_head=dict(bbox_head=dict(num_classes=6)))

@@ -3,6 +3,7 @@
 _base_ = [
     'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py',
     '../_base_/slim_bccd.py',
+    '../_base_/schedules/slim.py',
 ]
 
 model = dict(

@@ -8,6 +8,9 @@ _base_ = [
 # As released: 8 GPUs x 42 chips.
 train_dataloader = dict(batch_size=42)
 optim_wrapper = dict(optimizer=dict(lr=0.025))
-param_scheduler = _base_.param_scheduler
-param_scheduler[0].update(start_factor=0.0005 / 0.025, end=9000)
+_warmup, _drop = _base_.param_scheduler
+param_scheduler = [
+    dict(_warmup, start_factor=0.0005 / 0.025, end=9000),
+    _drop,
+]
 auto_scale_lr = dict(base_batch_size=336)

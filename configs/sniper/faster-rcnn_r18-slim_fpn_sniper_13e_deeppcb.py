@@ -7,8 +7,10 @@ _base_ = [
 ]
 
 data_root = 'data/deeppcb/'
-metainfo = dict(
-    classes=('open', 'short', 'mousebite', 'spur', 'copper', 'pin-hole')
+_data = dict(
+    type='sniper_mmdet.DeepPCBDataset',
+    data_root=data_root,
+    data_prefix=dict(img='images/'),
 )
 
 model = dict(
@@ -25,22 +27,10 @@ train_dataloader = dict(
         valid_ranges=[(48, None), (0, 56)],
         chip_size=256,
         stride=(28, 32),
-        dataset=dict(
-            data_root=data_root,
-            metainfo=metainfo,
-            ann_file='train.json',
-            data_prefix=dict(img='images/'),
-        ),
+        dataset=dict(ann_file='train.json', **_data),
     ),
 )
-val_dataloader = dict(
-    dataset=dict(
-        data_root=data_root,
-        metainfo=metainfo,
-        ann_file='val.json',
-        data_prefix=dict(img='images/'),
-    )
-)
+val_dataloader = dict(dataset=dict(ann_file='val.json', **_data))
 test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=data_root + 'val.json')
 test_evaluator = val_evaluator

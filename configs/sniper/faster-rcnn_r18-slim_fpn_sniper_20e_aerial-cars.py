@@ -8,7 +8,11 @@ _base_ = [
 ]
 
 data_root = 'data/aerial_cars/'
-metainfo = dict(classes=('car',))
+_data = dict(
+    type='sniper_mmdet.AerialCarsDataset',
+    data_root=data_root,
+    data_prefix=dict(img='images/'),
+)
 
 model = dict(
     scales=[0.5, 1.0, 2.0],
@@ -38,22 +42,10 @@ train_dataloader = dict(
         chip_size=256,
         stride=(28, 32),
         pipeline=train_pipeline,
-        dataset=dict(
-            data_root=data_root,
-            metainfo=metainfo,
-            ann_file='train.json',
-            data_prefix=dict(img='images/'),
-        ),
+        dataset=dict(ann_file='train.json', **_data),
     ),
 )
-val_dataloader = dict(
-    dataset=dict(
-        data_root=data_root,
-        metainfo=metainfo,
-        ann_file='val.json',
-        data_prefix=dict(img='images/'),
-    )
-)
+val_dataloader = dict(dataset=dict(ann_file='val.json', **_data))
 test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=data_root + 'val.json')
 test_evaluator = val_evaluator

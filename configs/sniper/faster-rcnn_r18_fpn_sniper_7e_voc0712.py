@@ -1,9 +1,6 @@
-_base_ = './faster-rcnn_r50_fpn_sniper_7e_voc0712.py'
+_base_ = [
+    './faster-rcnn_r50_fpn_sniper_7e_voc0712.py',
+    '../_base_/models/r18_fpn.py',
+]
 
-model = dict(
-    backbone=dict(
-        depth=18,
-        init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet18'),
-    ),
-    neck=dict(in_channels=[64, 128, 256, 512]),
-)
+model = _base_.r18_fpn

@@ -5,9 +5,10 @@ _base_ = [
 
 model = dict(_base_.pyramid, detector='MaskRCNN', **_base_.two_stage)
 # Masks are padded to the size of a chip with it.
-model['data_preprocessor']['batch_augments'][0]['pad_mask'] = True
+_pad = dict(type='BatchFixedSizePad', size=(512, 512), pad_mask=True)
+model['data_preprocessor'].update(batch_augments=[_pad])
 train_dataloader = dict(_base_.chip_dataloader, _delete_=True)
-train_dataloader['dataset']['pipeline'][1]['with_mask'] = True
+train_dataloader['dataset'].update(pipeline=_base_.mask_chip_pipeline)
 val_dataloader = dict(_base_.image_dataloader, _delete_=True)
 test_dataloader = val_dataloader
 custom_hooks = _base_.chip_hooks

@@ -9,11 +9,19 @@ model = dict(_base_.pyramid, detector='RTMDet', test_cfg=_base_.level_nms)
 train_dataloader = dict(_base_.chip_dataloader, _delete_=True)
 # It has no way to ignore a box: one that a chip does not train is background
 # there.
-train_dataloader['dataset']['pipeline'][2]['out_of_range'] = 'drop'
-train_dataloader['dataset']['pipeline'].insert(
-    3, dict(type='YOLOXHSVRandomAug')
+train_dataloader['dataset'].update(
+    out_of_range='drop',
+    pipeline=[
+        dict(type='LoadImageFromFile'),
+        dict(type='LoadAnnotations', with_bbox=True),
+        dict(type='sniper_mmdet.CutChip'),
+        dict(type='YOLOXHSVRandomAug'),
+        dict(type='RandomFlip', prob=0.5),
+        _base_.pack_chip,
+    ],
 )
 val_dataloader = dict(_base_.image_dataloader, _delete_=True)
 test_dataloader = val_dataloader
 # The average of the weights stays; there are no pipelines to switch.
-custom_hooks = [*_base_.chip_hooks, _base_.custom_hooks[0]]
+_average, _switch = _base_.custom_hooks
+custom_hooks = [*_base_.chip_hooks, _average]

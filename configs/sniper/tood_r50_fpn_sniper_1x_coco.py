@@ -7,7 +7,7 @@ model = dict(_base_.pyramid, detector='TOOD', test_cfg=_base_.level_nms)
 train_dataloader = dict(_base_.chip_dataloader, _delete_=True)
 # It has no way to ignore a box: one that a chip does not train is background
 # there.
-train_dataloader['dataset']['pipeline'][2]['out_of_range'] = 'drop'
+train_dataloader['dataset'].update(out_of_range='drop')
 val_dataloader = dict(_base_.image_dataloader, _delete_=True)
 test_dataloader = val_dataloader
 custom_hooks = _base_.chip_hooks

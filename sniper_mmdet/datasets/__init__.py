@@ -6,14 +6,32 @@ are made of, ``formats/`` one file for each foreign format.
 
 from .chip_dataset import ChipDataset
 from .chip_sampler import ChipSampler
+from .named_datasets import (
+    AerialCarsDataset,
+    BCCDDataset,
+    DeepPCBDataset,
+    DOTADataset,
+    DOTAv2Dataset,
+    DOTAv15Dataset,
+    SampleDataset,
+    VisDroneDataset,
+)
 from .proposals import ProposalFile, image_id, image_keys, write_proposals
 from .transforms import CutChip
 
 __all__ = [
+    'AerialCarsDataset',
+    'BCCDDataset',
     'ChipDataset',
     'ChipSampler',
     'CutChip',
+    'DOTADataset',
+    'DOTAv15Dataset',
+    'DOTAv2Dataset',
+    'DeepPCBDataset',
     'ProposalFile',
+    'SampleDataset',
+    'VisDroneDataset',
     'image_id',
     'image_keys',
     'write_proposals',

@@ -28,7 +28,7 @@ from .annotations import (
 )
 from .boxes import collect_boxes
 from .proposals import ProposalFile
-from .transforms import CutChip
+from .transforms.cut_chip import CutChip, check_out_of_range
 
 
 @DATASETS.register_module()
@@ -76,6 +76,10 @@ class ChipDataset:
             as released.
         missing_proposals (str): 'raise', or 'skip': images that are not in
             the proposal file get no negative chips. Defaults to 'raise'.
+        out_of_range (str, optional): What becomes of visible boxes that a
+            chip does not train: 'ignore', 'drop' or 'keep', see
+            :class:`CutChip`, whose own argument counts before this. Defaults
+            to None: 'ignore'.
 
     Raises:
         ValueError: Settings that do not fit each other, an empty data set, a
@@ -96,6 +100,7 @@ class ChipDataset:
         proposals: str | None = None,
         negatives: dict | None = None,
         missing_proposals: str = 'raise',
+        out_of_range: str | None = None,
     ) -> None:
         for name, value in (
             ('on_error', on_error),
@@ -113,6 +118,7 @@ class ChipDataset:
         self.negatives.thresholds(len(self.settings.pyramid))
         self.negatives.bounds(self.settings.pyramid)
         self.missing_proposals = missing_proposals
+        self.out_of_range = check_out_of_range(out_of_range)
         self._file = ProposalFile(proposals) if proposals else None
         if isinstance(dataset, dict):
             dataset = read_annotations(dataset, DATASETS.build, dataset)
@@ -234,7 +240,8 @@ class ChipDataset:
         Returns:
             dict: The wrapped data set's info and ``chip``: ``region``
             (x1, y1, x2, y2) in original pixels, ``scale`` (fx, fy),
-            ``valid_range`` (low, high), ``level``, ``positive``.
+            ``valid_range`` (low, high), ``level``, ``positive``, and
+            ``out_of_range`` where the data set has such a setting.
         """
         index, level = int(row['image']), int(row['level'])
         info = self.dataset.get_data_info(index)
@@ -254,6 +261,8 @@ class ChipDataset:
             level=level,
             positive=bool(row['positive']),
         )
+        if self.out_of_range:
+            info['chip']['out_of_range'] = self.out_of_range
         return info
 
     def _cut(self, row: np.void) -> dict:

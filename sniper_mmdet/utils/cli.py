@@ -139,7 +139,7 @@ def require_picture(
         try:
             args.out = picture_name(args.out)
         except ValueError as error:
-            parser.error(error)
+            parser.error(str(error))
 
 
 def require_suffix(

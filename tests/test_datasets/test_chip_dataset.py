@@ -112,6 +112,23 @@ def test_an_int_is_an_index_of_the_first_table(folder):
             dataset[index]
 
 
+def test_boxes_out_of_range_become_what_the_data_set_says(folder):
+    counts = {}
+    for setting in (None, 'ignore', 'drop', 'keep'):
+        dataset = chip_dataset(coco_config(folder), out_of_range=setting)
+        samples = [dataset[row]['data_samples'] for row in dataset.mine(0, 0)]
+        counts[setting] = [
+            sum(len(sample.get(name).bboxes) for sample in samples)
+            for name in ('gt_instances', 'ignored_instances')
+        ]
+        told = samples[0].metainfo['chip'].get('out_of_range')
+        assert told == setting
+    trained, ignored = counts['ignore']
+    assert ignored and counts[None] == counts['ignore']
+    assert counts['drop'] == [trained, 0]
+    assert counts['keep'] == [trained + ignored, 0]
+
+
 def test_a_chip_is_augmented_the_same_whenever_it_is_cut(folder):
     dataset = chip_dataset(coco_config(folder))
     table = dataset.mine(3, 5)
@@ -434,6 +451,7 @@ def test_box_that_fits_no_chip_is_in_the_table_of_none(folder):
         (dict(on_error='ignore'), "'raise' or 'skip'. Received: 'ignore'"),
         (dict(valid_ranges=[(0, None)]), '1 entries for 2 scales'),
         (dict(chip_size=10), 'stride must be below chip_size'),
+        (dict(out_of_range='skip'), "out_of_range must be .*'skip'"),
     ],
 )
 def test_settings_that_are_refused(folder, changes, sentence):

@@ -208,6 +208,21 @@ def test_which_boxes_a_chip_trains(settings, labels, ignored):
     assert boxes_of(results).tolist() == expected.tolist()
 
 
+@pytest.mark.parametrize('own', [None, 'ignore', 'drop', 'keep'])
+@pytest.mark.parametrize('of_chip', ['ignore', 'drop', 'keep'])
+def test_what_the_chip_says_counts_where_the_argument_is_open(own, of_chip):
+    img = np.zeros((300, 300, 3), np.uint8)
+    found, expected = (
+        sample(img, CHIP, 1.0, (10, 50), BOXES) for _ in range(2)
+    )
+    found['chip']['out_of_range'] = of_chip
+    found = CutChip(own).transform(found)
+    expected = CutChip(own or of_chip).transform(expected)
+    for key in ('gt_bboxes_labels', 'gt_ignore_flags'):
+        assert found[key].tolist() == expected[key].tolist()
+    assert boxes_of(found).tolist() == boxes_of(expected).tolist()
+
+
 def test_what_must_be_seen_is_counted_in_pixels_of_the_chip():
     img = np.zeros((300, 300, 3), np.uint8)
     # Four original pixels, twelve of the chip.

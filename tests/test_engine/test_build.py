@@ -41,7 +41,7 @@ def test_build_chip_dataset_needs_one():
         ValueError,
         match=(
             r'stock-ms_4e_bccd.py: train_dataloader.dataset.type must be '
-            r'sniper_mmdet.ChipDataset. Received: VOCDataset.'
+            r'sniper_mmdet.ChipDataset. Received: sniper_mmdet.BCCDDataset.'
         ),
     ):
         build_chip_dataset(load_config(str(STOCK)))

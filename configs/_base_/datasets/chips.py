@@ -2,24 +2,32 @@
 # MMDetection's configs do not use. The data is COCO, the settings are those of
 # the released SNIPER code.
 
+pack_chip = dict(
+    type='PackDetInputs',
+    meta_keys=(
+        'img_id',
+        'img_path',
+        'ori_shape',
+        'img_shape',
+        'scale_factor',
+        'flip',
+        'flip_direction',
+        'chip_range',
+    ),
+)
 chip_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='sniper_mmdet.CutChip'),
     dict(type='RandomFlip', prob=0.5),
-    dict(
-        type='PackDetInputs',
-        meta_keys=(
-            'img_id',
-            'img_path',
-            'ori_shape',
-            'img_shape',
-            'scale_factor',
-            'flip',
-            'flip_direction',
-            'chip_range',
-        ),
-    ),
+    pack_chip,
+]
+mask_chip_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
+    dict(type='sniper_mmdet.CutChip'),
+    dict(type='RandomFlip', prob=0.5),
+    pack_chip,
 ]
 # No Resize: the detector itself looks at each level of the image.
 image_pipeline = [

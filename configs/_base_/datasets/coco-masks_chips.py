@@ -1,9 +1,7 @@
 # COCO-format data with masks, trained on chips and tested on whole images.
 _base_ = './coco_chips.py'
 
-train_pipeline = _base_.train_pipeline
-train_pipeline[1].with_mask = True
-
+train_pipeline = _base_.mask_chip_pipeline
 train_dataloader = dict(
     # As released.
     batch_size=10,

@@ -3,7 +3,11 @@
 _base_ = './coco_chips.py'
 
 data_root = 'data/sample/'
-metainfo = dict(classes=('disc', 'square', 'triangle', 'ring'))
+_data = dict(
+    type='sniper_mmdet.SampleDataset',
+    data_root=data_root,
+    data_prefix=dict(img='images/'),
+)
 
 train_dataloader = dict(
     batch_size=8,
@@ -13,22 +17,12 @@ train_dataloader = dict(
         valid_ranges=[(80, None), (28, 110), (0, 36)],
         chip_size=192,
         stride=(20, 24),
-        dataset=dict(
-            data_root=data_root,
-            metainfo=metainfo,
-            ann_file='train.json',
-            data_prefix=dict(img='images/'),
-        ),
+        dataset=dict(ann_file='train.json', **_data),
     ),
 )
 val_dataloader = dict(
     num_workers=1,
-    dataset=dict(
-        data_root=data_root,
-        metainfo=metainfo,
-        ann_file='val.json',
-        data_prefix=dict(img='images/'),
-    ),
+    dataset=dict(ann_file='val.json', **_data),
 )
 test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=data_root + 'val.json')

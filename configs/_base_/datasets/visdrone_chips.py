@@ -4,20 +4,7 @@
 _base_ = './coco_chips.py'
 
 data_root = 'data/visdrone/'
-metainfo = dict(
-    classes=(
-        'pedestrian',
-        'people',
-        'bicycle',
-        'car',
-        'van',
-        'truck',
-        'tricycle',
-        'awning-tricycle',
-        'bus',
-        'motor',
-    )
-)
+dataset_type = 'sniper_mmdet.VisDroneDataset'
 
 train_dataloader = dict(
     dataset=dict(
@@ -27,8 +14,8 @@ train_dataloader = dict(
         scales=[(-1, 768), 1.25, 2.5],
         valid_ranges=[(120, None), (40, 160), (0, 60)],
         dataset=dict(
+            type=dataset_type,
             data_root=data_root,
-            metainfo=metainfo,
             ann_file='annotations/train.json',
             data_prefix=dict(img='VisDrone2019-DET-train/images/'),
         ),
@@ -36,8 +23,8 @@ train_dataloader = dict(
 )
 val_dataloader = dict(
     dataset=dict(
+        type=dataset_type,
         data_root=data_root,
-        metainfo=metainfo,
         ann_file='annotations/val.json',
         data_prefix=dict(img='VisDrone2019-DET-val/images/'),
     )

@@ -11,6 +11,20 @@ from sniper_mmdet.utils.image import cut_level
 _OUT_OF_RANGE = ('ignore', 'drop', 'keep')
 
 
+def check_out_of_range(value: str | None) -> str | None:
+    """What becomes of boxes that a chip does not train; see CutChip.
+
+    Raises:
+        ValueError: It is none of the three, and is not left open either.
+    """
+    if value is not None and value not in _OUT_OF_RANGE:
+        raise ValueError(
+            f'out_of_range must be one of {_OUT_OF_RANGE}. '
+            f'Received: {value!r}.'
+        )
+    return value
+
+
 @TRANSFORMS.register_module()
 class CutChip(BaseTransform):
     """Cut and resize one chip, and move its boxes and masks into it.
@@ -23,8 +37,8 @@ class CutChip(BaseTransform):
 
     - img
     - chip (dict): ``region`` (x1, y1, x2, y2) in original pixels, ``scale``
-      (fx, fy) from original to level pixels, ``valid_range``, ``level``
-      (optional); as put there by :class:`ChipDataset`
+      (fx, fy) from original to level pixels, ``valid_range``; ``level`` and
+      ``out_of_range`` (optional); as put there by :class:`ChipDataset`
     - gt_bboxes, gt_bboxes_labels, gt_ignore_flags, gt_masks (optional)
 
     Modified keys:
@@ -41,10 +55,11 @@ class CutChip(BaseTransform):
     - chip_level (int): Index of the chip's level, where ``chip`` has one.
 
     Args:
-        out_of_range (str): What becomes of visible boxes that the chip does
-            not train. 'ignore': ignored where the detector's assigner can
-            (``gt_instances_ignore``). 'drop': left out, so background.
-            'keep': trained like any other. Defaults to 'ignore'.
+        out_of_range (str, optional): What becomes of visible boxes that the
+            chip does not train. 'ignore': ignored where the detector's
+            assigner can (``gt_instances_ignore``). 'drop': left out, so
+            background. 'keep': trained like any other. Defaults to None: what
+            the ChipDataset says, or else 'ignore'.
         min_visible (float): A box cut by the chip's border is left out when
             one of its visible sides is below this many chip pixels. Defaults
             to 10, as released.
@@ -54,16 +69,11 @@ class CutChip(BaseTransform):
 
     def __init__(
         self,
-        out_of_range: str = 'ignore',
+        out_of_range: str | None = None,
         min_visible: float = 10,
         min_visible_share: float = 1.0,
     ) -> None:
-        if out_of_range not in _OUT_OF_RANGE:
-            raise ValueError(
-                f'out_of_range must be one of {_OUT_OF_RANGE}. '
-                f'Received: {out_of_range!r}.'
-            )
-        self.out_of_range = out_of_range
+        self.out_of_range = check_out_of_range(out_of_range)
         self.min_visible = min_visible
         self.min_visible_share = min_visible_share
 
@@ -114,7 +124,8 @@ class CutChip(BaseTransform):
             (self.min_visible / fx, self.min_visible / fy),
             self.min_visible_share,
         )
-        if self.out_of_range == 'drop':
+        out_of_range = self.out_of_range or chip.get('out_of_range', 'ignore')
+        if out_of_range == 'drop':
             kept = states == BoxState.VALID
         else:
             kept = states != BoxState.OUTSIDE
@@ -125,7 +136,7 @@ class CutChip(BaseTransform):
         if labels is not None and flags is not None:
             # So that they can be told from those that other chips train.
             results['gt_bboxes_labels'] = np.where(flags, -1, labels)
-        if self.out_of_range == 'ignore':
+        if out_of_range == 'ignore':
             results['gt_ignore_flags'] = results['gt_ignore_flags'] | (
                 states != BoxState.VALID
             )

@@ -4,16 +4,22 @@ import time
 
 import numpy as np
 import torch
+from mmdet.models import BatchFixedSizePad
 from mmengine.dist import all_reduce, get_world_size, is_main_process
 from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
 
-from sniper_mmdet.chips import chip_pixels
+from sniper_mmdet.chips import ImagePyramid, chip_pixels
+from sniper_mmdet.engine.agreement import check_agreement
 from sniper_mmdet.registry import HOOKS
 
 
 @HOOKS.register_module()
 class ChipMiningHook(Hook):
     """Has a fresh chip table mined before each epoch, and logs it.
+
+    Before the first one it sees that the chips and the detector go together:
+    see :func:`~sniper_mmdet.engine.agreement.check_agreement`.
 
     A run that is resumed in the middle of an epoch goes on with the chips that
     were still to come, with another number of processes or another batch size
@@ -49,6 +55,8 @@ class ChipMiningHook(Hook):
         # built; with diff_rank_seed the runner's seed is not the ranks' own.
         if not runner._randomness_cfg.get('diff_rank_seed'):
             sampler.seed = runner.seed
+        for warning in _compare(sampler.dataset, runner.model):
+            runner.logger.warning(warning)
 
     def before_train_epoch(self, runner) -> None:
         sampler = chip_sampler(runner)
@@ -127,4 +135,20 @@ def chip_sampler(runner):
         'ChipMiningHook needs train_dataloader.sampler.type='
         "'sniper_mmdet.ChipSampler'. Received: "
         f'{type(loader.sampler).__name__}.'
+    )
+
+
+def _compare(dataset, model) -> list[str]:
+    """Warnings where a ChipDataset and a detector do not agree."""
+    if is_model_wrapper(model):
+        model = model.module
+    preprocessor = getattr(model, 'data_preprocessor', None)
+    augments = getattr(preprocessor, 'batch_augments', None) or ()
+    pyramid = getattr(model, 'pyramid', None)
+    return check_agreement(
+        dataset.settings.chip_size,
+        dataset.settings.pyramid,
+        [one.size for one in augments if isinstance(one, BatchFixedSizePad)],
+        getattr(preprocessor, 'pad_size_divisor', 1),
+        pyramid if isinstance(pyramid, ImagePyramid) else None,
     )

@@ -1,7 +1,0 @@
-_base_ = './faster-rcnn_r18_fpn_sniper_7e_sample.py'
-
-# Two epochs on positive chips: what negative chips are mined with.
-model = dict(rpn_only=True)
-train_cfg = dict(max_epochs=2, val_interval=2)
-val_evaluator = dict(_delete_=True, type='sniper_mmdet.ProposalRecallMetric')
-test_evaluator = val_evaluator

@@ -1,0 +1,87 @@
+"""Data sets that configs name: what their classes are called.
+
+``metainfo=dict(classes=...)`` in a config counts instead, as ever. The colours
+are those of mmdet's COCO and VOC: there are enough for other classes, too.
+"""
+
+from mmdet.datasets import CocoDataset, VOCDataset
+
+from sniper_mmdet.registry import DATASETS
+
+from .formats import dota, visdrone
+from .synthetic import shapes
+
+
+@DATASETS.register_module()
+class VisDroneDataset(CocoDataset):
+    """VisDrone-DET in COCO format: scenes of 480 to 2000 px, from drones.
+
+    The files are those of ``tools/dataset_converters/visdrone_to_coco.py``.
+    """
+
+    METAINFO = dict(CocoDataset.METAINFO, classes=visdrone.CLASSES)
+
+
+@DATASETS.register_module()
+class DOTADataset(CocoDataset):
+    """DOTA v1.0 in COCO format: upright boxes, scenes of up to 20,000 px.
+
+    The files are those of ``tools/dataset_converters/dota_to_coco.py``.
+    """
+
+    METAINFO = dict(CocoDataset.METAINFO, classes=dota.VERSIONS['v1.0'])
+
+
+@DATASETS.register_module()
+class DOTAv15Dataset(DOTADataset):
+    """DOTA v1.5: one class more, and more small objects."""
+
+    METAINFO = dict(CocoDataset.METAINFO, classes=dota.VERSIONS['v1.5'])
+
+
+@DATASETS.register_module()
+class DOTAv2Dataset(DOTADataset):
+    """DOTA v2.0: two classes more than v1.5."""
+
+    METAINFO = dict(CocoDataset.METAINFO, classes=dota.VERSIONS['v2.0'])
+
+
+@DATASETS.register_module()
+class SampleDataset(CocoDataset):
+    """Sample scenes: drawn shapes of 8 to 400 px before clutter.
+
+    ``tools/dataset_converters/make_sample_data.py`` draws them.
+    """
+
+    METAINFO = dict(CocoDataset.METAINFO, classes=tuple(shapes.CLASSES))
+
+
+@DATASETS.register_module()
+class AerialCarsDataset(CocoDataset):
+    """Cars from the air in COCO format: objects of 25 and 50 px."""
+
+    METAINFO = dict(CocoDataset.METAINFO, classes=('car',))
+
+
+@DATASETS.register_module()
+class DeepPCBDataset(CocoDataset):
+    """DeepPCB in COCO format: defects of 22 to 120 px on circuit boards.
+
+    The boards, 640x640 px, are published as tangsanli5201/DeepPCB.
+    """
+
+    METAINFO = dict(
+        CocoDataset.METAINFO,
+        classes=('open', 'short', 'mousebite', 'spur', 'copper', 'pin-hole'),
+    )
+
+
+@DATASETS.register_module()
+class BCCDDataset(VOCDataset):
+    """BCCD in PASCAL VOC's format: blood smears of 640x480 px.
+
+    Cells are about 100 and 200 px large, platelets 40 px. The images are
+    published as Shenggan/BCCD_Dataset.
+    """
+
+    METAINFO = dict(VOCDataset.METAINFO, classes=('RBC', 'WBC', 'Platelets'))

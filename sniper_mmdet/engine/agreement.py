@@ -1,0 +1,55 @@
+"""Settings of a config that must agree with each other."""
+
+from collections.abc import Sequence
+
+from sniper_mmdet.chips import ImagePyramid
+
+
+def check_agreement(
+    chip_size: int,
+    levels: ImagePyramid,
+    pads: Sequence[tuple[int, int]] = (),
+    divisor: int = 1,
+    test_levels: ImagePyramid | None = None,
+) -> list[str]:
+    """Compare what a detector is trained on with what it is built for.
+
+    Args:
+        chip_size (int): ``chip_size`` of the ChipDataset.
+        levels (ImagePyramid): Levels of the ChipDataset.
+        pads (Sequence[tuple[int, int]]): (height, width) that each
+            BatchFixedSizePad among the detector's ``batch_augments`` pads to.
+        divisor (int): The detector's ``pad_size_divisor``. Defaults to 1.
+        test_levels (ImagePyramid, optional): Levels of a PyramidDetector.
+            Defaults to None: the detector is none.
+
+    Returns:
+        list[str]: Warnings, one sentence each.
+
+    Raises:
+        ValueError: Batches of chips would differ in shape.
+    """
+    warnings = []
+    if test_levels is not None and len(test_levels) != len(levels):
+        warnings.append(
+            f'train_dataloader.dataset.scales has {len(levels)} levels, '
+            f'{list(levels.scales)}, but model.scales has {len(test_levels)}, '
+            f'{list(test_levels.scales)}: the detector is tested on other '
+            'levels than it is trained on.'
+        )
+    padded = -(-chip_size // divisor) * divisor
+    for size in map(tuple, pads):
+        differ = (
+            f'train_dataloader.dataset.chip_size is {chip_size} but '
+            f'model.data_preprocessor.batch_augments pads to {size}'
+        )
+        if min(size) < chip_size:
+            raise ValueError(
+                f'{differ}: batches of whole chips and of smaller ones would '
+                'differ in shape. Let it pad to the chip_size.'
+            )
+        if max(size) > padded:
+            warnings.append(
+                f'{differ}: what is beside a chip is computed for nothing.'
+            )
+    return warnings

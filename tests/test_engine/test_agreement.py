@@ -1,0 +1,122 @@
+"""Settings that do not go together are told before a run."""
+
+import pytest
+from mmengine.config import Config
+from mmengine.runner import Runner
+from tiny import ROOT, SAMPLE_CONFIG, sample_options
+
+from sniper_mmdet.chips import ImagePyramid
+from sniper_mmdet.engine.agreement import check_agreement
+
+pytestmark = pytest.mark.usefixtures('fast_configs')
+TRAINED = [
+    path
+    for path in sorted((ROOT / 'configs').glob('*/*.py'))
+    if path.parent.name in ('sniper', 'autofocus')
+]
+ONE, TWO = ImagePyramid([1.0]), ImagePyramid([0.5, 1.0])
+
+
+@pytest.mark.parametrize('path', TRAINED, ids=lambda path: path.stem)
+def test_shipped_configs_agree(path):
+    cfg = Config.fromfile(path)
+    data, model = cfg.train_dataloader.dataset, cfg.model
+    pads = [
+        augment.size
+        for augment in model.data_preprocessor.batch_augments
+        if augment.type == 'BatchFixedSizePad'
+    ]
+    assert pads
+    assert not check_agreement(
+        data.chip_size,
+        ImagePyramid(data.scales),
+        pads,
+        model.data_preprocessor.pad_size_divisor,
+        ImagePyramid(model.scales),
+    )
+
+
+@pytest.mark.parametrize(
+    'settings',
+    [
+        (512, TWO),
+        (512, TWO, [(512, 512)], 32, TWO),
+        # As many levels, of other sizes: on purpose, as released.
+        (512, TWO, [(512, 512)], 32, ImagePyramid([(-1, 512), 2.0])),
+        # A chip itself is padded to 320.
+        (300, ONE, [(320, 320)], 32),
+        (300, ONE, [(300, 300)], 32, ONE),
+    ],
+)
+def test_what_agrees(settings):
+    assert check_agreement(*settings) == []
+
+
+@pytest.mark.parametrize('size', [(512, 512), (320, 352), (352, 320)])
+def test_too_much_padding_is_a_warning(size):
+    (found,) = check_agreement(300, ONE, [size], 32)
+    assert found == (
+        'train_dataloader.dataset.chip_size is 300 but '
+        f'model.data_preprocessor.batch_augments pads to {size}: what is '
+        'beside a chip is computed for nothing.'
+    )
+
+
+@pytest.mark.parametrize('size', [(256, 256), (512, 256)])
+def test_too_little_padding(size):
+    with pytest.raises(ValueError, match='chip_size is 384 but .* pads to'):
+        check_agreement(384, ONE, [size], 32)
+
+
+def test_other_levels():
+    (found,) = check_agreement(512, ONE, test_levels=TWO)
+    assert found == (
+        'train_dataloader.dataset.scales has 1 levels, [1.0], but '
+        'model.scales has 2, [0.5, 1.0]: the detector is tested on other '
+        'levels than it is trained on.'
+    )
+
+
+@pytest.mark.parametrize(
+    ('changes', 'warning', 'error'),
+    [
+        (
+            {'model.scales': [1.0], 'model.valid_ranges': None},
+            'but model.scales has 1, [1.0]',
+            None,
+        ),
+        (
+            {'model.data_preprocessor.batch_augments.0.size': (64, 64)},
+            None,
+            'chip_size is 96 but',
+        ),
+        (
+            {'model.data_preprocessor.batch_augments.0.size': (128, 128)},
+            'pads to (128, 128): what is beside',
+            None,
+        ),
+    ],
+)
+def test_a_run_is_checked(changes, warning, error, tiny_scenes, tmp_path):
+    cfg = Config.fromfile(SAMPLE_CONFIG)
+    name = str(tmp_path)
+    options = {
+        'work_dir': name,
+        'experiment_name': name,
+        'visualizer.name': name,
+        'train_dataloader.dataset.dataset.data_root': f'{tiny_scenes}/',
+        'train_dataloader.sampler.epoch_size': 2,
+        'train_cfg.max_epochs': 1,
+    }
+    cfg.merge_from_dict(sample_options(**options, **changes))
+    for key in ('val_dataloader', 'val_evaluator', 'val_cfg'):
+        cfg[key] = None
+    runner = Runner.from_cfg(cfg)
+    if error:
+        with pytest.raises(ValueError, match=error):
+            runner.train()
+        assert runner.iter == 0
+    else:
+        runner.train()
+        (log,) = tmp_path.glob('2*/*.log')
+        assert warning in log.read_text()
