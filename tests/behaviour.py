@@ -37,6 +37,7 @@ MEANT = (
     r"\S+\.metainfo gone {'classes': .*}",
     r'\S+\.pipeline\[2\]\.out_of_range gone drop',
     r'\S+\.dataset\.out_of_range new drop',
+    r"\S+meta_keys (.*'chip_range')\) \1, 'chip_level'\)",
     # No pipeline that does not resize has a scale_factor.
     r"\S+_bccd\S+meta_keys (.*)'instances'\) \1'scale_factor', 'instances'\)",
 )

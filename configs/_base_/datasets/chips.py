@@ -13,6 +13,7 @@ pack_chip = dict(
         'flip',
         'flip_direction',
         'chip_range',
+        'chip_level',
     ),
 )
 chip_pipeline = [
