@@ -13,7 +13,7 @@ from .table import CHIP_DTYPE, chip_regions
 def valid_boxes(
     images: ImageBoxes, settings: ChipSettings, stride: int | None = None
 ) -> np.ndarray:
-    """Which boxes train at which level.
+    """For which boxes chips are cut at which level.
 
     A box is valid at a level when its size is in the level's range, its sides
     are at least ``min_side``, and, along each side on which the level is
