@@ -19,15 +19,11 @@ from sniper_mmdet.utils import cli
 def parse_args():
     parser = cli.make_parser(__doc__)
     cli.add_source(parser)
-    parser.add_argument(
-        '--proposals',
-        help="proposal file for negative chips, instead of the config's",
-    )
     cli.add_json(parser)
-    parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument(
-        '--epochs', type=int, default=1, help='epochs to average over'
-    )
+    add = parser.add_argument
+    add('--proposals', help="file for negative chips, instead of the config's")
+    add('--seed', type=int, default=0)
+    add('--epochs', type=int, default=1, help='epochs to average over')
     args = cli.parse(parser)
     cli.require_source(parser, args)
     if args.ann is not None and args.proposals:
@@ -74,9 +70,8 @@ def main():
         from sniper_mmdet.engine.build import build_chip_dataset, load_config
 
         with cli.quiet():
-            dataset = build_chip_dataset(
-                load_config(args.config, args.cfg_options), args.proposals
-            )
+            cfg = load_config(args.config, args.cfg_options)
+            dataset = build_chip_dataset(cfg, args.proposals)
         images, settings = dataset.images, dataset.settings
         proposals, negatives = dataset.proposals, dataset.negatives
     epochs = range(args.epochs)

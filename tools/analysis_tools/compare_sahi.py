@@ -91,13 +91,13 @@ def all_ways(sahi, cfg, model, args):
         force_postprocess_type=True,
     )
     given = sahi, plain_config(cfg, model), args.checkpoint
-    models = sahi_model(*given), sahi_model(*given, args.image_size)
-    ways = {'pyramid': reference_ways(model)['pyramid']}
+    large = sahi_model(*given, args.image_size)
+    whole = {'pyramid': reference_ways(model)['pyramid']}
     return {
-        **(ways if args.pyramid else {}),
+        **(whole if args.pyramid else {}),
         'autofocus': model.predict,
-        'sahi default': sahi_way(sahi, models[0], default),
-        'sahi tuned': sahi_way(sahi, models[1], tuned, slice_of),
+        'sahi default': sahi_way(sahi, sahi_model(*given), default),
+        'sahi tuned': sahi_way(sahi, large, tuned, slice_of),
     }
 
 
@@ -111,10 +111,7 @@ def main():
         model = load_autofocus(cfg, args.checkpoint)
         table = measure(cfg, all_ways(sahi, cfg, model, args), args.num)
     rows = {name: coco_row(row) for name, row in table.items()}
-    if args.json:
-        cli.print_json(rows)
-    else:
-        cli.print_table(rows)
+    cli.print_table(rows, as_json=args.json)
 
 
 if __name__ == '__main__':

@@ -22,29 +22,18 @@ from sniper_mmdet.utils.files import write_figure
 
 def parse_args():
     parser = cli.make_parser(__doc__)
-    parser.add_argument('config', help='config of an AutoFocus detector')
-    parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--out', help='picture of the curve, .png or .pdf')
-    parser.add_argument(
-        '--factors',
-        type=float,
-        nargs='*',
-        default=[0.05, 0.2, 0.5, 1, 2, 4],
-        help='by which the thresholds are multiplied',
-    )
-    parser.add_argument(
-        '--thresholds',
-        nargs='+',
-        default=[],
-        metavar='T,T...',
-        help='points more: thresholds of all levels but the finest',
-    )
-    parser.add_argument(
-        '--ground-truth',
-        action='store_true',
-        help='also FocusPixels from annotations',
-    )
-    parser.add_argument('--num', type=int, default=0, help='images; 0 for all')
+    add = parser.add_argument
+    add('config', help='config of an AutoFocus detector')
+    add('checkpoint', help='checkpoint file')
+    add('--out', help='picture of the curve, .png or .pdf')
+    factors = [0.05, 0.2, 0.5, 1, 2, 4]
+    times = 'by which the thresholds are multiplied'
+    add('--factors', type=float, nargs='*', default=factors, help=times)
+    more = 'points more: thresholds of all levels but the finest'
+    add('--thresholds', nargs='+', default=[], metavar='T,T...', help=more)
+    truth = 'also FocusPixels from annotations'
+    add('--ground-truth', action='store_true', help=truth)
+    add('--num', type=int, default=0, help='images; 0 for all')
     cli.add_json(parser)
     cli.add_cfg_options(parser)
     args = cli.parse(parser)
@@ -78,9 +67,9 @@ def main():
         cfg = load_config(args.config, args.cfg_options)
         require_coco(cfg)
         model = load_autofocus(cfg, args.checkpoint)
+        num = len(model.focus)
         points = {
-            text: parse_thresholds(text, len(model.focus))
-            for text in args.thresholds
+            text: parse_thresholds(text, num) for text in args.thresholds
         }
         ways = focus_ways(model, args.factors, points, args.ground_truth)
         rows = focus_summary(measure(cfg, ways, args.num))

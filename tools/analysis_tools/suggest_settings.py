@@ -20,27 +20,21 @@ from sniper_mmdet.utils import cli
 from sniper_mmdet.utils.files import write_figure, write_whole
 
 FIRST_STEP = (
-    'The settings are no config of their own: python '
-    'tools/sniperize.py YOUR_CONFIG --out FILE makes the one that '
-    'trains on chips, to paste them into.'
+    'The settings are no config of their own: python tools/sniperize.py '
+    'YOUR_CONFIG --out FILE makes the one that trains on chips, to paste them '
+    'into.'
 )
 
 
 def parse_args():
     parser = cli.make_parser(__doc__)
     cli.add_source(parser)
-    parser.add_argument(
-        '--levels', type=int, help='so many levels; default: as many as needed'
-    )
-    parser.add_argument(
-        '--chip-size',
-        type=int,
-        help='side of a chip in level pixels; default: 512 or less',
-    )
-    parser.add_argument(
-        '--out', help='picture of the sizes, .png (the default) or .pdf'
-    )
-    parser.add_argument('--config-out', help='file for the settings, .py')
+    add = parser.add_argument
+    add('--levels', type=int, help='how many; default: as many as needed')
+    size = 'side of a chip in level pixels; default: 512 or less'
+    add('--chip-size', type=int, help=size)
+    add('--out', help='picture of the sizes, .png (the default) or .pdf')
+    add('--config-out', help='file for the settings, .py')
     cli.add_json(parser)
     args = cli.parse(parser)
     cli.require_source(parser, args)
@@ -62,14 +56,12 @@ def check_outputs(parser, args):
     taken = {Path(p).resolve() for p in (args.config, args.ann) if p}
     for option in ('out', 'config_out'):
         path = getattr(args, option)
-        if not path:
-            continue
-        if Path(path).resolve() in taken:
+        if path and Path(path).resolve() in taken:
             parser.error(
                 f'{cli.option_of(option)} must be another file than those '
                 f'that are read and written beside it. Received: {path}.'
             )
-        taken.add(Path(path).resolve())
+        taken.add(path and Path(path).resolve())
 
 
 def read_config(path, options):
@@ -102,17 +94,11 @@ def main():
             '--levels must be 2 or more for a CONFIG of AutoFocus. '
             'Received: 1.'
         )
-    report, advice = report_settings(
-        images,
-        args.chip_size,
-        args.levels,
-        own,
-        focus_head.get('stride', 16) if focus_head else None,
-        num_without_area,
-    )
+    stride = focus_head.get('stride', 16) if focus_head else None
+    given = args.chip_size, args.levels, own, stride, num_without_area
+    report, advice = report_settings(images, *given)
     if args.config_out and own:
-        folder = Path(args.config_out).absolute().parent
-        base = os.path.relpath(args.config, folder)
+        base = os.path.relpath(args.config, Path(args.config_out).parent)
         if args.cfg_options:
             report['warnings'].append(
                 f'{args.config_out} inherits from {args.config} as it is, '
