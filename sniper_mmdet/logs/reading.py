@@ -3,6 +3,7 @@
 import contextlib
 import json
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ class RunLog:
         self.epochs = {}
         joined = []
         for path in _log_files(Path(run)):
-            placed = _placed(path, joined[-1][0] if joined else 0)
+            placed = [*_placed(path, joined[-1][0] if joined else 0)]
             if placed:
                 start = placed[0][0]
                 joined = [(at, e) for at, e in joined if at <= start] + placed
@@ -67,9 +68,7 @@ class RunLog:
             ValueError: It stands for nothing.
         """
         prefix = 'chips/level' if key == 'chips' else f'{key}/'
-        names = [
-            (kind, n) for kind, found in self.curves.items() for n in found
-        ]
+        names = [(kind, n) for kind in self.curves for n in self.curves[kind]]
         for found in (
             [n for n in names if n[1] == key],
             [n for n in names if n[1].endswith(f'/{key}')],
@@ -117,12 +116,10 @@ def last_metrics(work_dir: str, key: str = 'coco/bbox_mAP') -> dict:
         ValueError: There is none.
     """
     # One folder a start, named by its time; tools/test.py has its own kind.
-    logs = [
-        *Path(work_dir).glob('*/*.json'),
-        *Path(work_dir).glob('*/vis_data/scalars.json'),
-    ]
+    root = Path(work_dir)
+    logs = [*root.glob('*/*.json'), *root.glob('*/vis_data/scalars.json')]
     found = None
-    for path in sorted(logs, key=lambda p: p.relative_to(work_dir).parts[0]):
+    for path in sorted(logs, key=lambda p: p.relative_to(root).parts[0]):
         for entry in _entries(path, strict=False):
             found = entry if key in entry else found
     if found is None:
@@ -144,42 +141,37 @@ def _log_files(path) -> list[Path]:
     return found
 
 
-def _entries(path, strict=True) -> list[dict]:
+def _entries(path, strict=True) -> Iterator[dict]:
     """The lines of a log; ``strict``: each with a step, but for the last.
 
     A run that was killed while it wrote may have left half a line.
     """
     lines = path.read_text(errors='replace').splitlines()
-    entries = []
     for number, line in enumerate(lines, start=1):
         entry = None
         with contextlib.suppress(ValueError):
             entry = json.loads(line)
         if isinstance(entry, dict) and ('step' in entry or not strict):
-            entries.append(entry)
+            yield entry
         elif strict and not number == len(lines) > 1:
             raise ValueError(
                 f'{path}, line {number}, is not of a scalars.json. '
                 f'Received: {line[:40]!r}.'
             )
-    return entries
 
 
-def _placed(path, last) -> list[tuple[int, dict]]:
+def _placed(path, last) -> Iterator[tuple[int, dict]]:
     """The lines of a log, each with the iteration it stands at.
 
     Lines of losses have an iteration of their own, those of validation and of
     chips stand where they were written. Of a start that ended before its first
     loss nobody can tell from where it went on: its lines stand at ``last``.
     """
-    entries = _entries(path)
+    entries = [*_entries(path)]
     iters = [entry['iter'] for entry in entries if 'iter' in entry]
     # Logged every few iterations, from the one at which the run goes on.
-    here = last
-    if iters:
-        here = max(iters[0] - min(np.diff(iters[:3]), default=1), 0)
-    placed = []
+    interval = min(np.diff(iters[:3]), default=1)
+    here = max(iters[0] - interval, 0) if iters else last
     for entry in entries:
         here = entry.get('iter', here)
-        placed.append((here, entry))
-    return placed
+        yield here, entry

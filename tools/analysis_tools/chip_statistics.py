@@ -15,6 +15,15 @@ from sniper_mmdet.tuning import chip_statistics
 from sniper_mmdet.tuning.text import range_text
 from sniper_mmdet.utils import cli
 
+HEAD = '{images} images, {boxes} boxes, mean of {epochs} epochs'
+SUMS = """\
+chips an image      {chips_per_image:.2f}
+boxes covered       {boxes_covered:.2%} of all, {valid_boxes_covered:.2%} of \
+those valid at a level
+pixels to 800x1333  {pixel_ratio_single_scale:.2f} \
+({pixel_ratio_single_scale_padded:.2f} padded)
+pixels to pyramid   {pixel_ratio_pyramid:.3f}"""
+
 
 def parse_args():
     parser = cli.make_parser(__doc__)
@@ -33,32 +42,17 @@ def parse_args():
 
 
 def print_statistics(stats, pyramid):
-    print(
-        f'{stats["images"]} images, {stats["boxes"]} boxes, mean of '
-        f'{stats["epochs"]} epochs'
-    )
-    columns = {
-        'valid range': [range_text(bounds) for bounds in pyramid.valid_ranges],
-        'boxes': stats['valid_boxes_per_level'],
-        'positive': stats['positive_chips_per_level'],
-        'negative': stats['negative_chips_per_level'],
-    }
-    rows = [
-        (str(scale), {head: column[k] for head, column in columns.items()})
-        for k, scale in enumerate(pyramid.scales)
-    ]
+    print(HEAD.format(**stats))
+    rows = []
+    for k, scale in enumerate(pyramid.scales):
+        row = {'valid range': range_text(pyramid.valid_ranges[k])}
+        row['boxes'] = stats['valid_boxes_per_level'][k]
+        for sign in ('positive', 'negative'):
+            row[sign] = stats[f'{sign}_chips_per_level'][k]
+        rows.append((str(scale), row))
     formats = dict(boxes='d', positive='.1f', negative='.1f')
     cli.print_table(rows, formats, 'level')
-    print(f'chips an image      {stats["chips_per_image"]:.2f}')
-    print(
-        f'boxes covered       {stats["boxes_covered"]:.2%} of all, '
-        f'{stats["valid_boxes_covered"]:.2%} of those valid at a level'
-    )
-    print(
-        f'pixels to 800x1333  {stats["pixel_ratio_single_scale"]:.2f} '
-        f'({stats["pixel_ratio_single_scale_padded"]:.2f} padded)'
-    )
-    print(f'pixels to pyramid   {stats["pixel_ratio_pyramid"]:.3f}')
+    print(SUMS.format(**stats))
 
 
 def main():
@@ -67,11 +61,11 @@ def main():
         images, settings = from_coco(args.ann), RELEASED_COCO
         proposals = negatives = None
     else:
-        from sniper_mmdet.engine.build import build_chip_dataset, load_config
+        with cli.quiet():  # mmdet prints while it is imported
+            from sniper_mmdet.engine import build
 
-        with cli.quiet():
-            cfg = load_config(args.config, args.cfg_options)
-            dataset = build_chip_dataset(cfg, args.proposals)
+            cfg = build.load_config(args.config, args.cfg_options)
+            dataset = build.build_chip_dataset(cfg, args.proposals)
         images, settings = dataset.images, dataset.settings
         proposals, negatives = dataset.proposals, dataset.negatives
     epochs = range(args.epochs)

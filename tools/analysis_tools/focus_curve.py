@@ -8,12 +8,7 @@ reference. All take turns image by image. --ground-truth adds FocusPixels from
 annotations: what is lost there, the idea loses, not the focus head.
 """
 
-from sniper_mmdet.apis import load_autofocus, measure, require_coco
-from sniper_mmdet.apis.focus_curve import (
-    draw_focus_curve,
-    focus_summary,
-    focus_ways,
-)
+from sniper_mmdet.apis import comparison, focus_curve
 from sniper_mmdet.engine.build import load_config
 from sniper_mmdet.engine.cpu import prepare_cpu
 from sniper_mmdet.utils import cli
@@ -37,10 +32,7 @@ def parse_args():
     cli.add_json(parser)
     cli.add_cfg_options(parser)
     args = cli.parse(parser)
-    if min(args.factors, default=0) < 0:
-        parser.error(
-            f'--factors must not be negative. Received: {args.factors}.'
-        )
+    cli.require_at_least(parser, args, factors=0)
     if not (args.factors or args.thresholds or args.ground_truth):
         parser.error('--factors or --thresholds must give a point.')
     cli.require_picture(parser, args)
@@ -65,16 +57,16 @@ def main():
     prepare_cpu()
     with cli.quiet():
         cfg = load_config(args.config, args.cfg_options)
-        require_coco(cfg)
-        model = load_autofocus(cfg, args.checkpoint)
+        comparison.require_coco(cfg)
+        model = comparison.load_autofocus(cfg, args.checkpoint)
         num = len(model.focus)
-        points = {
-            text: parse_thresholds(text, num) for text in args.thresholds
-        }
-        ways = focus_ways(model, args.factors, points, args.ground_truth)
-        rows = focus_summary(measure(cfg, ways, args.num))
+        points = {t: parse_thresholds(t, num) for t in args.thresholds}
+        given = args.factors, points, args.ground_truth
+        ways = focus_curve.focus_ways(model, *given)
+        table = comparison.measure(cfg, ways, args.num)
+        rows = focus_curve.focus_summary(table)
     if args.out:
-        write_figure(args.out, draw_focus_curve(rows))
+        write_figure(args.out, focus_curve.draw_focus_curve(rows))
     if args.json:
         cli.print_json(rows)
         return

@@ -66,18 +66,17 @@ def check_outputs(parser, args):
 
 def read_config(path, options):
     """Boxes; the config's own settings if it trains on chips; its head."""
-    from sniper_mmdet.engine.build import build_boxes_dataset, load_config
+    with cli.quiet():  # mmdet prints while it is imported
+        from sniper_mmdet.engine import build
 
-    with cli.quiet():
-        cfg = load_config(path, options)
-        dataset = build_boxes_dataset(cfg, 'train')
+        cfg = build.load_config(path, options)
+        dataset = build.build_boxes_dataset(cfg, 'train')
     kind = str(cfg.train_dataloader.dataset.get('type'))
     if not kind.endswith('ChipDataset'):
         return dataset.images, None, None
     model = cfg.get('model', {})
-    test = None
-    if model.get('scales'):
-        test = ImagePyramid(model['scales'], model.get('valid_ranges'))
+    scales = model.get('scales')
+    test = scales and ImagePyramid(scales, model.get('valid_ranges'))
     own = dataset.settings, test
     return dataset.images, own, model.get('focus_head')
 
