@@ -24,12 +24,9 @@ def draw_curves(
 ) -> Figure:
     """Draw what runs have logged, a panel for numbers that can be compared.
 
-    Args:
-        runs (Sequence[str]): Each a work dir, or one scalars.json.
-        keys (Sequence[str]): What is drawn; see :meth:`RunLog.find`.
-        legend (Sequence[str], optional): A name for each run, or for each key
-            of the first run, then of the next. Defaults to the runs' own.
-        title (str, optional): Defaults to none.
+    A run is a work dir, or one scalars.json; for keys see
+    :meth:`RunLog.find`. ``legend`` has a name for each run, or for each key of
+    the first run, then of the next; without one, runs have their own.
 
     Raises:
         ValueError: A run has no log, or has not logged a key.

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-_TIMES = ('time', 'data_time')
-
 
 class RunLog:
     """What a run logged, the logs of its starts joined.
@@ -40,29 +38,24 @@ class RunLog:
                 start = placed[0][0]
                 joined = [(at, e) for at, e in joined if at <= start] + placed
         for _, entry in joined:
-            self._add(entry)
-
-    def _add(self, entry) -> None:
-        step = entry.pop('step')
-        if 'iter' in entry:
-            kind = 'train'
-            self.epochs[entry.pop('iter')] = entry.pop('epoch', None)
-        elif all(name.startswith('chips/') for name in entry):
-            kind = 'chips'
-        else:
+            step = entry.pop('step')
             kind = 'val'
-            # Seconds an image, by the names of seconds an iteration.
-            entry = {k: v for k, v in entry.items() if k not in _TIMES}
-        for key, value in entry.items():
-            if isinstance(value, (int, float)):
-                self.curves[kind][key][step] = value
+            if 'iter' in entry:
+                kind = 'train'
+                self.epochs[entry.pop('iter')] = entry.pop('epoch', None)
+            elif all(name.startswith('chips/') for name in entry):
+                kind = 'chips'
+            for key, value in entry.items():
+                # Of validation: seconds an image, by the same names.
+                time = kind == 'val' and key in ('time', 'data_time')
+                if isinstance(value, (int, float)) and not time:
+                    self.curves[kind][key][step] = value
 
     def find(self, key: str) -> list[tuple[str, str]]:
         """Kind and name of all that a key stands for.
 
-        Args:
-            key (str): A name, its end after a slash or its start before one;
-                'chips' is those by level.
+        It is a name, its end after a slash or its start before one; 'chips'
+        is those by level.
 
         Raises:
             ValueError: It stands for nothing.
@@ -85,9 +78,7 @@ class RunLog:
     def seconds(self, include_outliers: bool = False) -> dict:
         """Mean seconds of an iteration, by epoch; None where there are none.
 
-        Args:
-            include_outliers (bool): Whether the first value of each epoch
-                counts. Defaults to False.
+        The first value of each epoch counts if ``include_outliers``.
 
         Raises:
             ValueError: The run has not logged them.
@@ -103,10 +94,8 @@ class RunLog:
         times = defaultdict(list)
         for step, value in sorted(curves[names[0]].items()):
             times[self.epochs[step]].append(value)
-        return {
-            epoch: np.mean(values[not include_outliers :] or values)
-            for epoch, values in times.items()
-        }
+        first = not include_outliers
+        return {e: np.mean(v[first:] or v) for e, v in times.items()}
 
 
 def last_metrics(work_dir: str, key: str = 'coco/bbox_mAP') -> dict:
@@ -118,13 +107,11 @@ def last_metrics(work_dir: str, key: str = 'coco/bbox_mAP') -> dict:
     # One folder a start, named by its time; tools/test.py has its own kind.
     root = Path(work_dir)
     logs = [*root.glob('*/*.json'), *root.glob('*/vis_data/scalars.json')]
-    found = None
-    for path in sorted(logs, key=lambda p: p.relative_to(root).parts[0]):
-        for entry in _entries(path, strict=False):
-            found = entry if key in entry else found
-    if found is None:
+    logs.sort(key=lambda path: path.relative_to(root).parts[0])
+    found = [e for p in logs for e in _entries(p, strict=False) if key in e]
+    if not found:
         raise ValueError(f'no COCO bbox evaluation in {work_dir}.')
-    return found
+    return found[-1]
 
 
 def _log_files(path) -> list[Path]:
@@ -135,8 +122,8 @@ def _log_files(path) -> list[Path]:
     found = found or sorted(path.glob('**/scalars.json'))
     if not found:
         raise ValueError(
-            'a run is a scalars.json, or a work dir with one in '
-            f'*/vis_data. Received: {path}.'
+            'a run is a scalars.json, or a work dir with one in */vis_data. '
+            f'Received: {path}.'
         )
     return found
 

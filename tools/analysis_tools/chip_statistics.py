@@ -8,6 +8,8 @@ With --ann alone, no image and no config is needed: the settings are those
 released for COCO.
 """
 
+from functools import partial
+
 from mmengine.utils import track_iter_progress
 
 from sniper_mmdet.chips import RELEASED_COCO, from_coco, mine_chips
@@ -59,22 +61,18 @@ def main():
     args = parse_args()
     if args.ann:
         images, settings = from_coco(args.ann), RELEASED_COCO
-        proposals = negatives = None
+        mine = partial(mine_chips, images, settings)
     else:
         with cli.quiet():  # mmdet prints while it is imported
             from sniper_mmdet.engine import build
 
             cfg = build.load_config(args.config, args.cfg_options)
             dataset = build.build_chip_dataset(cfg, args.proposals)
-        images, settings = dataset.images, dataset.settings
-        proposals, negatives = dataset.proposals, dataset.negatives
+        images, settings, mine = dataset.images, dataset.settings, dataset.mine
     epochs = range(args.epochs)
     if args.epochs > 1 and not args.json:
         epochs = track_iter_progress(list(epochs))
-    tables = [
-        mine_chips(images, settings, args.seed, e, proposals, negatives)
-        for e in epochs
-    ]
+    tables = [mine(args.seed, epoch) for epoch in epochs]
     stats = chip_statistics(images, settings, tables)
     if args.json:
         cli.print_json(stats)
