@@ -33,18 +33,17 @@ def benchmark_inference(
 
     ways = {**reference_ways(model), 'autofocus': detect}
     table = measure(cfg, ways, num)
+    ours = table['autofocus']
+    seen, whole = ours.pop('pixels'), ours.pop('pyramid_pixels')
     result = {
         f'{name}_{key}': value
         for name, row in table.items()
         for key, value in row.items()
-        if not key.endswith('pixels')
     }
-    ours = table['autofocus']
     whole_time = sum(spent.values())
     del spent['all']  # what is left of it
     for key, value in spent.items():
         result[f'autofocus_{key}_share'] = value / whole_time
-    seen, whole = ours['pixels'], ours['pyramid_pixels']
     result['autofocus_pixel_share'] = float(seen.sum() / whole.sum())
     for level, share in enumerate((seen / whole).tolist()):
         result[f'autofocus_pixel_share_level{level}'] = share

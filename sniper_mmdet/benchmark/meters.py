@@ -38,10 +38,8 @@ def watch(
 
     with contextlib.ExitStack() as stack:
         for owner, name, key in functions:
-            change = mock.patch.object(
-                owner, name, timed(getattr(owner, name), key)
-            )
-            stack.enter_context(change)
+            call = timed(getattr(owner, name), key)
+            stack.enter_context(mock.patch.object(owner, name, call))
         yield
 
 

@@ -5,13 +5,13 @@ memory :func:`benchmark_negatives` watches.
 """
 
 import itertools
-import subprocess
 import sys
 import tempfile
 import time
 import timeit
 from collections.abc import Sequence
 from pathlib import Path
+from subprocess import PIPE, Popen
 
 import numpy as np
 
@@ -64,30 +64,23 @@ def benchmark_chips(ann: str, seed: int = 0) -> dict[str, float]:
     images = from_coco(ann)
     crowded = random_boxes(seed=seed)
     # Every box at every level: the cover alone, no range makes it easier.
-    cover = ChipSettings(
-        ImagePyramid([(-1, 512), 1.667, 3.0]), 512, stride=(56, 59)
-    )
+    pyramid = ImagePyramid([(-1, 512), 1.667, 3.0])
+    cover = ChipSettings(pyramid, 512, stride=(56, 59))
     # All as proposals, and the first of each image as objects.
-    objects = ImageBoxes.from_lists(
-        np.stack([crowded.widths, crowded.heights], 1),
-        [crowded.of_image(i)[:8] for i in range(len(crowded))],
-    )
-    proposals = Proposals(
-        crowded.boxes,
-        np.ones(len(crowded.boxes), np.float32),
-        crowded.offsets,
-        np.arange(len(crowded)),
-    )
+    sizes = np.stack([crowded.widths, crowded.heights], 1)
+    first = [crowded.of_image(i)[:8] for i in range(len(crowded))]
+    objects = ImageBoxes.from_lists(sizes, first)
+    scores = np.ones(len(crowded.boxes), np.float32)
+    given = crowded.boxes, scores, crowded.offsets, np.arange(len(crowded))
+    proposals = Proposals(*given)
 
     def ms_per_image(boxes, settings, repeats, *proposals):
         epochs = itertools.count()
-        seconds = timeit.repeat(
-            lambda: mine_chips(
-                boxes, settings, seed, next(epochs), *proposals
-            ),
-            number=1,
-            repeat=repeats,
-        )
+
+        def mine():
+            mine_chips(boxes, settings, seed, next(epochs), *proposals)
+
+        seconds = timeit.repeat(mine, number=1, repeat=repeats)
         return min(seconds) / len(boxes) * 1e3
 
     mine_chips(objects, RELEASED_COCO, seed, 0, proposals)  # compiles
@@ -95,14 +88,12 @@ def benchmark_chips(ann: str, seed: int = 0) -> dict[str, float]:
     covering = ms_per_image(crowded, cover, 5)
     without = ms_per_image(objects, RELEASED_COCO, 20)
     negative = ms_per_image(objects, RELEASED_COCO, 20, proposals) - without
-    result = dict(
-        images=len(images),
-        **dict(zip(ORIGINAL, (positive, covering, negative), strict=True)),
-    )
+    ours = positive, covering, negative
+    result = dict(zip(ORIGINAL, ours, strict=True))
     for key, original in ORIGINAL.items():
         result[f'{key}_original'] = original
         result[f'{key}_speedup'] = original / result[key]
-    return result
+    return dict(images=len(images), **result)
 
 
 def benchmark_negatives(
@@ -120,16 +111,14 @@ def benchmark_negatives(
             size = path.stat().st_size
             # A process of its own, watched from here: its own memory without
             # the pages of the file, which the system takes back at will.
-            child = subprocess.Popen(
-                [sys.executable, '-m', __name__, str(path)],
-                stdout=subprocess.PIPE,
-                text=True,
-            )
+            command = [sys.executable, '-m', __name__, str(path)]
+            child = Popen(command, stdout=PIPE, text=True)
             peak = 0
             while child.poll() is None:
                 peak = max(peak, memory('RssAnon', child.pid) or 0)
                 time.sleep(0.01)
-            seconds = float(child.stdout.read())
+            # Last: mmdet prints while it is imported.
+            seconds = float(child.stdout.read().split()[-1])
         key = f'{num_images}_images'
         result[f'{key}_ms_per_image'] = seconds / num_images * 1e3
         result[f'{key}_private_mb'] = peak / 2**20
@@ -143,16 +132,16 @@ def seconds_of_negatives(path: str) -> float:
 
     file = ProposalFile(path)
     boxes = random_boxes(100, 8)
-    images = ImageBoxes.from_lists(
-        file.sizes, [boxes.of_image(k % 100) for k in range(len(file))]
-    )
-    proposals = file.select(file.keys, file.sizes)
-    few = Proposals(*proposals[:3], proposals.entries[:1])
-    one = ImageBoxes.from_lists(file.sizes[:1], [boxes.of_image(0)])
-    mine_chips(one, RELEASED_COCO, 0, 0, few)  # compiles
-    return timeit.timeit(
-        lambda: mine_chips(images, RELEASED_COCO, 0, 0, proposals), number=1
-    )
+    lists = [boxes.of_image(k % 100) for k in range(len(file))]
+
+    def mine(num):
+        images = ImageBoxes.from_lists(file.sizes[:num], lists[:num])
+        proposals = file.select(file.keys[:num], file.sizes[:num])
+        given = images, RELEASED_COCO, 0, 0, proposals
+        return timeit.timeit(lambda: mine_chips(*given), number=1)
+
+    mine(1)  # compiles
+    return mine(len(file))
 
 
 def _write_synthetic(path, num_images, num_proposals, block=5000) -> None:
@@ -164,15 +153,11 @@ def _write_synthetic(path, num_images, num_proposals, block=5000) -> None:
         count = min(block, num_images - start)
         images = random_boxes(min(count, 100), num_proposals)
         boxes = [images.of_image(k % len(images)) for k in range(count)]
+        scores = [np.ones(len(b), np.float32) for b in boxes]
+        keys = [f'{start + k}' for k in range(count)]
+        sizes = np.tile((640, 480), (count, 1))
         parts.append(f'{path}.{start:09d}')
-        write_proposals(
-            parts[-1],
-            [f'{start + k}' for k in range(count)],
-            np.tile((640, 480), (count, 1)),
-            boxes,
-            [np.ones(len(b), np.float32) for b in boxes],
-            {},
-        )
+        write_proposals(parts[-1], keys, sizes, boxes, scores, {})
     join_proposals(str(path), parts, {})
 
 

@@ -10,15 +10,12 @@ from mmengine.config import Config
 
 from sniper_mmdet.engine.build import build_chip_dataset
 
+_SCALES = [(1333, side) for side in range(480, 801, 32)]
 #: The usual pipeline of multi-scale training.
 MULTI_SCALE = (
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True),
-    dict(
-        type='RandomChoiceResize',
-        scales=[(1333, side) for side in range(480, 801, 32)],
-        keep_ratio=True,
-    ),
+    dict(type='RandomChoiceResize', scales=_SCALES, keep_ratio=True),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PackDetInputs'),
 )

@@ -24,8 +24,8 @@ step, weights among it.
 
 import contextlib
 import copy
+import functools
 import gc
-import inspect
 import json
 import pickle
 import platform
@@ -34,7 +34,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from inspect import getattr_static, isroutine
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,15 +54,14 @@ from .meters import memory, watch
 from .training_data import chips_of_config, random_chips
 
 PARTS = ('proposals', 'targets', 'sampling')
-_METHODS = dict(
-    predict_by_feat='proposals',
-    refine_bboxes='proposals',
-    get_anchors='targets',
-)
+_METHODS = dict.fromkeys(('predict_by_feat', 'refine_bboxes'), 'proposals')
+_METHODS['get_anchors'] = 'targets'
+_KEPT = ('assigner', 'assign', 'targets'), ('sampler', 'sample', 'sampling')
 _TARGETS = re.compile(r'(^|_)targets?(_single)?$')
 _OUT_OF_MEMORY = re.compile(
     r'out of memory|not enough memory|allocate memory|ALLOC_FAILED'
 )
+_NO_MEMORY = dict(row=dict(error='out of memory'))
 
 
 class Steps(NamedTuple):
@@ -94,18 +94,13 @@ def benchmark_train(
             raise ValueError(f'{cfg.filename} has no {key}.')
     source = random_chips if random else chips_of_config
     chips, collate = source(cfg, max(batches), steps.seed)
-    about, rows = {}, []
+    kind = 'random' if random else 'of the config'
+    about, rows = dict(config=steps.config, chips=kind, seed=steps.seed), []
     for batch in batches:
         found = in_new_process(steps, batch, collate(chips[:batch]))
         about.update(found.get('about', {}))
         rows.append(dict(batch=batch, **found['row']))
-    return dict(
-        config=steps.config,
-        chips='random' if random else 'of the config',
-        seed=steps.seed,
-        **about,
-        batches=rows,
-    )
+    return dict(about, batches=rows)
 
 
 def in_new_process(steps: Steps, batch: int, data: dict) -> dict:
@@ -113,18 +108,17 @@ def in_new_process(steps: Steps, batch: int, data: dict) -> dict:
 
     Peak memory is that of a process: no other batch may have been there.
     """
-    child = subprocess.run(
-        [sys.executable, '-m', __name__],
-        input=pickle.dumps((steps, batch, data)),
-        stdout=subprocess.PIPE,
-    )
+    work = pickle.dumps((steps, batch, data))
+    command = [sys.executable, '-m', __name__]
+    child = subprocess.run(command, input=work, stdout=subprocess.PIPE)
     found = {}
     for line in child.stdout.splitlines():
-        found.update(json.loads(line))
+        if line.startswith(b'{'):  # mmdet prints while it is imported
+            found.update(json.loads(line))
     if 'error' in found:
         raise ValueError(found['error'])
     if child.returncode == -9:  # killed: Linux, where memory runs out
-        found['row'] = dict(error='out of memory')
+        found.update(_NO_MEMORY)
     elif child.returncode:
         raise ChildProcessError(
             'a batch ended in the error above. Received: exit status '
@@ -136,24 +130,22 @@ def in_new_process(steps: Steps, batch: int, data: dict) -> dict:
 def measure_from_stdin() -> None:
     """What the new process does: print as JSON what :func:`measure` says."""
     work = pickle.load(sys.stdin.buffer)
-    out = sys.stdout
+    say = functools.partial(print, file=sys.stdout, flush=True)
     # What is printed while a model is built is no part of the result.
     with contextlib.redirect_stdout(sys.stderr):
         try:
             # Line by line: what is known survives the end of the process.
             for found in measure(*work):
-                print(json.dumps(found), file=out, flush=True)
+                say(json.dumps(found))
         except Exception as error:
-            if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(
-                str(error)
-            ):
-                found = dict(row=dict(error='out of memory'))
+            text = str(error)
+            if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(text):
+                say(json.dumps(_NO_MEMORY))
             # mmengine says so that mixed precision wants a GPU.
             elif isinstance(error, (AssertionError, OSError, ValueError)):
-                found = dict(error=str(error))
+                say(json.dumps(dict(error=text)))
             else:
                 raise
-            print(json.dumps(found), file=out, flush=True)
 
 
 def measure(steps: Steps, batch: int, data: dict) -> Iterator[dict]:
@@ -163,9 +155,8 @@ def measure(steps: Steps, batch: int, data: dict) -> Iterator[dict]:
         MessageHub.get_current_instance().update_info(name, 0)
     set_random_seed(steps.seed)
     cfg = load_config(steps.config, steps.cfg_options)
-    torch.backends.cudnn.benchmark = cfg.get('env_cfg', {}).get(
-        'cudnn_benchmark', False
-    )
+    env = cfg.get('env_cfg', {})
+    torch.backends.cudnn.benchmark = env.get('cudnn_benchmark', False)
     model = build_detector(cfg, nn.Module)
     model.init_weights()
     if steps.checkpoint:
@@ -179,14 +170,8 @@ def measure(steps: Steps, batch: int, data: dict) -> Iterator[dict]:
     with optim_wrapper.optim_context(model):
         one = torch.ones(1, 1, device=device)
         dtype = str((one @ one).dtype).removeprefix('torch.')
-    yield dict(
-        about=dict(
-            device=device_name(device),
-            threads=torch.get_num_threads(),
-            dtype=dtype,
-        )
-    )
-
+    about = dict(device=device_name(device), threads=torch.get_num_threads())
+    yield dict(about=dict(about, dtype=dtype))
     synchronize = getattr(torch, device).synchronize
 
     def seconds_of_steps(num):
@@ -202,10 +187,10 @@ def measure(steps: Steps, batch: int, data: dict) -> Iterator[dict]:
         return times
 
     prepare_cpu()
-    before = start_of_peak(device)
+    peak_memory = peak_meter(device)
     seconds_of_steps(steps.warmup)
     seconds = statistics.median(seconds_of_steps(steps.iters))
-    peak = peak_memory(device, before)
+    peak = peak_memory()
     # In steps of their own: on a GPU, waiting for each part takes longer.
     spent = dict.fromkeys(PARTS, 0.0)
     with watch(not_network(model), spent, synchronize):
@@ -215,8 +200,7 @@ def measure(steps: Steps, batch: int, data: dict) -> Iterator[dict]:
         peak_memory_mb_a_chip=None if peak is None else peak / batch,
         peak_memory_mb=peak,
     )
-    for part in PARTS:
-        row[f'share_{part}'] = spent[part] / whole
+    row.update({f'share_{part}': spent[part] / whole for part in PARTS})
     row['share_not_network'] = sum(spent.values()) / whole
     yield dict(row=row)
 
@@ -230,43 +214,32 @@ def not_network(model: nn.Module) -> list[tuple[object, str, str]]:
             # loss_and_target holds more than targets.
             if _TARGETS.search(name) and 'loss' not in name:
                 part = 'targets'
-            if part and inspect.isroutine(
-                inspect.getattr_static(type(module), name)
-            ):
+            if part and isroutine(getattr_static(type(module), name)):
                 found[id(module), name] = module, name, part
         for attribute, value in vars(module).items():
             owners = value if isinstance(value, (list, tuple)) else [value]
-            for kind, name, part in (
-                ('assigner', 'assign', 'targets'),
-                ('sampler', 'sample', 'sampling'),
-            ):
-                if not attribute.endswith(kind):
-                    continue
-                for owner in owners:  # of cascades, one a stage
+            for kind, name, part in _KEPT:
+                # Of cascades, one a stage.
+                for owner in owners if attribute.endswith(kind) else ():
                     if hasattr(owner, name):
                         found[id(owner), name] = owner, name, part
     return list(found.values())
 
 
-def start_of_peak(device: str) -> int | None:
-    """Bytes in use; the peak is counted from here on."""
+def peak_meter(device: str) -> Callable[[], float | None]:
+    """A function that tells the peak from here on; see the module's docstring.
+
+    In MB; None where it cannot be told.
+    """
     if device == 'cuda':
         torch.cuda.reset_peak_memory_stats()
-        return 0
+        return lambda: torch.cuda.max_memory_allocated() / 2**20
     gc.collect()
     # Sets VmHWM back. Where that is not allowed, the peak is of all before.
     with contextlib.suppress(OSError):
         Path('/proc/self/clear_refs').write_text('5')
-    return memory('VmRSS')
-
-
-def peak_memory(device: str, before: int | None) -> float | None:
-    """MB; on a CPU, above what was in use. None where it cannot be told."""
-    if device == 'cuda':
-        peak = torch.cuda.max_memory_allocated()
-    else:
-        peak = memory('VmHWM')
-    return None if before is None else (peak - before) / 2**20
+    before = memory('VmRSS')
+    return lambda: before and (memory('VmHWM') - before) / 2**20
 
 
 def device_name(device: str) -> str:
@@ -274,9 +247,8 @@ def device_name(device: str) -> str:
     if device == 'cuda':
         return torch.cuda.get_device_name()
     info = Path('/proc/cpuinfo')
-    found = info.exists() and re.search(
-        r'model name\s*: (.+)', info.read_text()
-    )
+    text = info.read_text() if info.exists() else ''
+    found = re.search(r'model name\s*: (.+)', text)
     return found[1] if found else platform.processor() or device
 
 

@@ -10,16 +10,18 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.runner import Runner
 
+from sniper_mmdet.chips import box_sizes
+
 from .mining import random_boxes
 
-# Of a random chip, and how many of them are out of its range.
-_NUM_BOXES, _NUM_IGNORED = 12, 4
+#: Samples, and the function that collates some.
+Chips = tuple[list[dict], Callable]
+# Of a random chip, and how many of them are too small, and too large, for it.
+_NUM_BOXES, _FEW = 12, 2
 
 
-def chips_of_config(
-    cfg: Config, num: int, seed: int
-) -> tuple[list[dict], Callable]:
-    """The first samples of training, and the function that collates some.
+def chips_of_config(cfg: Config, num: int, seed: int) -> Chips:
+    """The first samples of training.
 
     Raises:
         ValueError: There are no data set, or fewer samples.
@@ -27,9 +29,8 @@ def chips_of_config(
     loader = cfg.get('train_dataloader') or {}
     if loader.get('dataset') is None:
         raise ValueError(f'{cfg.filename} has no train_dataloader.dataset.')
-    loader = dict(
-        loader, batch_size=num, num_workers=0, persistent_workers=False
-    )
+    loader = dict(loader, batch_size=num)
+    loader.update(num_workers=0, persistent_workers=False)
     for key in ('num_batch_per_epoch', 'prefetch_factor'):
         loader.pop(key, None)
     loader = Runner.build_dataloader(loader, seed=seed)
@@ -42,9 +43,7 @@ def chips_of_config(
     return [loader.dataset[row] for row in rows], loader.collate_fn
 
 
-def random_chips(
-    cfg: Config, num: int, seed: int
-) -> tuple[list[dict], Callable]:
+def random_chips(cfg: Config, num: int, seed: int) -> Chips:
     """As :func:`chips_of_config`, without any data: noise, random boxes.
 
     Of a chip's boxes the smallest and the largest are out of its range. Masks
@@ -68,46 +67,43 @@ def random_chips(
     heads = [head for head in _values(cfg.model, 'bbox_head') if head]
     classes = min(_values(heads, 'num_classes'), default=1)
     masked = any(_values(cfg.model, 'mask_head'))
+    shape = side, side
     images = random_boxes(
-        num, _NUM_BOXES, seed, (side, side), (side / 32, 0.9 * side)
+        num, _NUM_BOXES, seed, shape, (side / 32, 0.9 * side)
     )
     rng = np.random.default_rng(seed)
+    ignored = np.ones(_NUM_BOXES, bool)
+    ignored[_FEW:-_FEW] = False
     chips = []
     for index in range(num):
         boxes = images.of_image(index)
-        sizes = np.sqrt((boxes[:, 2:] - boxes[:, :2]).prod(1))
-        boxes, sizes = boxes[sizes.argsort()], np.sort(sizes)
-        few = _NUM_IGNORED // 2
-        ignored = np.ones(_NUM_BOXES, bool)
-        ignored[few:-few] = False
+        boxes = boxes[box_sizes(boxes).argsort()]
         chip = dict(
-            img=rng.integers(0, 256, (side, side, 3), np.uint8),
+            img=rng.integers(0, 256, (*shape, 3), np.uint8),
             img_id=index,
-            ori_shape=(side, side),
-            img_shape=(side, side),
+            **dict.fromkeys(('ori_shape', 'img_shape'), shape),
             scale_factor=(1.0, 1.0),
             flip=False,
-            chip_range=(float(sizes[few]), float(sizes[-1 - few])),
-            gt_bboxes=HorizontalBoxes(boxes.astype(np.float32)),
+            chip_range=tuple(box_sizes(boxes[[_FEW, -1 - _FEW]]).tolist()),
+            gt_bboxes=HorizontalBoxes(boxes),
             gt_bboxes_labels=rng.integers(0, classes, _NUM_BOXES),
             gt_ignore_flags=ignored,
         )
         if masked:
-            masks = np.zeros((_NUM_BOXES, side, side), np.uint8)
-            for mask, (x1, y1, x2, y2) in zip(
-                masks, boxes.round().astype(int), strict=True
-            ):
+            masks = np.zeros((_NUM_BOXES, *shape), np.uint8)
+            corners = boxes.round().astype(int)
+            for mask, (x1, y1, x2, y2) in zip(masks, corners, strict=True):
                 mask[y1:y2, x1:x2] = 1
-            chip['gt_masks'] = BitmapMasks(masks, side, side)
+            chip['gt_masks'] = BitmapMasks(masks, *shape)
         chips.append(pack(chip))
     return chips, pseudo_collate
 
 
 def _values(cfg, key) -> list:
     """All values of a key, at any depth of a config."""
-    if isinstance(cfg, dict):
-        found = [cfg[key]] if key in cfg else []
-        children = list(cfg.values())
-    else:
-        found, children = [], cfg if isinstance(cfg, (list, tuple)) else ()
-    return found + [v for child in children for v in _values(child, key)]
+    if isinstance(cfg, (list, tuple)):
+        return [value for child in cfg for value in _values(child, key)]
+    if not isinstance(cfg, dict):
+        return []
+    found = [cfg[key]] if key in cfg else []
+    return found + _values([*cfg.values()], key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -23,12 +24,9 @@ def draw_curves(
 ) -> Figure:
     """Draw what runs have logged, a panel for numbers that can be compared.
 
-    Args:
-        runs (Sequence[str]): Each a work dir, or one scalars.json.
-        keys (Sequence[str]): What is drawn; see :meth:`RunLog.find`.
-        legend (Sequence[str], optional): A name for each run, or for each key
-            of the first run, then of the next. Defaults to the runs' own.
-        title (str, optional): Defaults to none.
+    A run is a work dir, or one scalars.json; for keys see
+    :meth:`RunLog.find`. ``legend`` has a name for each run, or for each key of
+    the first run, then of the next; without one, runs have their own.
 
     Raises:
         ValueError: A run has no log, or has not logged a key.
@@ -59,30 +57,23 @@ def draw_curves(
 def _panels(runs, keys, legend) -> dict[tuple, list[tuple]]:
     """(points, style) of the curves, by kind, name and unit of the panel."""
     panels = defaultdict(list)
+    heads = legend or (runs if len(runs) > 1 else [''])
+    by_key = len(heads) > len(runs)
     for r, run in enumerate(runs):
         log = RunLog(run)
-        last_epoch = max(filter(None, log.epochs.values()), default=0)
+        # Steps up to here are epochs: a loop without any validates by
+        # iteration.
+        last = dict(train=-1, chips=math.inf)
+        last['val'] = max(filter(None, log.epochs.values()), default=0)
         for k, key in enumerate(keys):
             found = log.find(key)
+            alone = legend and len(found) == 1 and (by_key or len(keys) == 1)
+            given = heads[r * len(keys) + k if by_key else r]
             for kind, name in found:
                 points = sorted(log.curves[kind][name].items())
-                # A loop without epochs validates by iteration.
-                by_epoch = kind != 'train' and (
-                    kind == 'chips' or points[-1][0] <= last_epoch
-                )
-                unit = 'epoch' if by_epoch else 'iteration'
-                if legend and len(legend) > len(runs):
-                    several = len(found) > 1
-                    label = legend[r * len(keys) + k], name if several else ''
-                elif legend:
-                    alone = len(found) == len(keys) == 1
-                    label = legend[r], '' if alone else name
-                else:
-                    label = run if len(runs) > 1 else '', name
-                style = dict(
-                    label=' '.join(filter(None, label)),
-                    **_style(kind, name, r),
-                )
+                unit = 'epoch' if points[-1][0] <= last[kind] else 'iteration'
+                label = given if alone else f'{given} {name}'.strip()
+                style = dict(_style(kind, name, r), label=label)
                 panels[kind, _panel(kind, name), unit].append((points, style))
     return panels
 

@@ -3,11 +3,10 @@
 import contextlib
 import json
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-
-_TIMES = ('time', 'data_time')
 
 
 class RunLog:
@@ -34,42 +33,35 @@ class RunLog:
         self.epochs = {}
         joined = []
         for path in _log_files(Path(run)):
-            placed = _placed(path, joined[-1][0] if joined else 0)
+            placed = [*_placed(path, joined[-1][0] if joined else 0)]
             if placed:
                 start = placed[0][0]
                 joined = [(at, e) for at, e in joined if at <= start] + placed
         for _, entry in joined:
-            self._add(entry)
-
-    def _add(self, entry) -> None:
-        step = entry.pop('step')
-        if 'iter' in entry:
-            kind = 'train'
-            self.epochs[entry.pop('iter')] = entry.pop('epoch', None)
-        elif all(name.startswith('chips/') for name in entry):
-            kind = 'chips'
-        else:
+            step = entry.pop('step')
             kind = 'val'
-            # Seconds an image, by the names of seconds an iteration.
-            entry = {k: v for k, v in entry.items() if k not in _TIMES}
-        for key, value in entry.items():
-            if isinstance(value, (int, float)):
-                self.curves[kind][key][step] = value
+            if 'iter' in entry:
+                kind = 'train'
+                self.epochs[entry.pop('iter')] = entry.pop('epoch', None)
+            elif all(name.startswith('chips/') for name in entry):
+                kind = 'chips'
+            for key, value in entry.items():
+                # Of validation: seconds an image, by the same names.
+                time = kind == 'val' and key in ('time', 'data_time')
+                if isinstance(value, (int, float)) and not time:
+                    self.curves[kind][key][step] = value
 
     def find(self, key: str) -> list[tuple[str, str]]:
         """Kind and name of all that a key stands for.
 
-        Args:
-            key (str): A name, its end after a slash or its start before one;
-                'chips' is those by level.
+        It is a name, its end after a slash or its start before one; 'chips'
+        is those by level.
 
         Raises:
             ValueError: It stands for nothing.
         """
         prefix = 'chips/level' if key == 'chips' else f'{key}/'
-        names = [
-            (kind, n) for kind, found in self.curves.items() for n in found
-        ]
+        names = [(kind, n) for kind in self.curves for n in self.curves[kind]]
         for found in (
             [n for n in names if n[1] == key],
             [n for n in names if n[1].endswith(f'/{key}')],
@@ -86,9 +78,7 @@ class RunLog:
     def seconds(self, include_outliers: bool = False) -> dict:
         """Mean seconds of an iteration, by epoch; None where there are none.
 
-        Args:
-            include_outliers (bool): Whether the first value of each epoch
-                counts. Defaults to False.
+        The first value of each epoch counts if ``include_outliers``.
 
         Raises:
             ValueError: The run has not logged them.
@@ -104,10 +94,8 @@ class RunLog:
         times = defaultdict(list)
         for step, value in sorted(curves[names[0]].items()):
             times[self.epochs[step]].append(value)
-        return {
-            epoch: np.mean(values[not include_outliers :] or values)
-            for epoch, values in times.items()
-        }
+        first = not include_outliers
+        return {e: np.mean(v[first:] or v) for e, v in times.items()}
 
 
 def last_metrics(work_dir: str, key: str = 'coco/bbox_mAP') -> dict:
@@ -117,17 +105,13 @@ def last_metrics(work_dir: str, key: str = 'coco/bbox_mAP') -> dict:
         ValueError: There is none.
     """
     # One folder a start, named by its time; tools/test.py has its own kind.
-    logs = [
-        *Path(work_dir).glob('*/*.json'),
-        *Path(work_dir).glob('*/vis_data/scalars.json'),
-    ]
-    found = None
-    for path in sorted(logs, key=lambda p: p.relative_to(work_dir).parts[0]):
-        for entry in _entries(path, strict=False):
-            found = entry if key in entry else found
-    if found is None:
+    root = Path(work_dir)
+    logs = [*root.glob('*/*.json'), *root.glob('*/vis_data/scalars.json')]
+    logs.sort(key=lambda path: path.relative_to(root).parts[0])
+    found = [e for p in logs for e in _entries(p, strict=False) if key in e]
+    if not found:
         raise ValueError(f'no COCO bbox evaluation in {work_dir}.')
-    return found
+    return found[-1]
 
 
 def _log_files(path) -> list[Path]:
@@ -138,48 +122,43 @@ def _log_files(path) -> list[Path]:
     found = found or sorted(path.glob('**/scalars.json'))
     if not found:
         raise ValueError(
-            'a run is a scalars.json, or a work dir with one in '
-            f'*/vis_data. Received: {path}.'
+            'a run is a scalars.json, or a work dir with one in */vis_data. '
+            f'Received: {path}.'
         )
     return found
 
 
-def _entries(path, strict=True) -> list[dict]:
+def _entries(path, strict=True) -> Iterator[dict]:
     """The lines of a log; ``strict``: each with a step, but for the last.
 
     A run that was killed while it wrote may have left half a line.
     """
     lines = path.read_text(errors='replace').splitlines()
-    entries = []
     for number, line in enumerate(lines, start=1):
         entry = None
         with contextlib.suppress(ValueError):
             entry = json.loads(line)
         if isinstance(entry, dict) and ('step' in entry or not strict):
-            entries.append(entry)
+            yield entry
         elif strict and not number == len(lines) > 1:
             raise ValueError(
                 f'{path}, line {number}, is not of a scalars.json. '
                 f'Received: {line[:40]!r}.'
             )
-    return entries
 
 
-def _placed(path, last) -> list[tuple[int, dict]]:
+def _placed(path, last) -> Iterator[tuple[int, dict]]:
     """The lines of a log, each with the iteration it stands at.
 
     Lines of losses have an iteration of their own, those of validation and of
     chips stand where they were written. Of a start that ended before its first
     loss nobody can tell from where it went on: its lines stand at ``last``.
     """
-    entries = _entries(path)
+    entries = [*_entries(path)]
     iters = [entry['iter'] for entry in entries if 'iter' in entry]
     # Logged every few iterations, from the one at which the run goes on.
-    here = last
-    if iters:
-        here = max(iters[0] - min(np.diff(iters[:3]), default=1), 0)
-    placed = []
+    interval = min(np.diff(iters[:3]), default=1)
+    here = max(iters[0] - interval, 0) if iters else last
     for entry in entries:
         here = entry.get('iter', here)
-        placed.append((here, entry))
-    return placed
+        yield here, entry

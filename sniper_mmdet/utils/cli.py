@@ -188,9 +188,13 @@ def print_table(
     rows: dict[str, dict] | list[tuple[str, dict]],
     formats: str | dict[str, str] = '.3f',
     corner: str = '',
+    as_json: bool = False,
 ) -> None:
-    """Print numbers in aligned columns, a row a name: :func:`table`."""
-    print(table(rows, formats, corner))
+    """Print numbers in aligned columns, :func:`table`; or ``as_json``."""
+    if as_json:
+        print_json(rows)
+    else:
+        print(table(rows, formats, corner))
 
 
 def table(

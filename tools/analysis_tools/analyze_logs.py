@@ -27,29 +27,20 @@ def parse_args():
     parser = cli.make_parser(__doc__)
     tasks = parser.add_subparsers(dest='task', required=True)
     plot = tasks.add_parser('plot_curve', help='draw curves')
-    plot.add_argument('runs', nargs='+', metavar='RUN')
-    plot.add_argument(
-        '--keys', nargs='+', default=['bbox_mAP'], help='what is drawn'
-    )
-    plot.add_argument(
-        '--legend',
-        nargs='+',
-        help='a name for each run, or for each key of the first run, then of '
-        'the next',
-    )
-    plot.add_argument('--title')
-    plot.add_argument(
-        '--out', required=True, help='picture, .png (the default) or .pdf'
-    )
     time = tasks.add_parser('cal_train_time', help='seconds an iteration')
-    time.add_argument('runs', nargs='+', metavar='RUN')
-    time.add_argument(
-        '--include-outliers',
-        action='store_true',
-        help='count the first value of each epoch too',
-    )
+    for task, run in ((plot, plot_curve), (time, cal_train_time)):
+        task.set_defaults(run=run)
+        task.add_argument('runs', nargs='+', metavar='RUN')
+    add = plot.add_argument
+    add('--keys', nargs='+', default=['bbox_mAP'], help='what is drawn')
+    names = 'a name for each run, or for each key of the first, then the next'
+    add('--legend', nargs='+', help=names)
+    add('--title')
+    add('--out', required=True, help='picture, .png (the default) or .pdf')
+    first = 'count the first value of each epoch too'
+    time.add_argument('--include-outliers', action='store_true', help=first)
     args = cli.parse(parser)
-    if args.task == 'plot_curve':
+    if args.run is plot_curve:
         allowed = {len(args.runs), len(args.runs) * len(args.keys)}
         if args.legend and len(args.legend) not in allowed:
             plot.error(
@@ -82,7 +73,7 @@ def cal_train_time(args):
 
 def main():
     args = parse_args()
-    dict(plot_curve=plot_curve, cal_train_time=cal_train_time)[args.task](args)
+    args.run(args)
 
 
 if __name__ == '__main__':

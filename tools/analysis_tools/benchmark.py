@@ -11,29 +11,28 @@ from itertools import zip_longest
 
 from sniper_mmdet.utils import cli
 
+SHARES = 'proposals', 'targets', 'sampling', 'not network'
 #: Of the table of train: what its numbers look like.
-COLUMNS = {
-    's/chip': '.4f',
-    **dict.fromkeys(('MB/chip', 'MB'), '.1f'),
-    **dict.fromkeys(
-        ('proposals', 'targets', 'sampling', 'not network'), '.3f'
-    ),
-}
+COLUMNS = {'s/chip': '.4f', 'MB/chip': '.1f', 'MB': '.1f'}
+COLUMNS.update(dict.fromkeys(SHARES, '.3f'))
 
 
 def chips(args):
+    """Mining, against the original C++."""
     from sniper_mmdet.benchmark.mining import benchmark_chips
 
     return benchmark_chips(args.ann, args.seed)
 
 
 def negatives(args):
+    """Mining negative chips from a mapped file, by number of images."""
     from sniper_mmdet.benchmark.mining import benchmark_negatives
 
     return benchmark_negatives(args.images, args.proposals, args.dir)
 
 
 def pipeline(args):
+    """A worker's samples a second, against mmdet's multi-scale pipeline."""
     from sniper_mmdet.benchmark.pipeline import benchmark_pipeline
     from sniper_mmdet.engine.build import load_config
 
@@ -42,6 +41,7 @@ def pipeline(args):
 
 
 def inference(args):
+    """The bare detector at each level, the pyramid and AutoFocus."""
     from sniper_mmdet.benchmark.inference import benchmark_inference
     from sniper_mmdet.engine.build import load_config
     from sniper_mmdet.engine.cpu import prepare_cpu
@@ -52,12 +52,10 @@ def inference(args):
 
 
 def train(args):
+    """Seconds and memory a chip of steps, and what is not the network."""
     from sniper_mmdet.benchmark.training import Steps, benchmark_train
 
-    steps = Steps(
-        *(args.config, args.cfg_options, args.iters, args.warmup, args.seed),
-        args.checkpoint,
-    )
+    steps = Steps(*(getattr(args, name) for name in Steps._fields))
     return benchmark_train(steps, args.batch, args.random)
 
 
@@ -65,72 +63,36 @@ def parse_args():
     parser = cli.make_parser(__doc__)
     commands = parser.add_subparsers(dest='command', required=True)
 
-    def add(run, about, config=None):
-        command = commands.add_parser(run.__name__, help=about)
+    def command_of(run, config=None):
+        command = commands.add_parser(run.__name__, help=run.__doc__)
         command.set_defaults(run=run)
         cli.add_json(command)
         command.add_argument('--seed', type=int, default=0)
         if config:
             cli.add_cfg_options(command)
             command.add_argument('config', help=config)
-        return command
+        return command.add_argument
 
-    command = add(chips, 'mining, against the original C++')
-    command.add_argument('--ann', required=True, help='COCO json')
-    command = add(
-        negatives,
-        'mining negative chips from a mapped file of random proposals: time '
-        'and memory by number of images',
-    )
-    command.add_argument(
-        '--images', type=int, nargs='+', default=[1000, 10000, 100000]
-    )
-    command.add_argument('--proposals', type=int, default=900)
-    command.add_argument(
-        '--dir', help='for the file: 60 KB an image while it is written'
-    )
-    command = add(
-        pipeline,
-        "a worker's samples a second, against mmdet's multi-scale pipeline on "
-        'the same images',
-        'train config file path',
-    )
-    command.add_argument('--samples', type=int, default=200)
-    command.add_argument('--repeats', type=int, default=3)
-    command = add(
-        inference,
-        'the bare detector at each level, the pyramid and AutoFocus, on the '
-        'same images',
-        'config of an AutoFocus detector',
-    )
-    command.add_argument('checkpoint')
-    command.add_argument(
-        '--num', type=int, default=0, help='images; 0 for all'
-    )
-    command = add(
-        train,
-        'seconds and peak memory a chip of steps of training, and the share '
-        'that is not the network',
-        'train config file path',
-    )
-    command.add_argument(
-        '--batch',
-        type=int,
-        nargs='+',
-        default=[1, 4, 16],
-        help='chips a step, each number in a process of its own',
-    )
-    command.add_argument('--iters', type=int, default=5, help='steps timed')
-    command.add_argument('--warmup', type=int, default=2, help='steps before')
-    command.add_argument(
-        '--random',
-        action='store_true',
-        help="noise with random boxes, of the config's chip_size, where its "
-        'data set is not there',
-    )
-    command.add_argument(
-        '--checkpoint', help='weights; defaults to random ones'
-    )
+    add = command_of(chips)
+    add('--ann', required=True, help='COCO json')
+    add = command_of(negatives)
+    add('--images', type=int, nargs='+', default=[1000, 10000, 100000])
+    add('--proposals', type=int, default=900)
+    add('--dir', help='for the file: 60 KB an image while it is written')
+    add = command_of(pipeline, 'train config file path')
+    add('--samples', type=int, default=200)
+    add('--repeats', type=int, default=3)
+    add = command_of(inference, 'config of an AutoFocus detector')
+    add('checkpoint')
+    add('--num', type=int, default=0, help='images; 0 for all')
+    add = command_of(train, 'train config file path')
+    batch = 'chips a step, each number in a process of its own'
+    add('--batch', type=int, nargs='+', default=[1, 4, 16], help=batch)
+    add('--iters', type=int, default=5, help='steps timed')
+    add('--warmup', type=int, default=2, help='steps before')
+    noise = "random chips of the config's size: its data set is not needed"
+    add('--random', action='store_true', help=noise)
+    add('--checkpoint', help='weights; defaults to random ones')
     args = cli.parse(parser)
     if args.run is negatives:
         cli.require_at_least(parser, args, images=1)

@@ -8,6 +8,8 @@ With --ann alone, no image and no config is needed: the settings are those
 released for COCO.
 """
 
+from functools import partial
+
 from mmengine.utils import track_iter_progress
 
 from sniper_mmdet.chips import RELEASED_COCO, from_coco, mine_chips
@@ -15,19 +17,24 @@ from sniper_mmdet.tuning import chip_statistics
 from sniper_mmdet.tuning.text import range_text
 from sniper_mmdet.utils import cli
 
+HEAD = '{images} images, {boxes} boxes, mean of {epochs} epochs'
+SUMS = """\
+chips an image      {chips_per_image:.2f}
+boxes covered       {boxes_covered:.2%} of all, {valid_boxes_covered:.2%} of \
+those valid at a level
+pixels to 800x1333  {pixel_ratio_single_scale:.2f} \
+({pixel_ratio_single_scale_padded:.2f} padded)
+pixels to pyramid   {pixel_ratio_pyramid:.3f}"""
+
 
 def parse_args():
     parser = cli.make_parser(__doc__)
     cli.add_source(parser)
-    parser.add_argument(
-        '--proposals',
-        help="proposal file for negative chips, instead of the config's",
-    )
     cli.add_json(parser)
-    parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument(
-        '--epochs', type=int, default=1, help='epochs to average over'
-    )
+    add = parser.add_argument
+    add('--proposals', help="file for negative chips, instead of the config's")
+    add('--seed', type=int, default=0)
+    add('--epochs', type=int, default=1, help='epochs to average over')
     args = cli.parse(parser)
     cli.require_source(parser, args)
     if args.ann is not None and args.proposals:
@@ -37,55 +44,35 @@ def parse_args():
 
 
 def print_statistics(stats, pyramid):
-    print(
-        f'{stats["images"]} images, {stats["boxes"]} boxes, mean of '
-        f'{stats["epochs"]} epochs'
-    )
-    columns = {
-        'valid range': [range_text(bounds) for bounds in pyramid.valid_ranges],
-        'boxes': stats['valid_boxes_per_level'],
-        'positive': stats['positive_chips_per_level'],
-        'negative': stats['negative_chips_per_level'],
-    }
-    rows = [
-        (str(scale), {head: column[k] for head, column in columns.items()})
-        for k, scale in enumerate(pyramid.scales)
-    ]
+    print(HEAD.format(**stats))
+    rows = []
+    for k, scale in enumerate(pyramid.scales):
+        row = {'valid range': range_text(pyramid.valid_ranges[k])}
+        row['boxes'] = stats['valid_boxes_per_level'][k]
+        for sign in ('positive', 'negative'):
+            row[sign] = stats[f'{sign}_chips_per_level'][k]
+        rows.append((str(scale), row))
     formats = dict(boxes='d', positive='.1f', negative='.1f')
     cli.print_table(rows, formats, 'level')
-    print(f'chips an image      {stats["chips_per_image"]:.2f}')
-    print(
-        f'boxes covered       {stats["boxes_covered"]:.2%} of all, '
-        f'{stats["valid_boxes_covered"]:.2%} of those valid at a level'
-    )
-    print(
-        f'pixels to 800x1333  {stats["pixel_ratio_single_scale"]:.2f} '
-        f'({stats["pixel_ratio_single_scale_padded"]:.2f} padded)'
-    )
-    print(f'pixels to pyramid   {stats["pixel_ratio_pyramid"]:.3f}')
+    print(SUMS.format(**stats))
 
 
 def main():
     args = parse_args()
     if args.ann:
         images, settings = from_coco(args.ann), RELEASED_COCO
-        proposals = negatives = None
+        mine = partial(mine_chips, images, settings)
     else:
-        from sniper_mmdet.engine.build import build_chip_dataset, load_config
+        with cli.quiet():  # mmdet prints while it is imported
+            from sniper_mmdet.engine import build
 
-        with cli.quiet():
-            dataset = build_chip_dataset(
-                load_config(args.config, args.cfg_options), args.proposals
-            )
-        images, settings = dataset.images, dataset.settings
-        proposals, negatives = dataset.proposals, dataset.negatives
+            cfg = build.load_config(args.config, args.cfg_options)
+            dataset = build.build_chip_dataset(cfg, args.proposals)
+        images, settings, mine = dataset.images, dataset.settings, dataset.mine
     epochs = range(args.epochs)
     if args.epochs > 1 and not args.json:
         epochs = track_iter_progress(list(epochs))
-    tables = [
-        mine_chips(images, settings, args.seed, e, proposals, negatives)
-        for e in epochs
-    ]
+    tables = [mine(args.seed, epoch) for epoch in epochs]
     stats = chip_statistics(images, settings, tables)
     if args.json:
         cli.print_json(stats)

@@ -13,21 +13,14 @@ from sniper_mmdet.utils import cli
 
 def parse_args():
     parser = cli.make_parser(__doc__)
-    parser.add_argument('ann', help='COCO json of the images that were tested')
-    parser.add_argument('files', nargs='+', metavar='NAME=FILE')
-    parser.add_argument(
-        '--recall',
-        type=float,
-        default=0.7,
-        help='share of all objects, found at IoU 0.5, up to which false '
-        'positives are counted (default: 0.7)',
-    )
-    parser.add_argument(
-        '--max-dets',
-        type=int,
-        default=200,
-        help='detections of an image that count (default: 200)',
-    )
+    add = parser.add_argument
+    add('ann', help='COCO json of the images that were tested')
+    add('files', nargs='+', metavar='NAME=FILE')
+    recall = 'share of all objects, found at IoU 0.5, up to which false '
+    recall += 'positives are counted (default: 0.7)'
+    add('--recall', type=float, default=0.7, help=recall)
+    most = 'detections of an image that count (default: 200)'
+    add('--max-dets', type=int, default=200, help=most)
     cli.add_json(parser)
     args = cli.parse(parser)
     args.files = cli.split_names(parser, args.files, 'NAME=FILE')
@@ -39,9 +32,8 @@ def parse_args():
 
 def main():
     args = parse_args()
-    found = compare_detections(
-        args.ann, args.files, args.recall, args.max_dets
-    )
+    given = args.ann, args.files, args.recall, args.max_dets
+    found = compare_detections(*given)
     if args.json:
         cli.print_json(found)
         return

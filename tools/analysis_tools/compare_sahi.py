@@ -21,28 +21,13 @@ The confidence threshold is the detector's score_thr for all, not the 0.25 of
 time and keeps all detections of an image; AutoFocus the best max_per_img.
 """
 
-from sniper_mmdet.apis import (
-    load_autofocus,
-    measure,
-    reference_ways,
-    require_coco,
-)
-from sniper_mmdet.apis.comparison import coco_row
-from sniper_mmdet.apis.sahi import (
-    default_settings,
-    import_sahi,
-    plain_config,
-    sahi_model,
-    sahi_way,
-)
+from sniper_mmdet.apis import comparison, sahi
 from sniper_mmdet.engine.build import load_config
 from sniper_mmdet.engine.cpu import prepare_cpu
 from sniper_mmdet.utils import cli
 
-SIDES = 1, 10**5
-LIMITS = dict(
-    slice=SIDES, image_size=SIDES, overlap=(0, 0.9), match_threshold=(0, 1)
-)
+LIMITS = dict.fromkeys(('slice', 'image_size'), (1, 10**5))
+LIMITS.update(overlap=(0, 0.9), match_threshold=(0, 1))
 
 
 def parse_args():
@@ -67,19 +52,17 @@ def parse_args():
     for name, (low, high) in LIMITS.items():
         value = getattr(args, name)
         if value is not None and not low <= value <= high:
-            parser.error(
-                f'{cli.option_of(name)} must be {low} to {high}. '
-                f'Received: {value}.'
-            )
+            limits = f'{cli.option_of(name)} must be {low} to {high}.'
+            parser.error(f'{limits} Received: {value}.')
     return args
 
 
-def all_ways(sahi, cfg, model, args):
+def all_ways(library, cfg, model, args):
     def slice_of(width, height):
         factor = model.pyramid.factors(width, height)[-1]
         return args.slice or max(round(args.image_size / factor), 1)
 
-    default = default_settings(sahi)
+    default = sahi.default_settings(library)
     tuned = dict(
         default,
         overlap_height_ratio=args.overlap,
@@ -90,14 +73,15 @@ def all_ways(sahi, cfg, model, args):
         postprocess_match_threshold=args.match_threshold,
         force_postprocess_type=True,
     )
-    given = sahi, plain_config(cfg, model), args.checkpoint
-    models = sahi_model(*given), sahi_model(*given, args.image_size)
-    ways = {'pyramid': reference_ways(model)['pyramid']}
+    given = library, sahi.plain_config(cfg, model), args.checkpoint
+    usual = sahi.sahi_model(*given)
+    large = sahi.sahi_model(*given, args.image_size)
+    whole = {'pyramid': comparison.reference_ways(model)['pyramid']}
     return {
-        **(ways if args.pyramid else {}),
+        **(whole if args.pyramid else {}),
         'autofocus': model.predict,
-        'sahi default': sahi_way(sahi, models[0], default),
-        'sahi tuned': sahi_way(sahi, models[1], tuned, slice_of),
+        'sahi default': sahi.sahi_way(library, usual, default),
+        'sahi tuned': sahi.sahi_way(library, large, tuned, slice_of),
     }
 
 
@@ -105,16 +89,14 @@ def main():
     args = parse_args()
     prepare_cpu()
     with cli.quiet():
-        sahi = import_sahi()
+        library = sahi.import_sahi()
         cfg = load_config(args.config, args.cfg_options)
-        require_coco(cfg)
-        model = load_autofocus(cfg, args.checkpoint)
-        table = measure(cfg, all_ways(sahi, cfg, model, args), args.num)
-    rows = {name: coco_row(row) for name, row in table.items()}
-    if args.json:
-        cli.print_json(rows)
-    else:
-        cli.print_table(rows)
+        comparison.require_coco(cfg)
+        model = comparison.load_autofocus(cfg, args.checkpoint)
+        ways = all_ways(library, cfg, model, args)
+        table = comparison.measure(cfg, ways, args.num)
+    rows = {name: comparison.coco_row(row) for name, row in table.items()}
+    cli.print_table(rows, as_json=args.json)
 
 
 if __name__ == '__main__':

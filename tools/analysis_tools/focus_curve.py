@@ -8,12 +8,7 @@ reference. All take turns image by image. --ground-truth adds FocusPixels from
 annotations: what is lost there, the idea loses, not the focus head.
 """
 
-from sniper_mmdet.apis import load_autofocus, measure, require_coco
-from sniper_mmdet.apis.focus_curve import (
-    draw_focus_curve,
-    focus_summary,
-    focus_ways,
-)
+from sniper_mmdet.apis import comparison, focus_curve
 from sniper_mmdet.engine.build import load_config
 from sniper_mmdet.engine.cpu import prepare_cpu
 from sniper_mmdet.utils import cli
@@ -22,36 +17,22 @@ from sniper_mmdet.utils.files import write_figure
 
 def parse_args():
     parser = cli.make_parser(__doc__)
-    parser.add_argument('config', help='config of an AutoFocus detector')
-    parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--out', help='picture of the curve, .png or .pdf')
-    parser.add_argument(
-        '--factors',
-        type=float,
-        nargs='*',
-        default=[0.05, 0.2, 0.5, 1, 2, 4],
-        help='by which the thresholds are multiplied',
-    )
-    parser.add_argument(
-        '--thresholds',
-        nargs='+',
-        default=[],
-        metavar='T,T...',
-        help='points more: thresholds of all levels but the finest',
-    )
-    parser.add_argument(
-        '--ground-truth',
-        action='store_true',
-        help='also FocusPixels from annotations',
-    )
-    parser.add_argument('--num', type=int, default=0, help='images; 0 for all')
+    add = parser.add_argument
+    add('config', help='config of an AutoFocus detector')
+    add('checkpoint', help='checkpoint file')
+    add('--out', help='picture of the curve, .png or .pdf')
+    factors = [0.05, 0.2, 0.5, 1, 2, 4]
+    times = 'by which the thresholds are multiplied'
+    add('--factors', type=float, nargs='*', default=factors, help=times)
+    more = 'points more: thresholds of all levels but the finest'
+    add('--thresholds', nargs='+', default=[], metavar='T,T...', help=more)
+    truth = 'also FocusPixels from annotations'
+    add('--ground-truth', action='store_true', help=truth)
+    add('--num', type=int, default=0, help='images; 0 for all')
     cli.add_json(parser)
     cli.add_cfg_options(parser)
     args = cli.parse(parser)
-    if min(args.factors, default=0) < 0:
-        parser.error(
-            f'--factors must not be negative. Received: {args.factors}.'
-        )
+    cli.require_at_least(parser, args, factors=0)
     if not (args.factors or args.thresholds or args.ground_truth):
         parser.error('--factors or --thresholds must give a point.')
     cli.require_picture(parser, args)
@@ -76,16 +57,16 @@ def main():
     prepare_cpu()
     with cli.quiet():
         cfg = load_config(args.config, args.cfg_options)
-        require_coco(cfg)
-        model = load_autofocus(cfg, args.checkpoint)
-        points = {
-            text: parse_thresholds(text, len(model.focus))
-            for text in args.thresholds
-        }
-        ways = focus_ways(model, args.factors, points, args.ground_truth)
-        rows = focus_summary(measure(cfg, ways, args.num))
+        comparison.require_coco(cfg)
+        model = comparison.load_autofocus(cfg, args.checkpoint)
+        num = len(model.focus)
+        points = {t: parse_thresholds(t, num) for t in args.thresholds}
+        given = args.factors, points, args.ground_truth
+        ways = focus_curve.focus_ways(model, *given)
+        table = comparison.measure(cfg, ways, args.num)
+        rows = focus_curve.focus_summary(table)
     if args.out:
-        write_figure(args.out, draw_focus_curve(rows))
+        write_figure(args.out, focus_curve.draw_focus_curve(rows))
     if args.json:
         cli.print_json(rows)
         return

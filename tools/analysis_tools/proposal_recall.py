@@ -14,25 +14,21 @@ from sniper_mmdet.utils import cli
 
 def main():
     parser = cli.make_parser(__doc__)
-    parser.add_argument('config', help='config file path')
-    parser.add_argument('files', nargs='+', metavar='NAME=FILE.npz')
+    add = parser.add_argument
+    add('config', help='config file path')
+    add('files', nargs='+', metavar='NAME=FILE.npz')
     cli.add_split(parser, 'val')
-    parser.add_argument(
-        '--num',
-        type=int,
-        default=900,
-        help='best proposals of an image that count (default: 900)',
-    )
+    best = 'best proposals of an image that count (default: 900)'
+    add('--num', type=int, default=900, help=best)
     cli.add_json(parser)
     cli.add_cfg_options(parser)
     args = cli.parse(parser)
     files = cli.split_names(parser, args.files, 'NAME=FILE.npz')
     cli.require_at_least(parser, args, num=1)
     with cli.quiet():
-        dataset = build_boxes_dataset(
-            load_config(args.config, args.cfg_options), args.split
-        )
-        images = dataset.images
+        cfg = load_config(args.config, args.cfg_options)
+        dataset = build_boxes_dataset(cfg, args.split)
+    images = dataset.images
     sizes = np.stack([images.widths, images.heights], 1)
     boxes = [images.of_image(i) for i in range(len(images))]
     table = {}
@@ -41,10 +37,7 @@ def main():
         scored = np.column_stack([found.boxes, found.scores])
         proposals = [scored[found.span(i)] for i in range(len(images))]
         table[name] = proposal_recall(sizes, boxes, proposals, args.num)
-    if args.json:
-        cli.print_json(table)
-    else:
-        cli.print_table(table, '.1f')
+    cli.print_table(table, '.1f', as_json=args.json)
 
 
 if __name__ == '__main__':

@@ -20,27 +20,21 @@ from sniper_mmdet.utils import cli
 from sniper_mmdet.utils.files import write_figure, write_whole
 
 FIRST_STEP = (
-    'The settings are no config of their own: python '
-    'tools/sniperize.py YOUR_CONFIG --out FILE makes the one that '
-    'trains on chips, to paste them into.'
+    'The settings are no config of their own: python tools/sniperize.py '
+    'YOUR_CONFIG --out FILE makes the one that trains on chips, to paste them '
+    'into.'
 )
 
 
 def parse_args():
     parser = cli.make_parser(__doc__)
     cli.add_source(parser)
-    parser.add_argument(
-        '--levels', type=int, help='so many levels; default: as many as needed'
-    )
-    parser.add_argument(
-        '--chip-size',
-        type=int,
-        help='side of a chip in level pixels; default: 512 or less',
-    )
-    parser.add_argument(
-        '--out', help='picture of the sizes, .png (the default) or .pdf'
-    )
-    parser.add_argument('--config-out', help='file for the settings, .py')
+    add = parser.add_argument
+    add('--levels', type=int, help='how many; default: as many as needed')
+    size = 'side of a chip in level pixels; default: 512 or less'
+    add('--chip-size', type=int, help=size)
+    add('--out', help='picture of the sizes, .png (the default) or .pdf')
+    add('--config-out', help='file for the settings, .py')
     cli.add_json(parser)
     args = cli.parse(parser)
     cli.require_source(parser, args)
@@ -62,30 +56,27 @@ def check_outputs(parser, args):
     taken = {Path(p).resolve() for p in (args.config, args.ann) if p}
     for option in ('out', 'config_out'):
         path = getattr(args, option)
-        if not path:
-            continue
-        if Path(path).resolve() in taken:
+        if path and Path(path).resolve() in taken:
             parser.error(
                 f'{cli.option_of(option)} must be another file than those '
                 f'that are read and written beside it. Received: {path}.'
             )
-        taken.add(Path(path).resolve())
+        taken.add(path and Path(path).resolve())
 
 
 def read_config(path, options):
     """Boxes; the config's own settings if it trains on chips; its head."""
-    from sniper_mmdet.engine.build import build_boxes_dataset, load_config
+    with cli.quiet():  # mmdet prints while it is imported
+        from sniper_mmdet.engine import build
 
-    with cli.quiet():
-        cfg = load_config(path, options)
-        dataset = build_boxes_dataset(cfg, 'train')
+        cfg = build.load_config(path, options)
+        dataset = build.build_boxes_dataset(cfg, 'train')
     kind = str(cfg.train_dataloader.dataset.get('type'))
     if not kind.endswith('ChipDataset'):
         return dataset.images, None, None
     model = cfg.get('model', {})
-    test = None
-    if model.get('scales'):
-        test = ImagePyramid(model['scales'], model.get('valid_ranges'))
+    scales = model.get('scales')
+    test = scales and ImagePyramid(scales, model.get('valid_ranges'))
     own = dataset.settings, test
     return dataset.images, own, model.get('focus_head')
 
@@ -102,17 +93,11 @@ def main():
             '--levels must be 2 or more for a CONFIG of AutoFocus. '
             'Received: 1.'
         )
-    report, advice = report_settings(
-        images,
-        args.chip_size,
-        args.levels,
-        own,
-        focus_head.get('stride', 16) if focus_head else None,
-        num_without_area,
-    )
+    stride = focus_head.get('stride', 16) if focus_head else None
+    given = args.chip_size, args.levels, own, stride, num_without_area
+    report, advice = report_settings(images, *given)
     if args.config_out and own:
-        folder = Path(args.config_out).absolute().parent
-        base = os.path.relpath(args.config, folder)
+        base = os.path.relpath(args.config, Path(args.config_out).parent)
         if args.cfg_options:
             report['warnings'].append(
                 f'{args.config_out} inherits from {args.config} as it is, '
