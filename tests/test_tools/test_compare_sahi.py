@@ -18,6 +18,7 @@ from sniper_mmdet.apis.sahi import (
     sahi_way,
 )
 from sniper_mmdet.chips import ImagePyramid
+from sniper_mmdet.datasets import SampleDataset
 from sniper_mmdet.engine.build import load_config
 from sniper_mmdet.registry import MODELS
 
@@ -35,7 +36,7 @@ def checkpoint(tmp_path_factory):
         if 'fc_cls.weight' in name or 'rpn_cls.weight' in name:
             torch.nn.init.normal_(weight)
     path = tmp_path_factory.mktemp('weights') / 'random.pth'
-    meta = dict(dataset_meta=dict(classes=cfg.metainfo.classes))
+    meta = dict(dataset_meta=dict(SampleDataset.METAINFO))
     torch.save(dict(state_dict=model.state_dict(), meta=meta), path)
     return str(path)
 
