@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from mmengine.utils import track_iter_progress
 
+from ..formats.coco import CocoWriter
 from .scenes import draw_scene
 from .shapes import CLASSES, mean_area
 
@@ -154,40 +155,25 @@ def _is_done(out: Path, text: str, overwrite: bool) -> bool:
 
 def _write_split(folder: Path, split: str, settings: SampleSettings) -> None:
     """Draw the images of a split and write them and their COCO file."""
-    images, annotations = [], []
+    coco = CocoWriter(tuple(CLASSES))
     for index in track_iter_progress(range(getattr(settings, split))):
         # Each image has a stream of its own: more images leave these alone.
-        seeds = settings.seed, SPLITS.index(split), index
+        rng = np.random.default_rng(
+            [settings.seed, SPLITS.index(split), index]
+        )
         scene = draw_scene(
-            np.random.default_rng(np.random.SeedSequence(seeds)),
-            settings.size,
-            settings.objects,
-            settings.max_size,
+            rng, settings.size, settings.objects, settings.max_size
         )
-        name = f'{split}_{index:05d}.jpg'
-        _, data = cv2.imencode(
-            '.jpg', scene.image, [cv2.IMWRITE_JPEG_QUALITY, 90]
-        )
-        (folder / 'images' / name).write_bytes(data.tobytes())
-        height, width = scene.image.shape[:2]
-        images.append(
-            dict(id=index + 1, file_name=name, width=width, height=height)
-        )
-        annotations += [
-            dict(id=i, image_id=index + 1, **to_annotation(*item))
-            for i, item in enumerate(
-                zip(scene.labels, scene.boxes, scene.outlines, strict=True),
-                len(annotations) + 1,
-            )
-        ]
-    content = dict(
-        info=dict(description='Drawn by make_sample_data.py'),
-        licenses=[],
-        images=images,
-        annotations=annotations,
-        categories=[dict(id=i, name=n) for i, n in enumerate(CLASSES, 1)],
-    )
-    (folder / f'{split}.json').write_text(json.dumps(content))
+        path = folder / 'images' / f'{split}_{index:05d}.jpg'
+        quality = cv2.IMWRITE_JPEG_QUALITY, 90
+        path.write_bytes(cv2.imencode('.jpg', scene.image, quality)[1])
+        coco.add_image(path.name, *scene.image.shape[1::-1])
+        objects = scene.labels, scene.boxes, scene.outlines
+        for found in map(to_annotation, *objects):
+            ids = dict(id=len(coco.annotations) + 1, image_id=index + 1)
+            coco.annotations.append(ids | found)
+    info = dict(description='Drawn by make_sample_data.py')
+    coco.write(folder / f'{split}.json', info=info, licenses=[])
 
 
 def to_annotation(
