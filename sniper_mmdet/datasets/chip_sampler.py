@@ -59,12 +59,11 @@ class ChipSampler(Sampler):
                 f'{dataset.settings}.'
             )
         if epoch_size is not None:
-            if epoch_size < 1:
-                raise ValueError(
-                    'epoch_size must be a positive number. '
-                    f'Received: {epoch_size}.'
-                )
             total = epoch_size
+        if total < 1:
+            raise ValueError(
+                f'epoch_size must be a positive number. Received: {total}.'
+            )
         if round_up:
             total = math.ceil(total / self.world_size) * self.world_size
         self.total_size = total
@@ -87,9 +86,8 @@ class ChipSampler(Sampler):
         table = self.table
         order = np.arange(len(table))
         if self.shuffle:
-            order = np.random.default_rng(
-                [self.seed, self.epoch, 1]
-            ).permutation(order)
+            rng = np.random.default_rng([self.seed, self.epoch, 1])
+            rng.shuffle(order)
         order = np.resize(order, self.total_size)[self.rank :: self.world_size]
         skipped, self._skipped = self._skipped, 0
         return iter(table[order[skipped:]])
