@@ -58,9 +58,8 @@ class ChipDataset:
         pipeline (Sequence[dict | Callable]): Must load the image and hold a
             :class:`CutChip`.
         chip_size (int): Level pixels. Defaults to 512.
-        stride (int | tuple[int]): See :class:`ChipSettings`. Defaults to
-            (56, 59).
-        min_side (float): See :class:`ChipSettings`. Defaults to 2.
+        stride (int | tuple[int]): See :class:`ChipSettings`.
+        min_side (float): See :class:`ChipSettings`.
         on_error (str): 'raise', or 'skip': an image that cannot be read, or
             an annotation with a box that is not finite, is replaced by
             another image's chip, reported once, and counted in
@@ -229,10 +228,8 @@ class ChipDataset:
         """What the pipeline starts from: the image's info and the chip.
 
         Returns:
-            dict: The wrapped data set's info and ``chip``: ``region``
-            (x1, y1, x2, y2) in original pixels, ``scale`` (fx, fy),
-            ``valid_range`` (low, high), ``level``, ``positive``, and
-            ``out_of_range`` where the data set has such a setting.
+            dict: The wrapped data set's info and ``chip``, as
+            :class:`CutChip` has it, with ``positive``.
         """
         index, level = int(row['image']), int(row['level'])
         info = self.dataset.get_data_info(index)

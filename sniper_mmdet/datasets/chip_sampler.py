@@ -30,7 +30,6 @@ class ChipSampler(Sampler):
         seed (int, optional): The same on all ranks. Defaults to None: drawn
             and synchronised.
         round_up (bool): Repeat chips so that all ranks have equally many.
-            Defaults to True.
         epoch_size (int, optional): Chips an epoch, of all ranks together.
             Defaults to None: as many as the first table has.
     """
@@ -70,15 +69,13 @@ class ChipSampler(Sampler):
         self.num_samples = len(range(self.rank, total, self.world_size))
         self.epoch = 0
         self._epochs_skipped = self._skipped = 0
-        self._mined = None
+        self._mined = None, None, None
 
     @property
     def table(self) -> np.ndarray:
         """ndarray (C,): all chips mined for this epoch, over all ranks."""
         key, proposals = (self.seed, self.epoch), self.dataset.proposals
-        if self._mined is None or (
-            self._mined[0] != key or self._mined[1] is not proposals
-        ):
+        if self._mined[0] != key or self._mined[1] is not proposals:
             self._mined = key, proposals, self.dataset.mine(*key)
         return self._mined[2]
 

@@ -46,15 +46,12 @@ def image_keys(images: Sequence[tuple[str, str]]) -> list[str]:
                 'proposals are kept by image id and path, which do not tell '
                 f'apart: {alike[:2]}.'
             )
-        keys.update({image: _key(*image, depth) for image in alike})
+        for img_id, path in alike:
+            name = '/'.join(PurePath(path).parts[-depth:])
+            keys[img_id, path] = f'{img_id} {name}' if img_id else name
         shared = Counter(keys.values())
         alike = [image for image, key in keys.items() if shared[key] > 1]
     return [keys[image] for image in images]
-
-
-def _key(img_id: str, path: str, depth: int) -> str:
-    name = '/'.join(PurePath(path).parts[-depth:])
-    return f'{img_id} {name}' if img_id else name
 
 
 def image_id(info: dict) -> tuple[str, str]:
@@ -98,6 +95,22 @@ class ProposalFile:
                     )
             self.about = json.loads(arrays['about'][()])
             self.keys = [k.decode() for k in arrays['keys'].tolist()]
+            self.boxes, self.scores = arrays['boxes'], arrays['scores']
+            self.offsets = np.asarray(arrays['offsets'])
+            self.sizes = np.asarray(arrays['sizes'])
+            count, images = len(self.scores), len(self.keys)
+            if (
+                self.offsets.shape != (images + 1,)
+                or self.sizes.shape != (images, 2)
+                or self.boxes.shape != (count, 4)
+                or self.offsets[0] != 0
+                or self.offsets[-1] != count
+                or (np.diff(self.offsets) < 0).any()
+            ):
+                raise ValueError(
+                    f'its arrays do not fit each other, {len(self.boxes)} '
+                    f'boxes, {count} scores, {images} images'
+                )
         except FileNotFoundError:
             raise FileNotFoundError(
                 f'there is no proposal file {self.path}.'
@@ -107,23 +120,6 @@ class ProposalFile:
                 f'{self.path} is not a proposal file, or is damaged: {error}. '
                 'Write it anew with tools/extract_proposals.py.'
             ) from None
-        self.boxes, self.scores = arrays['boxes'], arrays['scores']
-        self.offsets = np.asarray(arrays['offsets'])
-        self.sizes = np.asarray(arrays['sizes'])
-        count, images = len(self.scores), len(self.keys)
-        if (
-            self.offsets.shape != (images + 1,)
-            or self.sizes.shape != (images, 2)
-            or self.boxes.shape != (count, 4)
-            or self.offsets[0] != 0
-            or self.offsets[-1] != count
-            or (np.diff(self.offsets) < 0).any()
-        ):
-            raise ValueError(
-                f'{self.path} is damaged: its arrays do not fit each other, '
-                f'{len(self.boxes)} boxes, {count} scores, {images} images. '
-                'Write it anew with tools/extract_proposals.py.'
-            )
 
     def __len__(self) -> int:
         """Number of images."""
@@ -145,7 +141,7 @@ class ProposalFile:
             sizes (ndarray (N, 2), optional): Width and height of the images;
                 0 where not known.
             missing (str): 'raise', or 'skip': an image that the file has not
-                is without proposals. Defaults to 'raise'.
+                is without proposals.
 
         Raises:
             ValueError: Images are missing, or of another size.

@@ -4,10 +4,10 @@ A line is "x1 y1 x2 y2 x3 y3 x4 y4 class difficult", original pixels, the last
 field missing in the first files; two lines above say where the image is from.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from .coco import outline
-from .text_files import numbers
+from .text_files import LineReader, numbers
 
 _NAMES = (
     'plane baseball-diamond bridge ground-track-field small-vehicle '
@@ -23,9 +23,7 @@ VERSIONS = {
 _HEADER = ('imagesource:', 'gsd:')
 
 
-def make_reader(
-    classes: Sequence[str],
-) -> Callable[[str, int, int], dict | None]:
+def make_reader(classes: Sequence[str]) -> LineReader:
     """What reads a line of these classes; see :func:`.convert_text_files`."""
     labels = {name: label for label, name in enumerate(classes)}
 

@@ -10,13 +10,15 @@ from sniper_mmdet.utils.image import IMAGE_SUFFIXES, find_files, image_size
 
 from .coco import CocoWriter
 
+LineReader = Callable[[str, int, int], dict | None]
+
 
 def convert_text_files(
     images: Path,
     labels: Path,
     out: Path,
     classes: Sequence[str],
-    read_line: Callable[[str, int, int], dict | None],
+    read_line: LineReader,
     skip_broken: bool = False,
     unlabelled: str = 'broken',
     repeated: str = 'kept',
@@ -34,11 +36,9 @@ def convert_text_files(
             where a line holds no object. Raises ValueError with what a line
             must be.
         skip_broken (bool): Whether broken lines are left out, and images that
-            cannot be read or lack a text file. Defaults to False.
-        unlabelled (str): What an image without a text file is: 'broken', or
-            'empty'. Defaults to 'broken'.
-        repeated (str): Whether a line that is in its file already is 'kept'
-            or 'dropped'. Defaults to 'kept'.
+            cannot be read or lack a text file.
+        unlabelled (str): 'broken' or 'empty', an image without a text file.
+        repeated (str): 'kept' or 'dropped', a line that was in its file.
 
     Returns:
         str: How many boxes there are of each class, and what was left out.

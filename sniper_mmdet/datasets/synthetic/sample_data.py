@@ -26,15 +26,12 @@ class SampleSettings:
     """What decides what the files of a sample data set hold.
 
     Args:
-        train (int): Number of training images. Defaults to 120.
-        val (int): Number of validation images. Defaults to 24.
-        seed (int): Defaults to 0.
+        train (int): Number of training images.
+        val (int): Number of validation images.
+        seed (int): Of what is drawn at random.
         size (Sequence[int]): Lowest and highest side of an image, px.
-            Defaults to (1000, 1600).
-        objects (Sequence[int]): Lowest and highest number of objects per
-            image. Defaults to (8, 20).
-        max_size (int): Largest object, as the square root of its box's area,
-            px. Defaults to 400.
+        objects (Sequence[int]): Lowest and highest number an image.
+        max_size (int): Largest object, px: the square root of its box's area.
 
     Raises:
         ValueError: A setting is out of bounds.
@@ -48,16 +45,12 @@ class SampleSettings:
     max_size: int = 400
 
     def __post_init__(self) -> None:
-        for split in SPLITS:
-            count = getattr(self, split)
-            if count < 1:
+        for name, least in (('train', 1), ('val', 1), ('seed', 0)):
+            value = getattr(self, name)
+            if value < least:
                 raise ValueError(
-                    f'--{split} must be at least 1. Received: {count}.'
+                    f'--{name} must be at least {least}. Received: {value}.'
                 )
-        if self.seed < 0:
-            raise ValueError(
-                f'--seed must not be negative. Received: {self.seed}.'
-            )
         for name, least, most in (('size', 128, 20000), ('objects', 1, None)):
             low, high = getattr(self, name)
             if not least <= low <= high <= (most or high):
@@ -93,7 +86,7 @@ def write_sample_data(
         out (Path): Its folder.
         settings (SampleSettings): What is drawn.
         overwrite (bool): Whether the folder, and all that it holds, is
-            deleted if it holds anything else. Defaults to False.
+            deleted if it holds anything else.
 
     Returns:
         bool: Whether it was written; False if it was there already.
@@ -141,11 +134,9 @@ def _is_done(out: Path, text: str, overwrite: bool) -> bool:
             f'folder. Received: {out}.'
         )
     if not overwrite and any(out.iterdir()):
-        what = (
-            'is no sample data set'
-            if found is None
-            else 'holds a sample data set of other settings'
-        )
+        what = 'is no sample data set'
+        if found is not None:
+            what = 'holds a sample data set of other settings'
         raise ValueError(
             f'OUT_DIR {what}: choose another one, or delete it '
             f'and all it holds by --overwrite. Received: {out}.'
