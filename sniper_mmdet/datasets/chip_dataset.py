@@ -104,16 +104,14 @@ class ChipDataset:
     ) -> None:
         modes, pyramid = ('raise', 'skip'), ImagePyramid(scales, valid_ranges)
         self.settings = ChipSettings(pyramid, chip_size, stride, min_side)
-        self.on_error = check_choice('on_error', on_error, *modes)
+        check_choice('on_error', on_error, *modes)
+        check_choice('missing_proposals', missing_proposals, *modes)
+        check_choice('out_of_range', out_of_range, *OUT_OF_RANGE)
+        self.on_error, self.missing_proposals = on_error, missing_proposals
+        self.out_of_range = out_of_range
         self.negatives = NegativeSettings(**(negatives or {}))
         self.negatives.thresholds(len(pyramid))
         self.negatives.bounds(pyramid)
-        self.missing_proposals = check_choice(
-            'missing_proposals', missing_proposals, *modes
-        )
-        self.out_of_range = check_choice(
-            'out_of_range', out_of_range, *OUT_OF_RANGE
-        )
         self._file = ProposalFile(proposals) if proposals else None
         if isinstance(dataset, dict):
             dataset = read_annotations(dataset, DATASETS.build, dataset)
@@ -257,16 +255,17 @@ class ChipDataset:
                     return sample
             except Exception as error:  # a broken file raises what it likes
                 self._fail(int(row['image']), error, info['img_path'])
-            row = self._table[np.random.randint(len(self))]
+            other = np.random.randint(len(self))
+            row = self._table[other]
         raise RuntimeError(
             '100 chips in a row gave no sample; see the errors above and the '
             'pipeline.'
         )
 
-    def _fail(self, index: int, error: Exception, path: str = '') -> None:
+    def _fail(self, index: int, error: Exception, path: str) -> None:
         text = f'{type(error).__name__}: {error}'
         if self.on_error == 'raise':
-            if path and path not in str(error):
+            if path not in str(error):
                 raise ValueError(
                     f'{path} could not be cut into chips: {text}'
                 ) from error

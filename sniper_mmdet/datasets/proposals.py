@@ -96,8 +96,7 @@ class ProposalFile:
             self.about = json.loads(arrays['about'][()])
             self.keys = [k.decode() for k in arrays['keys'].tolist()]
             self.boxes, self.scores = arrays['boxes'], arrays['scores']
-            self.offsets = np.asarray(arrays['offsets'])
-            self.sizes = np.asarray(arrays['sizes'])
+            self.offsets, self.sizes = arrays['offsets'], arrays['sizes']
             count, images = len(self.scores), len(self.keys)
             if (
                 self.offsets.shape != (images + 1,)

@@ -94,10 +94,8 @@ def _moved(annotation: dict, x: int, y: int) -> dict:
     result = dict(annotation, bbox=[left + x, top + y, width, height])
     outline = annotation.get('segmentation')
     if isinstance(outline, list):
-        result['segmentation'] = [
-            (np.reshape(part, (-1, 2)) + (x, y)).ravel().tolist()
-            for part in outline
-        ]
+        parts = [np.reshape(part, (-1, 2)) + (x, y) for part in outline]
+        result['segmentation'] = [part.ravel().tolist() for part in parts]
     elif outline:  # run lengths would have to be drawn anew
         del result['segmentation']
     return result

@@ -1,8 +1,8 @@
 """Settings that are one of a few words."""
 
 
-def check_choice(name: str, value: object, *choices: object) -> object:
-    """Return a setting that is one of its choices.
+def check_choice(name: str, value: object, *choices: object) -> None:
+    """Check that a setting is one of its choices.
 
     Raises:
         ValueError: It is none of them; names it and them.
@@ -10,4 +10,3 @@ def check_choice(name: str, value: object, *choices: object) -> object:
     if value not in choices:
         known = ' or '.join(map(repr, choices))
         raise ValueError(f'{name} must be {known}. Received: {value!r}.')
-    return value

@@ -24,7 +24,7 @@ _OPTIONS = dict(
 )
 
 
-def parse_args():
+def main():
     parser = cli.make_parser(__doc__)
     parser.allow_abbrev = False
     parser.add_argument('out_dir', metavar='OUT_DIR', type=Path)
@@ -46,11 +46,7 @@ def parse_args():
         action='store_true',
         help='delete OUT_DIR first if it holds anything else',
     )
-    return vars(cli.parse(parser))
-
-
-def main():
-    args = parse_args()
+    args = vars(cli.parse(parser))
     out, overwrite = args.pop('out_dir').resolve(), args.pop('overwrite')
     settings = SampleSettings(**args)
     if write_sample_data(out, settings, overwrite):

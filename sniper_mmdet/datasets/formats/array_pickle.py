@@ -28,9 +28,7 @@ class _Type:
         self.name, self.order = name, '|'
 
     def __setstate__(self, state: tuple) -> None:
-        if state[1] not in ('<', '>', '|', '=') or any(
-            part is not None for part in state[2:5]
-        ):
+        if state[1] not in ('<', '>', '|', '=') or state[2:5] != (None,) * 3:
             raise ValueError('it holds an array of a type of its own')
         self.order = state[1]
 

@@ -108,10 +108,8 @@ def python2_order(ids: Sequence[int]) -> list[int]:
         insert(used - 1)
         if 3 * used >= 2 * len(table):
             kept = [p for p in table if p is not None]
-            size = 8
-            while size <= (2 if used > 50000 else 4) * used:
-                size *= 2
-            table = [None] * size
+            room = (2 if used > 50000 else 4) * used
+            table = [None] * 2 ** room.bit_length()
             for p in kept:
                 insert(p)
     return [p for p in table if p is not None]
@@ -135,10 +133,8 @@ def _by_position(
         if order == 'python2':
             raise ValueError('--order python2 needs whole numbers as ids.')
         return arrays
-    placed = [None] * len(arrays)
-    for array, position in zip(arrays, python2_order(ids), strict=True):
-        placed[position] = array
-    return placed
+    # The inverse of that order: which array is of which image.
+    return [arrays[place] for place in np.argsort(python2_order(ids))]
 
 
 def _by_name(found: dict, dataset: ChipDataset, src: str) -> list[np.ndarray]:
@@ -153,10 +149,8 @@ def _by_name(found: dict, dataset: ChipDataset, src: str) -> list[np.ndarray]:
                 f'{list(found)[:1]}.'
             )
         # InstanceData keeps its data in attributes.
-        boxes, scores = (
-            np.asarray(getattr(found[name], key, None))
-            for key in ('bboxes', 'scores')
-        )
+        boxes = np.asarray(getattr(found[name], 'bboxes', None))
+        scores = np.asarray(getattr(found[name], 'scores', None))
         if boxes.ndim != 2 or scores.shape != boxes.shape[:1]:
             raise ValueError(f'{src}: {name} has no bboxes and scores.')
         arrays.append(np.column_stack([boxes, scores]))

@@ -1,10 +1,10 @@
 """The sample data set: scenes of shapes and their COCO files."""
 
 import json
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
@@ -102,9 +102,7 @@ def write_sample_data(
             return False
         out.parent.mkdir(parents=True, exist_ok=True)
         # A sibling, so that whole sets arrive by a rename; broken ones never.
-        with tempfile.TemporaryDirectory(
-            prefix=f'.{out.name}-', dir=out.parent
-        ) as tmp:
+        with TemporaryDirectory(prefix=f'.{out.name}-', dir=out.parent) as tmp:
             part = Path(tmp) / 'new'
             (part / 'images').mkdir(parents=True)
             for split in SPLITS:

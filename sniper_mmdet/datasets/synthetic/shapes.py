@@ -73,12 +73,9 @@ def make_outline(
     if kind == 'ring':
         contours.append(0.5 * circle[::-1])
     cos, sin = np.cos(angle), np.sin(angle)
-    contours = [
-        np.where(c[:, :1] > 0, c * (fold, 1), c)
-        * (stretch, 1)
-        @ np.array([(cos, sin), (-sin, cos)])
-        for c in contours
-    ]
+    rotation = np.array([(cos, sin), (-sin, cos)])
+    contours = [np.where(c[:, :1] > 0, c * (fold, 1), c) for c in contours]
+    contours = [c * (stretch, 1) @ rotation for c in contours]
     low, high = contours[0].min(0), contours[0].max(0)
     scale = size / np.sqrt(np.prod(high - low))
     return [(c - low) * scale for c in contours]

@@ -61,9 +61,8 @@ class CutChip(BaseTransform):
         min_visible: float = 10,
         min_visible_share: float = 1.0,
     ) -> None:
-        self.out_of_range = check_choice(
-            'out_of_range', out_of_range, *OUT_OF_RANGE
-        )
+        check_choice('out_of_range', out_of_range, *OUT_OF_RANGE)
+        self.out_of_range = out_of_range
         self.min_visible = min_visible
         self.min_visible_share = min_visible_share
 
