@@ -32,9 +32,8 @@ class CocoWriter:
         twice = [name for name, n in Counter(classes).items() if n > 1]
         if twice:
             raise ValueError(f'the class {twice[0]!r} is named twice.')
-        self.categories = [
-            dict(id=i, name=n) for i, n in enumerate(classes, 1)
-        ]
+        named = enumerate(classes, 1)
+        self.categories = [dict(id=i, name=name) for i, name in named]
         self.images, self.annotations = [], []
         self.clipped = 0
         #: What was left out, by what it is: each with its place.

@@ -77,8 +77,7 @@ def convert_text_files(
             try:
                 found = read_line(line, *size)
             except ValueError as error:
-                text = f'{place}: {error} Received: {line!r}.'
-                skip('broken lines', text)
+                skip('broken lines', f'{place}: {error} Received: {line!r}.')
                 continue
             if found:
                 coco.add_object(image, place, **found)
