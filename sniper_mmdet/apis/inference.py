@@ -14,6 +14,8 @@ from mmengine.logging import print_log
 from mmengine.utils import ProgressBar
 from torch import nn
 
+from sniper_mmdet.utils.choices import check_choice
+
 from .coco_results import CocoResults
 from .inputs import Input, Loaded, Reader, read_ahead
 
@@ -86,10 +88,7 @@ def detect(
         raise ValueError(
             f'batch_size must be positive. Received: {batch_size}.'
         )
-    if on_error not in ('raise', 'skip'):
-        raise ValueError(
-            f"on_error must be 'raise' or 'skip'. Received: {on_error!r}."
-        )
+    check_choice('on_error', on_error, 'raise', 'skip')
     if ann_file is not None and out_json is None:
         raise ValueError('ann_file gives ids to out_json, which is None.')
     file, take = nullcontext(), None

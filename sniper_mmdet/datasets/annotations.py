@@ -72,11 +72,9 @@ def check_classes(dataset) -> None:
         check_classes(inner)
     if hasattr(dataset, 'dataset'):
         check_classes(dataset.dataset)
-    classes = (
-        dataset.metainfo.get('classes')
-        if hasattr(dataset, 'cat_ids')
-        else None
-    )
+    if not hasattr(dataset, 'cat_ids'):
+        return
+    classes = dataset.metainfo.get('classes')
     if classes is None or len(dataset.cat_ids) == len(classes):
         return
     known = [c['name'] for c in load(dataset.ann_file)['categories']]
@@ -108,10 +106,6 @@ def usable_instances(
         raise ValueError(f'{path}: a box is not finite: {first}.')
     boxes, kept = clip_boxes(boxes, size)
     return [
-        dict(
-            instances[k],
-            bbox=boxes[k].tolist(),
-            ignore_flag=instances[k].get('ignore_flag', 0),
-        )
+        {'ignore_flag': 0, **instances[k], 'bbox': boxes[k].tolist()}
         for k in np.flatnonzero(kept)
     ]

@@ -15,20 +15,12 @@ from .proposals import image_id, image_keys
 
 
 class CollectedBoxes(NamedTuple):
-    """What chips are mined from, of all images of a data set.
+    """What chips are mined from, of all images of a data set."""
 
-    Attributes:
-        images (ImageBoxes): Sizes and trained boxes of the images; one that
-            is broken is a pixel without a box.
-        broken (ndarray (N,)): bool, images that are broken.
-        keys (list[str]): What each image is called in a proposal file.
-        labels (set[int]): Classes of the boxes, ignored ones too.
-    """
-
-    images: ImageBoxes
-    broken: np.ndarray
-    keys: list[str]
-    labels: set[int]
+    images: ImageBoxes  # of trained boxes; a broken one is an empty pixel
+    broken: np.ndarray  # (N,) bool, images that are broken
+    keys: list[str]  # what each image is called in a proposal file
+    labels: set[int]  # of all boxes, ignored ones too
 
 
 def collect_boxes(
@@ -55,7 +47,9 @@ def collect_boxes(
     for index in range(num_images):
         info = dataset.get_data_info(index)
         try:
-            size = _image_size(info)
+            size = info.get('width'), info.get('height')
+            if not all(size):
+                size = image_size(info['img_path'])
             kept = usable_instances(info['instances'], size, info['img_path'])
             num_degenerate += len(info['instances']) - len(kept)
         except (OSError, ValueError) as error:
@@ -76,9 +70,3 @@ def collect_boxes(
         )
     images = ImageBoxes.from_lists(sizes, boxes)
     return CollectedBoxes(images, broken, image_keys(names), labels)
-
-
-def _image_size(info: dict) -> tuple[int, int]:
-    if info.get('width') and info.get('height'):
-        return info['width'], info['height']
-    return image_size(info['img_path'])

@@ -18,6 +18,7 @@ from sniper_mmdet.chips import (
     mine_chips,
 )
 from sniper_mmdet.registry import DATASETS
+from sniper_mmdet.utils.choices import check_choice
 
 from .annotations import (
     NO_IMAGE,
@@ -28,7 +29,7 @@ from .annotations import (
 )
 from .boxes import collect_boxes
 from .proposals import ProposalFile
-from .transforms.cut_chip import CutChip, check_out_of_range
+from .transforms.cut_chip import OUT_OF_RANGE, CutChip
 
 
 @DATASETS.register_module()
@@ -57,9 +58,8 @@ class ChipDataset:
         pipeline (Sequence[dict | Callable]): Must load the image and hold a
             :class:`CutChip`.
         chip_size (int): Level pixels. Defaults to 512.
-        stride (int | tuple[int]): See :class:`ChipSettings`. Defaults to
-            (56, 59).
-        min_side (float): See :class:`ChipSettings`. Defaults to 2.
+        stride (int | tuple[int]): See :class:`ChipSettings`.
+        min_side (float): See :class:`ChipSettings`.
         on_error (str): 'raise', or 'skip': an image that cannot be read, or
             an annotation with a box that is not finite, is replaced by
             another image's chip, reported once, and counted in
@@ -102,35 +102,27 @@ class ChipDataset:
         missing_proposals: str = 'raise',
         out_of_range: str | None = None,
     ) -> None:
-        for name, value in (
-            ('on_error', on_error),
-            ('missing_proposals', missing_proposals),
-        ):
-            if value not in ('raise', 'skip'):
-                raise ValueError(
-                    f"{name} must be 'raise' or 'skip'. Received: {value!r}."
-                )
-        self.settings = ChipSettings(
-            ImagePyramid(scales, valid_ranges), chip_size, stride, min_side
-        )
-        self.on_error = on_error
+        modes, pyramid = ('raise', 'skip'), ImagePyramid(scales, valid_ranges)
+        self.settings = ChipSettings(pyramid, chip_size, stride, min_side)
+        check_choice('on_error', on_error, *modes)
+        check_choice('missing_proposals', missing_proposals, *modes)
+        check_choice('out_of_range', out_of_range, *OUT_OF_RANGE)
+        self.on_error, self.missing_proposals = on_error, missing_proposals
+        self.out_of_range = out_of_range
         self.negatives = NegativeSettings(**(negatives or {}))
-        self.negatives.thresholds(len(self.settings.pyramid))
-        self.negatives.bounds(self.settings.pyramid)
-        self.missing_proposals = missing_proposals
-        self.out_of_range = check_out_of_range(out_of_range)
+        self.negatives.thresholds(len(pyramid))
+        self.negatives.bounds(pyramid)
         self._file = ProposalFile(proposals) if proposals else None
         if isinstance(dataset, dict):
             dataset = read_annotations(dataset, DATASETS.build, dataset)
         self.dataset = dataset
         self.pipeline = Compose(pipeline)
-        if pipeline and not any(
-            isinstance(t, CutChip) for t in self.pipeline.transforms
-        ):
+        kinds = [type(t) for t in self.pipeline.transforms]
+        if pipeline and not any(issubclass(kind, CutChip) for kind in kinds):
             raise ValueError(
                 'the pipeline of a ChipDataset must hold a '
                 'sniper_mmdet.CutChip after the image is loaded. Received: '
-                f'{[type(t).__name__ for t in self.pipeline.transforms]}.'
+                f'{[kind.__name__ for kind in kinds]}.'
             )
         self._images = self._table = self._proposals = None
 
@@ -203,13 +195,9 @@ class ChipDataset:
         Returns:
             ndarray (C,): Rows of :data:`~sniper_mmdet.chips.CHIP_DTYPE`.
         """
+        settings, negatives = self.settings, self.negatives
         return mine_chips(
-            self.images,
-            self.settings,
-            seed,
-            epoch,
-            self.proposals,
-            self.negatives,
+            self.images, settings, seed, epoch, self.proposals, negatives
         )
 
     def __len__(self) -> int:
@@ -225,38 +213,31 @@ class ChipDataset:
             row = self._table[row]
         # Augmentations draw from the global generators: seeded by the chip,
         # they do not depend on which worker has it, or on what came before.
-        states = random.getstate(), np.random.get_state()
+        python, numpy = random.getstate(), np.random.get_state()
         random.seed(int(row['seed']))
         np.random.seed(int(row['seed']))
         try:
             return self._cut(row)
         finally:
-            random.setstate(states[0])
-            np.random.set_state(states[1])
+            random.setstate(python)
+            np.random.set_state(numpy)
 
     def get_data_info(self, row: np.void) -> dict:
         """What the pipeline starts from: the image's info and the chip.
 
         Returns:
-            dict: The wrapped data set's info and ``chip``: ``region``
-            (x1, y1, x2, y2) in original pixels, ``scale`` (fx, fy),
-            ``valid_range`` (low, high), ``level``, ``positive``, and
-            ``out_of_range`` where the data set has such a setting.
+            dict: The wrapped data set's info and ``chip``, as
+            :class:`CutChip` has it, with ``positive``.
         """
         index, level = int(row['image']), int(row['level'])
         info = self.dataset.get_data_info(index)
-        info['width'], info['height'] = width, height = (
-            int(self.images.widths[index]),
-            int(self.images.heights[index]),
-        )
-        info['instances'] = usable_instances(
-            info['instances'], (width, height), info['img_path']
-        )
-        pyramid = self.settings.pyramid
-        level_w, level_h = pyramid.level_sizes(width, height)[level]
+        images, pyramid = self.images, self.settings.pyramid
+        size = int(images.widths[index]), int(images.heights[index])
+        instances = usable_instances(info['instances'], size, info['img_path'])
+        info.update(width=size[0], height=size[1], instances=instances)
         info['chip'] = dict(
             region=tuple(chip_regions(row).tolist()),
-            scale=(level_w / width, level_h / height),
+            scale=tuple(pyramid.level_sizes(*size)[level] / size),
             valid_range=tuple(pyramid.bounds[level]),
             level=level,
             positive=bool(row['positive']),
@@ -277,24 +258,21 @@ class ChipDataset:
             other = np.random.randint(len(self))
             row = self._table[other]
         raise RuntimeError(
-            '100 chips in a row gave no sample; see the '
-            'errors above and the pipeline.'
+            '100 chips in a row gave no sample; see the errors above and the '
+            'pipeline.'
         )
 
-    def _fail(self, index: int, error: Exception, path: str = '') -> None:
+    def _fail(self, index: int, error: Exception, path: str) -> None:
+        text = f'{type(error).__name__}: {error}'
         if self.on_error == 'raise':
-            if path and path not in str(error):
+            if path not in str(error):
                 raise ValueError(
-                    f'{path} could not be cut into chips: '
-                    f'{type(error).__name__}: {error}'
+                    f'{path} could not be cut into chips: {text}'
                 ) from error
             raise error
         if not self.skipped[index]:
             self.skipped[index] = True
-            print_log(
-                f'ChipDataset skips {path}: {type(error).__name__}: {error}',
-                'current',
-            )
+            print_log(f'ChipDataset skips {path}: {text}', 'current')
 
     def _warn(self, labels: set[int]) -> None:
         classes = self.metainfo.get('classes') or ()
@@ -305,13 +283,12 @@ class ChipDataset:
                 'as in the annotations?',
                 'current',
             )
-        levels = self.settings.pyramid.level_sizes(
-            self._images.widths, self._images.heights
-        )
-        if (levels <= self.settings.chip_size).all():
+        chip_size, pyramid = self.settings.chip_size, self.settings.pyramid
+        levels = pyramid.level_sizes(self._images.widths, self._images.heights)
+        if (levels <= chip_size).all():
             print_log(
-                f'ChipDataset: chip_size {self.settings.chip_size} is larger '
-                'than every level of every image: chips are whole images.',
+                f'ChipDataset: chip_size {chip_size} is larger than every '
+                'level of every image: chips are whole images.',
                 'current',
             )
 

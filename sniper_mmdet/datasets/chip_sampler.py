@@ -30,7 +30,6 @@ class ChipSampler(Sampler):
         seed (int, optional): The same on all ranks. Defaults to None: drawn
             and synchronised.
         round_up (bool): Repeat chips so that all ranks have equally many.
-            Defaults to True.
         epoch_size (int, optional): Chips an epoch, of all ranks together.
             Defaults to None: as many as the first table has.
     """
@@ -59,27 +58,24 @@ class ChipSampler(Sampler):
                 f'{dataset.settings}.'
             )
         if epoch_size is not None:
-            if epoch_size < 1:
-                raise ValueError(
-                    'epoch_size must be a positive number. '
-                    f'Received: {epoch_size}.'
-                )
             total = epoch_size
+        if total < 1:
+            raise ValueError(
+                f'epoch_size must be a positive number. Received: {total}.'
+            )
         if round_up:
             total = math.ceil(total / self.world_size) * self.world_size
         self.total_size = total
         self.num_samples = len(range(self.rank, total, self.world_size))
         self.epoch = 0
         self._epochs_skipped = self._skipped = 0
-        self._mined = None
+        self._mined = None, None, None
 
     @property
     def table(self) -> np.ndarray:
         """ndarray (C,): all chips mined for this epoch, over all ranks."""
         key, proposals = (self.seed, self.epoch), self.dataset.proposals
-        if self._mined is None or (
-            self._mined[0] != key or self._mined[1] is not proposals
-        ):
+        if self._mined[0] != key or self._mined[1] is not proposals:
             self._mined = key, proposals, self.dataset.mine(*key)
         return self._mined[2]
 
@@ -87,9 +83,8 @@ class ChipSampler(Sampler):
         table = self.table
         order = np.arange(len(table))
         if self.shuffle:
-            order = np.random.default_rng(
-                [self.seed, self.epoch, 1]
-            ).permutation(order)
+            rng = np.random.default_rng([self.seed, self.epoch, 1])
+            rng.shuffle(order)
         order = np.resize(order, self.total_size)[self.rank :: self.world_size]
         skipped, self._skipped = self._skipped, 0
         return iter(table[order[skipped:]])

@@ -10,7 +10,8 @@ from pathlib import Path, PurePath
 import numpy as np
 
 from sniper_mmdet.chips import Proposals
-from sniper_mmdet.utils.files import write_whole
+from sniper_mmdet.utils.choices import check_choice
+from sniper_mmdet.utils.files import whole_file
 
 #: Arrays of a file, their types (bytes of any length) and dimensions.
 _ARRAYS = dict(
@@ -37,25 +38,20 @@ def image_keys(images: Sequence[tuple[str, str]]) -> list[str]:
         ValueError: Two images cannot be told apart.
     """
     images = [(img_id, str(PurePath(path))) for img_id, path in images]
-    depth = 1
-    keys = {image: _key(*image, depth) for image in images}
-    while True:
-        shared = Counter(keys.values())
-        alike = [image for image, key in keys.items() if shared[key] > 1]
-        if not alike:
-            return [keys[image] for image in images]
+    keys, alike, depth = {}, images, 0
+    while alike:
         depth += 1
         if depth > max(len(PurePath(path).parts) for _, path in alike):
             raise ValueError(
                 'proposals are kept by image id and path, which do not tell '
                 f'apart: {alike[:2]}.'
             )
-        keys.update({image: _key(*image, depth) for image in alike})
-
-
-def _key(img_id: str, path: str, depth: int) -> str:
-    name = '/'.join(PurePath(path).parts[-depth:])
-    return f'{img_id} {name}' if img_id else name
+        for img_id, path in alike:
+            name = '/'.join(PurePath(path).parts[-depth:])
+            keys[img_id, path] = f'{img_id} {name}' if img_id else name
+        shared = Counter(keys.values())
+        alike = [image for image, key in keys.items() if shared[key] > 1]
+    return [keys[image] for image in images]
 
 
 def image_id(info: dict) -> tuple[str, str]:
@@ -99,6 +95,21 @@ class ProposalFile:
                     )
             self.about = json.loads(arrays['about'][()])
             self.keys = [k.decode() for k in arrays['keys'].tolist()]
+            self.boxes, self.scores = arrays['boxes'], arrays['scores']
+            self.offsets, self.sizes = arrays['offsets'], arrays['sizes']
+            count, images = len(self.scores), len(self.keys)
+            if (
+                self.offsets.shape != (images + 1,)
+                or self.sizes.shape != (images, 2)
+                or self.boxes.shape != (count, 4)
+                or self.offsets[0] != 0
+                or self.offsets[-1] != count
+                or (np.diff(self.offsets) < 0).any()
+            ):
+                raise ValueError(
+                    f'its arrays do not fit each other, {len(self.boxes)} '
+                    f'boxes, {count} scores, {images} images'
+                )
         except FileNotFoundError:
             raise FileNotFoundError(
                 f'there is no proposal file {self.path}.'
@@ -108,25 +119,6 @@ class ProposalFile:
                 f'{self.path} is not a proposal file, or is damaged: {error}. '
                 'Write it anew with tools/extract_proposals.py.'
             ) from None
-        self.boxes, self.scores = arrays['boxes'], arrays['scores']
-        self.offsets = np.asarray(arrays['offsets'])
-        self.sizes = np.asarray(arrays['sizes'])
-        counts = len(self.boxes), len(self.scores)
-        if (
-            len(self.offsets) != len(self.keys) + 1
-            or self.sizes.shape != (len(self.keys), 2)
-            or self.boxes.shape[1] != 4
-            or counts[0] != counts[1]
-            or self.offsets[0] != 0
-            or self.offsets[-1] != counts[0]
-            or (np.diff(self.offsets) < 0).any()
-        ):
-            raise ValueError(
-                f'{self.path} is damaged: its arrays do not fit each other, '
-                f'{counts[0]} boxes, {counts[1]} scores, '
-                f'{len(self.keys)} images. '
-                'Write it anew with tools/extract_proposals.py.'
-            )
 
     def __len__(self) -> int:
         """Number of images."""
@@ -148,15 +140,12 @@ class ProposalFile:
             sizes (ndarray (N, 2), optional): Width and height of the images;
                 0 where not known.
             missing (str): 'raise', or 'skip': an image that the file has not
-                is without proposals. Defaults to 'raise'.
+                is without proposals.
 
         Raises:
             ValueError: Images are missing, or of another size.
         """
-        if missing not in ('raise', 'skip'):
-            raise ValueError(
-                f"missing must be 'raise' or 'skip'. Received: {missing!r}."
-            )
+        check_choice('missing', missing, 'raise', 'skip')
         index = {key: i for i, key in enumerate(self.keys)}
         entries = np.array([index.get(key, -1) for key in keys], np.int64)
         absent = np.flatnonzero(entries < 0)
@@ -175,14 +164,10 @@ class ProposalFile:
             )
         if sizes is not None:
             known = self.sizes[entries]
-            differ = (
-                (entries >= 0)
-                & known.all(1)
-                & sizes.all(1)
-                & (known != sizes).any(1)
-            ).nonzero()[0]
-            if len(differ):
-                first = differ[0]
+            differ = (entries >= 0) & (known != sizes).any(1)
+            differ &= known.all(1) & sizes.all(1)
+            if differ.any():
+                first = differ.argmax()
                 raise ValueError(
                     f'{self.path} holds proposals of another data set: '
                     f'{keys[first]!r} is {known[first].tolist()} pixels '
@@ -221,11 +206,10 @@ def write_proposals(
             f'{len(keys)} keys, boxes of {len(counts)} images, '
             f'{sum(counts)} boxes, {sum(map(len, scores))} scores.'
         )
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     # With something to join where there is no image.
-    flat_boxes = np.concatenate([np.zeros((0, 4)), *boxes], dtype=np.float32)
-    flat_scores = np.concatenate([np.zeros(0), *scores], dtype=np.float32)
-    _write(path, keys, sizes, offsets, flat_boxes, flat_scores, about)
+    boxes = np.concatenate([np.zeros((0, 4)), *boxes], dtype=np.float32)
+    scores = np.concatenate([np.zeros(0), *scores], dtype=np.float32)
+    _write(path, keys, sizes, counts, boxes, scores, about)
 
 
 def join_proposals(path: str, parts: Sequence[str], about: dict) -> None:
@@ -234,14 +218,11 @@ def join_proposals(path: str, parts: Sequence[str], about: dict) -> None:
     No more than one part is mapped, and none in memory, at a time.
     """
     keys, sizes, counts = [], [], []
-    for part in parts:
-        file = ProposalFile(part)
+    for file in map(ProposalFile, parts):
         keys += file.keys
-        sizes.append(np.array(file.sizes))
-        counts.append(np.diff(file.offsets))
-    offsets = np.concatenate([[0], np.cumsum(np.concatenate(counts))])
-    offsets = offsets.astype(np.int64)
-    total = max(int(offsets[-1]), 1)  # an empty file cannot be mapped
+        sizes += file.sizes.tolist()
+        counts += np.diff(file.offsets).tolist()
+    total = max(sum(counts), 1)  # an empty file cannot be mapped
     scratch = Path(f'{path}.tmp.raw')
     try:
         flat = np.memmap(scratch, np.float32, 'w+', shape=(total, 5))
@@ -250,45 +231,32 @@ def join_proposals(path: str, parts: Sequence[str], about: dict) -> None:
             flat[start : start + len(file.boxes), :4] = file.boxes
             flat[start : start + len(file.boxes), 4] = file.scores
             start += len(file.boxes)
-        flat = flat[:start]
-        _write(
-            path,
-            keys,
-            np.concatenate(sizes),
-            offsets,
-            flat[:, :4],
-            flat[:, 4],
-            about,
-        )
+        boxes, scores = flat[:start, :4], flat[:start, 4]
+        _write(path, keys, sizes, counts, boxes, scores, about)
     finally:
         scratch.unlink(missing_ok=True)
 
 
-def _write(path, keys, sizes, offsets, boxes, scores, about) -> None:
-    if len(set(keys)) < len(keys):
-        seen = set()
-        twice = next(k for k in keys if k in seen or seen.add(k))
+def _write(path, keys, sizes, counts, boxes, scores, about) -> None:
+    twice = [key for key, n in Counter(keys).items() if n > 1]
+    if twice:
         raise ValueError(
-            f'two images of the data set are called {twice!r} (id and file '
+            f'two images of the data set are called {twice[0]!r} (id and file '
             'name): proposals are kept by that.'
         )
-
-    def save(part: Path) -> None:
-        with part.open('wb') as file:
-            np.savez(
-                file,
-                boxes=boxes,
-                scores=scores,
-                offsets=offsets,
-                keys=np.array([k.encode() for k in keys], dtype='S'),
-                sizes=np.asarray(sizes, np.int64).reshape(-1, 2),
-                about=np.array(json.dumps(about).encode()),
-            )
-            file.flush()
-            os.fsync(file.fileno())
-
+    arrays = dict(
+        boxes=boxes,
+        scores=scores,
+        offsets=np.cumsum([0, *counts], dtype=np.int64),
+        keys=np.array([k.encode() for k in keys], dtype='S'),
+        sizes=np.asarray(sizes, np.int64).reshape(-1, 2),
+        about=np.array(json.dumps(about).encode()),
+    )
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, save)
+    with whole_file(path) as part, part.open('wb') as file:
+        np.savez(file, **arrays)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _map(path: str, archive: zipfile.ZipFile, name: str) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 from mmengine.utils import track_iter_progress
 from pycocotools.coco import COCO
 
-from .formats.coco import write_json
+from .formats.coco import CocoWriter
 
 
 def tile_images(
@@ -48,43 +48,30 @@ def tile_images(
             f'{ann} has {len(found)} images, and a scene takes {count}.'
         )
     order = np.random.default_rng(seed).permutation(len(found))
-    width, height = (
-        max(image[key] for image in found) for key in ('width', 'height')
-    )
-    corners = [
-        (x * width, y * height) for y in range(rows) for x in range(columns)
-    ]
+    width = max(image['width'] for image in found)
+    height = max(image['height'] for image in found)
+    cells = [(x, y) for y in range(rows) for x in range(columns)]
     out, name = Path(out_dir), Path(ann).stem
     (out / 'images').mkdir(parents=True, exist_ok=True)
-    images, annotations = [], []
+    coco = CocoWriter([])
+    coco.categories = source.dataset['categories']
     for i in track_iter_progress(range(len(found) // count)):
-        image = dict(
-            id=i + 1,
-            file_name=f'{name}_{i:04d}.png',
-            width=columns * width,
-            height=rows * height,
-        )
-        images.append(image)
-        scene = np.zeros((image['height'], image['width'], 3), np.uint8)
-        for (x, y), j in zip(corners, order[i * count :], strict=False):
+        path = out / 'images' / f'{name}_{i:04d}.png'
+        coco.add_image(path.name, columns * width, rows * height)
+        scene = np.zeros((rows * height, columns * width, 3), np.uint8)
+        for cell, j in zip(cells, order[i * count :], strict=False):
+            x, y = cell[0] * width, cell[1] * height
             pixels = _read(Path(image_dir), found[j], ann)
             h, w = pixels.shape[:2]
             scene[y : y + h, x : x + w] = pixels
-            annotations += [
+            for annotation in source.imgToAnns[found[j]['id']]:
                 # pycocotools takes an annotation of id 0 for none.
-                dict(_moved(a, x, y), id=len(annotations) + k, image_id=i + 1)
-                for k, a in enumerate(source.imgToAnns[found[j]['id']], 1)
-            ]
-        path = out / 'images' / image['file_name']
+                ids = dict(id=len(coco.annotations) + 1, image_id=i + 1)
+                coco.annotations.append(_moved(annotation, x, y) | ids)
         if not cv2.imwrite(str(path), scene):
             raise OSError(f'{path} cannot be written.')
-    content = dict(
-        images=images,
-        annotations=annotations,
-        categories=source.dataset['categories'],
-    )
-    write_json(out / f'{name}.json', content)
-    return len(images), len(annotations), len(found) % count
+    coco.write(out / f'{name}.json')
+    return len(coco.images), len(coco.annotations), len(found) % count
 
 
 def _read(folder: Path, image: dict, ann: str | Path) -> np.ndarray:
@@ -107,10 +94,8 @@ def _moved(annotation: dict, x: int, y: int) -> dict:
     result = dict(annotation, bbox=[left + x, top + y, width, height])
     outline = annotation.get('segmentation')
     if isinstance(outline, list):
-        result['segmentation'] = [
-            (np.reshape(part, (-1, 2)) + (x, y)).ravel().tolist()
-            for part in outline
-        ]
+        parts = [np.reshape(part, (-1, 2)) + (x, y) for part in outline]
+        result['segmentation'] = [part.ravel().tolist() for part in parts]
     elif outline:  # run lengths would have to be drawn anew
         del result['segmentation']
     return result

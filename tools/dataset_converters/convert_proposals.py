@@ -19,7 +19,7 @@ from sniper_mmdet.engine.build import build_boxes_dataset, load_config
 from sniper_mmdet.utils import cli
 
 
-def parse_args():
+def main():
     parser = cli.make_parser(__doc__)
     parser.add_argument('src', help='pickle of proposals')
     parser.add_argument('config', help='config with the data set')
@@ -50,11 +50,6 @@ def parse_args():
     cli.require_suffix(parser, args, out='.npz')
     if not 0 < args.nms <= 1:
         parser.error(f'--nms must be in (0, 1]. Received: {args.nms}.')
-    return args
-
-
-def main():
-    args = parse_args()
     with cli.quiet():
         cfg = load_config(args.config, args.cfg_options)
         loader = cfg.get(f'{args.split}_dataloader') or {}

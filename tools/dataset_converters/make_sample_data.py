@@ -14,57 +14,39 @@ from pathlib import Path
 from sniper_mmdet.datasets.synthetic import SampleSettings, write_sample_data
 from sniper_mmdet.utils import cli
 
+_OPTIONS = dict(
+    train='training images',
+    val='validation images',
+    seed='of what is drawn at random',
+    size='sides of an image',
+    objects='objects in an image',
+    max_size='largest object, as the square root of its box area',
+)
 
-def parse_args():
+
+def main():
     parser = cli.make_parser(__doc__)
     parser.allow_abbrev = False
     parser.add_argument('out_dir', metavar='OUT_DIR', type=Path)
-    parser.add_argument(
-        '--train',
-        type=int,
-        default=SampleSettings.train,
-        help='training images (default: %(default)s)',
-    )
-    parser.add_argument(
-        '--val',
-        type=int,
-        default=SampleSettings.val,
-        help='validation images (default: %(default)s)',
-    )
-    parser.add_argument('--seed', type=int, default=SampleSettings.seed)
-    parser.add_argument(
-        '--size',
-        type=int,
-        nargs=2,
-        default=SampleSettings.size,
-        metavar=('LOW', 'HIGH'),
-        help='sides of an image (default: 1000 1600)',
-    )
-    parser.add_argument(
-        '--objects',
-        type=int,
-        nargs=2,
-        default=SampleSettings.objects,
-        metavar=('LOW', 'HIGH'),
-        help='objects in an image (default: 8 20)',
-    )
-    parser.add_argument(
-        '--max-size',
-        type=int,
-        default=SampleSettings.max_size,
-        help='largest object, as the square root of its box '
-        'area (default: %(default)s)',
-    )
+    for name, text in _OPTIONS.items():
+        default, settings = getattr(SampleSettings, name), {}
+        shown = default
+        if isinstance(default, tuple):
+            settings = dict(nargs=2, metavar=('LOW', 'HIGH'))
+            shown = ' '.join(map(str, default))
+        parser.add_argument(
+            cli.option_of(name),
+            type=int,
+            default=default,
+            help=f'{text} (default: {shown})',
+            **settings,
+        )
     parser.add_argument(
         '--overwrite',
         action='store_true',
         help='delete OUT_DIR first if it holds anything else',
     )
-    return vars(cli.parse(parser))
-
-
-def main():
-    args = parse_args()
+    args = vars(cli.parse(parser))
     out, overwrite = args.pop('out_dir').resolve(), args.pop('overwrite')
     settings = SampleSettings(**args)
     if write_sample_data(out, settings, overwrite):

@@ -16,7 +16,7 @@ from sniper_mmdet.datasets.tiling import tile_images
 from sniper_mmdet.utils import cli
 
 
-def parse_args():
+def main():
     parser = cli.make_parser(__doc__)
     parser.add_argument('ann', help='COCO json')
     parser.add_argument('image_dir', help='folder of its images')
@@ -34,11 +34,6 @@ def parse_args():
     cli.require_at_least(parser, args, grid=1)
     if not Path(args.ann).is_file():
         parser.error(f'{args.ann} does not exist.')
-    return args
-
-
-def main():
-    args = parse_args()
     scenes, boxes, left_out = tile_images(**vars(args))
     path = Path(args.out_dir, Path(args.ann).stem)
     print(

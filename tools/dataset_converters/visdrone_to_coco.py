@@ -24,11 +24,8 @@ from sniper_mmdet.utils import cli
 
 
 def main():
-    args = cli.parse(converter_parser(__doc__, 'ANNOTATIONS'))
-    found = convert_text_files(
-        **vars(args), classes=CLASSES, read_line=read_line
-    )
-    print(found)
+    args = vars(cli.parse(converter_parser(__doc__, 'ANNOTATIONS')))
+    print(convert_text_files(**args, classes=CLASSES, read_line=read_line))
 
 
 if __name__ == '__main__':

@@ -46,10 +46,9 @@ def main():
     args['classes'], keypoints = read_classes(args['classes'])
     if given:
         check_keypoints(given, '--keypoints')
-        keypoints = given
     found = convert_text_files(
         **args,
-        read_line=make_reader(args['classes'], keypoints),
+        read_line=make_reader(args['classes'], given or keypoints),
         unlabelled='empty',
         repeated='dropped',
     )

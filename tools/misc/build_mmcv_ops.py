@@ -72,9 +72,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('requirement', nargs='?', default='onedl-mmcv==2.3.6')
     parser.add_argument('--jobs', type=int, default=os.cpu_count())
-    parser.add_argument(
-        '--wheel-dir', type=Path, help='keep the wheel in this folder too'
-    )
+    parser.add_argument('--wheel-dir', type=Path, help='also gets the wheel')
     args = parser.parse_args()
     # Both compilations read CFLAGS, which replaces Python's own flags. No
     # debug symbols: a fifth of the time, nine tenths of the size of the build.

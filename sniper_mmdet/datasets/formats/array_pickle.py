@@ -12,12 +12,7 @@ from collections import OrderedDict
 
 import numpy as np
 
-_TYPES = {
-    'b1',
-    *(f'i{n}' for n in (1, 2, 4, 8)),
-    *(f'f{n}' for n in (2, 4, 8)),
-}
-_TYPES |= {name.replace('i', 'u') for name in _TYPES if name[0] == 'i'}
+_TYPES = set('b1 i1 i2 i4 i8 u1 u2 u4 u8 f2 f4 f8'.split())
 
 
 class _Fields:
@@ -33,9 +28,7 @@ class _Type:
         self.name, self.order = name, '|'
 
     def __setstate__(self, state: tuple) -> None:
-        if state[1] not in ('<', '>', '|', '=') or any(
-            part is not None for part in state[2:5]
-        ):
+        if state[1] not in ('<', '>', '|', '=') or state[2:5] != (None,) * 3:
             raise ValueError('it holds an array of a type of its own')
         self.order = state[1]
 
@@ -49,46 +42,34 @@ class _Array:
         _, shape, kind, fortran, data = state
         if isinstance(data, str):  # of Python 2
             data = data.encode('latin1')
-        self.array = _array(data, kind, shape, 'F' if fortran else 'C')
+        self.fill(data, kind, shape, 'F' if fortran else 'C')
 
-
-def _array(data: bytes, kind: _Type, shape: tuple, order: str) -> np.ndarray:
-    dtype = np.dtype(kind.order + kind.name)
-    if (
-        math.prod(shape) * dtype.itemsize != len(data)
-        or min(shape, default=0) < 0
-    ):
-        raise ValueError(f'it has {len(data)} bytes for an array {shape}')
-    return np.frombuffer(data, dtype).reshape(shape, order=order)
-
-
-def _from_buffer(data, kind, shape, order) -> _Array:
-    found = _Array()
-    found.array = _array(bytes(data), kind, shape, order)
-    return found
-
-
-def _encode(text: str, encoding: str) -> bytes:
-    return text.encode('latin1')  # how Python 3 writes bytes for Python 2
-
-
-def _no_bytes() -> bytes:
-    return b''
+    def fill(self, data, kind: _Type, shape: tuple, order: str) -> '_Array':
+        data = memoryview(data).toreadonly()  # bytes(n) would take memory
+        dtype = np.dtype(kind.order + kind.name)
+        size = math.prod(shape) * dtype.itemsize
+        if size != len(data) or min(shape, default=0) < 0:
+            raise ValueError(f'it has {len(data)} bytes for an array {shape}')
+        self.array = np.frombuffer(data, dtype).reshape(shape, order=order)
+        return self
 
 
 _ADMITTED = {
     ('numpy', 'dtype'): _Type,
     ('numpy', 'ndarray'): 'an array',  # named, never called
-    ('_codecs', 'encode'): _encode,
+    # How Python 3 writes bytes for Python 2.
+    ('_codecs', 'encode'): lambda text, _: text.encode('latin1'),
     ('collections', 'OrderedDict'): OrderedDict,
     ('mmengine.structures.instance_data', 'InstanceData'): _Fields,
 }
 for _module in ('__builtin__', 'builtins'):
     _ADMITTED[_module, 'set'] = set
-    _ADMITTED[_module, 'bytes'] = _no_bytes
+    _ADMITTED[_module, 'bytes'] = lambda: b''
 for _module in ('numpy.core', 'numpy._core'):
     _ADMITTED[f'{_module}.multiarray', '_reconstruct'] = lambda *_: _Array()
-    _ADMITTED[f'{_module}.numeric', '_frombuffer'] = _from_buffer
+    _ADMITTED[f'{_module}.numeric', '_frombuffer'] = lambda *state: (
+        _Array().fill(*state)
+    )
 
 
 class _ArrayUnpickler(pickle._Unpickler):
@@ -109,13 +90,12 @@ class _ArrayUnpickler(pickle._Unpickler):
     dispatch[pickle.BUILD[0]] = load_build
 
     def find_class(self, module: str, name: str):
-        try:
-            return _ADMITTED[module, name]
-        except KeyError:
+        if (module, name) not in _ADMITTED:
             raise pickle.UnpicklingError(
                 f'it holds {module}.{name}, which is not an array and is not '
                 'executed'
-            ) from None
+            )
+        return _ADMITTED[module, name]
 
 
 def load_arrays(path: str):
@@ -145,12 +125,7 @@ def load_arrays(path: str):
 
 
 def _with_arrays(found, seen: dict):
-    """Put arrays where their stand-ins are.
-
-    Args:
-        found: What was read.
-        seen (dict): What became of the containers that were met, by id.
-    """
+    """Put arrays where their stand-ins are, in a container seen before too."""
     if isinstance(found, _Array):
         if found.array is None:
             raise ValueError('it holds an array without data')

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from sniper_mmdet.chips.boxes import LEAST_SIDE
-from sniper_mmdet.utils.files import write_whole
+from sniper_mmdet.utils.files import whole_file
 
 #: How many of those that are left out are named.
 NAMED = 10
@@ -32,9 +32,8 @@ class CocoWriter:
         twice = [name for name, n in Counter(classes).items() if n > 1]
         if twice:
             raise ValueError(f'the class {twice[0]!r} is named twice.')
-        self.categories = [
-            dict(id=i, name=n) for i, n in enumerate(classes, 1)
-        ]
+        named = enumerate(classes, 1)
+        self.categories = [dict(id=i, name=name) for i, name in named]
         self.images, self.annotations = [], []
         self.clipped = 0
         #: What was left out, by what it is: each with its place.
@@ -42,14 +41,9 @@ class CocoWriter:
 
     def add_image(self, name: str, width: int, height: int) -> dict:
         """Add an image, and return its entry."""
-        image = dict(
-            id=len(self.images) + 1,
-            file_name=name,
-            width=width,
-            height=height,
-        )
-        self.images.append(image)
-        return image
+        image = dict(id=len(self.images) + 1, file_name=name)
+        self.images.append(image | dict(width=width, height=height))
+        return self.images[-1]
 
     def add_object(
         self,
@@ -83,29 +77,16 @@ class CocoWriter:
             # The polygon is not clipped. Of one whose lines cross it may be
             # 0, and CocoDataset would drop it without a word.
             area = min(_polygon_area(fields['segmentation'][0]), area) or area
-        self.annotations.append(
-            dict(
-                # pycocotools takes an annotation of id 0 for none.
-                id=len(self.annotations) + 1,
-                image_id=image['id'],
-                category_id=label + 1,
-                bbox=[x1, y1, w, h],
-                area=area,
-                iscrowd=iscrowd,
-                **fields,
-            )
-        )
+        # pycocotools takes an annotation of id 0 for none.
+        number = len(self.annotations) + 1
+        ids = dict(id=number, image_id=image['id'], category_id=label + 1)
+        found = dict(bbox=[x1, y1, w, h], area=area, iscrowd=iscrowd, **fields)
+        self.annotations.append(ids | found)
 
-    def write(self, path: Path) -> None:
-        """Write the file, whole or not at all."""
-        write_json(
-            path,
-            dict(
-                images=self.images,
-                annotations=self.annotations,
-                categories=self.categories,
-            ),
-        )
+    def write(self, path: Path, **fields) -> None:
+        """Write the file, whole or not at all, with further fields first."""
+        keys = 'images', 'annotations', 'categories'
+        write_json(path, fields | {key: getattr(self, key) for key in keys})
 
     def summary(self) -> str:
         """The table of categories, and what was left out."""
@@ -122,14 +103,11 @@ class CocoWriter:
         rows.append(('', 'all', boxes.total(), ignored.total()))
         wide = max(len(row[1]) for row in rows)
         count = len(self.images)
-        lines = [
-            *(
-                f'{r[0]:>4}  {r[1]:<{wide}}  {r[2]:>8}  {r[3]:>8}'
-                for r in rows
-            ),
+        lines = [f'{a:>4}  {b:<{wide}}  {c:>8}  {d:>8}' for a, b, c, d in rows]
+        lines.append(
             f'{count} images, {count - len(filled)} of them without a box; '
-            f'{self.clipped} boxes clipped to their image.',
-        ]
+            f'{self.clipped} boxes clipped to their image.'
+        )
         for what, places in self.left_out.items():
             if places:
                 lines += places[:NAMED] + ['...'] * (len(places) > NAMED)
@@ -158,7 +136,5 @@ def _polygon_area(points: Sequence[float]) -> float:
 def write_json(path: Path, content: dict) -> None:
     """Write a json file, and the folders that it is in."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(
-        path,
-        lambda part: part.write_text(json.dumps(content), encoding='utf-8'),
-    )
+    with whole_file(path) as part:
+        part.write_text(json.dumps(content), encoding='utf-8')

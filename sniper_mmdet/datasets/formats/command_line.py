@@ -17,19 +17,16 @@ def converter_parser(doc: str, labels: str) -> argparse.ArgumentParser:
     """
     parser = cli.make_parser(doc)
     parser.allow_abbrev = False
-    parser.add_argument(
-        'images', metavar='IMAGES', type=Path, help='folder, read recursively'
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add('images', metavar='IMAGES', type=Path, help='folder, read recursively')
+    add(
         'labels',
         metavar=labels,
         type=Path,
         help='folder of the text files: IMAGES/a/b.jpg has a/b.txt in it',
     )
-    parser.add_argument(
-        '--out', required=True, type=Path, help='COCO file (.json)'
-    )
-    parser.add_argument(
+    add('--out', required=True, type=Path, help='COCO file (.json)')
+    add(
         '--skip-broken',
         action='store_true',
         help='leave out broken lines, and images that cannot be read or lack '

@@ -4,40 +4,26 @@ A line is "x1 y1 x2 y2 x3 y3 x4 y4 class difficult", original pixels, the last
 field missing in the first files; two lines above say where the image is from.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from .coco import outline
-from .text_files import numbers
+from .text_files import LineReader, numbers
 
-_V1_0 = (
-    'plane',
-    'baseball-diamond',
-    'bridge',
-    'ground-track-field',
-    'small-vehicle',
-    'large-vehicle',
-    'ship',
-    'tennis-court',
-    'basketball-court',
-    'storage-tank',
-    'soccer-ball-field',
-    'roundabout',
-    'harbor',
-    'swimming-pool',
-    'helicopter',
-)
-_V1_5 = (*_V1_0, 'container-crane')
+_NAMES = (
+    'plane baseball-diamond bridge ground-track-field small-vehicle '
+    'large-vehicle ship tennis-court basketball-court storage-tank '
+    'soccer-ball-field roundabout harbor swimming-pool helicopter '
+    'container-crane airport helipad'
+).split()
+#: Classes by version: each has those of the one before, and more.
 VERSIONS = {
-    'v1.0': _V1_0,
-    'v1.5': _V1_5,
-    'v2.0': (*_V1_5, 'airport', 'helipad'),
+    version: tuple(_NAMES[:count])
+    for version, count in {'v1.0': 15, 'v1.5': 16, 'v2.0': 18}.items()
 }
 _HEADER = ('imagesource:', 'gsd:')
 
 
-def make_reader(
-    classes: Sequence[str],
-) -> Callable[[str, int, int], dict | None]:
+def make_reader(classes: Sequence[str]) -> LineReader:
     """What reads a line of these classes; see :func:`.convert_text_files`."""
     labels = {name: label for label, name in enumerate(classes)}
 

@@ -1,17 +1,12 @@
 """Proposals of the original SNIPER, or of MMDetection, in pickles.
 
-The original's files are Python 2 pickles: a list of one array (N, 5) per
-image, x2 and y2 inclusive, in the order of an image set's file or, of COCO, in
-that of a Python 2 dict of the image ids, which is found again here.
-MMDetection's are what its DumpProposals metric writes, keyed by file name, or,
-before version 3, a list in the annotation file's order.
+``tools/dataset_converters/convert_proposals.py`` says what they hold.
 """
 
 from collections.abc import Sequence
 from pathlib import PurePath
 
 import numpy as np
-import torch
 from mmcv.ops import nms
 from mmengine.utils import track_iter_progress
 
@@ -49,10 +44,9 @@ def convert_proposals(
         out (str): The proposal file, see
             :class:`~sniper_mmdet.datasets.ProposalFile`.
         style (str): 'sniper', 'mmdet', or 'auto': a list is the original's.
-            Defaults to 'auto'.
         order (str): Of a list: 'file', the annotation file's, 'python2', that
             of a Python 2 dict of image ids, or 'auto': 'python2' for the
-            original's of COCO. Defaults to 'auto'.
+            original's of COCO.
         iou (float): Threshold of the NMS; 1 for none. Defaults to 0.7, as the
             original does when it reads them.
 
@@ -79,14 +73,14 @@ def convert_proposals(
         arrays = _by_name(found, dataset, src)
     sizes = np.stack([dataset.images.widths, dataset.images.heights], 1)
     boxes, scores = [], []
-    for index in track_iter_progress(list(range(len(arrays)))):
+    for index in track_iter_progress(range(len(arrays))):
         where = f'{src}: image {index} ({dataset.keys[index]})'
         kept, score = _checked(
             arrays[index], sizes[index], style == 'sniper', where
         )
         if iou < 1 and len(kept):
-            _, best = nms(torch.from_numpy(kept), torch.from_numpy(score), iou)
-            kept, score = kept[best.numpy()], score[best.numpy()]
+            best, _ = nms(kept, score, iou)
+            kept, score = best[:, :4], best[:, 4]
         boxes.append(kept)
         scores.append(score)
     about = dict(source=src, format=style, nms=iou)
@@ -114,10 +108,8 @@ def python2_order(ids: Sequence[int]) -> list[int]:
         insert(used - 1)
         if 3 * used >= 2 * len(table):
             kept = [p for p in table if p is not None]
-            size = 8
-            while size <= (2 if used > 50000 else 4) * used:
-                size *= 2
-            table = [None] * size
+            room = (2 if used > 50000 else 4) * used
+            table = [None] * 2 ** room.bit_length()
             for p in kept:
                 insert(p)
     return [p for p in table if p is not None]
@@ -141,10 +133,8 @@ def _by_position(
         if order == 'python2':
             raise ValueError('--order python2 needs whole numbers as ids.')
         return arrays
-    placed = [None] * len(arrays)
-    for array, position in zip(arrays, python2_order(ids), strict=True):
-        placed[position] = array
-    return placed
+    # The inverse of that order: which array is of which image.
+    return [arrays[place] for place in np.argsort(python2_order(ids))]
 
 
 def _by_name(found: dict, dataset: ChipDataset, src: str) -> list[np.ndarray]:
@@ -159,10 +149,8 @@ def _by_name(found: dict, dataset: ChipDataset, src: str) -> list[np.ndarray]:
                 f'{list(found)[:1]}.'
             )
         # InstanceData keeps its data in attributes.
-        boxes, scores = (
-            np.asarray(getattr(found[name], key, None))
-            for key in ('bboxes', 'scores')
-        )
+        boxes = np.asarray(getattr(found[name], 'bboxes', None))
+        scores = np.asarray(getattr(found[name], 'scores', None))
         if boxes.ndim != 2 or scores.shape != boxes.shape[:1]:
             raise ValueError(f'{src}: {name} has no bboxes and scores.')
         arrays.append(np.column_stack([boxes, scores]))

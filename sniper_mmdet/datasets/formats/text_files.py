@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from mmengine.utils import ProgressBar
@@ -11,13 +10,15 @@ from sniper_mmdet.utils.image import IMAGE_SUFFIXES, find_files, image_size
 
 from .coco import CocoWriter
 
+LineReader = Callable[[str, int, int], dict | None]
+
 
 def convert_text_files(
     images: Path,
     labels: Path,
     out: Path,
     classes: Sequence[str],
-    read_line: Callable[[str, int, int], dict | None],
+    read_line: LineReader,
     skip_broken: bool = False,
     unlabelled: str = 'broken',
     repeated: str = 'kept',
@@ -35,11 +36,9 @@ def convert_text_files(
             where a line holds no object. Raises ValueError with what a line
             must be.
         skip_broken (bool): Whether broken lines are left out, and images that
-            cannot be read or lack a text file. Defaults to False.
-        unlabelled (str): What an image without a text file is: 'broken', or
-            'empty'. Defaults to 'broken'.
-        repeated (str): Whether a line that is in its file already is 'kept'
-            or 'dropped'. Defaults to 'kept'.
+            cannot be read or lack a text file.
+        unlabelled (str): 'broken' or 'empty', an image without a text file.
+        repeated (str): 'kept' or 'dropped', a line that was in its file.
 
     Returns:
         str: How many boxes there are of each class, and what was left out.
@@ -50,134 +49,111 @@ def convert_text_files(
     if out.suffix != '.json':
         raise ValueError(f'--out must be a .json file. Received: {out}.')
     coco = CocoWriter(classes)
-    names = find_files(images)
-    if not names:
-        raise ValueError(
-            f'IMAGES must be a folder with images '
-            f'({" ".join(sorted(IMAGE_SUFFIXES))}). Received: {images}.'
-        )
-    if not labels.is_dir():
-        raise ValueError(
-            f'the text files must be in a folder. Received: {labels}.'
-        )
-    texts = find_files(labels, {'.txt'})
-    wanted = {name.with_suffix('.txt') for name in names}
-    others = [name for name in texts if name not in wanted]
-    if len(others) == len(texts):
-        raise ValueError(
-            f'{labels} must hold a text file of an image in {images}, such as '
-            f'{names[0].with_suffix(".txt")}. '
-            f'Received: {len(texts)} text files of other names.'
-        )
-    reader = _Reader(
-        images,
-        labels,
-        set(texts),
-        read_line,
-        skip_broken,
-        unlabelled == 'empty',
-        repeated == 'dropped',
-        coco,
-    )
-    bar = ProgressBar(len(names))
+    texts = _Texts(images, labels, unlabelled == 'empty')
+
+    def skip(what: str, text: str) -> None:
+        if not skip_broken:
+            raise ValueError(text) from None
+        coco.left_out[what].append(text)
+
+    def read(name: Path) -> None:
+        try:
+            size = image_size(images / name)
+            lines = texts.lines(name)
+        except OSError as error:
+            text = f'{images / name} cannot be read as an image: {error}'
+            return skip('broken images', text)
+        except ValueError as error:
+            return skip('broken images', str(error))
+        image, seen = coco.add_image(name.as_posix(), *size), set()
+        for number, line in enumerate(lines, start=1):
+            place = f'{texts.path(name)}, line {number}'
+            if not line:
+                continue
+            if repeated == 'dropped' and line in seen:
+                coco.left_out['repeated lines'].append(place)
+                continue
+            seen.add(line)
+            try:
+                found = read_line(line, *size)
+            except ValueError as error:
+                skip('broken lines', f'{place}: {error} Received: {line!r}.')
+                continue
+            if found:
+                coco.add_object(image, place, **found)
+
+    bar = ProgressBar(len(texts.images))
     try:
-        for name in names:
-            reader.read(name)
+        for name in texts.images:
+            read(name)
             bar.update()
     finally:
         # An error, too, starts on a new line.
         print(flush=True)
     if not coco.images:
         raise ValueError(
-            f'each of the {len(names)} images in {images} is broken.'
+            f'each of the {len(texts.images)} images in {images} is broken.'
         )
-    coco.left_out['text files of no image'] = [
-        str(labels / name) for name in others
-    ]
+    coco.left_out['text files of no image'] = texts.others
     coco.write(out)
     return f'{coco.summary()}\n{out} is written.'
 
 
-@dataclass
-class _Reader:
-    """Reads image by image; see :func:`convert_text_files`."""
+class _Texts:
+    """The text files of images; see :func:`convert_text_files`."""
 
-    images: Path
-    labels: Path
-    texts: set[Path]
-    read_line: Callable
-    skip_broken: bool
-    may_lack_text: bool
-    drops_repeated: bool
-    coco: CocoWriter
-    image_of: dict[Path, Path] = field(default_factory=dict)  # by text file
+    def __init__(self, images: Path, labels: Path, may_lack: bool) -> None:
+        self.folder, self.labels, self.may_lack = images, labels, may_lack
+        self.images = find_files(images)
+        if not self.images:
+            raise ValueError(
+                f'IMAGES must be a folder with images '
+                f'({" ".join(sorted(IMAGE_SUFFIXES))}). Received: {images}.'
+            )
+        if not labels.is_dir():
+            raise ValueError(
+                f'the text files must be in a folder. Received: {labels}.'
+            )
+        found = [labels / name for name in find_files(labels, {'.txt'})]
+        wanted = set(map(self.path, self.images))
+        self.others = [str(path) for path in found if path not in wanted]
+        #: The first image with a text file, by the file.
+        self.owners = dict.fromkeys(found)
+        if len(self.others) == len(found):
+            raise ValueError(
+                f'{labels} must hold a text file of an image in {images}, '
+                f'such as {self.images[0].with_suffix(".txt")}. '
+                f'Received: {len(found)} text files of other names.'
+            )
 
-    def read(self, name: Path) -> None:
-        """Read an image's size and its text file.
+    def path(self, name: Path) -> Path:
+        return self.labels / name.with_suffix('.txt')
+
+    def lines(self, name: Path) -> list[str]:
+        """Lines of an image's text file.
 
         Raises:
-            ValueError: What is broken, if that is not to be skipped.
+            ValueError: It is broken, missing, or that of another image.
         """
-        path = self.labels / name.with_suffix('.txt')
-        try:
-            size = self._size(name)
-            lines = self._lines(name, path)
-        except ValueError as error:
-            self._skip('broken images', str(error))
-            return
-        image = self.coco.add_image(name.as_posix(), *size)
-        seen = set()
-        for number, line in enumerate(lines, start=1):
-            place = f'{path}, line {number}'
-            if not line:
-                continue
-            if self.drops_repeated and line in seen:
-                self.coco.left_out['repeated lines'].append(place)
-                continue
-            seen.add(line)
-            try:
-                found = self.read_line(line, *size)
-            except ValueError as error:
-                text = f'{place}: {error} Received: {line!r}.'
-                self._skip('broken lines', text)
-                continue
-            if found:
-                self.coco.add_object(image, place, **found)
-
-    def _size(self, name: Path) -> tuple[int, int]:
-        path = self.images / name
-        try:
-            return image_size(path)
-        except OSError as error:
-            raise ValueError(
-                f'{path} cannot be read as an image: {error}'
-            ) from None
-
-    def _lines(self, name: Path, path: Path) -> list[str]:
-        """Lines of an image's text file."""
-        if path.relative_to(self.labels) not in self.texts:
-            if self.may_lack_text:
+        image, path = self.folder / name, self.path(name)
+        if path not in self.owners:
+            if self.may_lack:
                 return []
-            raise ValueError(f'{self.images / name} has no {path}.')
-        first = self.image_of.setdefault(path, name)
+            raise ValueError(f'{image} has no {path}.')
+        first = self.owners[path] = self.owners[path] or name
         if first != name:
             raise ValueError(
-                f'{self.images / name} must have a text file of its own, '
-                f'but {path} is also that of {first}.'
+                f'{image} must have a text file of its own, but {path} is '
+                f'also that of {first}.'
             )
         try:
             # A byte order mark, as Windows writes it, is no part of a number.
-            text = path.read_text(encoding='utf-8-sig')
+            content = path.read_text(encoding='utf-8-sig')
         except (OSError, UnicodeDecodeError) as error:
             raise ValueError(
                 f'{path} cannot be read as text: {error}'
             ) from None
-        return [line.strip() for line in text.splitlines()]
-
-    def _skip(self, what: str, text: str) -> None:
-        if not self.skip_broken:
-            raise ValueError(text) from None
-        self.coco.left_out[what].append(text)
+        return [line.strip() for line in content.splitlines()]
 
 
 def numbers(fields: Sequence[str]) -> list[float]:

@@ -7,17 +7,9 @@ is another object; an annotation of score 0 does not count.
 
 from .text_files import numbers
 
-CLASSES = (
-    'pedestrian',
-    'people',
-    'bicycle',
-    'car',
-    'van',
-    'truck',
-    'tricycle',
-    'awning-tricycle',
-    'bus',
-    'motor',
+CLASSES = tuple(
+    'pedestrian people bicycle car van truck tricycle awning-tricycle bus '
+    'motor'.split()
 )
 REGION, OTHERS = 0, 11
 
@@ -36,8 +28,7 @@ def read_line(line: str, width: int, height: int) -> dict:
         raise ValueError(
             'must be x,y,width,height,score,category,truncation,occlusion.'
         )
-    values = numbers(fields)
-    x, y, w, h, score, category, truncation, occlusion = values
+    x, y, w, h, score, category, truncation, occlusion = numbers(fields)
     if w < 0 or h < 0:
         raise ValueError('width and height must not be negative.')
     if score not in (0, 1):

@@ -5,13 +5,13 @@ a polygon, or of a pose "class cx cy width height" and keypoints; all in shares
 of the image's width and height.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 
 from .coco import outline
-from .text_files import numbers
+from .text_files import LineReader, numbers
 
 #: How far, in shares of its sides, what is in an image may lie outside.
 _MARGIN = 0.05
@@ -79,13 +79,8 @@ def check_keypoints(shape, name: str) -> None:
     Raises:
         ValueError: They are not, and where they stand: ``name``.
     """
-    if not (
-        isinstance(shape, list)
-        and len(shape) == 2
-        and all(isinstance(n, int) for n in shape)
-        and shape[0] > 0
-        and shape[1] in (2, 3)
-    ):
+    whole = isinstance(shape, list) and all(isinstance(n, int) for n in shape)
+    if not whole or len(shape) != 2 or shape[0] < 1 or shape[1] not in (2, 3):
         raise ValueError(
             f'{name} must be the number of keypoints, and 2 or 3. '
             f'Received: {shape!r}.'
@@ -94,7 +89,7 @@ def check_keypoints(shape, name: str) -> None:
 
 def make_reader(
     classes: Sequence[str], keypoints: Sequence[int] | None = None
-) -> Callable[[str, int, int], dict]:
+) -> LineReader:
     """What reads a line of these classes; see :func:`.convert_text_files`.
 
     Args:
@@ -123,17 +118,16 @@ def make_reader(
         # Boxes may stick out; but nothing does by more than the image's side.
         if min(shares) < -1 or max(shares) > 2:
             raise ValueError('must be in shares of the image, not in pixels.')
-        points = shares if len(shares) > 4 else shares[:2]
-        if min(points) < -_MARGIN or max(points) > 1 + _MARGIN:
-            raise ValueError(
+        points, what = shares[:2], 'the centre must be in the image.'
+        if len(shares) > 4:
+            points = shares
+            what = (
                 'the points of a polygon must be in the image (keypoints '
                 'want kpt_shape in data.yaml, or --keypoints).'
-                if len(shares) > 4
-                else 'the centre must be in the image.'
             )
-        pixels = [
-            s * (height if i % 2 else width) for i, s in enumerate(shares)
-        ]
+        if min(points) < -_MARGIN or max(points) > 1 + _MARGIN:
+            raise ValueError(what)
+        pixels = [s * (width, height)[i % 2] for i, s in enumerate(shares)]
         if len(pixels) > 4:
             return dict(label=int(label), **outline(pixels))
         cx, cy, w, h = pixels

@@ -1,15 +1,16 @@
 """The sample data set: scenes of shapes and their COCO files."""
 
 import json
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
 from mmengine.utils import track_iter_progress
 
+from ..formats.coco import CocoWriter
 from .scenes import draw_scene
 from .shapes import CLASSES, mean_area
 
@@ -25,15 +26,12 @@ class SampleSettings:
     """What decides what the files of a sample data set hold.
 
     Args:
-        train (int): Number of training images. Defaults to 120.
-        val (int): Number of validation images. Defaults to 24.
-        seed (int): Defaults to 0.
+        train (int): Number of training images.
+        val (int): Number of validation images.
+        seed (int): Of what is drawn at random.
         size (Sequence[int]): Lowest and highest side of an image, px.
-            Defaults to (1000, 1600).
-        objects (Sequence[int]): Lowest and highest number of objects per
-            image. Defaults to (8, 20).
-        max_size (int): Largest object, as the square root of its box's area,
-            px. Defaults to 400.
+        objects (Sequence[int]): Lowest and highest number an image.
+        max_size (int): Largest object, px: the square root of its box's area.
 
     Raises:
         ValueError: A setting is out of bounds.
@@ -47,16 +45,12 @@ class SampleSettings:
     max_size: int = 400
 
     def __post_init__(self) -> None:
-        for split in SPLITS:
-            count = getattr(self, split)
-            if count < 1:
+        for name, least in (('train', 1), ('val', 1), ('seed', 0)):
+            value = getattr(self, name)
+            if value < least:
                 raise ValueError(
-                    f'--{split} must be at least 1. Received: {count}.'
+                    f'--{name} must be at least {least}. Received: {value}.'
                 )
-        if self.seed < 0:
-            raise ValueError(
-                f'--seed must not be negative. Received: {self.seed}.'
-            )
         for name, least, most in (('size', 128, 20000), ('objects', 1, None)):
             low, high = getattr(self, name)
             if not least <= low <= high <= (most or high):
@@ -92,7 +86,7 @@ def write_sample_data(
         out (Path): Its folder.
         settings (SampleSettings): What is drawn.
         overwrite (bool): Whether the folder, and all that it holds, is
-            deleted if it holds anything else. Defaults to False.
+            deleted if it holds anything else.
 
     Returns:
         bool: Whether it was written; False if it was there already.
@@ -108,9 +102,7 @@ def write_sample_data(
             return False
         out.parent.mkdir(parents=True, exist_ok=True)
         # A sibling, so that whole sets arrive by a rename; broken ones never.
-        with tempfile.TemporaryDirectory(
-            prefix=f'.{out.name}-', dir=out.parent
-        ) as tmp:
+        with TemporaryDirectory(prefix=f'.{out.name}-', dir=out.parent) as tmp:
             part = Path(tmp) / 'new'
             (part / 'images').mkdir(parents=True)
             for split in SPLITS:
@@ -140,11 +132,9 @@ def _is_done(out: Path, text: str, overwrite: bool) -> bool:
             f'folder. Received: {out}.'
         )
     if not overwrite and any(out.iterdir()):
-        what = (
-            'is no sample data set'
-            if found is None
-            else 'holds a sample data set of other settings'
-        )
+        what = 'is no sample data set'
+        if found is not None:
+            what = 'holds a sample data set of other settings'
         raise ValueError(
             f'OUT_DIR {what}: choose another one, or delete it '
             f'and all it holds by --overwrite. Received: {out}.'
@@ -154,40 +144,25 @@ def _is_done(out: Path, text: str, overwrite: bool) -> bool:
 
 def _write_split(folder: Path, split: str, settings: SampleSettings) -> None:
     """Draw the images of a split and write them and their COCO file."""
-    images, annotations = [], []
+    coco = CocoWriter(tuple(CLASSES))
     for index in track_iter_progress(range(getattr(settings, split))):
         # Each image has a stream of its own: more images leave these alone.
-        seeds = settings.seed, SPLITS.index(split), index
+        rng = np.random.default_rng(
+            [settings.seed, SPLITS.index(split), index]
+        )
         scene = draw_scene(
-            np.random.default_rng(np.random.SeedSequence(seeds)),
-            settings.size,
-            settings.objects,
-            settings.max_size,
+            rng, settings.size, settings.objects, settings.max_size
         )
-        name = f'{split}_{index:05d}.jpg'
-        _, data = cv2.imencode(
-            '.jpg', scene.image, [cv2.IMWRITE_JPEG_QUALITY, 90]
-        )
-        (folder / 'images' / name).write_bytes(data.tobytes())
-        height, width = scene.image.shape[:2]
-        images.append(
-            dict(id=index + 1, file_name=name, width=width, height=height)
-        )
-        annotations += [
-            dict(id=i, image_id=index + 1, **to_annotation(*item))
-            for i, item in enumerate(
-                zip(scene.labels, scene.boxes, scene.outlines, strict=True),
-                len(annotations) + 1,
-            )
-        ]
-    content = dict(
-        info=dict(description='Drawn by make_sample_data.py'),
-        licenses=[],
-        images=images,
-        annotations=annotations,
-        categories=[dict(id=i, name=n) for i, n in enumerate(CLASSES, 1)],
-    )
-    (folder / f'{split}.json').write_text(json.dumps(content))
+        path = folder / 'images' / f'{split}_{index:05d}.jpg'
+        quality = cv2.IMWRITE_JPEG_QUALITY, 90
+        path.write_bytes(cv2.imencode('.jpg', scene.image, quality)[1])
+        coco.add_image(path.name, *scene.image.shape[1::-1])
+        objects = scene.labels, scene.boxes, scene.outlines
+        for found in map(to_annotation, *objects):
+            ids = dict(id=len(coco.annotations) + 1, image_id=index + 1)
+            coco.annotations.append(ids | found)
+    info = dict(description='Drawn by make_sample_data.py')
+    coco.write(folder / f'{split}.json', info=info, licenses=[])
 
 
 def to_annotation(

@@ -36,25 +36,19 @@ def _draw_background(
     """Low-frequency colour noise on a gradient, float32."""
     grey = rng.uniform(75, 150)
     coarse = rng.normal(grey, 8, (1, 1, 3)) + rng.normal(0, 7, (5, 5, 3))
-    slope = rng.uniform(-12, 12, 2)
-    coarse += (
-        slope[0] * np.linspace(-1, 1, 5)[:, None, None]
-        + slope[1] * np.linspace(-1, 1, 5)[:, None]
-    )
+    slope, ramp = rng.uniform(-12, 12, 2), np.linspace(-1, 1, 5)[:, None]
+    coarse += slope[0] * ramp[:, None] + slope[1] * ramp
     mid = cv2.resize(coarse, (40, 40), interpolation=cv2.INTER_CUBIC)
     mid += rng.normal(0, 5, (40, 40, 1))
     mid = cv2.resize(mid, (240, 240), interpolation=cv2.INTER_CUBIC)
     mid += rng.normal(0, 5, (240, 240, 3))
-    return cv2.resize(
-        mid.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR
-    )
+    return cv2.resize(mid.astype(np.float32), (width, height))
 
 
 def iof(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """Intersection over the smaller of both areas."""
-    sides = (
-        np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
-    ).clip(0)
+    low, high = np.maximum(box, boxes), np.minimum(box, boxes)
+    sides = (high[:, 2:] - low[:, :2]).clip(0)
     areas = np.prod(boxes[:, 2:] - boxes[:, :2], 1)
     return sides.prod(1) / np.minimum(areas, np.prod(box[2:] - box[:2]))
 
@@ -65,20 +59,15 @@ def _place(
     alpha: np.ndarray,
     boxes: np.ndarray,
     covered: np.ndarray,
-    tries: int = 100,
 ) -> tuple[int, int] | None:
-    """Where a patch shares no pixel and little of its box with earlier ones.
-
-    Returns:
-        tuple[int] | None: x and y of the patch; None if no place was found.
-    """
+    """Where (x, y) it shares no pixel and little of its box with others."""
     height, width = alpha.shape
     room = np.array(covered.shape) - alpha.shape
     if room.min() < 0:
         return None
     box = np.concatenate([outline[0].min(0), outline[0].max(0)])
-    for _ in range(tries):
-        y, x = (int(v) for v in rng.integers(room + 1))
+    for _ in range(100):
+        y, x = rng.integers(room + 1).tolist()
         if (iof(box + (x, y, x, y), boxes) > MAX_IOF).any():
             continue
         if not (covered[y : y + height, x : x + width] & (alpha > 0)).any():
@@ -93,45 +82,30 @@ def draw_scene(
     max_size: float,
 ) -> Scene:
     """Draw an image of the given ranges of sides and of object counts."""
-    width, height = (
-        int(v) for v in rng.integers(*side_range, 2, endpoint=True)
-    )
+    width, height = rng.integers(*side_range, 2, endpoint=True).tolist()
     image = _draw_background(rng, width, height)
     covered = np.zeros((height, width), bool)
     boxes, everything = np.zeros((0, 4)), []
     # Large ones first: placed late, they would find no room too often.
-    sizes = sorted(
-        (
-            sample_size(rng, max_size)
-            for _ in range(rng.integers(*count_range, endpoint=True))
-        ),
-        reverse=True,
-    )
+    count = rng.integers(*count_range, endpoint=True)
+    sizes = sorted(sample_size(rng, max_size) for _ in range(count))[::-1]
     n_clutter = rng.integers(*count_range, endpoint=True)
     for i in range(len(sizes) + n_clutter):
         kind = str(rng.choice(list(CLASSES)))
         label = list(CLASSES).index(kind)
         colour, stretch = sample_colour(rng, kind), rng.uniform(0.87, 1.15)
+        turn, fold = (-0.3, 0.3), 1
         if i < len(sizes):
-            outline = make_outline(
-                kind, sizes[i], rng.uniform(-0.3, 0.3), stretch
-            )
+            size = sizes[i]
         else:
-            label, fold = None, 1
+            label, turn = None, (0, 2 * np.pi)
             if rng.random() < 0.4:
                 colour = sample_colour(rng, None)
             else:
-                kind, fold = [('line', 1), (kind, 0), (kind, -0.6)][
-                    rng.integers(3)
-                ]
-            size = CLUTTER_SCALE * sample_size(rng, max_size)
-            outline = make_outline(
-                kind,
-                min(size, MAX_CLUTTER),
-                rng.uniform(0, 2 * np.pi),
-                stretch,
-                fold,
-            )
+                others = ('line', 1), (kind, 0), (kind, -0.6)
+                kind, fold = others[rng.integers(3)]
+            size = min(CLUTTER_SCALE * sample_size(rng, max_size), MAX_CLUTTER)
+        outline = make_outline(kind, size, rng.uniform(*turn), stretch, fold)
         shift = PAD + rng.random(2)
         outline = [c + shift for c in outline]
         alpha = draw_alpha(outline, rng.uniform(0.4, 0.6))
@@ -147,12 +121,7 @@ def draw_scene(
         image[window] += alpha[..., None] * (colour - image[window])
     noise = rng.standard_normal((height, width), np.float32)
     image += rng.uniform(4, 9) * noise[..., None]
-    labels, outlines, patches = zip(*everything, strict=True)
+    image = image.round().clip(0, 255).astype(np.uint8)
+    labels, outlines, patches = map(list, zip(*everything, strict=True))
     n = sum(label is not None for label in labels)
-    return Scene(
-        image.round().clip(0, 255).astype(np.uint8),
-        list(labels[:n]),
-        boxes[:n],
-        list(outlines[:n]),
-        list(patches[:n]),
-    )
+    return Scene(image, labels[:n], boxes[:n], outlines[:n], patches[:n])

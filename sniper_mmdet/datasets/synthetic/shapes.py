@@ -19,13 +19,8 @@ PAD = 2
 
 def _size_bins(max_size: float) -> np.ndarray:
     """The bins below ``max_size``, their shares scaled to sum to one."""
-    bins = np.array(
-        [
-            (low, min(high, max_size), share)
-            for low, high, share in SIZE_BINS
-            if low < max_size
-        ]
-    )
+    bins = np.array([each for each in SIZE_BINS if each[0] < max_size])
+    bins[:, 1] = bins[:, 1].clip(max=max_size)
     bins[:, 2] /= bins[:, 2].sum()
     return bins
 
@@ -78,12 +73,9 @@ def make_outline(
     if kind == 'ring':
         contours.append(0.5 * circle[::-1])
     cos, sin = np.cos(angle), np.sin(angle)
-    contours = [
-        np.where(c[:, :1] > 0, c * (fold, 1), c)
-        * (stretch, 1)
-        @ np.array([(cos, sin), (-sin, cos)])
-        for c in contours
-    ]
+    rotation = np.array([(cos, sin), (-sin, cos)])
+    contours = [np.where(c[:, :1] > 0, c * (fold, 1), c) for c in contours]
+    contours = [c * (stretch, 1) @ rotation for c in contours]
     low, high = contours[0].min(0), contours[0].max(0)
     scale = size / np.sqrt(np.prod(high - low))
     return [(c - low) * scale for c in contours]
@@ -113,13 +105,9 @@ def sample_colour(rng: np.random.Generator, kind: str | None) -> np.ndarray:
     if kind is not None:
         hue, jitter = CLASSES[kind]
     elif rng.random() < 0.5:
-        return _hsv_to_bgr(
-            0, 0, rng.choice([0.1, 0.9]) + rng.uniform(-0.1, 0.1)
-        )
+        grey = rng.choice([0.1, 0.9]) + rng.uniform(-0.1, 0.1)
+        return _hsv_to_bgr(0, 0, grey)
     else:
         hue, jitter = rng.choice(OTHER_HUES), 10
-    return _hsv_to_bgr(
-        hue + rng.uniform(-jitter, jitter),
-        rng.uniform(0.6, 1),
-        rng.uniform(0.65, 1),
-    )
+    hue += rng.uniform(-jitter, jitter)
+    return _hsv_to_bgr(hue, rng.uniform(0.6, 1), rng.uniform(0.65, 1))

@@ -6,23 +6,11 @@ from mmdet.structures.bbox import BaseBoxes, HorizontalBoxes
 
 from sniper_mmdet.chips import BoxState, classify_boxes
 from sniper_mmdet.registry import TRANSFORMS
+from sniper_mmdet.utils.choices import check_choice
 from sniper_mmdet.utils.image import cut_level
 
-_OUT_OF_RANGE = ('ignore', 'drop', 'keep')
-
-
-def check_out_of_range(value: str | None) -> str | None:
-    """What becomes of boxes that a chip does not train; see CutChip.
-
-    Raises:
-        ValueError: It is none of the three, and is not left open either.
-    """
-    if value is not None and value not in _OUT_OF_RANGE:
-        raise ValueError(
-            f'out_of_range must be one of {_OUT_OF_RANGE}. '
-            f'Received: {value!r}.'
-        )
-    return value
+#: What becomes of boxes that a chip does not train; None leaves it open.
+OUT_OF_RANGE = (None, 'ignore', 'drop', 'keep')
 
 
 @TRANSFORMS.register_module()
@@ -73,7 +61,8 @@ class CutChip(BaseTransform):
         min_visible: float = 10,
         min_visible_share: float = 1.0,
     ) -> None:
-        self.out_of_range = check_out_of_range(out_of_range)
+        check_choice('out_of_range', out_of_range, *OUT_OF_RANGE)
+        self.out_of_range = out_of_range
         self.min_visible = min_visible
         self.min_visible_share = min_visible_share
 
@@ -89,13 +78,13 @@ class CutChip(BaseTransform):
             results['img'], chip['region'], chip['scale']
         )
         h, w = results['img'].shape[:2]
-        results['img_shape'] = (h, w)
-        results['scale_factor'] = scale
-        results['chip_offset'] = offset
         # Sizes scale by the geometric mean of both axes.
         factor = (scale[0] * scale[1]) ** 0.5
-        results['chip_range'] = tuple(
-            float(size) * factor for size in chip['valid_range']
+        results.update(
+            img_shape=(h, w),
+            scale_factor=scale,
+            chip_offset=offset,
+            chip_range=tuple(float(v) * factor for v in chip['valid_range']),
         )
         if 'level' in chip:
             results['chip_level'] = chip['level']
@@ -104,10 +93,8 @@ class CutChip(BaseTransform):
         if results.get('gt_masks') is not None:
             masks = results['gt_masks'].crop(np.array(around))
             masks = masks.resize(size[::-1])
-            x, y = (
-                round(o - edge * f)
-                for o, edge, f in zip(offset, around, scale, strict=False)
-            )
+            x = round(offset[0] - around[0] * scale[0])
+            y = round(offset[1] - around[1] * scale[1])
             results['gt_masks'] = masks.crop(np.array([x, y, x + w, y + h]))
         return results
 
@@ -125,25 +112,18 @@ class CutChip(BaseTransform):
             self.min_visible_share,
         )
         out_of_range = self.out_of_range or chip.get('out_of_range', 'ignore')
-        if out_of_range == 'drop':
-            kept = states == BoxState.VALID
-        else:
-            kept = states != BoxState.OUTSIDE
-        kept = np.flatnonzero(kept)
-        labels, flags = map(
-            results.get, ('gt_bboxes_labels', 'gt_ignore_flags')
-        )
+        valid, seen = states == BoxState.VALID, states != BoxState.OUTSIDE
+        kept = np.flatnonzero(valid if out_of_range == 'drop' else seen)
+        labels = results.get('gt_bboxes_labels')
+        flags = results.get('gt_ignore_flags')
         if labels is not None and flags is not None:
             # So that they can be told from those that other chips train.
             results['gt_bboxes_labels'] = np.where(flags, -1, labels)
         if out_of_range == 'ignore':
-            results['gt_ignore_flags'] = results['gt_ignore_flags'] | (
-                states != BoxState.VALID
-            )
-        moved = (
-            boxes[kept].reshape(-1, 2, 2) * (fx, fy) - results['chip_offset']
-        )
-        moved = np.clip(moved, 0, (w, h)).reshape(-1, 4).astype(np.float32)
+            results['gt_ignore_flags'] = results['gt_ignore_flags'] | ~valid
+        moved = boxes[kept].reshape(-1, 2, 2) * (fx, fy)
+        moved = np.clip(moved - results['chip_offset'], 0, (w, h))
+        moved = moved.reshape(-1, 4).astype(np.float32)
         if isinstance(results['gt_bboxes'], BaseBoxes):
             moved = HorizontalBoxes(moved)
         results['gt_bboxes'] = moved
