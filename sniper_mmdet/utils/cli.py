@@ -22,8 +22,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from .files import picture_name
-
 
 def run(main: Callable[[], object]) -> None:
     """Run a tool; bad input ends it in one sentence, with its name."""
@@ -135,11 +133,24 @@ def require_picture(
     parser: argparse.ArgumentParser, args: argparse.Namespace
 ) -> None:
     """End with an error where ``--out`` can be no picture; complete it."""
-    if args.out:
-        try:
-            args.out = picture_name(args.out)
-        except ValueError as error:
-            parser.error(str(error))
+    if not args.out:
+        return
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    kinds = FigureCanvasAgg.get_supported_filetypes()
+    path = Path(args.out)
+    if not path.suffix:
+        path = Path(f'{path}.png')
+    args.out = str(path)
+    if path.suffix[1:].lower() not in kinds:
+        parser.error(
+            f'--out must be a picture, one of .{", .".join(sorted(kinds))}. '
+            f'Received: {path}.'
+        )
+    if not path.absolute().parent.is_dir():
+        parser.error(
+            f'--out must be in a folder that exists. Received: {path}.'
+        )
 
 
 def require_suffix(
