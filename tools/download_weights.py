@@ -34,14 +34,11 @@ def parse_args():
         help='folder to unpack in; configs look for data/pretrained_model '
         'where they are run (default: the current folder)',
     )
-    parser.add_argument('--url', help="instead of the authors' link")
-    parser.add_argument(
-        '--sha256', help='what the digest of the archive must be'
-    )
-    parser.add_argument(
-        '--no-convert',
-        action='store_true',
-        help='leave the .params files as they are',
+    cli.add_options(
+        parser,
+        url="instead of the authors' link",
+        sha256='what the digest of the archive must be',
+        no_convert=(False, 'leave the .params files as they are'),
     )
     args = cli.parse(parser)
     if args.url and not re.match('https?://', args.url):

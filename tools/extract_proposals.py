@@ -26,29 +26,12 @@ def parse_args():
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--out', required=True, help='proposal file (.npz)')
     cli.add_split(parser, 'train')
-    parser.add_argument(
-        '--max-per-level',
-        type=int,
-        default=300,
-        help='proposals an image and level (default: 300)',
-    )
-    parser.add_argument(
-        '--nms',
-        type=float,
-        default=0.7,
-        help='IoU threshold of the NMS over all levels (default: 0.7)',
-    )
-    parser.add_argument(
-        '--batch-size',
-        type=int,
-        default=1,
-        help='images run together, a process (default: 1)',
-    )
-    parser.add_argument(
-        '--num-workers',
-        type=int,
-        default=2,
-        help='that read images, a process (default: 2)',
+    cli.add_options(
+        parser,
+        max_per_level=(300, 'proposals an image and level'),
+        nms=(0.7, 'IoU threshold of the NMS over all levels'),
+        batch_size=(1, 'images run together, a process'),
+        num_workers=(2, 'that read images, a process'),
     )
     parser.add_argument(
         '--on-error',
@@ -76,21 +59,11 @@ def main():
         init_dist(args.launcher)
     model = load_detector(cfg, args.checkpoint, PyramidDetector, True)
     images = WholeImages(build_image_dataset(cfg, args.split), args.on_error)
-    found = extract_proposals(
-        model,
-        images,
-        args.out,
-        args.max_per_level,
-        args.nms,
-        args.batch_size,
-        args.num_workers,
-        str(cfg.model),
-    )
+    how = args.max_per_level, args.nms, args.batch_size, args.num_workers
+    found = extract_proposals(model, images, args.out, *how, str(cfg.model))
     if is_main_process():
-        print(
-            f'{len(found.boxes)} proposals of {len(found)} images in '
-            f'{args.out}'
-        )
+        about = f'{len(found.boxes)} proposals of {len(found)} images'
+        print(f'{about} in {args.out}')
 
 
 if __name__ == '__main__':

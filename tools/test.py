@@ -19,39 +19,28 @@ def parse_args():
     parser.add_argument('config', help='test config file path')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument(
-        '--work-dir', help='the directory to save the evaluation metrics in'
-    )
-    parser.add_argument(
         '--eval',
         nargs='+',
         choices=['bbox', 'segm', 'proposal'],
         help="what to evaluate; default: the config's own test_evaluator",
     )
-    parser.add_argument(
-        '--out', help='dump predictions to a pickle file (.pkl)'
-    )
-    parser.add_argument(
-        '--format-only',
-        action='store_true',
-        help='write COCO result json files (for the COCO test server) to '
-        'WORK_DIR/results.*.json, without evaluation',
-    )
-    parser.add_argument(
-        '--show', action='store_true', help='show prediction results'
-    )
-    parser.add_argument(
-        '--show-dir',
-        help='directory where painted images are saved, inside '
+    cli.add_options(
+        parser,
+        work_dir='the directory to save the evaluation metrics in',
+        out='dump predictions to a pickle file (.pkl)',
+        format_only=(
+            False,
+            'write COCO result json files (for the COCO test server) to '
+            'WORK_DIR/results.*.json, without evaluation',
+        ),
+        show=(False, 'show prediction results'),
+        show_dir='directory where painted images are saved, inside '
         'WORK_DIR/TIMESTAMP',
-    )
-    parser.add_argument(
-        '--wait-time', type=float, default=2, help='the interval of show (s)'
+        wait_time=(2.0, 'the interval of show (s)'),
+        tta=(False, 'add the flipped image'),
     )
     cli.add_cfg_options(parser)
     cli.add_launcher(parser)
-    parser.add_argument(
-        '--tta', action='store_true', help='add the flipped image'
-    )
     args = cli.parse(parser)
     if args.out is not None and not args.out.endswith(('.pkl', '.pickle')):
         parser.error(f'--out must be a .pkl file. Received: {args.out}.')

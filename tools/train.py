@@ -14,22 +14,19 @@ from sniper_mmdet.utils import cli
 def parse_args():
     parser = cli.make_parser(__doc__)
     parser.add_argument('config', help='train config file path')
-    parser.add_argument('--work-dir', help='the dir to save logs and models')
-    parser.add_argument(
-        '--amp',
-        action='store_true',
-        help='enable automatic-mixed-precision training',
-    )
-    parser.add_argument(
-        '--auto-scale-lr',
-        action='store_true',
-        help='scale the learning rate with the batch size, by the '
-        "config's auto_scale_lr.base_batch_size",
+    cli.add_options(
+        parser,
+        work_dir='the dir to save logs and models',
+        amp=(False, 'enable automatic-mixed-precision training'),
+        auto_scale_lr=(
+            False,
+            'scale the learning rate with the batch size, by the '
+            "config's auto_scale_lr.base_batch_size",
+        ),
     )
     parser.add_argument(
         '--resume',
         nargs='?',
-        type=str,
         const='auto',
         help='resume from this checkpoint, or without a path from the latest '
         'in the work dir',
@@ -53,10 +50,8 @@ def main():
         cfg.optim_wrapper.loss_scale = 'dynamic'
     if args.auto_scale_lr:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
-            raise SystemExit(
-                '--auto-scale-lr needs '
-                'auto_scale_lr.base_batch_size in the config.'
-            )
+            needed = 'auto_scale_lr.base_batch_size in the config'
+            raise SystemExit(f'--auto-scale-lr needs {needed}.')
         cfg.auto_scale_lr.enable = True
     if args.resume is not None:
         cfg.resume = True

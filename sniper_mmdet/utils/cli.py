@@ -13,11 +13,11 @@ A tool parses, calls and prints::
         cli.run(main)
 """
 
-import argparse
 import contextlib
 import json
 import os
 import sys
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -38,15 +38,14 @@ def one_sentence(tool: str) -> Iterator[None]:
         raise SystemExit(f'{tool}: {error}') from None
 
 
-def make_parser(doc: str) -> argparse.ArgumentParser:
+def make_parser(doc: str) -> ArgumentParser:
     """A parser whose help is a tool's docstring, line by line."""
-    return argparse.ArgumentParser(
-        description=doc,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    return ArgumentParser(
+        description=doc, formatter_class=RawDescriptionHelpFormatter
     )
 
 
-def add_cfg_options(parser: argparse.ArgumentParser) -> None:
+def add_cfg_options(parser: ArgumentParser) -> None:
     """Add ``--cfg-options``, as MMDetection's tools have it."""
     from mmengine.config import DictAction
 
@@ -59,12 +58,33 @@ def add_cfg_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_json(parser: argparse.ArgumentParser) -> None:
+def add_options(
+    parser: ArgumentParser, **options: str | tuple[object, str]
+) -> None:
+    """Add options that have nothing special.
+
+    Args:
+        options (str | tuple): By the option's name in ``args``, its help, or
+            its default and its help: False makes a flag, all else tells the
+            type, and is told in the help.
+    """
+    for name, about in options.items():
+        default, text = (None, about) if isinstance(about, str) else about
+        settings = {}
+        if default is False:
+            settings = dict(action='store_true')
+        elif default is not None:
+            settings = dict(default=default, type=type(default))
+            text = f'{text} (default: {default})'
+        parser.add_argument(option_of(name), help=text, **settings)
+
+
+def add_json(parser: ArgumentParser) -> None:
     """Add ``--json``; see :func:`print_json`."""
     parser.add_argument('--json', action='store_true', help='print JSON only')
 
 
-def add_split(parser: argparse.ArgumentParser, default: str) -> None:
+def add_split(parser: ArgumentParser, default: str) -> None:
     """Add ``--split``, the data set of a config that a tool reads."""
     parser.add_argument(
         '--split',
@@ -74,7 +94,7 @@ def add_split(parser: argparse.ArgumentParser, default: str) -> None:
     )
 
 
-def add_launcher(parser: argparse.ArgumentParser) -> None:
+def add_launcher(parser: ArgumentParser) -> None:
     """Add ``--launcher`` and the rank that launchers pass."""
     parser.add_argument(
         '--launcher',
@@ -86,7 +106,7 @@ def add_launcher(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
 
 
-def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
+def parse(parser: ArgumentParser) -> Namespace:
     """Parse the command line, and tell mmengine the rank that it names."""
     args = parser.parse_args()
     if 'local_rank' in args:
@@ -95,7 +115,7 @@ def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
 
 
 def require_at_least(
-    parser: argparse.ArgumentParser, args: argparse.Namespace, **lowest: float
+    parser: ArgumentParser, args: Namespace, **lowest: float
 ) -> None:
     """End with an error where an option is below its lowest value.
 
@@ -112,16 +132,14 @@ def require_at_least(
             )
 
 
-def add_source(parser: argparse.ArgumentParser) -> None:
+def add_source(parser: ArgumentParser) -> None:
     """Add ``config`` and ``--cfg-options``, or ``--ann`` instead of both."""
     parser.add_argument('config', nargs='?', help='train config file path')
     parser.add_argument('--ann', help='COCO json instead of a config')
     add_cfg_options(parser)
 
 
-def require_source(
-    parser: argparse.ArgumentParser, args: argparse.Namespace
-) -> None:
+def require_source(parser: ArgumentParser, args: Namespace) -> None:
     """End with an error where not one source is given; :func:`add_source`."""
     if (args.config is None) == (args.ann is None):
         parser.error('give either CONFIG or --ann COCO_JSON.')
@@ -129,32 +147,28 @@ def require_source(
         parser.error('--cfg-options change a CONFIG; --ann has none.')
 
 
-def require_picture(
-    parser: argparse.ArgumentParser, args: argparse.Namespace
-) -> None:
+def require_picture(parser: ArgumentParser, args: Namespace) -> None:
     """End with an error where ``--out`` can be no picture; complete it."""
     if not args.out:
         return
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     kinds = FigureCanvasAgg.get_supported_filetypes()
+    args.out += '' if Path(args.out).suffix else '.png'
     path = Path(args.out)
-    if not path.suffix:
-        path = Path(f'{path}.png')
-    args.out = str(path)
     if path.suffix[1:].lower() not in kinds:
         parser.error(
             f'--out must be a picture, one of .{", .".join(sorted(kinds))}. '
-            f'Received: {path}.'
+            f'Received: {args.out}.'
         )
     if not path.absolute().parent.is_dir():
         parser.error(
-            f'--out must be in a folder that exists. Received: {path}.'
+            f'--out must be in a folder that exists. Received: {args.out}.'
         )
 
 
 def require_suffix(
-    parser: argparse.ArgumentParser, args: argparse.Namespace, **suffixes: str
+    parser: ArgumentParser, args: Namespace, **suffixes: str
 ) -> None:
     """End with an error where a file to be written is of another kind.
 
@@ -175,7 +189,7 @@ def option_of(name: str) -> str:
 
 
 def split_names(
-    parser: argparse.ArgumentParser, given: Iterable[str], form: str
+    parser: ArgumentParser, given: Iterable[str], form: str
 ) -> list[tuple[str, str]]:
     """Pairs of a name and a path, of arguments such as NAME=FILE."""
     pairs = [text.partition('=')[::2] for text in given if '=' in text]
