@@ -2,9 +2,9 @@
 
 from mmdet.engine.hooks.utils import trigger_visualization_hook
 from mmdet.evaluation import DumpDetResults
-from mmengine.model import is_model_wrapper
 
 from sniper_mmdet.engine.build import build_runner, run_config
+from sniper_mmdet.engine.checkpoints import unwrapped
 from sniper_mmdet.engine.cpu import prepare_cpu
 from sniper_mmdet.engine.evaluation_options import (
     set_flip_tta,
@@ -67,8 +67,7 @@ def main():
     prepare_cpu(args.launcher, cfg)
     runner = build_runner(cfg)
     if 'segm' in (args.eval or ()):
-        model = runner.model
-        model = model.module if is_model_wrapper(model) else model
+        model = unwrapped(runner.model)
         model = getattr(model, 'detector', model)
         # Else found out after the last image. One-stage detectors have masks
         # in heads of many names.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.device import get_device
+from mmengine.model import is_model_wrapper
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
@@ -13,6 +14,11 @@ from sniper_mmdet.registry import MODELS
 
 #: Modules that proposals do not come from, of a detector with an RPN.
 _AFTER_RPN = ('focus_head.', 'roi_head.')
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """What is trained, without what distributes it."""
+    return model.module if is_model_wrapper(model) else model
 
 
 def modules_after_proposals(model: nn.Module) -> tuple[str, ...]:

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from torch import Tensor, nn
 
+from sniper_mmdet.engine.checkpoints import unwrapped
 from sniper_mmdet.registry import OPTIM_WRAPPERS
 
 _DTYPES = dict(float16=torch.float16, bfloat16=torch.bfloat16)
@@ -83,11 +83,7 @@ class HalfPrecisionOptimWrapper(AmpOptimWrapper):
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """Autocast, and no synchronisation of gradients that add up.
-
-        Args:
-            model (nn.Module): What is trained.
-        """
+        """Autocast, and no synchronisation of gradients that add up."""
         self._prepare(model)
         autocast = torch.autocast(self.device_type, self.cast_dtype)
         with OptimWrapper.optim_context(self, model), autocast:
@@ -112,11 +108,9 @@ class HalfPrecisionOptimWrapper(AmpOptimWrapper):
         super().load_state_dict(state_dict)
 
     def _prepare(self, model: nn.Module) -> None:
-        if is_model_wrapper(model):
-            model = model.module
+        model = unwrapped(model)
         if self._prepared is not model and self.float32:
-            modules = _find_modules(model, self.float32)
-            for module in modules:
+            for module in _find_modules(model, self.float32):
                 keep_float32(module, self.device_type)
         self._prepared = model
 
@@ -175,37 +169,34 @@ def _autocast_is_on(device_type: str) -> bool:
         return torch.is_autocast_enabled()
 
 
-def _find_modules(
-    model: nn.Module, patterns: Sequence[str]
-) -> list[nn.Module]:
+def _find_modules(model: nn.Module, patterns: list[str]) -> list[nn.Module]:
     """Modules that a name or an expression matches; logs which.
 
     Raises:
         ValueError: A plain name matches none, or all expressions together.
     """
+    modules, kind = dict(_named_modules(model)), type(model).__name__
     found, unmatched = {}, []
     for pattern in patterns:
         pattern = pattern.removeprefix('detector.')
+        matches = re.compile(pattern).fullmatch
         matched = {
             name: module
-            for name, module in _named_modules(model)
-            if re.fullmatch(pattern, name)
-            or re.fullmatch(pattern, type(module).__name__)
+            for name, module in modules.items()
+            if matches(name) or matches(type(module).__name__)
         }
         if not matched and re.fullmatch(r'[\w.]+', pattern):
             raise ValueError(
-                'each name in float32 must be that of a module of '
-                f'{type(model).__name__}, or of its class; write an '
-                'expression, such as (NAME)?, where it may be missing. '
-                f'Received: {pattern!r}.'
+                f'each name in float32 must be that of a module of {kind}, or '
+                'of its class; write an expression, such as (NAME)?, where it '
+                f'may be missing. Received: {pattern!r}.'
             )
         if not matched:
             unmatched.append(pattern)
         found.update(matched)
     if not found:
         raise ValueError(
-            'float32 must match some module of '
-            f'{type(model).__name__}. Received: {patterns}.'
+            f'float32 must match some module of {kind}. Received: {patterns}.'
         )
     names = [
         name
@@ -230,17 +221,15 @@ def _scaler(
     loss_scale: str | float | dict | None, device_type: str
 ) -> tuple[Any, float | None]:
     """A GradScaler, and what its scale is set to after each step, if any."""
-    static = None
+    static, settings = None, loss_scale
     if loss_scale is None:
         settings = dict(enabled=False)
     elif loss_scale == 'dynamic':
         settings = {}
-    elif isinstance(loss_scale, dict):
-        settings = loss_scale
     elif isinstance(loss_scale, (int, float)) and loss_scale > 0:
         static = float(loss_scale)
         settings = dict(init_scale=static)
-    else:
+    elif not isinstance(loss_scale, dict):
         raise ValueError(
             "loss_scale must be 'dynamic', a positive number or a dict. "
             f'Received: {loss_scale!r}.'
