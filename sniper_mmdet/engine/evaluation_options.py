@@ -35,9 +35,8 @@ def set_metrics(evaluator: dict | list, names: list[str]) -> None:
             )
         if kind == 'VOCMetric' and len(names) > 1:
             raise ValueError('--eval: VOCMetric evaluates one of them a run.')
-        metric.metric = [known[name] for name in names]
-        if len(metric.metric) == 1:
-            metric.metric = metric.metric[0]
+        found = [known[name] for name in names]
+        metric.metric = found if len(found) > 1 else found[0]
 
 
 def set_format_only(evaluator: dict | list, work_dir: str) -> None:

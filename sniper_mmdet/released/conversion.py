@@ -13,7 +13,7 @@ from sniper_mmdet.registry import MODELS
 from sniper_mmdet.released.mxnet_params import read_params
 from sniper_mmdet.released.sniper import config_of
 from sniper_mmdet.released.weights import Conversion, convert
-from sniper_mmdet.utils.files import write_whole
+from sniper_mmdet.utils.files import whole_file
 
 
 def convert_file(
@@ -54,7 +54,9 @@ def convert_file(
         state_dict={k: torch.from_numpy(v) for k, v in done.state.items()},
     )
     Path(out).parent.mkdir(parents=True, exist_ok=True)
-    write_whole(out, lambda part: _save(checkpoint, part))
+    with whole_file(out) as part, open(part, 'wb') as file:
+        # Into an open file: given a name, torch writes that into the file.
+        torch.save(checkpoint, file)
     return done
 
 
@@ -84,12 +86,6 @@ def convert_released(
     except Exception as error:  # one file's, which is to stop no other
         return 'failed', config, f'{type(error).__name__}: {error}'
     return 'converted', config, f'{done.counts}\nwrote {out}'
-
-
-def _save(checkpoint: dict, path: Path) -> None:
-    # Into an open file: given a name, torch writes that into the file.
-    with open(path, 'wb') as file:
-        torch.save(checkpoint, file)
 
 
 def _dataset_meta(cfg: Config) -> dict:

@@ -1,5 +1,6 @@
 """Python text of configs, as the formatter of this package would have it."""
 
+import math
 import textwrap
 from keyword import iskeyword
 
@@ -44,11 +45,15 @@ def comment(text: str, indent: str = '# ', first: str = '# ') -> str:
     )
 
 
-def _text(value, used: int, indent: int) -> str:
+def _text(value, used: float, indent: int) -> str:
     """A value that starts at a column and is followed by one character."""
     opening, items, closing = _parts(value)
-    line = _line(value)
-    if items is None or used + len(line) < WIDTH or not items:
+    if items is None:
+        return repr(value)
+    inner = ', '.join(prefix + _text(v, -math.inf, 0) for prefix, v in items)
+    comma = ',' if isinstance(value, tuple) and len(value) == 1 else ''
+    line = opening + inner + comma + closing
+    if not items or used + len(line) < WIDTH:
         return line
     indent += 4
     lines = [
@@ -56,16 +61,6 @@ def _text(value, used: int, indent: int) -> str:
         for prefix, item in items
     ]
     return '\n'.join([opening, *lines, ' ' * (indent - 4) + closing])
-
-
-def _line(value) -> str:
-    opening, items, closing = _parts(value)
-    if items is None:
-        return repr(value)
-    inner = ', '.join(prefix + _line(item) for prefix, item in items)
-    if isinstance(value, tuple) and len(value) == 1:
-        inner += ','
-    return opening + inner + closing
 
 
 def _parts(value) -> tuple:

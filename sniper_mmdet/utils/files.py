@@ -40,4 +40,5 @@ def write_whole(path: str | Path, save: Callable[[Path], object]) -> None:
 
 def write_figure(path: str | Path, figure: Figure) -> None:
     """Write a figure of matplotlib as a picture, whole."""
-    write_whole(path, lambda part: figure.savefig(part, dpi=100))
+    with whole_file(path) as part:
+        figure.savefig(part, dpi=100)
