@@ -54,12 +54,8 @@ def load_weights(
 ) -> None:
     """Give a detector the weights of a checkpoint, all that it needs.
 
-    Args:
-        model (nn.Module): A detector, wrapped or not; the checkpoint may be
-            of either.
-        path (str | Path): The checkpoint.
-        without (Sequence[str]): Prefixes of weights that are left as they
-            are.
+    Both may be wrapped or not. Weights whose prefix is in ``without`` are
+    left as they are.
 
     Raises:
         OSError: There is no such file.
@@ -78,12 +74,8 @@ def load_weights(
         raise ValueError(
             f'{path} is of another detector: {text[:300]}'
         ) from None
-    missing = [
-        key
-        for key in missing
-        if not key.endswith('num_batches_tracked')
-        and not key.startswith(without)
-    ]
+    needed = [key for key in missing if not key.startswith(without)]
+    missing = [k for k in needed if not k.endswith('num_batches_tracked')]
     if missing:
         raise ValueError(
             f'{path} lacks {len(missing)} weights of the detector, the first '
@@ -108,15 +100,10 @@ def without_pretrained(part):
 
 
 def build_detector(cfg: Config, kind: type[nn.Module]) -> nn.Module:
-    """Build the detector of a config, whose weights come from a checkpoint.
-
-    Args:
-        cfg (Config): Its ``model``; nothing that it starts from is
-            downloaded.
-        kind (type): What it must be.
+    """Build the detector of a config, and download nothing for it.
 
     Raises:
-        ValueError: It is another kind.
+        ValueError: It is not of the kind that it must be.
     """
     model = MODELS.build(without_pretrained(cfg.model))
     if not isinstance(model, kind):
@@ -135,16 +122,14 @@ def load_detector(
 ) -> nn.Module:
     """The detector of a config with the weights of a checkpoint, to test.
 
+    It is on the default device, in test mode.
+
     Args:
         cfg (Config): Of the detector.
         path (str | Path): The checkpoint.
         kind (type): What the detector must be. Defaults to any.
-        proposals_only (bool): Whether weights that its proposals do not
-            depend on may be missing, or another detector's. Defaults to
-            False.
-
-    Returns:
-        nn.Module: On the default device, in test mode.
+        proposals_only (bool): Whether weights that its proposals do not need
+            may be missing, or another detector's. Defaults to False.
 
     Raises:
         OSError: There is no such file.

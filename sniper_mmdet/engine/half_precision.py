@@ -68,8 +68,8 @@ class HalfPrecisionOptimWrapper(AmpOptimWrapper):
         self.cast_dtype = _DTYPES[dtype]
         self.float32 = [float32] if isinstance(float32, str) else list(float32)
         # By now the model is on the device that it is trained on.
-        params = self.optimizer.param_groups[0]['params']
-        self.device_type = params[0].device.type
+        param, *_ = self.optimizer.param_groups[0]['params']
+        self.device_type = param.device.type
         if loss_scale is None and dtype == 'float16':
             loss_scale = 'dynamic'
         self.loss_scaler, self._scale_update_param = _scaler(
@@ -118,12 +118,9 @@ class HalfPrecisionOptimWrapper(AmpOptimWrapper):
 def keep_float32(module: nn.Module, device_type: str) -> None:
     """Let a module, and all that is in it, run in fp32 under autocast.
 
-    Without autocast nothing changes. The module keeps its type and its
-    parameters, and can be copied and pickled.
-
-    Args:
-        module (nn.Module): Changed in place.
-        device_type (str): Whose autocast is meant, 'cuda' or 'cpu'.
+    It is changed in place, keeps its type and its parameters, and can be
+    copied and pickled. ``device_type`` is whose autocast is meant, 'cuda' or
+    'cpu'; without autocast nothing changes.
     """
     # What is in it may be called without it, as a head's loss is.
     for part in module.modules():

@@ -105,14 +105,10 @@ def extract_proposals(
         iou_threshold (float): NMS over all levels. Defaults to 0.7.
         batch_size (int): Images run together. Defaults to 1.
         num_workers (int): That read images, a process. Defaults to 2.
-        config (str): Whatever else decides on the proposals: proposals that
-            were made with another are made anew. Defaults to ''.
+        config (str): Whatever else decides on the proposals. Defaults to ''.
 
     Raises:
         ValueError: An image cannot be read.
-
-    Returns:
-        ProposalFile: What was written.
     """
     rank, world_size = get_dist_info()
     settings = dict(num=num, iou_threshold=iou_threshold)

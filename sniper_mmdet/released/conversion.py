@@ -65,10 +65,7 @@ def convert_released(
 ) -> tuple[str, str | None, str]:
     """Convert a file of SNIPER or AutoFocus into a checkpoint of its config.
 
-    Args:
-        path (Path): The .params file.
-        out (Path): The checkpoint to write (.pth).
-        root (Path): The folder that holds ``configs``.
+    ``root`` is the folder that holds ``configs``.
 
     Returns:
         tuple: What became of it: 'converted', 'unknown' (no config has such a

@@ -31,11 +31,7 @@ def fetch(url: str, path: Path) -> None:
     """Fetch a .tar.gz, which appears whole or not at all.
 
     What came so far is kept in ``path.part``; the rest is asked for when the
-    connection breaks, and at the next call.
-
-    Args:
-        url (str): Its address; redirections are followed.
-        path (Path): File to write.
+    connection breaks, and at the next call. Redirections are followed.
 
     Raises:
         OSError: Nothing answers, or with an error, or the connection breaks
@@ -122,8 +118,7 @@ def _span(response: HTTPResponse) -> tuple[int, int | None]:
         given = response.headers.get('Content-Range', '')
         match = re.fullmatch(r'bytes (\d+)-\d+/(\d+|\*)', given)
         if match is None:
-            # Of a part that is nowhere.
-            return -1, None
+            return -1, None  # of a part that is nowhere
         begin, total = match.groups()
         return int(begin), None if total == '*' else int(total)
     length = response.headers.get('Content-Length')
@@ -158,9 +153,6 @@ def unpack(path: Path, folder: Path, inside: str = '') -> list[Path]:
         path (Path): The archive.
         folder (Path): Where to.
         inside (str): Folder therein, unless the archive has it too.
-
-    Returns:
-        list[Path]: The files.
 
     Raises:
         ValueError: It is none, or damaged, or a member would leave the folder

@@ -24,11 +24,7 @@ _PARAMETER = re.compile(
 
 
 class MismatchError(ValueError):
-    """A file and a detector do not fit.
-
-    Attributes:
-        conversion (Conversion): What could be mapped, and what not.
-    """
+    """A file and a detector do not fit: ``conversion`` says where."""
 
     def __init__(self, message: str, conversion: 'Conversion') -> None:
         super().__init__(message)
@@ -75,7 +71,7 @@ def convert(
     ignore: Iterable[str] = (),
     tables: ModuleType = sniper,
 ) -> Conversion:
-    """Map the tensors of a file to those of a detector.
+    """Map the tensors of a file to those of a detector, by their shapes.
 
     A file of a classification network, one without an RPN, gives the
     backbone alone; the layers after it are unused.
@@ -141,13 +137,10 @@ def _plain_boxes(params: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
     Released files hold the layer as trained, and a copy named ``*_test`` that
     is multiplied by them; a file may hold the copy alone.
-
-    Raises:
-        ValueError: The two contradict each other.
     """
     params = dict(params)
     for name in [n for n in params if n.endswith('_test')]:
-        plain = name[: -len('_test')]
+        plain = name.removesuffix('_test')
         if not _stem(plain).startswith('bbox_pred_'):
             continue
         scaled = np.asarray(params.pop(name), np.float32)
