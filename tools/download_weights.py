@@ -43,10 +43,9 @@ def parse_args():
     args = cli.parse(parser)
     if args.url and not re.match('https?://', args.url):
         parser.error(f'--url must be of http or https. Received: {args.url}.')
-    if args.sha256 and not re.fullmatch('[0-9a-fA-F]{64}', args.sha256):
-        parser.error(
-            f'--sha256 must be 64 hexadecimal digits. Received: {args.sha256}.'
-        )
+    right = not args.sha256 or re.fullmatch('[0-9a-fA-F]{64}', args.sha256)
+    rule = '--sha256 must be 64 hexadecimal digits'
+    cli.require(parser, right, rule, args.sha256)
     return args
 
 
@@ -59,8 +58,7 @@ def command(tool: str, *args) -> str:
 def convert_all(files: list[Path], folder: Path | None) -> bool:
     """Convert the .params among files, into a folder or each beside itself.
 
-    Returns:
-        bool: Whether some were, and none failed.
+    Tells whether some were, and none failed.
     """
     # What only fetches does without torch.
     from sniper_mmdet.released.conversion import convert_released

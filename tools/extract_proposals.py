@@ -9,13 +9,10 @@ off goes on where it was when the same command is given again.
 
 from mmengine.dist import init_dist, is_distributed, is_main_process
 
+from sniper_mmdet.engine import proposal_extraction as extraction
 from sniper_mmdet.engine.build import build_image_dataset, load_config
 from sniper_mmdet.engine.checkpoints import load_detector
 from sniper_mmdet.engine.cpu import prepare_cpu
-from sniper_mmdet.engine.proposal_extraction import (
-    WholeImages,
-    extract_proposals,
-)
 from sniper_mmdet.models import PyramidDetector
 from sniper_mmdet.utils import cli
 
@@ -42,11 +39,9 @@ def parse_args():
     cli.add_cfg_options(parser)
     cli.add_launcher(parser)
     args = cli.parse(parser)
-    cli.require_at_least(
-        parser, args, max_per_level=1, batch_size=1, num_workers=0
-    )
-    if not 0 < args.nms <= 1:
-        parser.error(f'--nms must be in (0, 1]. Received: {args.nms}.')
+    cli.require_at_least(parser, args, max_per_level=1, batch_size=1)
+    cli.require_at_least(parser, args, num_workers=0)
+    cli.require(parser, 0 < args.nms <= 1, '--nms must be in (0, 1]', args.nms)
     cli.require_suffix(parser, args, out='.npz')
     return args
 
@@ -58,9 +53,11 @@ def main():
     if args.launcher != 'none' and not is_distributed():
         init_dist(args.launcher)
     model = load_detector(cfg, args.checkpoint, PyramidDetector, True)
-    images = WholeImages(build_image_dataset(cfg, args.split), args.on_error)
+    images = build_image_dataset(cfg, args.split)
+    images = extraction.WholeImages(images, args.on_error)
     how = args.max_per_level, args.nms, args.batch_size, args.num_workers
-    found = extract_proposals(model, images, args.out, *how, str(cfg.model))
+    how = *how, str(cfg.model)
+    found = extraction.extract_proposals(model, images, args.out, *how)
     if is_main_process():
         about = f'{len(found.boxes)} proposals of {len(found)} images'
         print(f'{about} in {args.out}')

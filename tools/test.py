@@ -3,14 +3,10 @@
 from mmdet.engine.hooks.utils import trigger_visualization_hook
 from mmdet.evaluation import DumpDetResults
 
+from sniper_mmdet.engine import evaluation_options as options
 from sniper_mmdet.engine.build import build_runner, run_config
 from sniper_mmdet.engine.checkpoints import unwrapped
 from sniper_mmdet.engine.cpu import prepare_cpu
-from sniper_mmdet.engine.evaluation_options import (
-    set_flip_tta,
-    set_format_only,
-    set_metrics,
-)
 from sniper_mmdet.utils import cli
 
 
@@ -58,11 +54,11 @@ def main():
         cfg = trigger_visualization_hook(cfg, args)
     with cli.one_sentence('test'):
         if args.eval:
-            set_metrics(cfg.test_evaluator, args.eval)
+            options.set_metrics(cfg.test_evaluator, args.eval)
         if args.format_only:
-            set_format_only(cfg.test_evaluator, cfg.work_dir)
+            options.set_format_only(cfg.test_evaluator, cfg.work_dir)
     if args.tta:
-        set_flip_tta(cfg)
+        options.set_flip_tta(cfg)
 
     prepare_cpu(args.launcher, cfg)
     runner = build_runner(cfg)
@@ -74,9 +70,8 @@ def main():
         if hasattr(model, 'roi_head') and not model.with_mask:
             raise SystemExit('--eval segm: the detector has no mask head.')
     if args.out is not None:
-        runner.test_evaluator.metrics.append(
-            DumpDetResults(out_file_path=args.out)
-        )
+        dump = DumpDetResults(out_file_path=args.out)
+        runner.test_evaluator.metrics.append(dump)
     runner.test()
 
 

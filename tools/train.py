@@ -2,11 +2,7 @@
 
 from mmengine.device import get_device
 
-from sniper_mmdet.engine.build import (
-    build_runner,
-    require_pretrained,
-    run_config,
-)
+from sniper_mmdet.engine import build
 from sniper_mmdet.engine.cpu import prepare_cpu
 from sniper_mmdet.utils import cli
 
@@ -38,9 +34,9 @@ def parse_args():
 
 def main():
     args = parse_args()
-    cfg = run_config(args)
+    cfg = build.run_config(args)
     with cli.one_sentence('train'):
-        require_pretrained(cfg)
+        build.require_pretrained(cfg)
     kind = cfg.optim_wrapper.get('type', '')
     # A config in half precision is what --amp asks for.
     if args.amp and not kind.endswith('HalfPrecisionOptimWrapper'):
@@ -58,7 +54,7 @@ def main():
         cfg.load_from = None if args.resume == 'auto' else args.resume
 
     prepare_cpu(args.launcher, cfg)
-    build_runner(cfg).train()
+    build.build_runner(cfg).train()
 
 
 if __name__ == '__main__':

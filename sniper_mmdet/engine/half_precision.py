@@ -72,9 +72,8 @@ class HalfPrecisionOptimWrapper(AmpOptimWrapper):
         self.device_type = param.device.type
         if loss_scale is None and dtype == 'float16':
             loss_scale = 'dynamic'
-        self.loss_scaler, self._scale_update_param = _scaler(
-            loss_scale, self.device_type
-        )
+        scaler = _scaler(loss_scale, self.device_type)
+        self.loss_scaler, self._scale_update_param = scaler
         self._prepared = None
 
     def initialize_count_status(self, model: nn.Module, *args) -> None:
@@ -92,9 +91,8 @@ class HalfPrecisionOptimWrapper(AmpOptimWrapper):
     def step(self, **kwargs) -> None:
         super().step(**kwargs)
         if self.loss_scaler.is_enabled():
-            self.message_hub.update_scalar(
-                'train/grad_scale', self.loss_scaler.get_scale()
-            )
+            scale = self.loss_scaler.get_scale()
+            self.message_hub.update_scalar('train/grad_scale', scale)
 
     def load_state_dict(self, state_dict: dict) -> None:
         """Load the optimizer's state and that of a dynamic scale.
@@ -195,11 +193,8 @@ def _find_modules(model: nn.Module, patterns: list[str]) -> list[nn.Module]:
         raise ValueError(
             f'float32 must match some module of {kind}. Received: {patterns}.'
         )
-    names = [
-        name
-        for name in found
-        if not any(name.startswith(f'{other}.') for other in found)
-    ]
+    inner = tuple(f'{name}.' for name in found)
+    names = [name for name in found if not name.startswith(inner)]
     without = f'; nothing matches {", ".join(unmatched)}' if unmatched else ''
     print_log(f'in fp32: {", ".join(names)}{without}', logger='current')
     return list(found.values())

@@ -16,13 +16,7 @@ from mmengine.utils import ProgressBar
 from torch import nn
 from torch.utils.data import BatchSampler, DataLoader, Dataset
 
-from sniper_mmdet.datasets.proposals import (
-    ProposalFile,
-    image_id,
-    image_keys,
-    join_proposals,
-    write_proposals,
-)
+from sniper_mmdet.datasets import proposals
 
 from .checkpoints import modules_after_proposals
 
@@ -57,11 +51,11 @@ class WholeImages(Dataset):
         self.load = Compose(loading or [LoadImageFromFile()])
         self.dataset = getattr(dataset, 'dataset', dataset)
         self.on_error = on_error or getattr(dataset, 'on_error', 'raise')
-        info_of = self.dataset.get_data_info
-        ids = [image_id(info_of(i)) for i in range(len(self.dataset))]
+        infos = map(self.dataset.get_data_info, range(len(self.dataset)))
+        ids = list(map(proposals.image_id, infos))
         self.paths = [path for _, path in ids]
         first = {}
-        for index, key in enumerate(image_keys(ids)):
+        for index, key in enumerate(proposals.image_keys(ids)):
             first.setdefault(key, index)
         self.keys, self.indices = list(first), list(first.values())
 
@@ -90,7 +84,7 @@ def extract_proposals(
     batch_size: int = 1,
     num_workers: int = 2,
     config: str = '',
-) -> ProposalFile:
+) -> proposals.ProposalFile:
     """Write the proposals of all images to one file, on all processes.
 
     What is there already is used again if the weights, the images, the
@@ -115,13 +109,13 @@ def extract_proposals(
     found = [_about(model, images, settings, config) if rank == 0 else None]
     broadcast_object_list(found)
     about, folder = found[0], Path(f'{path}.parts')
-    made = _is(about, lambda: ProposalFile(path).about)
+    made = _is(about, lambda: proposals.ProposalFile(path).about)
     barrier()  # no process writes before all have looked
     if made:
         print_log(f'{path} is there already, of the same weights', 'current')
         if rank == 0:
             shutil.rmtree(folder, ignore_errors=True)
-        return ProposalFile(path)
+        return proposals.ProposalFile(path)
     size = max(min(_PART, len(images) // 16), batch_size)
     parts = {
         folder / f'{start:09d}.npz': range(len(images))[start : start + size]
@@ -151,10 +145,10 @@ def extract_proposals(
         model.train(training)
     barrier()
     if rank == 0:
-        join_proposals(path, list(parts), about)
+        proposals.join_proposals(path, list(parts), about)
         shutil.rmtree(folder)
     barrier()
-    return ProposalFile(path)
+    return proposals.ProposalFile(path)
 
 
 def _write_parts(
@@ -172,8 +166,8 @@ def _write_parts(
                 bar.update(len(batch))
             if number in ends:
                 keys, sizes, *found = zip(*rows, strict=True)
-                sizes = np.array(sizes)
-                write_proposals(ends[number], keys, sizes, *found, {})
+                found = keys, np.array(sizes), *found
+                proposals.write_proposals(ends[number], *found, about={})
                 rows = []
     finally:
         if bar:

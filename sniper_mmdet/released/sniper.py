@@ -99,13 +99,10 @@ OUTPUTS = {
 
 
 def config_of(shapes: dict[str, tuple]) -> str:
-    """The config that a released network belongs to.
+    """The config of a released network: path from where ``configs`` is.
 
     Args:
         shapes (dict[str, tuple]): Of its tensors, by the file's names.
-
-    Returns:
-        str: Path from the folder that holds ``configs``.
 
     Raises:
         ValueError: It belongs to none.

@@ -18,9 +18,8 @@ _NORM = dict(
     moving_mean='running_mean',
     moving_var='running_var',
 )
-_PARAMETER = re.compile(
-    rf'(.+?)(?:-(conv2d|batchnorm))?_({"|".join(["weight", "bias", *_NORM])})'
-)
+_KINDS = '|'.join(['weight', 'bias', *_NORM])
+_PARAMETER = re.compile(rf'(.+?)(?:-(conv2d|batchnorm))?_({_KINDS})')
 
 
 class MismatchError(ValueError):
@@ -106,10 +105,9 @@ def convert(
             continue
         if change := tables.CHANGES.get(stem):
             value = change(value)
-        if value.shape != tuple(shapes[target]):
-            problems.append(
-                f'{name} is {value.shape}, {target} {tuple(shapes[target])}'
-            )
+        shape = tuple(shapes[target])
+        if value.shape != shape:
+            problems.append(f'{name} is {value.shape}, {target} {shape}')
         elif not np.isfinite(value).all():
             problems.append(f'{name} has numbers that are not finite')
         done.state[target] = np.ascontiguousarray(value, np.float32)
@@ -119,9 +117,8 @@ def convert(
             continue
         done.missing.append(target)
         # A classifier has no offsets yet.
-        expected = only_backbone and (
-            not target.startswith('backbone.') or '.offset.' in target
-        )
+        outside = not target.startswith('backbone.') or '.offset.' in target
+        expected = only_backbone and outside
         if not expected and not _any(ignore, target):
             problems.append(f'{target} is missing')
     if not done.mapped:

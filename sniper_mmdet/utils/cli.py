@@ -22,6 +22,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+#: Of a table: by name, the row's values by column.
+Rows = dict[str, dict] | list[tuple[str, dict]]
+
 
 def run(main: Callable[[], object]) -> None:
     """Run a tool; bad input ends it in one sentence, with its name."""
@@ -63,10 +66,8 @@ def add_options(
 ) -> None:
     """Add options that have nothing special.
 
-    Args:
-        options (str | tuple): By the option's name in ``args``, its help, or
-            its default and its help: False makes a flag, all else tells the
-            type, and is told in the help.
+    What is given by an option's name in ``args`` is its help, or its default
+    and its help: False makes a flag, all else tells the type and is told.
     """
     for name, about in options.items():
         default, text = (None, about) if isinstance(about, str) else about
@@ -114,22 +115,22 @@ def parse(parser: ArgumentParser) -> Namespace:
     return args
 
 
+def require(parser: ArgumentParser, holds: object, rule: str, given) -> None:
+    """End with an error, the rule and what is given, unless the rule holds."""
+    if not holds:
+        parser.error(f'{rule}. Received: {given}.')
+
+
 def require_at_least(
     parser: ArgumentParser, args: Namespace, **lowest: float
 ) -> None:
-    """End with an error where an option is below its lowest value.
-
-    Args:
-        lowest (float): By the option's name in ``args``.
-    """
+    """End with an error where an option, by its name in ``args``, is lower."""
     for name, least in lowest.items():
         value = getattr(args, name)
         values = value if isinstance(value, list) else [value]
-        if any(number is not None and number < least for number in values):
-            parser.error(
-                f'{option_of(name)} must be at least {least}. '
-                f'Received: {value}.'
-            )
+        low = any(number is not None and number < least for number in values)
+        rule = f'{option_of(name)} must be at least {least}'
+        require(parser, not low, rule, value)
 
 
 def add_source(parser: ArgumentParser) -> None:
@@ -156,15 +157,11 @@ def require_picture(parser: ArgumentParser, args: Namespace) -> None:
     kinds = FigureCanvasAgg.get_supported_filetypes()
     args.out += '' if Path(args.out).suffix else '.png'
     path = Path(args.out)
-    if path.suffix[1:].lower() not in kinds:
-        parser.error(
-            f'--out must be a picture, one of .{", .".join(sorted(kinds))}. '
-            f'Received: {args.out}.'
-        )
-    if not path.absolute().parent.is_dir():
-        parser.error(
-            f'--out must be in a folder that exists. Received: {args.out}.'
-        )
+    drawn = path.suffix[1:].lower() in kinds
+    rule = f'--out must be a picture, one of .{", .".join(sorted(kinds))}'
+    require(parser, drawn, rule, args.out)
+    there = path.absolute().parent.is_dir()
+    require(parser, there, '--out must be in a folder that exists', args.out)
 
 
 def require_suffix(
@@ -172,15 +169,13 @@ def require_suffix(
 ) -> None:
     """End with an error where a file to be written is of another kind.
 
-    Args:
-        suffixes (str): By the option's name in ``args``; None is passed over.
+    The suffixes are by the option's name in ``args``; None is passed over.
     """
     for name, suffix in suffixes.items():
         path = getattr(args, name)
-        if path is not None and Path(path).suffix != suffix:
-            parser.error(
-                f'{option_of(name)} must be a {suffix} file. Received: {path}.'
-            )
+        right = path is None or Path(path).suffix == suffix
+        rule = f'{option_of(name)} must be a {suffix} file'
+        require(parser, right, rule, path)
 
 
 def option_of(name: str) -> str:
@@ -192,11 +187,9 @@ def split_names(
     parser: ArgumentParser, given: Iterable[str], form: str
 ) -> list[tuple[str, str]]:
     """Pairs of a name and a path, of arguments such as NAME=FILE."""
-    pairs = [text.partition('=')[::2] for text in given if '=' in text]
     for text in given:
-        if '=' not in text:
-            parser.error(f'each must be {form}. Received: {text}.')
-    return pairs
+        require(parser, '=' in text, f'each must be {form}', text)
+    return [text.partition('=')[::2] for text in given]
 
 
 def quiet() -> AbstractContextManager:
@@ -210,16 +203,14 @@ def print_json(result: object) -> None:
 
 
 def print_table(
-    rows: dict[str, dict] | list[tuple[str, dict]],
-    formats: str | dict[str, str] = '.3f',
-    corner: str = '',
+    rows: Rows, formats: str | dict[str, str] = '.3f', corner: str = ''
 ) -> None:
     """Print numbers in aligned columns, a row a name: :func:`table`."""
     print(table(rows, formats, corner))
 
 
 def table(
-    rows: dict[str, dict] | list[tuple[str, dict]],
+    rows: Rows,
     formats: str | dict[str, str] = '.3f',
     corner: str = '',
     widths: tuple[int, int] = (18, 8),
@@ -227,10 +218,9 @@ def table(
     """Lines of numbers in aligned columns, a row a name.
 
     Args:
-        rows (dict[str, dict] | list[tuple]): By name, the row's values by
-            column; all rows have the same columns. Text stands as it is.
-        formats (str | dict[str, str]): Format of the numbers, of all columns
-            or by column. Defaults to '.3f'.
+        rows (Rows): All have the same columns; text stands as it is.
+        formats (str | dict[str, str]): Of the numbers, of all columns or by
+            column. Defaults to '.3f'.
         corner (str): What the names are. Defaults to nothing.
         widths (tuple[int]): Least width of the names, and of other columns.
             Defaults to (18, 8).

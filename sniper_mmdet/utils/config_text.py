@@ -17,9 +17,7 @@ class Code(str):
 def assignment(name: str, value) -> str:
     """A statement, of as many lines as it takes.
 
-    Args:
-        name (str): What is assigned to.
-        value: Of dicts, lists, tuples, :class:`Code` and plain values.
+    The value is of dicts, lists, tuples, :class:`Code` and plain values.
 
     Examples:
         >>> assignment('model', dict(type='RetinaNet', scales=[(1, 2)]))

@@ -16,12 +16,8 @@ if TYPE_CHECKING:
 def whole_file(path: str | Path) -> Iterator[Path]:
     """A file to write to that gets its name once it is whole.
 
-    Args:
-        path (str | Path): Its name, in a folder that exists.
-
-    Yields:
-        Path: What to write; it ends as ``path`` does, and is removed where an
-        error ends the context.
+    Its folder must exist. What is to be written ends as ``path`` does, and is
+    removed where an error ends the context.
     """
     path = Path(path)
     part = path.with_name(f'.{os.getpid()}-{path.name}')

@@ -36,10 +36,8 @@ def parse_args():
     try:
         list(map(re.compile, args.ignore))
     except re.error as error:
-        parser.error(
-            f'--ignore takes regular expressions ({error}). '
-            f'Received: {error.pattern}.'
-        )
+        rule = f'--ignore takes regular expressions ({error})'
+        parser.error(f'{rule}. Received: {error.pattern}.')
     if not args.out.endswith('.pth'):
         parser.error(f'OUT must be a .pth file. Received: {args.out}.')
     return args
@@ -47,10 +45,9 @@ def parse_args():
 
 def main():
     args = parse_args()
+    settings = args.config, args.cfg_options, args.ignore
     try:
-        done = convert_file(
-            args.params, args.out, args.config, args.cfg_options, args.ignore
-        )
+        done = convert_file(args.params, args.out, *settings)
     except MismatchError as error:
         print(error.conversion)
         raise

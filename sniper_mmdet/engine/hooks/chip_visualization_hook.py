@@ -84,20 +84,16 @@ def draw_batch(
     """Draw the first chips of a batch, as the data loader gives it.
 
     Args:
-        data_batch (dict): ``inputs``, (C, H, W) each and BGR, and
-            ``data_samples``.
+        data_batch (dict): ``inputs`` (C, H, W), BGR, and ``data_samples``.
         num (int): Chips, at most. Defaults to 8.
         draw_ignored (bool): Whether ignored boxes are. Defaults to True.
 
     Returns:
-        ndarray: uint8 (H', W', 3), BGR, in rows of about as many chips as
-        there are rows.
+        ndarray: uint8 (H', W', 3), BGR, about as many columns as rows.
     """
     samples = data_batch['data_samples'][:num]
-    panels = [
-        _draw_chip(chip, sample, draw_ignored)
-        for chip, sample in zip(data_batch['inputs'], samples, strict=False)
-    ]
+    pairs = zip(data_batch['inputs'], samples, strict=False)
+    panels = [_draw_chip(*pair, draw_ignored) for pair in pairs]
     columns = int(np.ceil(len(panels) ** 0.5))
     rows = -(-len(panels) // columns)
     height, width = np.max([panel.shape[:2] for panel in panels], 0)

@@ -6,12 +6,9 @@ from mmengine.runner import IterBasedTrainLoop
 
 from sniper_mmdet.datasets.proposals import ProposalFile
 from sniper_mmdet.engine.checkpoints import unwrapped
-from sniper_mmdet.engine.proposal_extraction import (
-    WholeImages,
-    extract_proposals,
-)
 from sniper_mmdet.registry import HOOKS
 
+from ..proposal_extraction import WholeImages, extract_proposals
 from .chip_mining_hook import ChipMiningHook, chip_sampler
 
 
@@ -118,8 +115,6 @@ class NegativeChipMiningHook(ChipMiningHook):
                 )
             runner.logger.info(f'negative chips: making proposals for {path}')
             model, images = unwrapped(runner.model), WholeImages(dataset)
-            config = str(runner.cfg.get('model'))
-            file = extract_proposals(
-                model, images, path, *self.settings, config=config
-            )
+            how = *self.settings, str(runner.cfg.get('model'))
+            file = extract_proposals(model, images, path, *how)
         dataset.set_proposals(file)
