@@ -46,7 +46,6 @@ def check_agreement(
                 'differ in shape. Let it pad to the chip_size.'
             )
         if max(size) > padded:
-            warnings.append(
-                f'{differ}: what is beside a chip is computed for nothing.'
-            )
+            wasted = 'what is beside a chip is computed for nothing'
+            warnings.append(f'{differ}: {wasted}.')
     return warnings

@@ -62,18 +62,13 @@ def load_weights(
         ValueError: It is no checkpoint, or one of another detector.
     """
     without = (*without, *(f'detector.{prefix}' for prefix in without))
-    found = {
-        key: value
-        for key, value in read_weights(path).items()
-        if not key.startswith(without)
-    }
+    weights = read_weights(path).items()
+    found = {k: v for k, v in weights if not k.startswith(without)}
     try:
         missing = model.load_state_dict(found, strict=False).missing_keys
     except (RuntimeError, pickle.UnpicklingError) as error:
-        text = ' '.join(str(error).split())
-        raise ValueError(
-            f'{path} is of another detector: {text[:300]}'
-        ) from None
+        text = ' '.join(str(error).split())[:300]
+        raise ValueError(f'{path} is of another detector: {text}') from None
     needed = [key for key in missing if not key.startswith(without)]
     missing = [k for k in needed if not k.endswith('num_batches_tracked')]
     if missing:
@@ -86,14 +81,11 @@ def load_weights(
 def without_pretrained(part):
     """A copy of a config, or of a part of it, that loads no weights."""
     if isinstance(part, dict):
-        kept = {
-            key: without_pretrained(value)
-            for key, value in part.items()
-            if key != 'init_cfg'
-            or not isinstance(value, dict)
-            or value.get('type') != 'Pretrained'
-        }
-        return type(part)(kept)
+        kept = type(part)({k: without_pretrained(v) for k, v in part.items()})
+        start = kept.get('init_cfg')
+        if isinstance(start, dict) and start.get('type') == 'Pretrained':
+            del kept['init_cfg']
+        return kept
     if isinstance(part, (list, tuple)):
         return type(part)(map(without_pretrained, part))
     return part
@@ -122,14 +114,8 @@ def load_detector(
 ) -> nn.Module:
     """The detector of a config with the weights of a checkpoint, to test.
 
-    It is on the default device, in test mode.
-
-    Args:
-        cfg (Config): Of the detector.
-        path (str | Path): The checkpoint.
-        kind (type): What the detector must be. Defaults to any.
-        proposals_only (bool): Whether weights that its proposals do not need
-            may be missing, or another detector's. Defaults to False.
+    It is on the default device, in test mode. ``proposals_only``: weights
+    that its proposals do not need may be missing, or another detector's.
 
     Raises:
         OSError: There is no such file.

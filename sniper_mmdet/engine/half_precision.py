@@ -148,10 +148,9 @@ def _to_float32(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _to_float32(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
-        items = [_to_float32(item) for item in value]
-        # A named tuple takes them one by one.
-        kind = type(value)
-        return kind(*items) if hasattr(kind, '_fields') else kind(items)
+        # The type of a named tuple takes items one by one.
+        make = getattr(value, '_make', type(value))
+        return make(map(_to_float32, value))
     return value
 
 
@@ -170,14 +169,20 @@ def _find_modules(model: nn.Module, patterns: list[str]) -> list[nn.Module]:
     Raises:
         ValueError: A plain name matches none, or all expressions together.
     """
-    modules, kind = dict(_named_modules(model)), type(model).__name__
+    kind = type(model).__name__
+    modules = [
+        # By their names in a checkpoint: PyramidDetectors write no prefix.
+        (name.removeprefix('detector.'), module)
+        for name, module in model.named_modules()
+        if name not in ('', 'detector')
+    ]
     found, unmatched = {}, []
     for pattern in patterns:
         pattern = pattern.removeprefix('detector.')
         matches = re.compile(pattern).fullmatch
         matched = {
             name: module
-            for name, module in modules.items()
+            for name, module in modules
             if matches(name) or matches(type(module).__name__)
         }
         if not matched and re.fullmatch(r'[\w.]+', pattern):
@@ -198,15 +203,6 @@ def _find_modules(model: nn.Module, patterns: list[str]) -> list[nn.Module]:
     without = f'; nothing matches {", ".join(unmatched)}' if unmatched else ''
     print_log(f'in fp32: {", ".join(names)}{without}', logger='current')
     return list(found.values())
-
-
-def _named_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Modules by the names that they have in a checkpoint."""
-    for name, module in model.named_modules():
-        # PyramidDetector and its kind write no prefix.
-        name = name.removeprefix('detector.')
-        if name and name != 'detector':
-            yield name, module
 
 
 def _scaler(

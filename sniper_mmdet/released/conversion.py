@@ -25,13 +25,9 @@ def convert_file(
 ) -> Conversion:
     """Convert a .params file into a checkpoint of a config's detector.
 
-    Args:
-        path (str | Path): The file.
-        out (str | Path): The checkpoint to write (.pth). It names the classes
-            of the config's test data, which mmdet's inference looks for.
-        config (str | Path): Config of the detector.
-        options (dict, optional): Settings that override the config's.
-        ignore (Iterable[str]): See :func:`~.weights.convert`.
+    The checkpoint (.pth) names the classes of the config's test data, which
+    mmdet's inference looks for. Options are settings that override the
+    config's; what to ignore, see :func:`~.weights.convert`.
 
     Raises:
         OSError: There is no such file, or none can be written.

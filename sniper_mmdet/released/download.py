@@ -147,12 +147,8 @@ def unpack(path: Path, folder: Path, inside: str = '') -> list[Path]:
 
     Links in the folder are followed, as that of a ``data`` that lies on
     another disk; so links of the archive, which could point anywhere, are
-    refused.
-
-    Args:
-        path (Path): The archive.
-        folder (Path): Where to.
-        inside (str): Folder therein, unless the archive has it too.
+    refused. ``inside`` is a folder therein to unpack in, unless the archive
+    has it too.
 
     Raises:
         ValueError: It is none, or damaged, or a member would leave the folder

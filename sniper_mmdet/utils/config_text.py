@@ -67,10 +67,9 @@ def _parts(value) -> tuple:
         if all(map(_is_name, value)):
             return 'dict(', [(f'{k}=', v) for k, v in value.items()], ')'
         return '{', [(f'{k!r}: ', v) for k, v in value.items()], '}'
-    if isinstance(value, list):
-        return '[', [('', v) for v in value], ']'
-    if isinstance(value, tuple):
-        return '(', [('', v) for v in value], ')'
+    if isinstance(value, (list, tuple)):
+        opening, closing = '[]' if isinstance(value, list) else '()'
+        return opening, [('', v) for v in value], closing
     return '', None, ''
 
 

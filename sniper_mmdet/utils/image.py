@@ -20,15 +20,11 @@ _HIDDEN = re.compile(r'(^|/)(\.|__MACOSX(/|$))')
 def find_files(
     folder: Path, suffixes: Collection[str] = IMAGE_SUFFIXES
 ) -> list[Path]:
-    """Files of a folder and of those in it, in natural order.
+    """Files of a folder and of those in it, relative to it, in natural order.
 
     That is ``2.png`` before ``10.png``. What is hidden is left out, and what
-    archives made on a Mac hold beside the files.
-
-    Args:
-        folder (Path): Where to look; the files are relative to it.
-        suffixes (Collection[str]): In lower case, with the dot. Defaults to
-            those of images.
+    archives made on a Mac hold beside the files. Suffixes are in lower case,
+    with the dot.
     """
     found = []
     for path in folder.rglob('*'):
