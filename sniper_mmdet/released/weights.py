@@ -12,12 +12,8 @@ from sniper_mmdet.released import sniper
 #: What the released networks predict boxes' deltas divided by.
 BOX_STDS = np.array([0.1, 0.1, 0.2, 0.2], np.float32)
 
-_NORM = dict(
-    gamma='weight',
-    beta='bias',
-    moving_mean='running_mean',
-    moving_var='running_var',
-)
+_NORM = dict(gamma='weight', beta='bias')
+_NORM |= dict(moving_mean='running_mean', moving_var='running_var')
 _KINDS = '|'.join(['weight', 'bias', *_NORM])
 _PARAMETER = re.compile(rf'(.+?)(?:-(conv2d|batchnorm))?_({_KINDS})')
 

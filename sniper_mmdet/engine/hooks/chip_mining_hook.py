@@ -139,14 +139,12 @@ def chip_sampler(runner):
 
 def _compare(dataset, model) -> list[str]:
     """Warnings where a ChipDataset and a detector do not agree."""
-    model = unwrapped(model)
+    model, settings = unwrapped(model), dataset.settings
     preprocessor = getattr(model, 'data_preprocessor', None)
     augments = getattr(preprocessor, 'batch_augments', None) or ()
+    pads = [one.size for one in augments if isinstance(one, BatchFixedSizePad)]
+    divisor = getattr(preprocessor, 'pad_size_divisor', 1)
     pyramid = getattr(model, 'pyramid', None)
-    return check_agreement(
-        dataset.settings.chip_size,
-        dataset.settings.pyramid,
-        [one.size for one in augments if isinstance(one, BatchFixedSizePad)],
-        getattr(preprocessor, 'pad_size_divisor', 1),
-        pyramid if isinstance(pyramid, ImagePyramid) else None,
-    )
+    levels = pyramid if isinstance(pyramid, ImagePyramid) else None
+    trained = settings.chip_size, settings.pyramid
+    return check_agreement(*trained, pads, divisor, levels)
