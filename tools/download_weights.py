@@ -34,22 +34,18 @@ def parse_args():
         help='folder to unpack in; configs look for data/pretrained_model '
         'where they are run (default: the current folder)',
     )
-    parser.add_argument('--url', help="instead of the authors' link")
-    parser.add_argument(
-        '--sha256', help='what the digest of the archive must be'
-    )
-    parser.add_argument(
-        '--no-convert',
-        action='store_true',
-        help='leave the .params files as they are',
+    cli.add_options(
+        parser,
+        url="instead of the authors' link",
+        sha256='what the digest of the archive must be',
+        no_convert=(False, 'leave the .params files as they are'),
     )
     args = cli.parse(parser)
     if args.url and not re.match('https?://', args.url):
         parser.error(f'--url must be of http or https. Received: {args.url}.')
-    if args.sha256 and not re.fullmatch('[0-9a-fA-F]{64}', args.sha256):
-        parser.error(
-            f'--sha256 must be 64 hexadecimal digits. Received: {args.sha256}.'
-        )
+    right = not args.sha256 or re.fullmatch('[0-9a-fA-F]{64}', args.sha256)
+    rule = '--sha256 must be 64 hexadecimal digits'
+    cli.require(parser, right, rule, args.sha256)
     return args
 
 
@@ -62,8 +58,7 @@ def command(tool: str, *args) -> str:
 def convert_all(files: list[Path], folder: Path | None) -> bool:
     """Convert the .params among files, into a folder or each beside itself.
 
-    Returns:
-        bool: Whether some were, and none failed.
+    Tells whether some were, and none failed.
     """
     # What only fetches does without torch.
     from sniper_mmdet.released.conversion import convert_released

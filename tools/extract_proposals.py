@@ -9,13 +9,10 @@ off goes on where it was when the same command is given again.
 
 from mmengine.dist import init_dist, is_distributed, is_main_process
 
+from sniper_mmdet.engine import proposal_extraction as extraction
 from sniper_mmdet.engine.build import build_image_dataset, load_config
 from sniper_mmdet.engine.checkpoints import load_detector
 from sniper_mmdet.engine.cpu import prepare_cpu
-from sniper_mmdet.engine.proposal_extraction import (
-    WholeImages,
-    extract_proposals,
-)
 from sniper_mmdet.models import PyramidDetector
 from sniper_mmdet.utils import cli
 
@@ -26,29 +23,12 @@ def parse_args():
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--out', required=True, help='proposal file (.npz)')
     cli.add_split(parser, 'train')
-    parser.add_argument(
-        '--max-per-level',
-        type=int,
-        default=300,
-        help='proposals an image and level (default: 300)',
-    )
-    parser.add_argument(
-        '--nms',
-        type=float,
-        default=0.7,
-        help='IoU threshold of the NMS over all levels (default: 0.7)',
-    )
-    parser.add_argument(
-        '--batch-size',
-        type=int,
-        default=1,
-        help='images run together, a process (default: 1)',
-    )
-    parser.add_argument(
-        '--num-workers',
-        type=int,
-        default=2,
-        help='that read images, a process (default: 2)',
+    cli.add_options(
+        parser,
+        max_per_level=(300, 'proposals an image and level'),
+        nms=(0.7, 'IoU threshold of the NMS over all levels'),
+        batch_size=(1, 'images run together, a process'),
+        num_workers=(2, 'that read images, a process'),
     )
     parser.add_argument(
         '--on-error',
@@ -59,11 +39,9 @@ def parse_args():
     cli.add_cfg_options(parser)
     cli.add_launcher(parser)
     args = cli.parse(parser)
-    cli.require_at_least(
-        parser, args, max_per_level=1, batch_size=1, num_workers=0
-    )
-    if not 0 < args.nms <= 1:
-        parser.error(f'--nms must be in (0, 1]. Received: {args.nms}.')
+    cli.require_at_least(parser, args, max_per_level=1, batch_size=1)
+    cli.require_at_least(parser, args, num_workers=0)
+    cli.require(parser, 0 < args.nms <= 1, '--nms must be in (0, 1]', args.nms)
     cli.require_suffix(parser, args, out='.npz')
     return args
 
@@ -75,22 +53,14 @@ def main():
     if args.launcher != 'none' and not is_distributed():
         init_dist(args.launcher)
     model = load_detector(cfg, args.checkpoint, PyramidDetector, True)
-    images = WholeImages(build_image_dataset(cfg, args.split), args.on_error)
-    found = extract_proposals(
-        model,
-        images,
-        args.out,
-        args.max_per_level,
-        args.nms,
-        args.batch_size,
-        args.num_workers,
-        str(cfg.model),
-    )
+    images = build_image_dataset(cfg, args.split)
+    images = extraction.WholeImages(images, args.on_error)
+    how = args.max_per_level, args.nms, args.batch_size, args.num_workers
+    how = *how, str(cfg.model)
+    found = extraction.extract_proposals(model, images, args.out, *how)
     if is_main_process():
-        print(
-            f'{len(found.boxes)} proposals of {len(found)} images in '
-            f'{args.out}'
-        )
+        about = f'{len(found.boxes)} proposals of {len(found)} images'
+        print(f'{about} in {args.out}')
 
 
 if __name__ == '__main__':

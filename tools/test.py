@@ -2,15 +2,11 @@
 
 from mmdet.engine.hooks.utils import trigger_visualization_hook
 from mmdet.evaluation import DumpDetResults
-from mmengine.model import is_model_wrapper
 
+from sniper_mmdet.engine import evaluation_options as options
 from sniper_mmdet.engine.build import build_runner, run_config
+from sniper_mmdet.engine.checkpoints import unwrapped
 from sniper_mmdet.engine.cpu import prepare_cpu
-from sniper_mmdet.engine.evaluation_options import (
-    set_flip_tta,
-    set_format_only,
-    set_metrics,
-)
 from sniper_mmdet.utils import cli
 
 
@@ -19,39 +15,28 @@ def parse_args():
     parser.add_argument('config', help='test config file path')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument(
-        '--work-dir', help='the directory to save the evaluation metrics in'
-    )
-    parser.add_argument(
         '--eval',
         nargs='+',
         choices=['bbox', 'segm', 'proposal'],
         help="what to evaluate; default: the config's own test_evaluator",
     )
-    parser.add_argument(
-        '--out', help='dump predictions to a pickle file (.pkl)'
-    )
-    parser.add_argument(
-        '--format-only',
-        action='store_true',
-        help='write COCO result json files (for the COCO test server) to '
-        'WORK_DIR/results.*.json, without evaluation',
-    )
-    parser.add_argument(
-        '--show', action='store_true', help='show prediction results'
-    )
-    parser.add_argument(
-        '--show-dir',
-        help='directory where painted images are saved, inside '
+    cli.add_options(
+        parser,
+        work_dir='the directory to save the evaluation metrics in',
+        out='dump predictions to a pickle file (.pkl)',
+        format_only=(
+            False,
+            'write COCO result json files (for the COCO test server) to '
+            'WORK_DIR/results.*.json, without evaluation',
+        ),
+        show=(False, 'show prediction results'),
+        show_dir='directory where painted images are saved, inside '
         'WORK_DIR/TIMESTAMP',
-    )
-    parser.add_argument(
-        '--wait-time', type=float, default=2, help='the interval of show (s)'
+        wait_time=(2.0, 'the interval of show (s)'),
+        tta=(False, 'add the flipped image'),
     )
     cli.add_cfg_options(parser)
     cli.add_launcher(parser)
-    parser.add_argument(
-        '--tta', action='store_true', help='add the flipped image'
-    )
     args = cli.parse(parser)
     if args.out is not None and not args.out.endswith(('.pkl', '.pickle')):
         parser.error(f'--out must be a .pkl file. Received: {args.out}.')
@@ -69,26 +54,24 @@ def main():
         cfg = trigger_visualization_hook(cfg, args)
     with cli.one_sentence('test'):
         if args.eval:
-            set_metrics(cfg.test_evaluator, args.eval)
+            options.set_metrics(cfg.test_evaluator, args.eval)
         if args.format_only:
-            set_format_only(cfg.test_evaluator, cfg.work_dir)
+            options.set_format_only(cfg.test_evaluator, cfg.work_dir)
     if args.tta:
-        set_flip_tta(cfg)
+        options.set_flip_tta(cfg)
 
     prepare_cpu(args.launcher, cfg)
     runner = build_runner(cfg)
     if 'segm' in (args.eval or ()):
-        model = runner.model
-        model = model.module if is_model_wrapper(model) else model
+        model = unwrapped(runner.model)
         model = getattr(model, 'detector', model)
         # Else found out after the last image. One-stage detectors have masks
         # in heads of many names.
         if hasattr(model, 'roi_head') and not model.with_mask:
             raise SystemExit('--eval segm: the detector has no mask head.')
     if args.out is not None:
-        runner.test_evaluator.metrics.append(
-            DumpDetResults(out_file_path=args.out)
-        )
+        dump = DumpDetResults(out_file_path=args.out)
+        runner.test_evaluator.metrics.append(dump)
     runner.test()
 
 

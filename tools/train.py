@@ -2,11 +2,7 @@
 
 from mmengine.device import get_device
 
-from sniper_mmdet.engine.build import (
-    build_runner,
-    require_pretrained,
-    run_config,
-)
+from sniper_mmdet.engine import build
 from sniper_mmdet.engine.cpu import prepare_cpu
 from sniper_mmdet.utils import cli
 
@@ -14,22 +10,19 @@ from sniper_mmdet.utils import cli
 def parse_args():
     parser = cli.make_parser(__doc__)
     parser.add_argument('config', help='train config file path')
-    parser.add_argument('--work-dir', help='the dir to save logs and models')
-    parser.add_argument(
-        '--amp',
-        action='store_true',
-        help='enable automatic-mixed-precision training',
-    )
-    parser.add_argument(
-        '--auto-scale-lr',
-        action='store_true',
-        help='scale the learning rate with the batch size, by the '
-        "config's auto_scale_lr.base_batch_size",
+    cli.add_options(
+        parser,
+        work_dir='the dir to save logs and models',
+        amp=(False, 'enable automatic-mixed-precision training'),
+        auto_scale_lr=(
+            False,
+            'scale the learning rate with the batch size, by the '
+            "config's auto_scale_lr.base_batch_size",
+        ),
     )
     parser.add_argument(
         '--resume',
         nargs='?',
-        type=str,
         const='auto',
         help='resume from this checkpoint, or without a path from the latest '
         'in the work dir',
@@ -41,9 +34,9 @@ def parse_args():
 
 def main():
     args = parse_args()
-    cfg = run_config(args)
+    cfg = build.run_config(args)
     with cli.one_sentence('train'):
-        require_pretrained(cfg)
+        build.require_pretrained(cfg)
     kind = cfg.optim_wrapper.get('type', '')
     # A config in half precision is what --amp asks for.
     if args.amp and not kind.endswith('HalfPrecisionOptimWrapper'):
@@ -53,17 +46,15 @@ def main():
         cfg.optim_wrapper.loss_scale = 'dynamic'
     if args.auto_scale_lr:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
-            raise SystemExit(
-                '--auto-scale-lr needs '
-                'auto_scale_lr.base_batch_size in the config.'
-            )
+            needed = 'auto_scale_lr.base_batch_size in the config'
+            raise SystemExit(f'--auto-scale-lr needs {needed}.')
         cfg.auto_scale_lr.enable = True
     if args.resume is not None:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
 
     prepare_cpu(args.launcher, cfg)
-    build_runner(cfg).train()
+    build.build_runner(cfg).train()
 
 
 if __name__ == '__main__':

@@ -12,7 +12,7 @@ def check_agreement(
     divisor: int = 1,
     test_levels: ImagePyramid | None = None,
 ) -> list[str]:
-    """Compare what a detector is trained on with what it is built for.
+    """Warnings where a detector is built for what it is not trained on.
 
     Args:
         chip_size (int): ``chip_size`` of the ChipDataset.
@@ -22,9 +22,6 @@ def check_agreement(
         divisor (int): The detector's ``pad_size_divisor``. Defaults to 1.
         test_levels (ImagePyramid, optional): Levels of a PyramidDetector.
             Defaults to None: the detector is none.
-
-    Returns:
-        list[str]: Warnings, one sentence each.
 
     Raises:
         ValueError: Batches of chips would differ in shape.
@@ -49,7 +46,6 @@ def check_agreement(
                 'differ in shape. Let it pad to the chip_size.'
             )
         if max(size) > padded:
-            warnings.append(
-                f'{differ}: what is beside a chip is computed for nothing.'
-            )
+            wasted = 'what is beside a chip is computed for nothing'
+            warnings.append(f'{differ}: {wasted}.')
     return warnings

@@ -22,17 +22,13 @@ def load_config(path: str, options: dict | None = None) -> Config:
 def run_config(args: Namespace) -> Config:
     """The config of a run, from the command line of train.py or test.py.
 
-    Args:
-        args (Namespace): With ``config``, ``cfg_options``, ``launcher`` and
-            ``work_dir``; which counts before the config's own, and that
-            before the config's file name.
+    Its ``--work-dir`` counts before the config's own, and that before the
+    config's file name.
     """
     cfg = load_config(args.config, args.cfg_options)
     cfg.launcher = args.launcher
-    name = Path(args.config).stem
-    cfg.work_dir = (
-        args.work_dir or cfg.get('work_dir') or f'./work_dirs/{name}'
-    )
+    own = cfg.get('work_dir') or f'./work_dirs/{Path(args.config).stem}'
+    cfg.work_dir = args.work_dir or own
     return cfg
 
 
@@ -64,19 +60,16 @@ def require_pretrained(cfg: Config) -> None:
 def build_chip_dataset(cfg: Config, proposals: str | None = None):
     """The training ChipDataset of a config.
 
-    Args:
-        cfg (Config): Of training.
-        proposals (str, optional): Proposal file, instead of the config's.
+    Its proposal file may be another than the config's.
 
     Raises:
         ValueError: The config trains on something else.
     """
     dataset = cfg.get('train_dataloader', {}).get('dataset', {})
-    kind = dataset.get('type')
     if not _is_chip_dataset(dataset):
         raise ValueError(
-            f'{cfg.filename}: train_dataloader.dataset.type must '
-            f'be sniper_mmdet.ChipDataset. Received: {kind}.'
+            f'{cfg.filename}: train_dataloader.dataset.type must be '
+            f'sniper_mmdet.ChipDataset. Received: {dataset.get("type")}.'
         )
     if proposals is not None:
         dataset = {**dataset, 'proposals': proposals}
@@ -86,14 +79,9 @@ def build_chip_dataset(cfg: Config, proposals: str | None = None):
 
 
 def build_image_dataset(cfg: Config, split: str):
-    """The data set of a split, of whole images.
+    """The data set of a split ('train', 'val' or 'test'), of whole images.
 
-    Args:
-        cfg (Config): Of training or testing.
-        split (str): 'train', 'val' or 'test'.
-
-    Returns:
-        ChipDataset | BaseDataset: A ChipDataset is without proposals.
+    If it is a ChipDataset, it is without proposals.
 
     Raises:
         ValueError: The config has no such split.
@@ -110,18 +98,15 @@ def build_image_dataset(cfg: Config, split: str):
 def build_boxes_dataset(cfg: Config, split: str):
     """Keys, sizes and boxes of a split's images, whatever the data set.
 
-    Returns:
-        ChipDataset: Of a plain data set, one that is to cut no chip.
+    What is given is a ChipDataset; a plain data set's is to cut no chip.
 
     Raises:
         ValueError: The config has no such split.
     """
     dataset = build_image_dataset(cfg, split)
     if not hasattr(dataset, 'mine'):
-        kind = 'sniper_mmdet.ChipDataset'
-        dataset = DATASETS.build(
-            dict(type=kind, dataset=dataset, scales=[1.0])
-        )
+        chips = dict(type='sniper_mmdet.ChipDataset', scales=[1.0])
+        dataset = DATASETS.build(dict(chips, dataset=dataset))
     dataset.full_init()
     return dataset
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.device import get_device
+from mmengine.model import is_model_wrapper
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
@@ -13,6 +14,11 @@ from sniper_mmdet.registry import MODELS
 
 #: Modules that proposals do not come from, of a detector with an RPN.
 _AFTER_RPN = ('focus_head.', 'roi_head.')
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """What is trained, without what distributes it."""
+    return model.module if is_model_wrapper(model) else model
 
 
 def modules_after_proposals(model: nn.Module) -> tuple[str, ...]:
@@ -48,36 +54,23 @@ def load_weights(
 ) -> None:
     """Give a detector the weights of a checkpoint, all that it needs.
 
-    Args:
-        model (nn.Module): A detector, wrapped or not; the checkpoint may be
-            of either.
-        path (str | Path): The checkpoint.
-        without (Sequence[str]): Prefixes of weights that are left as they
-            are.
+    Both may be wrapped or not. Weights whose prefix is in ``without`` are
+    left as they are.
 
     Raises:
         OSError: There is no such file.
         ValueError: It is no checkpoint, or one of another detector.
     """
     without = (*without, *(f'detector.{prefix}' for prefix in without))
-    found = {
-        key: value
-        for key, value in read_weights(path).items()
-        if not key.startswith(without)
-    }
+    weights = read_weights(path).items()
+    found = {k: v for k, v in weights if not k.startswith(without)}
     try:
         missing = model.load_state_dict(found, strict=False).missing_keys
     except (RuntimeError, pickle.UnpicklingError) as error:
-        text = ' '.join(str(error).split())
-        raise ValueError(
-            f'{path} is of another detector: {text[:300]}'
-        ) from None
-    missing = [
-        key
-        for key in missing
-        if not key.endswith('num_batches_tracked')
-        and not key.startswith(without)
-    ]
+        text = ' '.join(str(error).split())[:300]
+        raise ValueError(f'{path} is of another detector: {text}') from None
+    needed = [key for key in missing if not key.startswith(without)]
+    missing = [k for k in needed if not k.endswith('num_batches_tracked')]
     if missing:
         raise ValueError(
             f'{path} lacks {len(missing)} weights of the detector, the first '
@@ -88,29 +81,21 @@ def load_weights(
 def without_pretrained(part):
     """A copy of a config, or of a part of it, that loads no weights."""
     if isinstance(part, dict):
-        kept = {
-            key: without_pretrained(value)
-            for key, value in part.items()
-            if key != 'init_cfg'
-            or not isinstance(value, dict)
-            or value.get('type') != 'Pretrained'
-        }
-        return type(part)(kept)
+        kept = type(part)({k: without_pretrained(v) for k, v in part.items()})
+        start = kept.get('init_cfg')
+        if isinstance(start, dict) and start.get('type') == 'Pretrained':
+            del kept['init_cfg']
+        return kept
     if isinstance(part, (list, tuple)):
         return type(part)(map(without_pretrained, part))
     return part
 
 
 def build_detector(cfg: Config, kind: type[nn.Module]) -> nn.Module:
-    """Build the detector of a config, whose weights come from a checkpoint.
-
-    Args:
-        cfg (Config): Its ``model``; nothing that it starts from is
-            downloaded.
-        kind (type): What it must be.
+    """Build the detector of a config, and download nothing for it.
 
     Raises:
-        ValueError: It is another kind.
+        ValueError: It is not of the kind that it must be.
     """
     model = MODELS.build(without_pretrained(cfg.model))
     if not isinstance(model, kind):
@@ -129,16 +114,8 @@ def load_detector(
 ) -> nn.Module:
     """The detector of a config with the weights of a checkpoint, to test.
 
-    Args:
-        cfg (Config): Of the detector.
-        path (str | Path): The checkpoint.
-        kind (type): What the detector must be. Defaults to any.
-        proposals_only (bool): Whether weights that its proposals do not
-            depend on may be missing, or another detector's. Defaults to
-            False.
-
-    Returns:
-        nn.Module: On the default device, in test mode.
+    It is on the default device, in test mode. ``proposals_only``: weights
+    that its proposals do not need may be missing, or another detector's.
 
     Raises:
         OSError: There is no such file.

@@ -2,6 +2,7 @@
 
 import os.path as osp
 
+from mmdet.datasets.transforms import PackDetInputs
 from mmengine.config import Config, ConfigDict
 
 # What --eval's names are called by the metrics that know them.
@@ -34,9 +35,8 @@ def set_metrics(evaluator: dict | list, names: list[str]) -> None:
             )
         if kind == 'VOCMetric' and len(names) > 1:
             raise ValueError('--eval: VOCMetric evaluates one of them a run.')
-        metric.metric = [known[name] for name in names]
-        if len(metric.metric) == 1:
-            metric.metric = metric.metric[0]
+        found = [known[name] for name in names]
+        metric.metric = found if len(found) > 1 else found[0]
 
 
 def set_format_only(evaluator: dict | list, work_dir: str) -> None:
@@ -56,37 +56,15 @@ def set_format_only(evaluator: dict | list, work_dir: str) -> None:
 
 def set_flip_tta(cfg: Config) -> None:
     """Wrap the model so that it sees each image and its mirror image."""
-    cfg.setdefault(
-        'tta_model',
-        dict(
-            type='DetTTAModel',
-            tta_cfg=dict(
-                nms=dict(type='nms', iou_threshold=0.5), max_per_img=100
-            ),
-        ),
-    )
+    nms = dict(type='nms', iou_threshold=0.5)
+    tta_cfg = dict(nms=nms, max_per_img=100)
+    cfg.setdefault('tta_model', dict(type='DetTTAModel', tta_cfg=tta_cfg))
     if 'tta_pipeline' not in cfg:
-        pack = cfg.test_dataloader.dataset.pipeline[-1]
-        meta_keys = (
-            *pack.get('meta_keys', ()),
-            'img_id',
-            'img_path',
-            'ori_shape',
-            'img_shape',
-            'scale_factor',
-            'flip',
-            'flip_direction',
-        )
+        *steps, pack = cfg.test_dataloader.dataset.pipeline
         flips = [dict(type='RandomFlip', prob=p) for p in (1.0, 0.0)]
-        cfg.tta_pipeline = [
-            *cfg.test_dataloader.dataset.pipeline[:-1],
-            dict(
-                type='TestTimeAug',
-                transforms=[
-                    flips,
-                    [dict(type='PackDetInputs', meta_keys=meta_keys)],
-                ],
-            ),
-        ]
+        own_keys, keys = pack.get('meta_keys', ()), PackDetInputs().meta_keys
+        pack = dict(type='PackDetInputs', meta_keys=(*own_keys, *keys))
+        tta = dict(type='TestTimeAug', transforms=[flips, [pack]])
+        cfg.tta_pipeline = [*steps, tta]
     cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
     cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from torch import Tensor, nn
 
+from sniper_mmdet.engine.checkpoints import unwrapped
 from sniper_mmdet.registry import OPTIM_WRAPPERS
 
 _DTYPES = dict(float16=torch.float16, bfloat16=torch.bfloat16)
@@ -68,13 +68,12 @@ class HalfPrecisionOptimWrapper(AmpOptimWrapper):
         self.cast_dtype = _DTYPES[dtype]
         self.float32 = [float32] if isinstance(float32, str) else list(float32)
         # By now the model is on the device that it is trained on.
-        params = self.optimizer.param_groups[0]['params']
-        self.device_type = params[0].device.type
+        param, *_ = self.optimizer.param_groups[0]['params']
+        self.device_type = param.device.type
         if loss_scale is None and dtype == 'float16':
             loss_scale = 'dynamic'
-        self.loss_scaler, self._scale_update_param = _scaler(
-            loss_scale, self.device_type
-        )
+        scaler = _scaler(loss_scale, self.device_type)
+        self.loss_scaler, self._scale_update_param = scaler
         self._prepared = None
 
     def initialize_count_status(self, model: nn.Module, *args) -> None:
@@ -83,11 +82,7 @@ class HalfPrecisionOptimWrapper(AmpOptimWrapper):
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """Autocast, and no synchronisation of gradients that add up.
-
-        Args:
-            model (nn.Module): What is trained.
-        """
+        """Autocast, and no synchronisation of gradients that add up."""
         self._prepare(model)
         autocast = torch.autocast(self.device_type, self.cast_dtype)
         with OptimWrapper.optim_context(self, model), autocast:
@@ -96,9 +91,8 @@ class HalfPrecisionOptimWrapper(AmpOptimWrapper):
     def step(self, **kwargs) -> None:
         super().step(**kwargs)
         if self.loss_scaler.is_enabled():
-            self.message_hub.update_scalar(
-                'train/grad_scale', self.loss_scaler.get_scale()
-            )
+            scale = self.loss_scaler.get_scale()
+            self.message_hub.update_scalar('train/grad_scale', scale)
 
     def load_state_dict(self, state_dict: dict) -> None:
         """Load the optimizer's state and that of a dynamic scale.
@@ -112,11 +106,9 @@ class HalfPrecisionOptimWrapper(AmpOptimWrapper):
         super().load_state_dict(state_dict)
 
     def _prepare(self, model: nn.Module) -> None:
-        if is_model_wrapper(model):
-            model = model.module
+        model = unwrapped(model)
         if self._prepared is not model and self.float32:
-            modules = _find_modules(model, self.float32)
-            for module in modules:
+            for module in _find_modules(model, self.float32):
                 keep_float32(module, self.device_type)
         self._prepared = model
 
@@ -124,12 +116,9 @@ class HalfPrecisionOptimWrapper(AmpOptimWrapper):
 def keep_float32(module: nn.Module, device_type: str) -> None:
     """Let a module, and all that is in it, run in fp32 under autocast.
 
-    Without autocast nothing changes. The module keeps its type and its
-    parameters, and can be copied and pickled.
-
-    Args:
-        module (nn.Module): Changed in place.
-        device_type (str): Whose autocast is meant, 'cuda' or 'cpu'.
+    It is changed in place, keeps its type and its parameters, and can be
+    copied and pickled. ``device_type`` is whose autocast is meant, 'cuda' or
+    'cpu'; without autocast nothing changes.
     """
     # What is in it may be called without it, as a head's loss is.
     for part in module.modules():
@@ -159,10 +148,9 @@ def _to_float32(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _to_float32(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
-        items = [_to_float32(item) for item in value]
-        # A named tuple takes them one by one.
-        kind = type(value)
-        return kind(*items) if hasattr(kind, '_fields') else kind(items)
+        # The type of a named tuple takes items one by one.
+        make = getattr(value, '_make', type(value))
+        return make(map(_to_float32, value))
     return value
 
 
@@ -175,72 +163,61 @@ def _autocast_is_on(device_type: str) -> bool:
         return torch.is_autocast_enabled()
 
 
-def _find_modules(
-    model: nn.Module, patterns: Sequence[str]
-) -> list[nn.Module]:
+def _find_modules(model: nn.Module, patterns: list[str]) -> list[nn.Module]:
     """Modules that a name or an expression matches; logs which.
 
     Raises:
         ValueError: A plain name matches none, or all expressions together.
     """
+    kind = type(model).__name__
+    modules = [
+        # By their names in a checkpoint: PyramidDetectors write no prefix.
+        (name.removeprefix('detector.'), module)
+        for name, module in model.named_modules()
+        if name not in ('', 'detector')
+    ]
     found, unmatched = {}, []
     for pattern in patterns:
         pattern = pattern.removeprefix('detector.')
+        matches = re.compile(pattern).fullmatch
         matched = {
             name: module
-            for name, module in _named_modules(model)
-            if re.fullmatch(pattern, name)
-            or re.fullmatch(pattern, type(module).__name__)
+            for name, module in modules
+            if matches(name) or matches(type(module).__name__)
         }
         if not matched and re.fullmatch(r'[\w.]+', pattern):
             raise ValueError(
-                'each name in float32 must be that of a module of '
-                f'{type(model).__name__}, or of its class; write an '
-                'expression, such as (NAME)?, where it may be missing. '
-                f'Received: {pattern!r}.'
+                f'each name in float32 must be that of a module of {kind}, or '
+                'of its class; write an expression, such as (NAME)?, where it '
+                f'may be missing. Received: {pattern!r}.'
             )
         if not matched:
             unmatched.append(pattern)
         found.update(matched)
     if not found:
         raise ValueError(
-            'float32 must match some module of '
-            f'{type(model).__name__}. Received: {patterns}.'
+            f'float32 must match some module of {kind}. Received: {patterns}.'
         )
-    names = [
-        name
-        for name in found
-        if not any(name.startswith(f'{other}.') for other in found)
-    ]
+    inner = tuple(f'{name}.' for name in found)
+    names = [name for name in found if not name.startswith(inner)]
     without = f'; nothing matches {", ".join(unmatched)}' if unmatched else ''
     print_log(f'in fp32: {", ".join(names)}{without}', logger='current')
     return list(found.values())
-
-
-def _named_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Modules by the names that they have in a checkpoint."""
-    for name, module in model.named_modules():
-        # PyramidDetector and its kind write no prefix.
-        name = name.removeprefix('detector.')
-        if name and name != 'detector':
-            yield name, module
 
 
 def _scaler(
     loss_scale: str | float | dict | None, device_type: str
 ) -> tuple[Any, float | None]:
     """A GradScaler, and what its scale is set to after each step, if any."""
-    static = None
+    static, settings = None, loss_scale
     if loss_scale is None:
         settings = dict(enabled=False)
     elif loss_scale == 'dynamic':
         settings = {}
-    elif isinstance(loss_scale, dict):
-        settings = loss_scale
     elif isinstance(loss_scale, (int, float)) and loss_scale > 0:
         static = float(loss_scale)
         settings = dict(init_scale=static)
-    else:
+    elif not isinstance(loss_scale, dict):
         raise ValueError(
             "loss_scale must be 'dynamic', a positive number or a dict. "
             f'Received: {loss_scale!r}.'

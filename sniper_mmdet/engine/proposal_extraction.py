@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +14,9 @@ from mmengine.dist import barrier, broadcast_object_list, get_dist_info
 from mmengine.logging import print_log
 from mmengine.utils import ProgressBar
 from torch import nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import BatchSampler, DataLoader, Dataset
 
-from sniper_mmdet.datasets.proposals import (
-    ProposalFile,
-    image_id,
-    image_keys,
-    join_proposals,
-    write_proposals,
-)
+from sniper_mmdet.datasets import proposals
 
 from .checkpoints import modules_after_proposals
 
@@ -57,13 +51,11 @@ class WholeImages(Dataset):
         self.load = Compose(loading or [LoadImageFromFile()])
         self.dataset = getattr(dataset, 'dataset', dataset)
         self.on_error = on_error or getattr(dataset, 'on_error', 'raise')
-        ids = [
-            image_id(self.dataset.get_data_info(i))
-            for i in range(len(self.dataset))
-        ]
+        infos = map(self.dataset.get_data_info, range(len(self.dataset)))
+        ids = list(map(proposals.image_id, infos))
         self.paths = [path for _, path in ids]
         first = {}
-        for index, key in enumerate(image_keys(ids)):
+        for index, key in enumerate(proposals.image_keys(ids)):
             first.setdefault(key, index)
         self.keys, self.indices = list(first), list(first.values())
 
@@ -92,7 +84,7 @@ def extract_proposals(
     batch_size: int = 1,
     num_workers: int = 2,
     config: str = '',
-) -> ProposalFile:
+) -> proposals.ProposalFile:
     """Write the proposals of all images to one file, on all processes.
 
     What is there already is used again if the weights, the images, the
@@ -107,63 +99,37 @@ def extract_proposals(
         iou_threshold (float): NMS over all levels. Defaults to 0.7.
         batch_size (int): Images run together. Defaults to 1.
         num_workers (int): That read images, a process. Defaults to 2.
-        config (str): Whatever else decides on the proposals: proposals that
-            were made with another are made anew. Defaults to ''.
+        config (str): Whatever else decides on the proposals. Defaults to ''.
 
     Raises:
         ValueError: An image cannot be read.
-
-    Returns:
-        ProposalFile: What was written.
     """
     rank, world_size = get_dist_info()
     settings = dict(num=num, iou_threshold=iou_threshold)
-    about = [_about(model, images, settings, config) if rank == 0 else None]
-    broadcast_object_list(about)
-    parts = Path(f'{path}.parts')
-    made = _is_made(path, about[0])
+    found = [_about(model, images, settings, config) if rank == 0 else None]
+    broadcast_object_list(found)
+    about, folder = found[0], Path(f'{path}.parts')
+    made = _is(about, lambda: proposals.ProposalFile(path).about)
     barrier()  # no process writes before all have looked
     if made:
         print_log(f'{path} is there already, of the same weights', 'current')
         if rank == 0:
-            shutil.rmtree(parts, ignore_errors=True)
-        return ProposalFile(path)
+            shutil.rmtree(folder, ignore_errors=True)
+        return proposals.ProposalFile(path)
     size = max(min(_PART, len(images) // 16), batch_size)
-    starts = range(0, len(images), size)
-    names = [str(parts / f'{start:09d}.npz') for start in starts]
+    parts = {
+        folder / f'{start:09d}.npz': range(len(images))[start : start + size]
+        for start in range(0, len(images), size)
+    }
     if rank == 0:
-        _prepare(parts, dict(about[0], part=size))
+        _prepare(folder, dict(about, part=size))
     barrier()
-    pending = [k for k, name in enumerate(names) if not os.path.exists(name)]
+    pending = [part for part in parts if not part.exists()]
     barrier()  # no process writes before all have looked
-    _extract(
-        model,
-        images,
-        {
-            names[k]: range(starts[k], min(starts[k] + size, len(images)))
-            for k in pending[rank::world_size]
-        },
-        settings,
-        batch_size,
-        num_workers,
-    )
-    barrier()
-    if rank == 0:
-        join_proposals(path, names, about[0])
-        shutil.rmtree(parts)
-    barrier()
-    return ProposalFile(path)
-
-
-def _extract(model, images, parts, settings, batch_size, num_workers) -> None:
-    """Write parts, given as their files and which images they hold."""
     batches, ends = [], {}
-    for name, chunk in parts.items():
-        batches += [
-            list(chunk[k : k + batch_size])
-            for k in range(0, len(chunk), batch_size)
-        ]
-        ends[len(batches) - 1] = name
+    for part in pending[rank::world_size]:
+        batches += BatchSampler(parts[part], batch_size, drop_last=False)
+        ends[len(batches) - 1] = part
     loader = DataLoader(
         images,
         batch_sampler=batches,
@@ -171,32 +137,44 @@ def _extract(model, images, parts, settings, batch_size, num_workers) -> None:
         collate_fn=list,
         generator=torch.Generator(),  # draws nothing from the global one
     )
-    bar = None
-    if get_dist_info()[0] == 0 and batches:
-        bar = ProgressBar(sum(map(len, batches)))
     training = model.training
     model.eval()
     try:
-        rows = []
+        _write_parts(loader, ends, partial(model.propose, **settings))
+    finally:
+        model.train(training)
+    barrier()
+    if rank == 0:
+        proposals.join_proposals(path, list(parts), about)
+        shutil.rmtree(folder)
+    barrier()
+    return proposals.ProposalFile(path)
+
+
+def _write_parts(
+    loader: DataLoader, ends: dict[int, Path], propose: Callable
+) -> None:
+    """Write parts, given as the batch that each ends with."""
+    bar = None
+    if ends and get_dist_info()[0] == 0:
+        bar = ProgressBar(sum(map(len, loader.batch_sampler)))
+    rows = []
+    try:
         for number, batch in enumerate(loader):
-            rows += _propose(model, batch, settings, images.on_error)
+            rows += _propose(propose, batch, loader.dataset.on_error)
             if bar:
                 bar.update(len(batch))
             if number in ends:
-                keys, sizes, boxes, scores = zip(*rows, strict=True)
-                write_proposals(
-                    ends[number], keys, np.array(sizes), boxes, scores, {}
-                )
+                keys, sizes, *found = zip(*rows, strict=True)
+                found = keys, np.array(sizes), *found
+                proposals.write_proposals(ends[number], *found, about={})
                 rows = []
     finally:
-        model.train(training)
         if bar:
             bar.file.write('\n')
 
 
-def _propose(
-    model, batch: Sequence, settings: dict, on_error: str
-) -> list[tuple]:
+def _propose(propose: Callable, batch: Sequence, on_error: str) -> list[tuple]:
     """Key, size, boxes and scores of each image of a batch."""
     for _, _, error in batch:
         if error and on_error == 'raise':
@@ -204,17 +182,15 @@ def _propose(
         if error:
             print_log(f'no proposals for {error}', 'current')
     images = [img for _, img, _ in batch if img is not None]
-    found = iter(model.propose(images, **settings) if images else [])
+    found = iter(propose(images) if images else [])
     rows = []
     for key, img, _ in batch:
-        if img is None:
-            rows.append((key, (0, 0), np.zeros((0, 4)), np.zeros(0)))
-            continue
-        height, width = img.shape[:2]
-        result = next(found)
-        boxes = result.bboxes.cpu().numpy()
-        boxes = np.clip(boxes, 0, np.tile((width, height), 2))
-        rows.append((key, (width, height), boxes, result.scores.cpu().numpy()))
+        size, boxes, scores = (0, 0), np.zeros((0, 4)), np.zeros(0)
+        if img is not None:
+            result, size = next(found), img.shape[1::-1]
+            boxes = np.clip(result.bboxes.cpu().numpy(), 0, size * 2)
+            scores = result.scores.cpu().numpy()
+        rows.append((key, size, boxes, scores))
     return rows
 
 
@@ -224,40 +200,34 @@ def _about(model, images, settings: dict, config: str) -> dict:
     weights = hashlib.sha256()
     for name, tensor in model.state_dict().items():
         if not name.startswith(unused):
-            weights.update(name.encode())
-            tensor = tensor.detach().cpu().contiguous()
-            weights.update(tensor.view(-1).view(torch.uint8).numpy().tobytes())
-    others = hashlib.sha256()
-    for text in (config, repr(images.load), *images.paths, *images.keys):
-        others.update(text.encode())
+            tensor = tensor.cpu().contiguous().view(-1).view(torch.uint8)
+            weights.update(name.encode() + tensor.numpy().tobytes())
+    others = ''.join([config, repr(images.load), *images.paths, *images.keys])
     pyramid = getattr(model, 'pyramid', None)
     return dict(
         settings,
         scales=str(pyramid and pyramid.scales),
         images=len(images),
         weights=weights.hexdigest()[:16],
-        others=others.hexdigest()[:16],
+        others=hashlib.sha256(others.encode()).hexdigest()[:16],
     )
 
 
-def _is_made(path: str, about: dict) -> bool:
+def _is(about: dict, read: Callable[[], dict]) -> bool:
+    """Whether a file can be read, and says the same."""
     try:
-        return ProposalFile(path).about == about
+        return read() == about
     except (OSError, ValueError):
         return False
 
 
-def _prepare(parts: Path, about: dict) -> None:
+def _prepare(folder: Path, about: dict) -> None:
     """Make the folder of parts; those of another extraction are dropped."""
-    note = parts / 'about.json'
-    if parts.exists():
-        try:
-            same = json.loads(note.read_text()) == about
-        except (OSError, ValueError):
-            same = False
-        if same:
-            return
-        print_log(f'{parts}: of another extraction, dropped', 'current')
-        shutil.rmtree(parts)
-    parts.mkdir(parents=True)
+    note = folder / 'about.json'
+    if _is(about, lambda: json.loads(note.read_text())):
+        return
+    if folder.exists():
+        print_log(f'{folder}: of another extraction, dropped', 'current')
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
     note.write_text(json.dumps(about))

@@ -13,7 +13,7 @@ from sniper_mmdet.registry import MODELS
 from sniper_mmdet.released.mxnet_params import read_params
 from sniper_mmdet.released.sniper import config_of
 from sniper_mmdet.released.weights import Conversion, convert
-from sniper_mmdet.utils.files import write_whole
+from sniper_mmdet.utils.files import whole_file
 
 
 def convert_file(
@@ -25,13 +25,9 @@ def convert_file(
 ) -> Conversion:
     """Convert a .params file into a checkpoint of a config's detector.
 
-    Args:
-        path (str | Path): The file.
-        out (str | Path): The checkpoint to write (.pth). It names the classes
-            of the config's test data, which mmdet's inference looks for.
-        config (str | Path): Config of the detector.
-        options (dict, optional): Settings that override the config's.
-        ignore (Iterable[str]): See :func:`~.weights.convert`.
+    The checkpoint (.pth) names the classes of the config's test data, which
+    mmdet's inference looks for. Options are settings that override the
+    config's; what to ignore, see :func:`~.weights.convert`.
 
     Raises:
         OSError: There is no such file, or none can be written.
@@ -54,7 +50,9 @@ def convert_file(
         state_dict={k: torch.from_numpy(v) for k, v in done.state.items()},
     )
     Path(out).parent.mkdir(parents=True, exist_ok=True)
-    write_whole(out, lambda part: _save(checkpoint, part))
+    with whole_file(out) as part, open(part, 'wb') as file:
+        # Into an open file: given a name, torch writes that into the file.
+        torch.save(checkpoint, file)
     return done
 
 
@@ -63,10 +61,7 @@ def convert_released(
 ) -> tuple[str, str | None, str]:
     """Convert a file of SNIPER or AutoFocus into a checkpoint of its config.
 
-    Args:
-        path (Path): The .params file.
-        out (Path): The checkpoint to write (.pth).
-        root (Path): The folder that holds ``configs``.
+    ``root`` is the folder that holds ``configs``.
 
     Returns:
         tuple: What became of it: 'converted', 'unknown' (no config has such a
@@ -84,12 +79,6 @@ def convert_released(
     except Exception as error:  # one file's, which is to stop no other
         return 'failed', config, f'{type(error).__name__}: {error}'
     return 'converted', config, f'{done.counts}\nwrote {out}'
-
-
-def _save(checkpoint: dict, path: Path) -> None:
-    # Into an open file: given a name, torch writes that into the file.
-    with open(path, 'wb') as file:
-        torch.save(checkpoint, file)
 
 
 def _dataset_meta(cfg: Config) -> dict:

@@ -6,14 +6,14 @@ import os
 import re
 import shutil
 import sys
-import tarfile
 import zlib
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path, PurePosixPath
+from tarfile import TarError, TarFile, TarInfo
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from sniper_mmdet.utils.files import write_whole
+from sniper_mmdet.utils.files import whole_file
 
 _MB = 10**6
 #: Bytes read at once; what of them came when the connection breaks is lost.
@@ -31,11 +31,7 @@ def fetch(url: str, path: Path) -> None:
     """Fetch a .tar.gz, which appears whole or not at all.
 
     What came so far is kept in ``path.part``; the rest is asked for when the
-    connection breaks, and at the next call.
-
-    Args:
-        url (str): Its address; redirections are followed.
-        path (Path): File to write.
+    connection breaks, and at the next call. Redirections are followed.
 
     Raises:
         OSError: Nothing answers, or with an error, or the connection breaks
@@ -48,26 +44,24 @@ def fetch(url: str, path: Path) -> None:
     for _ in range(_TRIES):
         start = part.stat().st_size if part.exists() else 0
         kept = f' {start / _MB:.1f} MB are kept in {part}.' if start else ''
-        headers = {'User-Agent': _AGENT}
+        request = Request(url, headers={'User-Agent': _AGENT})
         if start:
-            headers['Range'] = f'bytes={start}-'
+            request.add_header('Range', f'bytes={start}-')
         try:
-            response = urlopen(Request(url, headers=headers), timeout=_TIMEOUT)
+            response = urlopen(request, timeout=_TIMEOUT)
         except HTTPError as error:
-            if error.code != 416 or not start:
-                via = (
-                    '' if error.url == url else f' leads to {error.url}, which'
-                )
-                raise OSError(
-                    f'{url}{via} answered {error.code} {error.reason}. '
-                    f'{elsewhere}{kept}'
-                ) from None
             # Asked for what follows the end: all is there, or of another file.
-            if error.headers.get('Content-Range') == f'bytes */{start}':
-                os.replace(part, path)
-                return
-            part.unlink()
-            continue
+            if error.code == 416 and start:
+                if error.headers.get('Content-Range') == f'bytes */{start}':
+                    os.replace(part, path)
+                    return
+                part.unlink()
+                continue
+            moved = f' leads to {error.url}, which' if error.url != url else ''
+            raise OSError(
+                f'{url}{moved} answered {error.code} {error.reason}. '
+                f'{elsewhere}{kept}'
+            ) from None
         except (OSError, HTTPException) as error:
             reason = getattr(error, 'reason', error)
             raise OSError(
@@ -124,8 +118,7 @@ def _span(response: HTTPResponse) -> tuple[int, int | None]:
         given = response.headers.get('Content-Range', '')
         match = re.fullmatch(r'bytes (\d+)-\d+/(\d+|\*)', given)
         if match is None:
-            # Of a part that is nowhere.
-            return -1, None
+            return -1, None  # of a part that is nowhere
         begin, total = match.groups()
         return int(begin), None if total == '*' else int(total)
     length = response.headers.get('Content-Length')
@@ -154,15 +147,8 @@ def unpack(path: Path, folder: Path, inside: str = '') -> list[Path]:
 
     Links in the folder are followed, as that of a ``data`` that lies on
     another disk; so links of the archive, which could point anywhere, are
-    refused.
-
-    Args:
-        path (Path): The archive.
-        folder (Path): Where to.
-        inside (str): Folder therein, unless the archive has it too.
-
-    Returns:
-        list[Path]: The files.
+    refused. ``inside`` is a folder therein to unpack in, unless the archive
+    has it too.
 
     Raises:
         ValueError: It is none, or damaged, or a member would leave the folder
@@ -176,28 +162,24 @@ def unpack(path: Path, folder: Path, inside: str = '') -> list[Path]:
             'run this again.'
         )
     try:
-        with tarfile.open(path, 'r:gz') as archive:
+        with TarFile.open(path, 'r:gz') as archive:
             members = [_checked(member, path) for member in archive]
             # To the very end, where the checksum is.
             while archive.fileobj.read(_MB):
                 pass
-            if (inside,) not in {
-                PurePosixPath(member.name).parts[:1] for member in members
-            }:
+            tops = {PurePosixPath(member.name).parts[:1] for member in members}
+            if (inside,) not in tops:
                 folder = folder / inside
-            return [
-                _write(archive, member, folder)
-                for member in members
-                if member.isfile()
-            ]
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+            files = [member for member in members if member.isfile()]
+            return [_write(archive, member, folder) for member in files]
+    except (TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ValueError(
             f'{path} is damaged ({error}): remove it and run this again to '
             'fetch it anew.'
         ) from None
 
 
-def _checked(member: tarfile.TarInfo, path: Path) -> tarfile.TarInfo:
+def _checked(member: TarInfo, path: Path) -> TarInfo:
     parts = re.split(r'[/\\]', member.name)
     if not parts[0] or ':' in parts[0] or '..' in parts:
         reason = 'would be written outside of the folder'
@@ -210,15 +192,9 @@ def _checked(member: tarfile.TarInfo, path: Path) -> tarfile.TarInfo:
     )
 
 
-def _write(
-    archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path
-) -> Path:
+def _write(archive: TarFile, member: TarInfo, folder: Path) -> Path:
     target = folder / member.name
     target.parent.mkdir(parents=True, exist_ok=True)
-
-    def save(part: Path) -> None:
-        with archive.extractfile(member) as source, open(part, 'wb') as file:
-            shutil.copyfileobj(source, file, _MB)
-
-    write_whole(target, save)
+    with whole_file(target) as part, open(part, 'wb') as file:
+        shutil.copyfileobj(archive.extractfile(member), file, _MB)
     return target

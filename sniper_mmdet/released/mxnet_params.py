@@ -37,9 +37,6 @@ def read_params(path: str | Path) -> dict[str, np.ndarray]:
     made. What the file says is checked against its size before memory is
     taken.
 
-    Args:
-        path (str | Path): The file.
-
     Returns:
         dict: Arrays by name, in the file's order. Names are the file's, as
         'arg:conv0_weight', or '0', '1', ... if it has none. A tensor without
@@ -72,12 +69,7 @@ def read_params(path: str | Path) -> dict[str, np.ndarray]:
 
 
 class _Reader:
-    """Reads on, and never beyond what the file has.
-
-    Args:
-        file (BinaryIO): The file, at its start.
-        path (str | Path): What errors call it.
-    """
+    """Reads on, and never beyond what the file has."""
 
     def __init__(self, file: BinaryIO, path: str | Path) -> None:
         self.file, self.path = file, path
@@ -101,9 +93,8 @@ class _Reader:
 
     def number(self, code: str, what: str, most: float = math.inf) -> int:
         """Read a number of struct's code, at least 0."""
-        (number,) = struct.unpack(
-            f'<{code}', self.take(struct.calcsize(f'<{code}'), what)
-        )
+        form = struct.Struct(f'<{code}')
+        (number,) = form.unpack(self.take(form.size, what))
         if not 0 <= number <= most:
             self.fail(f'{what} must be 0 to {most}. Received: {number}')
         return number
@@ -142,17 +133,12 @@ class _Reader:
         if not shape and version != _V3:
             return np.empty(0, np.float32)
         self.take(8, f'the device of {what}')
-        known = ', '.join(_TYPES)
-        kind = self.number(
-            'i', f'the type of {what} ({known})', len(_TYPES) - 1
-        )
+        asked = f'the type of {what} ({", ".join(_TYPES)})'
+        kind = self.number('i', asked, len(_TYPES) - 1)
         dtype = np.dtype(_TYPES[kind]).newbyteorder('<')
         # NumPy takes no such shape either, even where a side is 0.
-        if (
-            min(shape, default=0) < 0
-            or math.prod(side or 1 for side in shape) * dtype.itemsize
-            > sys.maxsize
-        ):
+        most = math.prod(side or 1 for side in shape) * dtype.itemsize
+        if min(shape, default=0) < 0 or most > sys.maxsize:
             self.fail(f'the shape of {what} is impossible. Received: {shape}')
         size = math.prod(shape) * dtype.itemsize
         data = self.take(size, f'{what}, {dtype} {shape},')
@@ -164,7 +150,5 @@ class _Reader:
         try:
             return data.decode()
         except UnicodeDecodeError:
-            self.fail(
-                f'the name of {what} is not UTF-8. Received: '
-                f'{bytes(data[:80])}'
-            )
+            start = bytes(data[:80])
+            self.fail(f'the name of {what} is not UTF-8. Received: {start}')

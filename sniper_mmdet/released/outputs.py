@@ -56,11 +56,10 @@ def released_outputs(
                 hooks.enter_context(modules[path].register_forward_hook(hook))
         device = next(model.parameters()).device
         features = model.extract_feat(torch.from_numpy(data).to(device))
-        detector = model.detector
-        detector.rpn_head(features)
-        boxes = torch.from_numpy(rois).to(device)
-        roi_head = detector.roi_head
+        model.detector.rpn_head(features)
+        roi_head = model.detector.roi_head
         maps = roi_head.reduced(features)
+        boxes = torch.from_numpy(rois).to(device)
         boxes = boxes + boxes.new_tensor([0, 0, 0, 1, 1])
         roi_head._bbox_forward(maps, boxes)
         if roi_head.with_mask:
@@ -78,9 +77,8 @@ def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
     Where the root mean square of all is larger, it is relative to that.
     """
     size = np.sqrt((expected.astype(np.float64) ** 2).mean())
-    return float(
-        (np.abs(found - expected) / np.maximum(np.abs(expected), size)).max()
-    )
+    errors = np.abs(found - expected) / np.maximum(np.abs(expected), size)
+    return float(errors.max())
 
 
 def compare_outputs(
@@ -88,10 +86,8 @@ def compare_outputs(
 ) -> dict[str, float | str]:
     """Compare the outputs of a detector with those of the original.
 
-    Args:
-        model (PyramidDetector): Of a config of a released network.
-        path (str | Path): An .npz file: ``data`` and ``rois``, as
-            :func:`released_outputs` takes them, and ``out.NAME_output``.
+    An .npz file has the latter as ``out.NAME_output``, and ``data`` and
+    ``rois``, as :func:`released_outputs` takes them.
 
     Returns:
         dict[str, float | str]: The relative error by name; text where the

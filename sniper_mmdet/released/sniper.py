@@ -4,12 +4,7 @@ import re
 
 import numpy as np
 
-from sniper_mmdet.released.layouts import (
-    background_first,
-    background_last,
-    backgrounds_first,
-    object_first,
-)
+from sniper_mmdet.released import layouts
 
 #: By name: the link, the archive, and the folder that it is unpacked in.
 #: Of none a checksum is known.
@@ -20,6 +15,7 @@ ARCHIVES = dict(
 )
 #: Where configs look for the networks that training starts from.
 PRETRAINED = 'data/pretrained_model'
+_FOCUS = 'autofocus/faster-rcnn'
 #: Of a detector by backbone, rows of its classifier and further heads; of a
 #: classification network by backbone. Released COCO detectors of SNIPER were
 #: trained on train2014 and val2014.
@@ -32,21 +28,13 @@ CONFIGS = {
     ('R-101', 81, 'mask'): 'sniper/mask-rcnn_r101-dcn_c4c5_sniper_7e_coco',
     ('R-50', 81): 'sniper/faster-rcnn_r50-dcn_c4c5_sniper_7e_coco',
     ('MobileNetV2', 81): 'sniper/faster-rcnn_mobilenetv2_sniper_7e_coco',
-    ('R-101', 81, 'focus'): (
-        'autofocus/faster-rcnn_r101-dcn_c4c5_autofocus_7e_coco'
-    ),
-    ('R-101', 21, 'focus'): (
-        'autofocus/faster-rcnn_r101-dcn_c4c5_autofocus_7e_voc0712'
-    ),
+    ('R-101', 81, 'focus'): f'{_FOCUS}_r101-dcn_c4c5_autofocus_7e_coco',
+    ('R-101', 21, 'focus'): f'{_FOCUS}_r101-dcn_c4c5_autofocus_7e_voc0712',
     ('R-101', 81, 'mask', 'focus'): (
         'autofocus/mask-rcnn_r101-dcn_c4c5_autofocus_7e_coco'
     ),
-    ('R-50', 81, 'focus'): (
-        'autofocus/faster-rcnn_r50-dcn_c4c5_autofocus_7e_coco'
-    ),
-    ('MobileNetV2', 81, 'focus'): (
-        'autofocus/faster-rcnn_mobilenetv2_autofocus_7e_coco'
-    ),
+    ('R-50', 81, 'focus'): f'{_FOCUS}_r50-dcn_c4c5_autofocus_7e_coco',
+    ('MobileNetV2', 81, 'focus'): f'{_FOCUS}_mobilenetv2_autofocus_7e_coco',
 }
 #: The module here by a regular expression of a tensor's name, without 'arg:',
 #: 'aux:' and its last word, the kind: a template of ``Match.expand``, or a
@@ -85,21 +73,24 @@ MODULES = {
 CHANGES = dict(
     # fix_gamma: MXNet takes it for 1, whatever the file says.
     bn_data_gamma=np.ones_like,
-    rpn_cls_score_weight=object_first,
-    rpn_cls_score_bias=object_first,
-    cls_score_weight=background_last,
-    cls_score_bias=background_last,
+    rpn_cls_score_weight=layouts.object_first,
+    rpn_cls_score_bias=layouts.object_first,
+    cls_score_weight=layouts.background_last,
+    cls_score_bias=layouts.background_last,
 )
 #: Regular expression of the last layers of a classifier, after the backbone.
 CLASSIFIER = r'(bn1|fc\d*|pred.*|.*fullyconnected\d*)_[a-z_]+'
 #: Modules by the name of the original's output, and how that lies.
 OUTPUTS = {
-    'rpn_cls_score': ('detector.rpn_head.rpn_cls', backgrounds_first),
+    'rpn_cls_score': ('detector.rpn_head.rpn_cls', layouts.backgrounds_first),
     'rpn_bbox_pred': ('detector.rpn_head.rpn_reg', None),
     'conv_new_1_relu': ('detector.roi_head.reduction', None),
     'offset': ('detector.roi_head.bbox_roi_extractor.offset', None),
     'deformable_roi_pool': ('detector.roi_head.bbox_roi_extractor', None),
-    'cls_score': ('detector.roi_head.bbox_head.fc_cls', background_first),
+    'cls_score': (
+        'detector.roi_head.bbox_head.fc_cls',
+        layouts.background_first,
+    ),
     'bbox_pred': ('detector.roi_head.bbox_head.fc_reg', None),
     'mask_offset': ('detector.roi_head.mask_roi_extractor.offset', None),
     'mask_out': ('detector.roi_head.mask_head.conv_logits', None),
@@ -108,13 +99,10 @@ OUTPUTS = {
 
 
 def config_of(shapes: dict[str, tuple]) -> str:
-    """The config that a released network belongs to.
+    """The config of a released network: path from where ``configs`` is.
 
     Args:
         shapes (dict[str, tuple]): Of its tensors, by the file's names.
-
-    Returns:
-        str: Path from the folder that holds ``configs``.
 
     Raises:
         ValueError: It belongs to none.

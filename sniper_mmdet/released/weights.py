@@ -12,23 +12,14 @@ from sniper_mmdet.released import sniper
 #: What the released networks predict boxes' deltas divided by.
 BOX_STDS = np.array([0.1, 0.1, 0.2, 0.2], np.float32)
 
-_NORM = dict(
-    gamma='weight',
-    beta='bias',
-    moving_mean='running_mean',
-    moving_var='running_var',
-)
-_PARAMETER = re.compile(
-    rf'(.+?)(?:-(conv2d|batchnorm))?_({"|".join(["weight", "bias", *_NORM])})'
-)
+_NORM = dict(gamma='weight', beta='bias')
+_NORM |= dict(moving_mean='running_mean', moving_var='running_var')
+_KINDS = '|'.join(['weight', 'bias', *_NORM])
+_PARAMETER = re.compile(rf'(.+?)(?:-(conv2d|batchnorm))?_({_KINDS})')
 
 
 class MismatchError(ValueError):
-    """A file and a detector do not fit.
-
-    Attributes:
-        conversion (Conversion): What could be mapped, and what not.
-    """
+    """A file and a detector do not fit: ``conversion`` says where."""
 
     def __init__(self, message: str, conversion: 'Conversion') -> None:
         super().__init__(message)
@@ -75,7 +66,7 @@ def convert(
     ignore: Iterable[str] = (),
     tables: ModuleType = sniper,
 ) -> Conversion:
-    """Map the tensors of a file to those of a detector.
+    """Map the tensors of a file to those of a detector, by their shapes.
 
     A file of a classification network, one without an RPN, gives the
     backbone alone; the layers after it are unused.
@@ -110,10 +101,9 @@ def convert(
             continue
         if change := tables.CHANGES.get(stem):
             value = change(value)
-        if value.shape != tuple(shapes[target]):
-            problems.append(
-                f'{name} is {value.shape}, {target} {tuple(shapes[target])}'
-            )
+        shape = tuple(shapes[target])
+        if value.shape != shape:
+            problems.append(f'{name} is {value.shape}, {target} {shape}')
         elif not np.isfinite(value).all():
             problems.append(f'{name} has numbers that are not finite')
         done.state[target] = np.ascontiguousarray(value, np.float32)
@@ -123,9 +113,8 @@ def convert(
             continue
         done.missing.append(target)
         # A classifier has no offsets yet.
-        expected = only_backbone and (
-            not target.startswith('backbone.') or '.offset.' in target
-        )
+        outside = not target.startswith('backbone.') or '.offset.' in target
+        expected = only_backbone and outside
         if not expected and not _any(ignore, target):
             problems.append(f'{target} is missing')
     if not done.mapped:
@@ -141,13 +130,10 @@ def _plain_boxes(params: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
     Released files hold the layer as trained, and a copy named ``*_test`` that
     is multiplied by them; a file may hold the copy alone.
-
-    Raises:
-        ValueError: The two contradict each other.
     """
     params = dict(params)
     for name in [n for n in params if n.endswith('_test')]:
-        plain = name[: -len('_test')]
+        plain = name.removesuffix('_test')
         if not _stem(plain).startswith('bbox_pred_'):
             continue
         scaled = np.asarray(params.pop(name), np.float32)

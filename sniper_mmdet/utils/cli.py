@@ -13,16 +13,17 @@ A tool parses, calls and prints::
         cli.run(main)
 """
 
-import argparse
 import contextlib
 import json
 import os
 import sys
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from .files import picture_name
+#: Of a table: by name, the row's values by column.
+Rows = dict[str, dict] | list[tuple[str, dict]]
 
 
 def run(main: Callable[[], object]) -> None:
@@ -40,15 +41,14 @@ def one_sentence(tool: str) -> Iterator[None]:
         raise SystemExit(f'{tool}: {error}') from None
 
 
-def make_parser(doc: str) -> argparse.ArgumentParser:
+def make_parser(doc: str) -> ArgumentParser:
     """A parser whose help is a tool's docstring, line by line."""
-    return argparse.ArgumentParser(
-        description=doc,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    return ArgumentParser(
+        description=doc, formatter_class=RawDescriptionHelpFormatter
     )
 
 
-def add_cfg_options(parser: argparse.ArgumentParser) -> None:
+def add_cfg_options(parser: ArgumentParser) -> None:
     """Add ``--cfg-options``, as MMDetection's tools have it."""
     from mmengine.config import DictAction
 
@@ -61,12 +61,31 @@ def add_cfg_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_json(parser: argparse.ArgumentParser) -> None:
+def add_options(
+    parser: ArgumentParser, **options: str | tuple[object, str]
+) -> None:
+    """Add options that have nothing special.
+
+    What is given by an option's name in ``args`` is its help, or its default
+    and its help: False makes a flag, all else tells the type and is told.
+    """
+    for name, about in options.items():
+        default, text = (None, about) if isinstance(about, str) else about
+        settings = {}
+        if default is False:
+            settings = dict(action='store_true')
+        elif default is not None:
+            settings = dict(default=default, type=type(default))
+            text = f'{text} (default: {default})'
+        parser.add_argument(option_of(name), help=text, **settings)
+
+
+def add_json(parser: ArgumentParser) -> None:
     """Add ``--json``; see :func:`print_json`."""
     parser.add_argument('--json', action='store_true', help='print JSON only')
 
 
-def add_split(parser: argparse.ArgumentParser, default: str) -> None:
+def add_split(parser: ArgumentParser, default: str) -> None:
     """Add ``--split``, the data set of a config that a tool reads."""
     parser.add_argument(
         '--split',
@@ -76,7 +95,7 @@ def add_split(parser: argparse.ArgumentParser, default: str) -> None:
     )
 
 
-def add_launcher(parser: argparse.ArgumentParser) -> None:
+def add_launcher(parser: ArgumentParser) -> None:
     """Add ``--launcher`` and the rank that launchers pass."""
     parser.add_argument(
         '--launcher',
@@ -88,7 +107,7 @@ def add_launcher(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
 
 
-def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
+def parse(parser: ArgumentParser) -> Namespace:
     """Parse the command line, and tell mmengine the rank that it names."""
     args = parser.parse_args()
     if 'local_rank' in args:
@@ -96,34 +115,32 @@ def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
     return args
 
 
-def require_at_least(
-    parser: argparse.ArgumentParser, args: argparse.Namespace, **lowest: float
-) -> None:
-    """End with an error where an option is below its lowest value.
+def require(parser: ArgumentParser, holds: object, rule: str, given) -> None:
+    """End with an error, the rule and what is given, unless the rule holds."""
+    if not holds:
+        parser.error(f'{rule}. Received: {given}.')
 
-    Args:
-        lowest (float): By the option's name in ``args``.
-    """
+
+def require_at_least(
+    parser: ArgumentParser, args: Namespace, **lowest: float
+) -> None:
+    """End with an error where an option, by its name in ``args``, is lower."""
     for name, least in lowest.items():
         value = getattr(args, name)
         values = value if isinstance(value, list) else [value]
-        if any(number is not None and number < least for number in values):
-            parser.error(
-                f'{option_of(name)} must be at least {least}. '
-                f'Received: {value}.'
-            )
+        low = any(number is not None and number < least for number in values)
+        rule = f'{option_of(name)} must be at least {least}'
+        require(parser, not low, rule, value)
 
 
-def add_source(parser: argparse.ArgumentParser) -> None:
+def add_source(parser: ArgumentParser) -> None:
     """Add ``config`` and ``--cfg-options``, or ``--ann`` instead of both."""
     parser.add_argument('config', nargs='?', help='train config file path')
     parser.add_argument('--ann', help='COCO json instead of a config')
     add_cfg_options(parser)
 
 
-def require_source(
-    parser: argparse.ArgumentParser, args: argparse.Namespace
-) -> None:
+def require_source(parser: ArgumentParser, args: Namespace) -> None:
     """End with an error where not one source is given; :func:`add_source`."""
     if (args.config is None) == (args.ann is None):
         parser.error('give either CONFIG or --ann COCO_JSON.')
@@ -131,31 +148,34 @@ def require_source(
         parser.error('--cfg-options change a CONFIG; --ann has none.')
 
 
-def require_picture(
-    parser: argparse.ArgumentParser, args: argparse.Namespace
-) -> None:
+def require_picture(parser: ArgumentParser, args: Namespace) -> None:
     """End with an error where ``--out`` can be no picture; complete it."""
-    if args.out:
-        try:
-            args.out = picture_name(args.out)
-        except ValueError as error:
-            parser.error(str(error))
+    if not args.out:
+        return
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    kinds = FigureCanvasAgg.get_supported_filetypes()
+    args.out += '' if Path(args.out).suffix else '.png'
+    path = Path(args.out)
+    drawn = path.suffix[1:].lower() in kinds
+    rule = f'--out must be a picture, one of .{", .".join(sorted(kinds))}'
+    require(parser, drawn, rule, args.out)
+    there = path.absolute().parent.is_dir()
+    require(parser, there, '--out must be in a folder that exists', args.out)
 
 
 def require_suffix(
-    parser: argparse.ArgumentParser, args: argparse.Namespace, **suffixes: str
+    parser: ArgumentParser, args: Namespace, **suffixes: str
 ) -> None:
     """End with an error where a file to be written is of another kind.
 
-    Args:
-        suffixes (str): By the option's name in ``args``; None is passed over.
+    The suffixes are by the option's name in ``args``; None is passed over.
     """
     for name, suffix in suffixes.items():
         path = getattr(args, name)
-        if path is not None and Path(path).suffix != suffix:
-            parser.error(
-                f'{option_of(name)} must be a {suffix} file. Received: {path}.'
-            )
+        right = path is None or Path(path).suffix == suffix
+        rule = f'{option_of(name)} must be a {suffix} file'
+        require(parser, right, rule, path)
 
 
 def option_of(name: str) -> str:
@@ -164,14 +184,12 @@ def option_of(name: str) -> str:
 
 
 def split_names(
-    parser: argparse.ArgumentParser, given: Iterable[str], form: str
+    parser: ArgumentParser, given: Iterable[str], form: str
 ) -> list[tuple[str, str]]:
     """Pairs of a name and a path, of arguments such as NAME=FILE."""
-    pairs = [text.partition('=')[::2] for text in given if '=' in text]
     for text in given:
-        if '=' not in text:
-            parser.error(f'each must be {form}. Received: {text}.')
-    return pairs
+        require(parser, '=' in text, f'each must be {form}', text)
+    return [text.partition('=')[::2] for text in given]
 
 
 def quiet() -> AbstractContextManager:
@@ -185,7 +203,7 @@ def print_json(result: object) -> None:
 
 
 def print_table(
-    rows: dict[str, dict] | list[tuple[str, dict]],
+    rows: Rows,
     formats: str | dict[str, str] = '.3f',
     corner: str = '',
     as_json: bool = False,
@@ -198,7 +216,7 @@ def print_table(
 
 
 def table(
-    rows: dict[str, dict] | list[tuple[str, dict]],
+    rows: Rows,
     formats: str | dict[str, str] = '.3f',
     corner: str = '',
     widths: tuple[int, int] = (18, 8),
@@ -206,10 +224,9 @@ def table(
     """Lines of numbers in aligned columns, a row a name.
 
     Args:
-        rows (dict[str, dict] | list[tuple]): By name, the row's values by
-            column; all rows have the same columns. Text stands as it is.
-        formats (str | dict[str, str]): Format of the numbers, of all columns
-            or by column. Defaults to '.3f'.
+        rows (Rows): All have the same columns; text stands as it is.
+        formats (str | dict[str, str]): Of the numbers, of all columns or by
+            column. Defaults to '.3f'.
         corner (str): What the names are. Defaults to nothing.
         widths (tuple[int]): Least width of the names, and of other columns.
             Defaults to (18, 8).

@@ -1,5 +1,6 @@
 """Python text of configs, as the formatter of this package would have it."""
 
+import math
 import textwrap
 from keyword import iskeyword
 
@@ -16,9 +17,7 @@ class Code(str):
 def assignment(name: str, value) -> str:
     """A statement, of as many lines as it takes.
 
-    Args:
-        name (str): What is assigned to.
-        value: Of dicts, lists, tuples, :class:`Code` and plain values.
+    The value is of dicts, lists, tuples, :class:`Code` and plain values.
 
     Examples:
         >>> assignment('model', dict(type='RetinaNet', scales=[(1, 2)]))
@@ -44,11 +43,15 @@ def comment(text: str, indent: str = '# ', first: str = '# ') -> str:
     )
 
 
-def _text(value, used: int, indent: int) -> str:
+def _text(value, used: float, indent: int) -> str:
     """A value that starts at a column and is followed by one character."""
     opening, items, closing = _parts(value)
-    line = _line(value)
-    if items is None or used + len(line) < WIDTH or not items:
+    if items is None:
+        return repr(value)
+    inner = ', '.join(prefix + _text(v, -math.inf, 0) for prefix, v in items)
+    comma = ',' if isinstance(value, tuple) and len(value) == 1 else ''
+    line = opening + inner + comma + closing
+    if not items or used + len(line) < WIDTH:
         return line
     indent += 4
     lines = [
@@ -58,26 +61,15 @@ def _text(value, used: int, indent: int) -> str:
     return '\n'.join([opening, *lines, ' ' * (indent - 4) + closing])
 
 
-def _line(value) -> str:
-    opening, items, closing = _parts(value)
-    if items is None:
-        return repr(value)
-    inner = ', '.join(prefix + _line(item) for prefix, item in items)
-    if isinstance(value, tuple) and len(value) == 1:
-        inner += ','
-    return opening + inner + closing
-
-
 def _parts(value) -> tuple:
     """What opens a value, its items with what precedes each, what closes."""
     if isinstance(value, dict):
         if all(map(_is_name, value)):
             return 'dict(', [(f'{k}=', v) for k, v in value.items()], ')'
         return '{', [(f'{k!r}: ', v) for k, v in value.items()], '}'
-    if isinstance(value, list):
-        return '[', [('', v) for v in value], ']'
-    if isinstance(value, tuple):
-        return '(', [('', v) for v in value], ')'
+    if isinstance(value, (list, tuple)):
+        opening, closing = '[]' if isinstance(value, list) else '()'
+        return opening, [('', v) for v in value], closing
     return '', None, ''
 
 

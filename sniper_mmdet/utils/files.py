@@ -16,12 +16,8 @@ if TYPE_CHECKING:
 def whole_file(path: str | Path) -> Iterator[Path]:
     """A file to write to that gets its name once it is whole.
 
-    Args:
-        path (str | Path): Its name, in a folder that exists.
-
-    Yields:
-        Path: What to write; it ends as ``path`` does, and is removed where an
-        error ends the context.
+    Its folder must exist. What is to be written ends as ``path`` does, and is
+    removed where an error ends the context.
     """
     path = Path(path)
     part = path.with_name(f'.{os.getpid()}-{path.name}')
@@ -40,27 +36,5 @@ def write_whole(path: str | Path, save: Callable[[Path], object]) -> None:
 
 def write_figure(path: str | Path, figure: Figure) -> None:
     """Write a figure of matplotlib as a picture, whole."""
-    write_whole(path, lambda part: figure.savefig(part, dpi=100))
-
-
-def picture_name(path: str) -> str:
-    """The name of a picture that can be drawn; .png if it is of no kind.
-
-    Raises:
-        ValueError: Matplotlib draws no such picture, or there is no such
-            folder.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    kinds = FigureCanvasAgg.get_supported_filetypes()
-    path = path if Path(path).suffix else f'{path}.png'
-    if Path(path).suffix[1:].lower() not in kinds:
-        raise ValueError(
-            f'--out must be a picture, one of .{", .".join(sorted(kinds))}. '
-            f'Received: {path}.'
-        )
-    if not Path(path).absolute().parent.is_dir():
-        raise ValueError(
-            f'--out must be in a folder that exists. Received: {path}.'
-        )
-    return path
+    with whole_file(path) as part:
+        figure.savefig(part, dpi=100)

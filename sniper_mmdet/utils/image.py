@@ -14,38 +14,25 @@ from PIL import Image
 
 IMAGE_SUFFIXES = {'.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp'}
 _EXIF_ORIENTATION = 0x0112
+_HIDDEN = re.compile(r'(^|/)(\.|__MACOSX(/|$))')
 
 
 def find_files(
     folder: Path, suffixes: Collection[str] = IMAGE_SUFFIXES
 ) -> list[Path]:
-    """Files of a folder and of those in it, in natural order.
+    """Files of a folder and of those in it, relative to it, in natural order.
 
     That is ``2.png`` before ``10.png``. What is hidden is left out, and what
-    archives made on a Mac hold beside the files.
-
-    Args:
-        folder (Path): Where to look.
-        suffixes (Collection[str]): In lower case, with the dot. Defaults to
-            those of images.
-
-    Returns:
-        list[Path]: Relative to the folder.
+    archives made on a Mac hold beside the files. Suffixes are in lower case,
+    with the dot.
     """
-    return sorted(
-        (
-            path.relative_to(folder)
-            for path in folder.rglob('*')
-            if path.suffix.lower() in suffixes
-            and not path.is_dir()
-            and not any(map(_is_hidden, path.relative_to(folder).parts))
-        ),
-        key=_natural,
-    )
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith('.') or name == '__MACOSX'
+    found = []
+    for path in folder.rglob('*'):
+        if path.suffix.lower() in suffixes and not path.is_dir():
+            name = path.relative_to(folder)
+            if not _HIDDEN.search(name.as_posix()):
+                found.append(name)
+    return sorted(found, key=_natural)
 
 
 def _natural(path: Path) -> tuple:
@@ -74,9 +61,8 @@ def image_size(path: str | Path) -> tuple[int, int]:
         raise OSError(str(error)) from error
     finally:
         Image.MAX_IMAGE_PIXELS = limit
-    if exif.get(_EXIF_ORIENTATION, 1) >= 5 and _is_turned(kind):
-        return height, width
-    return width, height
+    turned = exif.get(_EXIF_ORIENTATION, 1) >= 5 and _is_turned(kind)
+    return (height, width) if turned else (width, height)
 
 
 @cache
@@ -120,11 +106,9 @@ def cut_level(
     left, top = math.floor(x1 + 1e-3), math.floor(y1 + 1e-3)
     right = min(math.ceil(x2 - 1e-3), width)
     bottom = min(math.ceil(y2 - 1e-3), height)
-    size = (
-        max(round((right - left) * fx), 1),
-        max(round((bottom - top) * fy), 1),
-    )
-    scale = (size[0] / (right - left), size[1] / (bottom - top))
+    wide, high = right - left, bottom - top
+    size = max(round(wide * fx), 1), max(round(high * fy), 1)
+    scale = size[0] / wide, size[1] / high
     w = min(max(round((x2 - x1) * fx), 1), size[0])
     h = min(max(round((y2 - y1) * fy), 1), size[1])
     # What is cut has all of its pixels, wherever rounding puts it.

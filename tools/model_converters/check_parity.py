@@ -25,12 +25,8 @@ def parse_args():
     parser.add_argument('config', help='config of the detector')
     parser.add_argument('checkpoint', help='its weights')
     parser.add_argument('expected', help="the original's outputs (.npz)")
-    parser.add_argument(
-        '--tolerance',
-        type=float,
-        default=1e-4,
-        help='largest relative error that is right (default: 1e-4)',
-    )
+    largest = (1e-4, 'largest relative error that is right')
+    cli.add_options(parser, tolerance=largest)
     cli.add_cfg_options(parser)
     return cli.parse(parser)
 

@@ -20,9 +20,8 @@ def parse_args():
     parser = cli.make_parser(__doc__)
     parser.add_argument('params', help='the .params file')
     parser.add_argument('out', help='checkpoint file to write (.pth)')
-    parser.add_argument(
-        '--config', required=True, help='config of the detector'
-    )
+    about = 'config of the detector'
+    parser.add_argument('--config', required=True, help=about)
     parser.add_argument(
         '--ignore',
         nargs='+',
@@ -34,14 +33,11 @@ def parse_args():
     )
     cli.add_cfg_options(parser)
     args = cli.parse(parser)
-    for pattern in args.ignore:
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            parser.error(
-                f'--ignore takes regular expressions ({error}). '
-                f'Received: {pattern}.'
-            )
+    try:
+        list(map(re.compile, args.ignore))
+    except re.error as error:
+        rule = f'--ignore takes regular expressions ({error})'
+        parser.error(f'{rule}. Received: {error.pattern}.')
     if not args.out.endswith('.pth'):
         parser.error(f'OUT must be a .pth file. Received: {args.out}.')
     return args
@@ -49,10 +45,9 @@ def parse_args():
 
 def main():
     args = parse_args()
+    settings = args.config, args.cfg_options, args.ignore
     try:
-        done = convert_file(
-            args.params, args.out, args.config, args.cfg_options, args.ignore
-        )
+        done = convert_file(args.params, args.out, *settings)
     except MismatchError as error:
         print(error.conversion)
         raise

@@ -7,10 +7,10 @@ import torch
 from mmdet.models import BatchFixedSizePad
 from mmengine.dist import all_reduce, get_world_size, is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 
 from sniper_mmdet.chips import ImagePyramid, chip_pixels
 from sniper_mmdet.engine.agreement import check_agreement
+from sniper_mmdet.engine.checkpoints import unwrapped
 from sniper_mmdet.registry import HOOKS
 
 
@@ -78,15 +78,16 @@ class ChipMiningHook(Hook):
         # levels x signs
         counts = np.zeros((len(dataset.settings.pyramid), 2), int)
         np.add.at(counts, (table['level'], table['positive'].astype(int)), 1)
-        scalars = {
-            f'chips/level{k}_positive': int(n)
-            for k, n in enumerate(counts[:, 1])
-        }
-        of_them = ''
+        negative, positive = counts.T.tolist()
+        of_sign, of_them = dict(positive=positive), ''
         if dataset.proposals is not None:
-            for k, n in enumerate(counts[:, 0]):
-                scalars[f'chips/level{k}_negative'] = int(n)
-            of_them = f', of them negative: {counts[:, 0].tolist()}'
+            of_sign['negative'] = negative
+            of_them = f', of them negative: {negative}'
+        scalars = {
+            f'chips/level{k}_{sign}': n
+            for sign, numbers in of_sign.items()
+            for k, n in enumerate(numbers)
+        }
         per_image = len(table) / len(dataset.images)
         # An epoch keeps its length: some chips are left out, or come again.
         pixels = chip_pixels(table, dataset.images, dataset.settings.pyramid)
@@ -125,10 +126,8 @@ def chip_sampler(runner):
     """The ChipSampler of a runner's training; TypeError without one."""
     loader = runner.train_dataloader
     # With a batch sampler in the config the loader's own is a placeholder.
-    for sampler in (
-        loader.sampler,
-        getattr(loader.batch_sampler, 'sampler', None),
-    ):
+    inner = getattr(loader.batch_sampler, 'sampler', None)
+    for sampler in (loader.sampler, inner):
         if hasattr(sampler, 'skip') and hasattr(sampler, 'table'):
             return sampler
     raise TypeError(
@@ -140,15 +139,12 @@ def chip_sampler(runner):
 
 def _compare(dataset, model) -> list[str]:
     """Warnings where a ChipDataset and a detector do not agree."""
-    if is_model_wrapper(model):
-        model = model.module
+    model, settings = unwrapped(model), dataset.settings
     preprocessor = getattr(model, 'data_preprocessor', None)
     augments = getattr(preprocessor, 'batch_augments', None) or ()
+    pads = [one.size for one in augments if isinstance(one, BatchFixedSizePad)]
+    divisor = getattr(preprocessor, 'pad_size_divisor', 1)
     pyramid = getattr(model, 'pyramid', None)
-    return check_agreement(
-        dataset.settings.chip_size,
-        dataset.settings.pyramid,
-        [one.size for one in augments if isinstance(one, BatchFixedSizePad)],
-        getattr(preprocessor, 'pad_size_divisor', 1),
-        pyramid if isinstance(pyramid, ImagePyramid) else None,
-    )
+    levels = pyramid if isinstance(pyramid, ImagePyramid) else None
+    trained = settings.chip_size, settings.pyramid
+    return check_agreement(*trained, pads, divisor, levels)

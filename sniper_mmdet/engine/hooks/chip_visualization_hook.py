@@ -9,12 +9,7 @@ from mmengine.hooks import Hook
 
 from sniper_mmdet.registry import HOOKS
 from sniper_mmdet.structures import annotated_boxes
-from sniper_mmdet.visualization.chips import (
-    IGNORED,
-    NEGATIVE,
-    POSITIVE,
-    VALID,
-)
+from sniper_mmdet.visualization import chips as colors
 from sniper_mmdet.visualization.panels import outline, with_title
 
 #: A narrower chip is enlarged, or its title would not be legible.
@@ -43,18 +38,14 @@ class ChipVisualizationHook(Hook):
     Args:
         num_chips (int): Of the first batch, at most. Defaults to 8.
         interval (int): Epochs from one picture to the next. Defaults to 1.
-        draw_ignored (bool): Whether ignored boxes are drawn. Defaults to
-            True.
+        draw_ignored (bool): Whether ignored boxes are. Defaults to True.
 
     Raises:
         ValueError: A setting out of bounds.
     """
 
     def __init__(
-        self,
-        num_chips: int = 8,
-        interval: int = 1,
-        draw_ignored: bool = True,
+        self, num_chips: int = 8, interval: int = 1, draw_ignored: bool = True
     ) -> None:
         for name, value in (('num_chips', num_chips), ('interval', interval)):
             if value != int(value) or value < 1:
@@ -93,21 +84,16 @@ def draw_batch(
     """Draw the first chips of a batch, as the data loader gives it.
 
     Args:
-        data_batch (dict): ``inputs``, (C, H, W) each and BGR, and
-            ``data_samples``.
+        data_batch (dict): ``inputs`` (C, H, W), BGR, and ``data_samples``.
         num (int): Chips, at most. Defaults to 8.
-        draw_ignored (bool): Whether ignored boxes are drawn. Defaults to
-            True.
+        draw_ignored (bool): Whether ignored boxes are. Defaults to True.
 
     Returns:
-        ndarray: uint8 (H', W', 3), BGR, in rows of about as many chips as
-        there are rows.
+        ndarray: uint8 (H', W', 3), BGR, about as many columns as rows.
     """
     samples = data_batch['data_samples'][:num]
-    panels = [
-        _draw_chip(chip, sample, draw_ignored)
-        for chip, sample in zip(data_batch['inputs'], samples, strict=False)
-    ]
+    pairs = zip(data_batch['inputs'], samples, strict=False)
+    panels = [_draw_chip(*pair, draw_ignored) for pair in pairs]
     columns = int(np.ceil(len(panels) ** 0.5))
     rows = -(-len(panels) // columns)
     height, width = np.max([panel.shape[:2] for panel in panels], 0)
@@ -128,20 +114,17 @@ def _draw_chip(chip: torch.Tensor, sample, draw_ignored: bool) -> np.ndarray:
         annotated_boxes({'gt_instances': sample.get(name)})
         for name in ('gt_instances', 'ignored_instances')
     )
-    drawn = [(ignored, IGNORED)] if draw_ignored else []
-    for boxes, color in (*drawn, (trained, VALID)):
+    drawn = [(ignored, colors.IGNORED)] if draw_ignored else []
+    for boxes, color in (*drawn, (trained, colors.VALID)):
         for x1, y1, x2, y2 in np.rint(boxes * scale).astype(int).tolist():
             # Half open, as boxes are.
             cv2.rectangle(panel, (x1, y1), (x2 - 1, y2 - 1), color, 1)
     title = f'{len(trained)} trained, {len(ignored)} ignored'
     about = sample.get('chip')
     if about is not None:
-        sign = about['positive']
-        height, width = panel.shape[:2]
-        outline(
-            panel,
-            np.array([0, 0, width, height]),
-            POSITIVE if sign else NEGATIVE,
-        )
-        title = f'level {about["level"]} {"+" if sign else "-"}  {title}'
+        sign, color = '-', colors.NEGATIVE
+        if about['positive']:
+            sign, color = '+', colors.POSITIVE
+        outline(panel, np.array([0, 0, *panel.shape[1::-1]]), color)
+        title = f'level {about["level"]} {sign}  {title}'
     return with_title(panel, title)

@@ -2,16 +2,13 @@
 
 import os.path as osp
 
-from mmengine.model import is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop
 
 from sniper_mmdet.datasets.proposals import ProposalFile
-from sniper_mmdet.engine.proposal_extraction import (
-    WholeImages,
-    extract_proposals,
-)
+from sniper_mmdet.engine.checkpoints import unwrapped
 from sniper_mmdet.registry import HOOKS
 
+from ..proposal_extraction import WholeImages, extract_proposals
 from .chip_mining_hook import ChipMiningHook, chip_sampler
 
 
@@ -64,12 +61,7 @@ class NegativeChipMiningHook(ChipMiningHook):
                 f'start. Received: interval {interval}, start {start}.'
             )
         self.start, self.interval = start, interval
-        self.settings = dict(
-            num=num,
-            iou_threshold=iou_threshold,
-            batch_size=batch_size,
-            num_workers=num_workers,
-        )
+        self.settings = num, iou_threshold, batch_size, num_workers
         self._made_at = None
 
     def before_train(self, runner) -> None:
@@ -86,10 +78,11 @@ class NegativeChipMiningHook(ChipMiningHook):
                 'start counts epochs, and an IterBasedTrainLoop has none: use '
                 'start=0, a proposal file, or an EpochBasedTrainLoop.'
             )
-        if self.start is not None and not hasattr(_model(runner), 'propose'):
+        model = unwrapped(runner.model)
+        if self.start is not None and not hasattr(model, 'propose'):
             raise TypeError(
                 'online mining needs a sniper_mmdet.PyramidDetector. '
-                f'Received: {type(_model(runner)).__name__}.'
+                f'Received: {type(model).__name__}.'
             )
 
     def before_train_epoch(self, runner) -> None:
@@ -121,16 +114,7 @@ class NegativeChipMiningHook(ChipMiningHook):
                     'weights as they are now'
                 )
             runner.logger.info(f'negative chips: making proposals for {path}')
-            file = extract_proposals(
-                _model(runner),
-                WholeImages(dataset),
-                path,
-                config=str(runner.cfg.get('model')),
-                **self.settings,
-            )
+            model, images = unwrapped(runner.model), WholeImages(dataset)
+            how = *self.settings, str(runner.cfg.get('model'))
+            file = extract_proposals(model, images, path, *how)
         dataset.set_proposals(file)
-
-
-def _model(runner):
-    model = runner.model
-    return model.module if is_model_wrapper(model) else model
