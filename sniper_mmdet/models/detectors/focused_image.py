@@ -1,7 +1,6 @@
 """One image that is looked at coarse to fine, and its chips in batches."""
 
 from collections.abc import Iterator
-from itertools import groupby
 
 import numpy as np
 import torch
@@ -10,7 +9,12 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from sniper_mmdet.chips import FocusSettings
-from sniper_mmdet.chips.focus import away_from_cuts, focus_chips, move_chips
+from sniper_mmdet.chips.focus import (
+    away_from_cuts,
+    focus_chips,
+    focus_labels,
+    move_chips,
+)
 from sniper_mmdet.utils.image import cut_level
 
 from .pyramid_detector import as_input
@@ -27,20 +31,25 @@ class FocusedImage:
     Args:
         pixels (ndarray): uint8 (H, W, 3).
         sizes (ndarray (L, 2)): (width, height) of each level.
+        stride (int): Of FocusPixels, level pixels. Defaults to 16.
 
     Attributes:
         chips (list[ndarray (C, 4)]): By level, level pixels; at first the
             whole coarsest level.
-        maps (list[ndarray (h, w)]): Probability of FocusPixels by level,
-            negative where nothing was looked at.
+        maps (list[ndarray (h, w)]): Probability of FocusPixels by level but
+            the finest, negative where nothing was looked at.
         found (list[:obj:`InstanceData`]): Detections, original pixels.
     """
 
-    def __init__(self, pixels: np.ndarray, sizes: np.ndarray) -> None:
+    def __init__(
+        self, pixels: np.ndarray, sizes: np.ndarray, stride: int = 16
+    ) -> None:
         self.pixels = pixels
         self.sizes = sizes
+        self.stride = stride
         self.chips = [np.array([[0, 0, *sizes[0]]])]
-        self.maps = []
+        cells = -(-sizes[:-1, ::-1] // stride)
+        self.maps = [np.full(shape, -1, np.float32) for shape in cells]
         self.found = []
 
     @property
@@ -95,38 +104,45 @@ class FocusedImage:
         part[:] = masks[:, : part.shape[1], : part.shape[2]]
         return pasted
 
-    def new_map(self, stride: int) -> None:
-        """Begin the next level's map: nothing was looked at."""
-        size = -(-self.sizes[len(self.maps)][::-1] // stride)
-        self.maps.append(np.full(size, -1, np.float32))
-
-    def fill_map(self, chip: list, stride: int, values: np.ndarray) -> None:
-        """Put the probabilities (h, w) of a chip into the last map."""
-        x, y = chip[0] // stride, chip[1] // stride
-        part = self.maps[-1][
-            y : -(-chip[3] // stride), x : -(-chip[2] // stride)
+    def _cells(self, chip: list) -> tuple[slice, slice]:
+        """Where a chip is in its level's map."""
+        x1, y1, x2, y2 = chip
+        return np.s_[
+            y1 // self.stride : -(-y2 // self.stride),
+            x1 // self.stride : -(-x2 // self.stride),
         ]
+
+    def fill_map(self, level: int, chip: list, values: np.ndarray) -> None:
+        """Put the probabilities (h, w) of a chip into its level's map."""
+        part = self.maps[level][self._cells(chip)]
         # Padding has more cells; a detector that rounds down has fewer.
         values = values[: part.shape[0], : part.shape[1]]
         part[: values.shape[0], : values.shape[1]] = values
 
-    def focus(self, settings: FocusSettings, stride: int) -> None:
-        """The FocusChips of the next level, from the last map."""
-        size, new_size = self.sizes[len(self.maps) - 1 : len(self.maps) + 1]
+    def fill_truth(
+        self, level: int, boxes: np.ndarray, labelling: dict
+    ) -> None:
+        """Put 1 where a box asks for a FocusPixel, in what is looked at."""
+        boxes = boxes * np.tile(self.scale(level), 2)
+        labels = focus_labels(boxes, self.sizes[level], **labelling)
+        for cells in map(self._cells, self.chips[level].tolist()):
+            self.maps[level][cells] = labels[cells] == 1
+
+    def focus(self, level: int, settings: FocusSettings) -> None:
+        """The FocusChips of the next level, from this one's map."""
+        size, new_size = self.sizes[level : level + 2]
         chips = focus_chips(
-            self.maps[-1], size, stride=stride, **vars(settings)
+            self.maps[level], size, stride=self.stride, **vars(settings)
         )
-        self.chips.append(move_chips(chips, size, new_size, stride))
+        self.chips.append(move_chips(chips, size, new_size, self.stride))
 
     def looked_at(self) -> dict:
         """What the field ``focus`` of a result says of the image."""
+        sides = [chips[:, 2:] - chips[:, :2] for chips in self.chips]
         return dict(
             sizes=self.sizes.tolist(),
             chips=self.chips,
-            pixels=[
-                int((chips[:, 2:] - chips[:, :2]).prod(1).sum())
-                for chips in self.chips
-            ],
+            pixels=[int(of_level.prod(1).sum()) for of_level in sides],
             pyramid_pixels=self.sizes.prod(1).tolist(),
             probabilities=self.maps,
         )
@@ -146,32 +162,26 @@ def make_batches(
     Yields:
         tuple: The limit, and a list of ``(key, chip)``.
     """
-    todo = sorted(todo, key=lambda item: item[2])
-    for limit, group in groupby(todo, key=lambda item: item[2]):
-        chips = sorted(
-            ((key, chip) for key, chip, _ in group),
-            key=lambda item: [-(-side // 64) for side in _sides(item[1])],
-            reverse=True,
-        )
-        for batch in _pack(chips, max_pixels):
-            yield limit, batch
-
-
-def _pack(chips: list, max_pixels: int) -> Iterator[list]:
-    batch, height, width, own = [], 0, 0, 0
-    for item in chips:
-        h, w = _sides(item[1])
+    batch, height, width, own, last = [], 0, 0, 0, None
+    for key, chip, limit in sorted(todo, key=_limit_and_size):
+        h, w = _sides(chip)
         pixels = own + h * w
         height, width = max(h, height), max(w, width)
         padded = (len(batch) + 1) * height * width
         counted = max(padded, (len(batch) + 1) * _LEAST)
-        if batch and (counted > max_pixels or padded > _PADDED * pixels):
-            yield batch
+        full = counted > max_pixels or padded > _PADDED * pixels
+        if batch and (full or limit != last):
+            yield last, batch
             batch, height, width, pixels = [], h, w, h * w
-        batch.append(item)
-        own = pixels
+        batch.append((key, chip))
+        own, last = pixels, limit
     if batch:
-        yield batch
+        yield last, batch
+
+
+def _limit_and_size(item: tuple) -> tuple:
+    """Sorts by falling sizes in 64 pixels."""
+    return item[2], *(-side // 64 for side in _sides(item[1]))
 
 
 def _sides(chip: list) -> tuple[int, int]:
