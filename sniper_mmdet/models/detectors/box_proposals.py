@@ -34,16 +34,10 @@ def rpn_config(detector: dict) -> dict:
 def propose(
     detector: nn.Module, inputs: Tensor, samples: SampleList, num: int
 ) -> list[InstanceData]:
-    """The best boxes of one batch, whatever their class.
+    """The best ``num`` boxes of preprocessed images, whatever their class.
 
     They come from the detector's RPN; a detector without one gives its
     detections, those of low scores too.
-
-    Args:
-        detector (nn.Module): Of mmdet.
-        inputs (Tensor): Preprocessed (N, 3, H, W).
-        samples (list[:obj:`DetDataSample`]): Theirs.
-        num (int): Boxes an image, at most.
 
     Returns:
         list[:obj:`InstanceData`]: ``bboxes`` and ``scores`` by falling score,

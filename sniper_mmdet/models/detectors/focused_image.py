@@ -153,14 +153,9 @@ def make_batches(
 ) -> Iterator[tuple[int, list]]:
     """Chips of like sizes, at most so many pixels with their padding.
 
-    Args:
-        todo (list[tuple]): ``(key, chip, limit)``: a chip (x1, y1, x2, y2);
-            those of other limits are in other batches.
-        max_pixels (int): A chip that has more is alone, one below 256x256
-            counts as such.
-
-    Yields:
-        tuple: The limit, and a list of ``(key, chip)``.
+    Of ``(key, chip, limit)``, a chip (x1, y1, x2, y2), those of other limits
+    are in other batches: a limit, and a list of ``(key, chip)``. A chip of
+    more pixels is alone, one below 256x256 counts as such.
     """
     batch, height, width, own, last = [], 0, 0, 0, None
     for key, chip, limit in sorted(todo, key=_limit_and_size):

@@ -115,12 +115,7 @@ class PyramidDetector(BaseDetector):
 
     @classmethod
     def detector_config(cls, cfg: dict) -> dict:
-        """The wrapped detector's whole config, as mmdet's own are.
-
-        Args:
-            cfg (dict): The wrapper's config, whose ``detector`` is a config
-                or a type.
-        """
+        """The wrapped detector's whole config, out of the wrapper's."""
         own = {'type'}
         for kind in cls.mro():
             if issubclass(kind, PyramidDetector):
@@ -160,16 +155,11 @@ class PyramidDetector(BaseDetector):
     def predict(
         self, batch_inputs: Sequence[Tensor], batch_data_samples: SampleList
     ) -> SampleList:
-        """Detect on whole images.
-
-        Args:
-            batch_inputs (Sequence[Tensor]): uint8 images (3, H, W) as loaded,
-                of any sizes.
-            batch_data_samples (list[:obj:`DetDataSample`]): Theirs.
+        """Detect on whole images, uint8 (3, H, W) as loaded, of any sizes.
 
         Returns:
-            list[:obj:`DetDataSample`]: With ``pred_instances``, boxes in
-            original pixels, by falling score.
+            list[:obj:`DetDataSample`]: Theirs, with ``pred_instances``, boxes
+            in original pixels, by falling score.
         """
         images = [img.permute(1, 2, 0).cpu().numpy() for img in batch_inputs]
         if self.rpn_only:
@@ -188,14 +178,9 @@ class PyramidDetector(BaseDetector):
     def detect_level(
         self, images: Sequence[np.ndarray], level: int
     ) -> list[InstanceData]:
-        """Detections of one level that are in its valid range.
+        """Detections of a level in its valid range, in original pixels.
 
-        Args:
-            images (Sequence[ndarray]): uint8 (H, W, 3), original pixels.
-            level (int): Index into the pyramid.
-
-        Returns:
-            list[:obj:`InstanceData`]: One an image, original pixels.
+        ``images`` are uint8 (H, W, 3), original pixels.
         """
         return [
             self._keep_valid(result, level)
@@ -238,11 +223,7 @@ class PyramidDetector(BaseDetector):
     def level_batches(
         self, images: Sequence[np.ndarray], level: int
     ) -> Iterator[tuple[list[Tensor], SampleList]]:
-        """Images at one level, in batches.
-
-        Args:
-            images (Sequence[ndarray]): uint8 (H, W, 3), original pixels.
-            level (int): Index into the pyramid.
+        """Images, uint8 (H, W, 3), at one level, in batches.
 
         Yields:
             tuple: Images (3, h, w), uint8, level pixels, on the CPU; and
@@ -265,13 +246,9 @@ class PyramidDetector(BaseDetector):
     ) -> list[InstanceData]:
         """Normalise, pad, and run the wrapped detector on one batch.
 
-        Args:
-            inputs (list[Tensor]): As :meth:`level_batches` gives them.
-            samples (list[:obj:`DetDataSample`]): Theirs; they are told their
-                ``batch_input_shape``.
-
-        Returns:
-            list[:obj:`InstanceData`]: In pixels before the scale factor.
+        The batch is as :meth:`level_batches` gives it; its samples are told
+        their ``batch_input_shape``. Results are in pixels before the scale
+        factor.
         """
         data = self._preprocess(inputs, samples)
         shape = tuple(data['inputs'].shape[-2:])
@@ -340,11 +317,7 @@ def as_input(
     ori_shape: tuple[int, int],
     scale_factor: tuple[float, float],
 ) -> tuple[Tensor, DetDataSample]:
-    """What a detector takes of resized pixels (h, w, 3), uint8.
-
-    Returns:
-        tuple: The pixels (3, h, w), uint8, on the CPU, and their sample.
-    """
+    """Resized pixels (h, w, 3), uint8, as (3, h, w), and their sample."""
     shapes = dict(ori_shape=ori_shape, img_shape=pixels.shape[:2])
     sample = DetDataSample(metainfo=dict(shapes, scale_factor=scale_factor))
     pixels = torch.from_numpy(np.ascontiguousarray(pixels))

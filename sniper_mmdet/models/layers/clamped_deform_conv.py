@@ -17,15 +17,10 @@ class ClampedDeformConv2d(DeformConv2d):
     """
 
     def forward(self, x: Tensor, offset: Tensor) -> Tensor:
-        """Convolve.
+        """Tensor (N, out_channels, oh, ow) of one (N, C, H, W).
 
-        Args:
-            x (Tensor): (N, C, H, W).
-            offset (Tensor): (N, 2 * deform_groups * kh * kw, oh, ow), cells,
-                (y, x) a tap of the kernel.
-
-        Returns:
-            Tensor: (N, out_channels, oh, ow).
+        ``offset`` (N, 2 * deform_groups * kh * kw, oh, ow) has, for each tap
+        of the kernel, y and x in cells.
         """
         # The op takes images in equal groups; 32 is mmcv's number.
         steps = range(min(len(x), 32), 0, -1)
