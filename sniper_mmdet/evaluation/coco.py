@@ -70,22 +70,24 @@ def false_positives(evaluation: COCOeval, recall: float) -> float:
     """
     threshold = np.flatnonzero(np.isclose(evaluation.params.iouThrs, 0.5))[0]
     every_size = evaluation.params.areaRng[0]
-    scores, hits, wrong, num_objects = [], [], [], 0
-    for image in evaluation.evalImgs:
-        if image is None or image['aRng'] != every_size:
-            continue
-        ignored = image['dtIgnore'][threshold].astype(bool)
-        matched = image['dtMatches'][threshold] > 0
-        scores.append(np.asarray(image['dtScores']))
-        hits.append(matched & ~ignored)
-        wrong.append(~matched & ~ignored)
-        num_objects += np.count_nonzero(np.equal(image['gtIgnore'], 0))
-    order = np.argsort(-np.concatenate(scores), kind='stable')
-    found = np.cumsum(np.concatenate(hits)[order])
-    reached = np.flatnonzero(found >= recall * num_objects)
+    rows = [
+        (
+            image['dtScores'],
+            image['dtMatches'][threshold] > 0,
+            image['dtIgnore'][threshold] == 0,
+            np.equal(image['gtIgnore'], 0),
+        )
+        for image in evaluation.evalImgs
+        if image is not None and image['aRng'] == every_size
+    ]
+    columns = map(np.concatenate, zip(*rows, strict=True))
+    scores, matched, counts, objects = columns
+    order = np.argsort(-scores, kind='stable')
+    found = np.cumsum((matched & counts)[order])
+    reached = np.flatnonzero(found >= recall * np.count_nonzero(objects))
     if not len(reached):
         return float('inf')
-    count = np.concatenate(wrong)[order][: reached[0] + 1].sum()
+    count = (~matched & counts)[order][: reached[0] + 1].sum()
     return count / len(evaluation.params.imgIds)
 
 

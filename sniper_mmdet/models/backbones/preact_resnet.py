@@ -19,17 +19,10 @@ class PreActUnit(BaseModule):
     """Bottleneck: normalise, activate, convolve, three times, and add.
 
     A unit that changes the shape takes its shortcut after the first
-    activation; the stride is that of the 3x3 convolution.
-
-    Args:
-        in_channels (int): C.
-        channels (int): C'; the inner convolutions have a fourth.
-        stride (int): Defaults to 1.
-        norm_cfg (dict): Of the normalisation layers.
-        deform_groups (int, optional): Makes the 3x3 convolution a deformable
-            one of dilation 2, with so many groups of offsets. Defaults to
-            None.
-        with_cp (bool): Recompute activations in the backward pass.
+    activation. The inner convolutions have a fourth of the ``channels``; the
+    stride is that of the 3x3 one, which ``deform_groups`` makes deformable,
+    of dilation 2, with so many groups of offsets. ``with_cp`` recomputes
+    activations in the backward pass.
     """
 
     def __init__(

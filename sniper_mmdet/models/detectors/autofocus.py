@@ -166,10 +166,8 @@ class AutoFocus(PyramidDetector):
         for limit, batch in make_batches(todo, self.max_pixels):
             cuts = [image.cut(level, chip) for image, chip in batch]
             inputs, samples, offsets = map(list, zip(*cuts, strict=True))
-            with (
-                self._kept_features() as kept,
-                few_proposals(self.detector, limit),
-            ):
+            few = few_proposals(self.detector, limit)
+            with self._kept_features() as kept, few:
                 results = self.run_detector(inputs, samples)
             for (image, chip), result, offset in zip(
                 batch, results, offsets, strict=True
@@ -177,10 +175,7 @@ class AutoFocus(PyramidDetector):
                 result = image.move_in(
                     result, offset, level, chip, self.border
                 )
-                result = self._keep_valid(result, level)
-                if 'masks' in result:
-                    result.masks = image.paste(result.masks, offset)
-                image.found.append(result)
+                image.add(self._keep_valid(result, level), offset)
             if level < len(self.focus) and not self.ground_truth:
                 maps = self.focus_head.predict(self._only(kept), samples)
                 maps = maps.cpu().numpy()
@@ -192,7 +187,8 @@ class AutoFocus(PyramidDetector):
 
         A level that is looked at whole is what the pyramid looks at.
         """
-        if self.max_proposals is None or image.is_whole(level, chip):
+        whole = chip == [0, 0, *image.sizes[level].tolist()]
+        if self.max_proposals is None or whole:
             return math.inf
         pixels = (chip[2] - chip[0]) * (chip[3] - chip[1])
         doublings = max(math.ceil(math.log2(pixels / _SMALL)), 0)

@@ -61,10 +61,6 @@ class FocusedImage:
         """ndarray (2,): (fx, fy) from original to level pixels."""
         return self.sizes[level] / self.shape[::-1]
 
-    def is_whole(self, level: int, chip: list) -> bool:
-        """Whether a chip is all of its level."""
-        return chip == [0, 0, *self.sizes[level].tolist()]
-
     def cut(
         self, level: int, chip: list
     ) -> tuple[Tensor, DetDataSample, np.ndarray]:
@@ -96,13 +92,15 @@ class FocusedImage:
             return result
         return result[torch.from_numpy(whole).to(result.bboxes.device)]
 
-    def paste(self, masks: Tensor, offset: np.ndarray) -> Tensor:
-        """Masks (N, h, w) of a chip, (N, H, W) in the image."""
-        x, y = np.rint(offset).astype(int)
-        pasted = masks.new_zeros((len(masks), *self.shape))
-        part = pasted[:, y : y + masks.shape[1], x : x + masks.shape[2]]
-        part[:] = masks[:, : part.shape[1], : part.shape[2]]
-        return pasted
+    def add(self, result: InstanceData, offset: np.ndarray) -> None:
+        """Keep what was found, masks (N, h, w) of a chip as (N, H, W)."""
+        if 'masks' in result:
+            masks, (x, y) = result.masks, np.rint(offset).astype(int)
+            h, w = masks.shape[1:]
+            result.masks = masks.new_zeros((len(masks), *self.shape))
+            part = result.masks[:, y : y + h, x : x + w]
+            part[:] = masks[:, : part.shape[1], : part.shape[2]]
+        self.found.append(result)
 
     def _cells(self, chip: list) -> tuple[slice, slice]:
         """Where a chip is in its level's map."""
