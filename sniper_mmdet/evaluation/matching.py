@@ -95,9 +95,5 @@ def at_thresholds(
     name: str, values: np.ndarray, thresholds: np.ndarray = THRESHOLDS
 ) -> dict[str, float]:
     """Means of values (T, ...) at an IoU of 0.5 and of 0.75, {name}50, ..."""
-    return {
-        f'{name}{percent}': mean_of_known(
-            values[np.isclose(thresholds, percent / 100)]
-        )
-        for percent in (50, 75)
-    }
+    at = {k: np.isclose(thresholds, k / 100) for k in (50, 75)}
+    return {f'{name}{k}': mean_of_known(values[at[k]]) for k in at}

@@ -132,11 +132,10 @@ class AutoFocus(PyramidDetector):
 
     def _detect(self, images: list[np.ndarray], samples: SampleList) -> list:
         """What is valid of all levels, where they were looked at."""
-        head = self.focus_head
-        sizes = [self.pyramid.level_sizes(*i.shape[1::-1]) for i in images]
+        head, sizes_of = self.focus_head, self.pyramid.level_sizes
         images = [
-            FocusedImage(pixels, of_levels, head.stride)
-            for pixels, of_levels in zip(images, sizes, strict=True)
+            FocusedImage(pixels, sizes_of(*pixels.shape[1::-1]), head.stride)
+            for pixels in images
         ]
         for level, step in enumerate((*self.focus, None)):
             if self.ground_truth and step is not None:
@@ -148,12 +147,9 @@ class AutoFocus(PyramidDetector):
                 for image in images:
                     image.focus(level, step)
         for image, sample in zip(images, samples, strict=True):
-            focus = dict(
-                image.looked_at(),
-                thresholds=[step.threshold for step in self.focus],
-                labels=head.labelling,
-            )
-            sample.set_field(focus, 'focus')
+            thresholds = [step.threshold for step in self.focus]
+            settings = dict(thresholds=thresholds, labels=head.labelling)
+            sample.set_field(dict(image.looked_at(), **settings), 'focus')
         return [image.found for image in images]
 
     def _look(self, images: list[FocusedImage], level: int) -> None:

@@ -11,10 +11,8 @@ from torch import Tensor, nn
 
 # Low enough for one-stage detectors to give as many boxes as an RPN does.
 _LOW_SCORE = 0.001
-_RPN_FIELDS = (
-    *('backbone', 'neck', 'rpn_head', 'train_cfg', 'test_cfg'),
-    *('data_preprocessor', 'init_cfg'),
-)
+_RPN_FIELDS = 'backbone neck rpn_head train_cfg test_cfg'.split()
+_RPN_FIELDS += ['data_preprocessor', 'init_cfg']
 
 
 def rpn_config(detector: dict) -> dict:

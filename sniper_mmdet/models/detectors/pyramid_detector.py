@@ -197,10 +197,7 @@ class PyramidDetector(BaseDetector):
     ) -> list[InstanceData]:
         """Class-agnostic proposals over the pyramid, of all sizes at a level.
 
-        Args:
-            images (Sequence[ndarray]): uint8 (H, W, 3), original pixels.
-            num (int): Proposals an image and level. Defaults to 300.
-            iou_threshold (float): NMS over all levels. Defaults to 0.7.
+        ``num`` an image, uint8 (H, W, 3), and level, and NMS over all levels.
 
         Returns:
             list[:obj:`InstanceData`]: ``bboxes`` in original pixels,
@@ -329,10 +326,9 @@ def _export_plain_keys(module, state_dict: dict, prefix: str, _) -> None:
     wrapped = f'{prefix}detector.'
     for key in list(state_dict):
         # Moving every key, own ones too, keeps the order of the modules.
-        value = state_dict.pop(key)
-        if key.startswith(wrapped):
-            key = prefix + key[len(wrapped) :]
-        state_dict[key] = value
+        own = key.removeprefix(wrapped)
+        new = key if own == key else prefix + own
+        state_dict[new] = state_dict.pop(key)
     for key in [k for k in state_dict._metadata if k.startswith(wrapped)]:
         version = state_dict._metadata[key]
         state_dict._metadata.setdefault(prefix + key[len(wrapped) :], version)
