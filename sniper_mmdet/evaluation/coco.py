@@ -139,26 +139,19 @@ def proposal_recall(
 
 def _evaluate_block(sizes, boxes, proposals, num, sides) -> COCOeval:
     images = enumerate(np.asarray(sizes).tolist())
-    objects = enumerate(_rows(boxes).tolist(), start=1)
     truth = COCO()
     truth.dataset = dict(
         images=[dict(id=k, width=w, height=h) for k, (w, h) in images],
-        annotations=[
-            dict(
-                dict(id=k, image_id=image, category_id=1, iscrowd=0),
-                bbox=[x, y, w, h],
-                area=w * h,
-            )
-            for k, (image, x, y, w, h) in objects
-        ],
+        annotations=[],
         categories=[dict(id=1, name='object')],
     )
     with quiet():
         truth.createIndex()
-    found = _rows(proposals)
+        if any(map(len, boxes)):
+            truth = truth.loadRes(_results(boxes))
     return evaluate_boxes(
         truth,
-        np.column_stack([found, np.ones(len(found))]),
+        _results(proposals),
         useCats=0,
         maxDets=[num],
         areaRng=sides.tolist(),
@@ -166,9 +159,11 @@ def _evaluate_block(sizes, boxes, proposals, num, sides) -> COCOeval:
     )
 
 
-def _rows(boxes: Sequence[np.ndarray]) -> np.ndarray:
-    """Index of the image, x, y, w, h, and what comes after a box."""
-    images = np.repeat(np.arange(len(boxes)), [len(b) for b in boxes])
-    rows = np.column_stack([images, np.concatenate(boxes).astype(float)])
+def _results(boxes: Sequence[np.ndarray]) -> np.ndarray:
+    """As COCO loads them: image, x, y, w, h, score (if any, or 1), class 1."""
+    found = np.concatenate(boxes)
+    rows = np.ones((len(found), 7))
+    rows[:, 0] = np.repeat(np.arange(len(boxes)), [len(b) for b in boxes])
+    rows[:, 1 : 1 + found.shape[1]] = found
     rows[:, 3:5] -= rows[:, 1:3]
     return rows

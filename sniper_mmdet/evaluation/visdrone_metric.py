@@ -75,9 +75,9 @@ class VisDroneMetric(BaseMetric):
             regions = boxes[[kind == 0 for kind in kinds]]
             if len(regions):
                 self._regions[image] = regions
-            for annotation, kind, share in zip(
-                annotations, kinds, self._share(image, boxes), strict=True
-            ):
+            shares = self._share(image, boxes)
+            rows = zip(annotations, kinds, shares, strict=True)
+            for annotation, kind, share in rows:
                 if kind is None and share < 0.5:
                     category = annotation['category_id']
                     self._objects[image, category].append(annotation)

@@ -49,20 +49,17 @@ class PreActUnit(BaseModule):
             self.conv2 = ClampedDeformConv2d(
                 inner, inner, deform_groups=deform_groups, **spread
             )
+            # Files of classifiers, which have no offsets, are loaded instead
+            # of init_weights.
+            constant_init(self.offset, 0)
         self.bn3 = build_norm_layer(norm_cfg, inner)[1]
         self.conv3 = nn.Conv2d(inner, channels, 1, bias=False)
         self.sc = None
         if in_channels != channels or stride != 1:
             self.sc = nn.Conv2d(in_channels, channels, 1, stride, bias=False)
-        self._zero_offsets()
 
     def init_weights(self) -> None:
         super().init_weights()
-        self._zero_offsets()
-
-    def _zero_offsets(self) -> None:
-        # From the start: files of classifiers, which have no offsets, are
-        # loaded instead of init_weights.
         if self.offset is not None:
             constant_init(self.offset, 0)
 

@@ -116,14 +116,11 @@ class FocusHead(BaseModule):
     def loss(
         self, features: Sequence[Tensor], batch_data_samples: SampleList
     ) -> dict[str, Tensor]:
-        """Loss over a batch of chips.
+        """Loss over features (B, C, h, w) of a batch of chips.
 
-        Args:
-            features (Sequence[Tensor]): Of the detector, (B, C, h, w) each.
-            batch_data_samples (list[:obj:`DetDataSample`]): With all boxes of
-                the chips, chip pixels: those that are ignored count too,
-                those that a chip hardly shows are not among them (see
-                ``min_visible`` of :class:`CutChip`).
+        Samples have all boxes of the chips, chip pixels: those that are
+        ignored count too, those that a chip hardly shows are not among them
+        (see ``min_visible`` of :class:`CutChip`).
         """
         logits = self._logits(features, batch_data_samples)
         target = self.targets(batch_data_samples, logits.shape[-2:])

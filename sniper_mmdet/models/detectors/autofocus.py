@@ -165,13 +165,10 @@ class AutoFocus(PyramidDetector):
             few = few_proposals(self.detector, limit)
             with self._kept_features() as kept, few:
                 results = self.run_detector(inputs, samples)
-            for (image, chip), result, offset in zip(
-                batch, results, offsets, strict=True
-            ):
-                result = image.move_in(
-                    result, offset, level, chip, self.border
-                )
-                image.add(self._keep_valid(result, level), offset)
+            found = zip(batch, results, offsets, strict=True)
+            for (image, chip), own, offset in found:
+                own = image.move_in(own, offset, level, chip, self.border)
+                image.add(self._keep_valid(own, level), offset)
             if level < len(self.focus) and not self.ground_truth:
                 maps = self.focus_head.predict(self._only(kept), samples)
                 maps = maps.cpu().numpy()

@@ -73,21 +73,14 @@ class FocusedImage:
         return *as_input(pixels, ori_shape, scale), np.divide(offset, scale)
 
     def move_in(
-        self,
-        result: InstanceData,
-        offset: np.ndarray,
-        level: int,
-        chip: list,
-        border: float,
+        self, result, offset, level: int, chip: list, border: float
     ) -> InstanceData:
         """Detections of a chip in the image, those left out that it cuts."""
-        result.bboxes = result.bboxes + result.bboxes.new_tensor(
-            np.tile(offset, 2)
-        )
+        boxes = result.bboxes
+        result.bboxes = boxes = boxes + boxes.new_tensor(np.tile(offset, 2))
         region = np.array(chip) / np.tile(self.scale(level), 2)
-        whole = away_from_cuts(
-            result.bboxes.cpu().numpy(), region, self.shape[::-1], border
-        )
+        boxes, size = boxes.cpu().numpy(), self.shape[::-1]
+        whole = away_from_cuts(boxes, region, size, border)
         if whole.all():
             return result
         return result[torch.from_numpy(whole).to(result.bboxes.device)]
