@@ -42,15 +42,6 @@ def import_sahi() -> ModuleType:
 
 def plain_config(cfg: Config, model: PyramidDetector) -> Config:
     """A config of the wrapped detector, as mmdet's own are."""
-    own = {'type'}
-    for kind in type(model).mro():
-        if issubclass(kind, PyramidDetector):
-            own.update(inspect.signature(kind.__init__).parameters)
-    own.remove('data_preprocessor')
-    detector = cfg.model.detector
-    if isinstance(detector, str):
-        detector = dict(type=detector)
-    rest = {key: value for key, value in cfg.model.items() if key not in own}
     keys = 'img_path', 'ori_shape', 'img_shape', 'scale_factor'
     pipeline = [
         dict(type='LoadImageFromFile'),
@@ -60,7 +51,7 @@ def plain_config(cfg: Config, model: PyramidDetector) -> Config:
     data = dict(type='CocoDataset', lazy_init=True, pipeline=pipeline)
     return Config(
         dict(
-            model=dict(detector, **rest),
+            model=type(model).detector_config(cfg.model),
             # sahi looks here whether there are masks: boxes are compared.
             train_dataloader=dict(dataset=data),
             test_dataloader=dict(dataset=data),

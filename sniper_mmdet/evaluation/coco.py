@@ -8,24 +8,32 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from .matching import at_thresholds, mean_of_known
+
 #: Sizes by which proposals are told apart in SNIPER, table 1: pixels.
 RECALL_SIZES = ((0, 25), (25, 50), (50, 100), (100, 200), (200, 300))
 
 
+def quiet() -> contextlib.redirect_stdout:
+    """A context in which pycocotools does not say how it gets on."""
+    return contextlib.redirect_stdout(io.StringIO())
+
+
 def evaluate_boxes(
-    ground_truth: COCO, detections: list[dict], **params
+    ground_truth: COCO, detections: list[dict] | np.ndarray, **params
 ) -> COCOeval:
     """COCO's evaluation of boxes, accumulated, without a word.
 
     Args:
         ground_truth (COCO): Annotations.
-        detections (list[dict]): COCO results: ``image_id``, ``category_id``,
-            ``bbox`` (x, y, w, h), ``score``.
+        detections (list[dict] | ndarray): COCO results: ``image_id``,
+            ``category_id``, ``bbox`` (x, y, w, h), ``score``; or as
+            ``COCO.loadRes`` takes them as an array.
         **params: Of ``COCOeval.params``, such as ``maxDets``.
     """
-    with contextlib.redirect_stdout(io.StringIO()):
+    with quiet():
         # COCO's own reader refuses an empty list.
-        found = ground_truth.loadRes(detections) if detections else COCO()
+        found = ground_truth.loadRes(detections) if len(detections) else COCO()
         evaluation = COCOeval(ground_truth, found, 'bbox')
         for name, value in params.items():
             setattr(evaluation.params, name, value)
@@ -38,19 +46,12 @@ def average_precision(evaluation: COCOeval) -> dict[str, float]:
     """AP, AP50, AP75 and AP by size in %, NaN where there is no object."""
     # IoU thresholds, recalls, classes, sizes; of the most detections.
     precision = evaluation.eval['precision'][..., -1]
-    thresholds = evaluation.params.iouThrs
-
-    def mean(values):
-        values = values[values > -1]
-        return 100 * values.mean() if len(values) else np.nan
-
-    result = dict(AP=mean(precision[..., 0]))
-    for name, threshold in (('AP50', 0.5), ('AP75', 0.75)):
-        at = np.isclose(thresholds, threshold)
-        result[name] = mean(precision[at][..., 0])
+    every = precision[..., 0]
+    result = dict(AP=mean_of_known(every))
+    result |= at_thresholds('AP', every, evaluation.params.iouThrs)
     for area, name in enumerate(('AP_S', 'AP_M', 'AP_L'), start=1):
-        result[name] = mean(precision[..., area])
-    return result
+        result[name] = mean_of_known(precision[..., area])
+    return {name: 100 * value for name, value in result.items()}
 
 
 def false_positives(evaluation: COCOeval, recall: float) -> float:
@@ -69,22 +70,24 @@ def false_positives(evaluation: COCOeval, recall: float) -> float:
     """
     threshold = np.flatnonzero(np.isclose(evaluation.params.iouThrs, 0.5))[0]
     every_size = evaluation.params.areaRng[0]
-    scores, hits, wrong, num_objects = [], [], [], 0
-    for image in evaluation.evalImgs:
-        if image is None or image['aRng'] != every_size:
-            continue
-        ignored = image['dtIgnore'][threshold].astype(bool)
-        matched = image['dtMatches'][threshold] > 0
-        scores.append(np.asarray(image['dtScores']))
-        hits.append(matched & ~ignored)
-        wrong.append(~matched & ~ignored)
-        num_objects += np.count_nonzero(np.equal(image['gtIgnore'], 0))
-    order = np.argsort(-np.concatenate(scores), kind='stable')
-    found = np.cumsum(np.concatenate(hits)[order])
-    reached = np.flatnonzero(found >= recall * num_objects)
+    rows = [
+        (
+            image['dtScores'],
+            image['dtMatches'][threshold] > 0,
+            image['dtIgnore'][threshold] == 0,
+            np.equal(image['gtIgnore'], 0),
+        )
+        for image in evaluation.evalImgs
+        if image is not None and image['aRng'] == every_size
+    ]
+    columns = map(np.concatenate, zip(*rows, strict=True))
+    scores, matched, counts, objects = columns
+    order = np.argsort(-scores, kind='stable')
+    found = np.cumsum((matched & counts)[order])
+    reached = np.flatnonzero(found >= recall * np.count_nonzero(objects))
     if not len(reached):
         return float('inf')
-    count = np.concatenate(wrong)[order][: reached[0] + 1].sum()
+    count = (~matched & counts)[order][: reached[0] + 1].sum()
     return count / len(evaluation.params.imgIds)
 
 
@@ -127,27 +130,28 @@ def proposal_recall(
         present += count
     with np.errstate(invalid='ignore'):
         recall = 100 * found / present
-    thresholds = np.linspace(0.5, 0.95, 10)
     result = dict(AR=recall[:, 0].mean())
-    for name, threshold in (('AR50', 0.5), ('AR75', 0.75)):
-        result[name] = recall[np.isclose(thresholds, threshold), 0].item()
+    result |= at_thresholds('AR', recall[:, 0])
     for k, (low, high) in enumerate(ranges, start=1):
         result[f'AR {low}-{high}'] = recall[:, k].mean()
     return {name: float(value) for name, value in result.items()}
 
 
 def _evaluate_block(sizes, boxes, proposals, num, sides) -> COCOeval:
-    images = [
-        dict(id=i, width=int(w), height=int(h))
-        for i, (w, h) in enumerate(sizes)
-    ]
-    found = _annotations([p[:, :4] for p in proposals])
-    scores = np.concatenate([p[:, 4] for p in proposals]).tolist()
-    for proposal, score in zip(found, scores, strict=True):
-        proposal['score'] = score
+    images = enumerate(np.asarray(sizes).tolist())
+    truth = COCO()
+    truth.dataset = dict(
+        images=[dict(id=k, width=w, height=h) for k, (w, h) in images],
+        annotations=[],
+        categories=[dict(id=1, name='object')],
+    )
+    with quiet():
+        truth.createIndex()
+        if any(map(len, boxes)):
+            truth = truth.loadRes(_results(boxes))
     return evaluate_boxes(
-        _coco(images, _annotations(boxes)),
-        found,
+        truth,
+        _results(proposals),
         useCats=0,
         maxDets=[num],
         areaRng=sides.tolist(),
@@ -155,31 +159,11 @@ def _evaluate_block(sizes, boxes, proposals, num, sides) -> COCOeval:
     )
 
 
-def _annotations(boxes: Sequence[np.ndarray]) -> list[dict]:
-    found = []
-    for image, of_image in enumerate(boxes):
-        for x1, y1, x2, y2 in np.asarray(of_image, float).tolist():
-            w, h = x2 - x1, y2 - y1
-            found.append(
-                dict(
-                    id=len(found) + 1,
-                    image_id=image,
-                    category_id=1,
-                    bbox=[x1, y1, w, h],
-                    area=w * h,
-                    iscrowd=0,
-                )
-            )
-    return found
-
-
-def _coco(images: list[dict], annotations: list[dict]) -> COCO:
-    truth = COCO()
-    truth.dataset = dict(
-        images=images,
-        annotations=annotations,
-        categories=[dict(id=1, name='object')],
-    )
-    with contextlib.redirect_stdout(io.StringIO()):
-        truth.createIndex()
-    return truth
+def _results(boxes: Sequence[np.ndarray]) -> np.ndarray:
+    """As COCO loads them: image, x, y, w, h, score (if any, or 1), class 1."""
+    found = np.concatenate(boxes)
+    rows = np.ones((len(found), 7))
+    rows[:, 0] = np.repeat(np.arange(len(boxes)), [len(b) for b in boxes])
+    rows[:, 1 : 1 + found.shape[1]] = found
+    rows[:, 3:5] -= rows[:, 1:3]
+    return rows

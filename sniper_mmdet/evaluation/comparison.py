@@ -1,7 +1,6 @@
 """COCO result files compared, several runs a name."""
 
 import contextlib
-import io
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from pycocotools.coco import COCO
 
-from .coco import average_precision, evaluate_boxes, false_positives
+from .coco import average_precision, evaluate_boxes, false_positives, quiet
 
 
 def compare_detections(
@@ -59,7 +58,7 @@ def compare_detections(
 def _reading(path, kind) -> Iterator[None]:
     """Without a word, and with one sentence of what is not of a kind."""
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
+        with quiet():
             yield
     except (AssertionError, KeyError, TypeError, ValueError) as error:
         raise ValueError(

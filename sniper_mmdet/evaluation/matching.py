@@ -9,6 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 from pycocotools import mask
 
+#: IoU thresholds of COCO and VisDrone.
+THRESHOLDS = np.linspace(0.5, 0.95, 10)
+
 
 def match(
     boxes: np.ndarray, objects: Sequence[dict], thresholds: np.ndarray
@@ -80,3 +83,17 @@ def precision_recall(
     area = (precision * hits).sum(0) / count
     among = ranks[order, None] < np.asarray(max_detections)
     return area, hits.T.astype(int) @ among / count
+
+
+def mean_of_known(values: np.ndarray) -> float:
+    """Mean of what is neither NaN nor COCO's -1; NaN where nothing is."""
+    values = values[values > -1]
+    return values.mean() if len(values) else np.nan
+
+
+def at_thresholds(
+    name: str, values: np.ndarray, thresholds: np.ndarray = THRESHOLDS
+) -> dict[str, float]:
+    """Means of values (T, ...) at an IoU of 0.5 and of 0.75, {name}50, ..."""
+    at = {k: np.isclose(thresholds, k / 100) for k in (50, 75)}
+    return {f'{name}{k}': mean_of_known(values[at[k]]) for k in at}

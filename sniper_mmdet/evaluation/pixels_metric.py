@@ -39,30 +39,23 @@ class PixelsMetric(BaseMetric):
                     'a result has no field focus.'
                 )
             focus = sample['focus']
-            self.results.append(
-                (
-                    focus['pixels'],
-                    focus['pyramid_pixels'],
-                    _count(focus, sample),
-                    now,
-                )
-            )
+            pixels = focus['pixels'], focus['pyramid_pixels']
+            self.results.append((*pixels, _count(focus, sample), now))
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        seen, whole, counts, times = zip(*results, strict=True)
-        seen, whole = np.array(seen, float), np.array(whole, float)
+        seen, whole, counts, times = map(np.array, zip(*results, strict=True))
         result = dict(
             side=np.sqrt(seen.sum(1).mean()),
             share=100 * seen.sum() / whole.sum(),
         )
         for level, share in enumerate(seen.sum(0) / whole.sum(0)):
             result[f'share_level{level}'] = 100 * share
-        hits, true, found = np.sum(counts, 0)
+        hits, true, found = counts.sum(0)
         if true:
             result['focus_recall'] = 100 * hits / true
         if found:
             result['focus_precision'] = 100 * hits / found
-        times = np.array(times) - min(times)
+        times = times - times.min()
         if times.any():
             result['images_per_second'] = (times > 0).sum() / times.max()
         return {name: float(value) for name, value in result.items()}
@@ -76,18 +69,12 @@ def _count(focus: dict, sample: dict) -> np.ndarray:
     boxes = annotated_boxes(sample)
     image = np.array(sample['ori_shape'][::-1])
     # The finest level has no probabilities.
-    for size, probability, threshold in zip(
-        focus['sizes'],
-        focus['probabilities'],
-        focus['thresholds'],
-        strict=False,
-    ):
+    keys = 'sizes', 'probabilities', 'thresholds'
+    levels = zip(*(focus[key] for key in keys), strict=False)
+    for size, probability, threshold in levels:
         scale = np.tile(size / image, 2)
         labels = focus_labels(boxes * scale, size, **focus['labels'])
         found, true = probability >= threshold, labels == 1
-        counts += [
-            (found & true).sum(),
-            true.sum(),
-            (found & (labels >= 0)).sum(),
-        ]
+        kinds = found & true, true, found & (labels >= 0)
+        counts += [np.count_nonzero(kind) for kind in kinds]
     return counts

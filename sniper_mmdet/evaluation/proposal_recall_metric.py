@@ -22,8 +22,7 @@ class ProposalRecallMetric(BaseMetric):
         num (int): Best proposals of an image that count. Defaults to 900.
         ranges (Sequence[tuple]): (low, high) sizes, original pixels. Defaults
             to those of the paper.
-        collect_device (str): See mmengine's BaseMetric.
-        prefix (str, optional): See mmengine's BaseMetric.
+        *args, **kwargs: Of mmengine's BaseMetric.
     """
 
     default_prefix = 'proposals'
@@ -32,10 +31,10 @@ class ProposalRecallMetric(BaseMetric):
         self,
         num: int = 900,
         ranges: Sequence[tuple[float, float]] = RECALL_SIZES,
-        collect_device: str = 'cpu',
-        prefix: str | None = None,
+        *args,
+        **kwargs,
     ) -> None:
-        super().__init__(collect_device, prefix)
+        super().__init__(*args, **kwargs)
         self.num = num
         self.ranges = ranges
 
@@ -48,16 +47,10 @@ class ProposalRecallMetric(BaseMetric):
                 )
             found = sample['pred_instances']
             boxes = sample['gt_instances']['bboxes']
-            height, width = sample['ori_shape'][:2]
-            self.results.append(
-                (
-                    (width, height),
-                    np.asarray(getattr(boxes, 'tensor', boxes).cpu()),
-                    np.column_stack(
-                        [found['bboxes'].cpu(), found['scores'].cpu()]
-                    ),
-                )
-            )
+            boxes = np.asarray(getattr(boxes, 'tensor', boxes).cpu())
+            columns = [found['bboxes'].cpu(), found['scores'].cpu()]
+            size = sample['ori_shape'][1::-1]
+            self.results.append((size, boxes, np.column_stack(columns)))
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         sizes, boxes, proposals = zip(*results, strict=True)

@@ -1,8 +1,6 @@
 """The evaluation of VisDrone-DET."""
 
-import contextlib
-import io
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,11 +10,17 @@ from pycocotools.coco import COCO
 
 from sniper_mmdet.registry import METRICS
 
-from .matching import match, precision_recall
+from .coco import quiet
+from .matching import (
+    THRESHOLDS,
+    at_thresholds,
+    match,
+    mean_of_known,
+    precision_recall,
+)
 
 #: Best detections of an image, of all classes together, that count.
 _MAX_DETECTIONS = (1, 10, 100, 500)
-_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 
 
 @METRICS.register_module()
@@ -47,8 +51,7 @@ class VisDroneMetric(BaseMetric):
             ``tools/dataset_converters/visdrone_to_coco.py``; all of its images
             count.
         classwise (bool): Also give ``AP_{class}``. Defaults to False.
-        collect_device (str): See mmengine's BaseMetric.
-        prefix (str, optional): See mmengine's BaseMetric.
+        *args, **kwargs: Of mmengine's BaseMetric.
 
     Raises:
         ValueError: The annotations lack a class of the data set.
@@ -57,30 +60,28 @@ class VisDroneMetric(BaseMetric):
     default_prefix = 'visdrone'
 
     def __init__(
-        self,
-        ann_file: str,
-        classwise: bool = False,
-        collect_device: str = 'cpu',
-        prefix: str | None = None,
+        self, ann_file: str, classwise: bool = False, *args, **kwargs
     ) -> None:
-        super().__init__(collect_device, prefix)
+        super().__init__(*args, **kwargs)
         self.ann_file = ann_file
         self.classwise = classwise
-        with contextlib.redirect_stdout(io.StringIO()):
+        with quiet():
             self._coco = COCO(ann_file)
         self._regions, self._objects = {}, defaultdict(list)
+        self._counts = Counter()
         for image, annotations in self._coco.imgToAnns.items():
             kinds = [a.get('visdrone_category') for a in annotations]
             boxes = np.array([a['bbox'] for a in annotations], float)
             regions = boxes[[kind == 0 for kind in kinds]]
             if len(regions):
                 self._regions[image] = regions
-            for annotation, kind, share in zip(
-                annotations, kinds, self._share(image, boxes), strict=True
-            ):
+            shares = self._share(image, boxes)
+            rows = zip(annotations, kinds, shares, strict=True)
+            for annotation, kind, share in rows:
                 if kind is None and share < 0.5:
-                    key = image, annotation['category_id']
-                    self._objects[key].append(annotation)
+                    category = annotation['category_id']
+                    self._objects[image, category].append(annotation)
+                    self._counts[category] += not annotation['iscrowd']
         if not self._regions:
             print_log(
                 f'VisDroneMetric: {ann_file} has no ignored region; is it one '
@@ -129,44 +130,27 @@ class VisDroneMetric(BaseMetric):
             )
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        classes, categories = self.dataset_meta['classes'], self._categories
-        found = defaultdict(list)
+        categories, found = self._categories, defaultdict(list)
         for image, boxes, scores, labels in results:
             for label in np.unique(labels):
                 own = np.flatnonzero(labels == label)
-                objects = self._objects.get((image, categories[label]), [])
-                hits, ignored = match(boxes[own], objects, _THRESHOLDS)
+                objects = self._objects[image, categories[label]]
+                hits, ignored = match(boxes[own], objects, THRESHOLDS)
                 found[label].append((scores[own], own, hits.T, ignored.T))
-        counts = np.zeros(len(classes), int)
-        for (_, category), objects in self._objects.items():
-            if category in categories:
-                counts[categories.index(category)] += sum(
-                    not annotation['iscrowd'] for annotation in objects
-                )
-        precision = np.zeros((len(classes), len(_THRESHOLDS)))
+        counts = np.array([self._counts[category] for category in categories])
+        precision = np.zeros((len(categories), len(THRESHOLDS)))
         recall = np.zeros((*precision.shape, len(_MAX_DETECTIONS)))
         for label, parts in found.items():
             if counts[label]:
+                columns = map(np.concatenate, zip(*parts, strict=True))
                 precision[label], recall[label] = precision_recall(
-                    *(
-                        np.concatenate(part)
-                        for part in zip(*parts, strict=True)
-                    ),
-                    counts[label],
-                    _MAX_DETECTIONS,
+                    *columns, counts[label], _MAX_DETECTIONS
                 )
         precision[counts == 0] = recall[counts == 0] = np.nan
-
-        def mean(values):
-            values = values[counts > 0]
-            return values.mean() if len(values) else np.nan
-
-        result = dict(AP=mean(precision))
-        for name, threshold in (('AP50', 0.5), ('AP75', 0.75)):
-            at = np.isclose(_THRESHOLDS, threshold)
-            result[name] = mean(precision[:, at])
+        result = dict(AP=mean_of_known(precision))
+        result |= at_thresholds('AP', precision.T)
         for k, number in enumerate(_MAX_DETECTIONS):
-            result[f'AR{number}'] = mean(recall[..., k])
+            result[f'AR{number}'] = mean_of_known(recall[..., k])
         if self.classwise:
             for label, category in enumerate(categories):
                 name = self._coco.cats[category]['name']

@@ -1,7 +1,8 @@
 """MobileNetV2 as released with SNIPER."""
 
+import math
+
 from mmdet.models.backbones import MobileNetV2
-from mmdet.models.layers import InvertedResidual
 from torch import nn
 
 from sniper_mmdet.registry import MODELS
@@ -18,24 +19,14 @@ class ExpandedMobileNetV2(MobileNetV2):
     def make_layer(
         self, out_channels: int, num_blocks: int, stride: int, expand_ratio
     ) -> nn.Sequential:
-        if expand_ratio != 1:
-            return super().make_layer(
-                out_channels, num_blocks, stride, expand_ratio
-            )
-        if num_blocks != 1:
-            raise ValueError(
-                'A layer with an expand_ratio of 1 must have one block. '
-                f'Received: {num_blocks}.'
-            )
-        block = InvertedResidual(
-            self.in_channels,
-            out_channels,
-            mid_channels=self.in_channels,
-            stride=stride,
-            conv_cfg=self.conv_cfg,
-            norm_cfg=self.norm_cfg,
-            act_cfg=self.act_cfg,
-            with_cp=self.with_cp,
+        if expand_ratio == 1:
+            if num_blocks != 1:
+                raise ValueError(
+                    'A layer with an expand_ratio of 1 must have one block. '
+                    f'Received: {num_blocks}.'
+                )
+            # Of any other number the parent has the convolution.
+            expand_ratio = math.nextafter(1, 2)
+        return super().make_layer(
+            out_channels, num_blocks, stride, expand_ratio
         )
-        self.in_channels = out_channels
-        return nn.Sequential(block)

@@ -19,17 +19,10 @@ class PreActUnit(BaseModule):
     """Bottleneck: normalise, activate, convolve, three times, and add.
 
     A unit that changes the shape takes its shortcut after the first
-    activation; the stride is that of the 3x3 convolution.
-
-    Args:
-        in_channels (int): C.
-        channels (int): C'; the inner convolutions have a fourth.
-        stride (int): Defaults to 1.
-        norm_cfg (dict): Of the normalisation layers.
-        deform_groups (int, optional): Makes the 3x3 convolution a deformable
-            one of dilation 2, with so many groups of offsets. Defaults to
-            None.
-        with_cp (bool): Recompute activations in the backward pass.
+    activation. The inner convolutions have a fourth of the ``channels``; the
+    stride is that of the 3x3 one, which ``deform_groups`` makes deformable,
+    of dilation 2, with so many groups of offsets. ``with_cp`` recomputes
+    activations in the backward pass.
     """
 
     def __init__(
@@ -56,44 +49,42 @@ class PreActUnit(BaseModule):
             self.conv2 = ClampedDeformConv2d(
                 inner, inner, deform_groups=deform_groups, **spread
             )
+            # Files of classifiers, which have no offsets, are loaded instead
+            # of init_weights.
+            constant_init(self.offset, 0)
         self.bn3 = build_norm_layer(norm_cfg, inner)[1]
         self.conv3 = nn.Conv2d(inner, channels, 1, bias=False)
         self.sc = None
         if in_channels != channels or stride != 1:
             self.sc = nn.Conv2d(in_channels, channels, 1, stride, bias=False)
-        self._zero_offsets()
 
     def init_weights(self) -> None:
         super().init_weights()
-        self._zero_offsets()
-
-    def _zero_offsets(self) -> None:
-        # From the start: files of classifiers, which have no offsets, are
-        # loaded instead of init_weights.
         if self.offset is not None:
             constant_init(self.offset, 0)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.with_cp and x.requires_grad:
-            return checkpoint(
-                self._forward,
-                x,
-                use_reentrant=False,
-                context_fn=lambda: (nullcontext(), self._same_statistics()),
-            )
-        return self._forward(x)
+        if not (self.with_cp and x.requires_grad):
+            return self._forward(x)
+
+        def contexts():
+            return nullcontext(), self._same_statistics()
+
+        return checkpoint(
+            self._forward, x, use_reentrant=False, context_fn=contexts
+        )
 
     @contextmanager
     def _same_statistics(self) -> Iterator[None]:
         """Have batches that are met again not count twice."""
         norms = [m for m in self.modules() if isinstance(m, _BatchNorm)]
-        momenta = [norm.momentum for norm in norms]
+        momenta = {norm: norm.momentum for norm in norms}
         try:
             for norm in norms:
                 norm.momentum = 0.0
             yield
         finally:
-            for norm, momentum in zip(norms, momenta, strict=True):
+            for norm, momentum in momenta.items():
                 norm.momentum = momentum
 
     def _forward(self, x: Tensor) -> Tensor:
@@ -162,25 +153,17 @@ class PreActResNet(BaseModule):
         self.conv0 = nn.Conv2d(3, base_channels, 7, 2, 3, bias=False)
         self.bn0 = build_norm_layer(norm_cfg, base_channels)[1]
         self.pool = nn.MaxPool2d(3, 2, 1)
-        channels = base_channels
+        last = base_channels
         for stage, units in enumerate(_UNITS[depth], start=1):
             deformed = deform_groups if stage == 4 else None
             stride = 1 if stage == 1 or deformed is not None else 2
-            layers = []
-            for unit in range(units):
-                out_channels = base_channels * 2 ** (stage + 1)
-                layers.append(
-                    PreActUnit(
-                        channels,
-                        out_channels,
-                        1 if unit else stride,
-                        norm_cfg,
-                        deformed,
-                        with_cp,
-                    )
-                )
-                channels = out_channels
+            channels = base_channels * 2 ** (stage + 1)
+            same = norm_cfg, deformed, with_cp
+            layers = [PreActUnit(last, channels, stride, *same)]
+            for _ in range(units - 1):
+                layers.append(PreActUnit(channels, channels, 1, *same))
             self.add_module(f'stage{stage}', Sequential(*layers))
+            last = channels
         self._freeze()
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -196,21 +179,12 @@ class PreActResNet(BaseModule):
         return self
 
     def _freeze(self) -> None:
-        for module in self._frozen():
-            module.eval()
-            for parameter in module.parameters():
-                parameter.requires_grad = False
+        if self.frozen_stages >= 0:
+            stages = [f'stage{k + 1}' for k in range(self.frozen_stages)]
+            for name in ('conv0', 'bn0', *stages):
+                getattr(self, name).eval().requires_grad_(False)
+            # Its shift trains, as released.
+            self.bn_data.eval()
         for module in self.modules():
             if self.norm_eval and isinstance(module, _BatchNorm):
                 module.eval()
-        if self.frozen_stages >= 0:
-            # Its shift trains, as released.
-            self.bn_data.eval()
-
-    def _frozen(self) -> list[nn.Module]:
-        if self.frozen_stages < 0:
-            return []
-        stages = range(1, self.frozen_stages + 1)
-        return [self.conv0, self.bn0] + [
-            getattr(self, f'stage{stage}') for stage in stages
-        ]

@@ -75,21 +75,16 @@ class FocusHead(BaseModule):
         self.in_channels = in_channels
         self.in_indices = tuple(in_indices)
         self.stride = stride
-        self.sizes = tuple(sizes)
-        self.precedence = precedence
         self.loss_weight = loss_weight
+        #: Arguments of :func:`~sniper_mmdet.chips.focus.focus_labels`.
+        self.labelling = dict(
+            stride=stride, sizes=tuple(sizes), precedence=precedence
+        )
         self.convs = nn.Sequential(
             ConvModule(in_channels, feat_channels, 3, padding=1),
             ConvModule(feat_channels, feat_channels, 1),
         )
         self.out = nn.Conv2d(feat_channels, 2, 1)
-
-    @property
-    def labelling(self) -> dict:
-        """Arguments of :func:`~sniper_mmdet.chips.focus.focus_labels`."""
-        return dict(
-            stride=self.stride, sizes=self.sizes, precedence=self.precedence
-        )
 
     def forward(self, features: Tensor | Sequence[Tensor]) -> Tensor:
         """Logits (B, 2, h, w) of no FocusPixel and of one."""
@@ -108,38 +103,30 @@ class FocusHead(BaseModule):
                 f'maps {self.in_indices}. Received: {self.in_channels}.'
             )
         size = maps[0].shape[-2:]
-        maps = [maps[0]] + [
-            F.interpolate(m, size, mode='bilinear', align_corners=False)
-            for m in maps[1:]
-        ]
+        how = dict(mode='bilinear', align_corners=False)
+        maps[1:] = [F.interpolate(m, size, **how) for m in maps[1:]]
         return self.out(self.convs(torch.cat(maps, 1)))
 
     def predict(
         self, features: Sequence[Tensor], batch_data_samples: SampleList
     ) -> Tensor:
         """Probability (B, h, w) of a FocusPixel."""
-        logits = self(features)
-        self._check_stride(logits, batch_data_samples)
-        return logits.float().softmax(1)[:, 1]
+        return self._logits(features, batch_data_samples).softmax(1)[:, 1]
 
     def loss(
         self, features: Sequence[Tensor], batch_data_samples: SampleList
     ) -> dict[str, Tensor]:
-        """Loss over a batch of chips.
+        """Loss over features (B, C, h, w) of a batch of chips.
 
-        Args:
-            features (Sequence[Tensor]): Of the detector, (B, C, h, w) each.
-            batch_data_samples (list[:obj:`DetDataSample`]): With all boxes of
-                the chips, chip pixels: those that are ignored count too,
-                those that a chip hardly shows are not among them (see
-                ``min_visible`` of :class:`CutChip`).
+        Samples have all boxes of the chips, chip pixels: those that are
+        ignored count too, those that a chip hardly shows are not among them
+        (see ``min_visible`` of :class:`CutChip`).
         """
-        logits = self(features)
-        self._check_stride(logits, batch_data_samples)
+        logits = self._logits(features, batch_data_samples)
         target = self.targets(batch_data_samples, logits.shape[-2:])
         target = target.to(logits.device)
         losses = F.cross_entropy(
-            logits.float(), target, ignore_index=-1, reduction='sum'
+            logits, target, ignore_index=-1, reduction='sum'
         )
         counted = (target >= 0).sum().clamp(min=1)
         return dict(loss_focus=self.loss_weight * losses / counted)
@@ -152,21 +139,21 @@ class FocusHead(BaseModule):
         labels = np.full((len(batch_data_samples), height, width), -1)
         for row, sample in zip(labels, batch_data_samples, strict=True):
             h, w = sample.img_shape[:2]
-            found = focus_labels(
-                annotated_boxes(sample), (w, h), **self.labelling
-            )
+            boxes = annotated_boxes(sample)
+            found = focus_labels(boxes, (w, h), **self.labelling)
             found = found[:height, :width]
             row[: found.shape[0], : found.shape[1]] = found
         return torch.from_numpy(labels)
 
-    def _check_stride(self, logits: Tensor, samples: SampleList) -> None:
-        if 'batch_input_shape' not in samples[0]:
-            return
-        shape = samples[0].batch_input_shape
-        for cells, side in zip(logits.shape[-2:], shape, strict=True):
+    def _logits(self, features: Sequence[Tensor], samples: SampleList):
+        """In full precision, and of the right stride."""
+        logits = self(features).float()
+        sides = samples[0].get('batch_input_shape', ())
+        for cells, side in zip(logits.shape[-2:], sides, strict=False):
             # Detectors may round up or down; a wrong one is wrong by half.
             if abs(cells * self.stride - side) >= 2 * self.stride:
                 raise ValueError(
                     f'focus_head.stride must be about {side / cells:g}, that '
                     f'of map {self.in_indices[0]}. Received: {self.stride}.'
                 )
+        return logits

@@ -43,17 +43,11 @@ class ReleasedRPNHead(RPNHead):
         return super().forward((torch.cat(maps, 1),))
 
     def _bbox_post_process(
-        self,
-        results: InstanceData,
-        cfg: dict,
-        rescale: bool = False,
-        with_nms: bool = True,
-        img_meta: dict | None = None,
+        self, results, cfg, rescale=False, with_nms=True, img_meta=None
     ) -> InstanceData:
         if img_meta is not None and 'chip_range' in img_meta:
-            in_range = in_released_range(
-                get_box_tensor(results.bboxes), img_meta
-            )
+            boxes = get_box_tensor(results.bboxes)
+            in_range = in_released_range(boxes, img_meta)
             # The second stage needs some.
             if in_range.any():
                 results = results[in_range]

@@ -5,12 +5,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
-import torch
-from mmdet.structures import SampleList
+from mmdet.structures import DetDataSample, SampleList
 from torch import Tensor, nn
 
 from sniper_mmdet.chips import FocusSettings
-from sniper_mmdet.chips.focus import focus_labels
 from sniper_mmdet.chips.presets import RELEASED_FOCUS
 from sniper_mmdet.registry import MODELS
 from sniper_mmdet.structures import annotated_boxes
@@ -85,8 +83,7 @@ class AutoFocus(PyramidDetector):
         super().__init__(*args, **kwargs)
         steps = len(self.pyramid) - 1
         if focus is None:
-            first, others = map(vars, RELEASED_FOCUS)
-            focus = [others if k else first for k in range(steps)]
+            focus = [vars(RELEASED_FOCUS[k > 0]) for k in range(steps)]
         if len(focus) != steps:
             raise ValueError(
                 f'focus has {len(focus)} entries for {len(self.pyramid)} '
@@ -133,114 +130,70 @@ class AutoFocus(PyramidDetector):
         focus = self.focus_head.loss(self._only(kept), batch_data_samples)
         return dict(losses, **focus)
 
-    @torch.no_grad()
-    def predict(
-        self, batch_inputs: Sequence[Tensor], batch_data_samples: SampleList
-    ) -> SampleList:
-        """Detect on whole images; see :meth:`PyramidDetector.predict`.
-
-        Raises:
-            ValueError: ``ground_truth``, and a sample without annotations.
-        """
-        if self.rpn_only:
-            return super().predict(batch_inputs, batch_data_samples)
-        images = []
-        for img in batch_inputs:
-            pixels = img.permute(1, 2, 0).cpu().numpy()
-            sizes = self.pyramid.level_sizes(pixels.shape[1], pixels.shape[0])
-            images.append(FocusedImage(pixels, sizes))
-        truth = None
-        for level in range(len(self.pyramid)):
-            if level < len(self.focus):
-                if self.ground_truth:
-                    truth = [
-                        self._true_map(image, sample, level)
-                        for image, sample in zip(
-                            images, batch_data_samples, strict=True
-                        )
-                    ]
+    def _detect(self, images: list[np.ndarray], samples: SampleList) -> list:
+        """What is valid of all levels, where they were looked at."""
+        head, sizes_of = self.focus_head, self.pyramid.level_sizes
+        images = [
+            FocusedImage(pixels, sizes_of(*pixels.shape[1::-1]), head.stride)
+            for pixels in images
+        ]
+        for level, step in enumerate((*self.focus, None)):
+            if self.ground_truth and step is not None:
+                for image, sample in zip(images, samples, strict=True):
+                    boxes = self._true_boxes(sample)
+                    image.fill_truth(level, boxes, head.labelling)
+            self._look(images, level)
+            if step is not None:
                 for image in images:
-                    image.new_map(self.focus_head.stride)
-            self._look(images, level, truth)
-            if level < len(self.focus):
-                for image in images:
-                    image.focus(self.focus[level], self.focus_head.stride)
-        for image, sample in zip(images, batch_data_samples, strict=True):
-            focus = dict(
-                image.looked_at(),
-                thresholds=[step.threshold for step in self.focus],
-                labels=self.focus_head.labelling,
-            )
-            sample.set_field(focus, 'focus')
-        merged = [self.merge_levels(image.found) for image in images]
-        return self.add_pred_to_datasample(batch_data_samples, merged)
+                    image.focus(level, step)
+        for image, sample in zip(images, samples, strict=True):
+            thresholds = [step.threshold for step in self.focus]
+            settings = dict(thresholds=thresholds, labels=head.labelling)
+            sample.set_field(dict(image.looked_at(), **settings), 'focus')
+        return [image.found for image in images]
 
-    def _look(
-        self, images: list[FocusedImage], level: int, truth: list | None
-    ) -> None:
+    def _look(self, images: list[FocusedImage], level: int) -> None:
         """Detect on the chips of one level, and fill the images' maps."""
         todo = [
-            (i, chip, self._proposals(image, level, chip))
-            for i, image in enumerate(images)
+            (image, chip, self._proposals(image, level, chip))
+            for image in images
             for chip in image.chips[level].tolist()
         ]
         for limit, batch in make_batches(todo, self.max_pixels):
-            inputs, samples, offsets = zip(
-                *(images[i].cut(level, chip) for i, chip in batch), strict=True
-            )
-            with (
-                self._kept_features() as kept,
-                few_proposals(self.detector, limit),
-            ):
-                results = self.run_detector(list(inputs), list(samples))
-            for (i, chip), result, offset in zip(
-                batch, results, offsets, strict=True
-            ):
-                result = images[i].move_in(
-                    result, offset, level, chip, self.border
-                )
-                result = self._keep_valid(result, level)
-                if 'masks' in result:
-                    result.masks = images[i].paste(result.masks, offset)
-                images[i].found.append(result)
-            if level == len(self.focus):
-                continue
-            stride = self.focus_head.stride
-            if truth is None:
+            cuts = [image.cut(level, chip) for image, chip in batch]
+            inputs, samples, offsets = map(list, zip(*cuts, strict=True))
+            few = few_proposals(self.detector, limit)
+            with self._kept_features() as kept, few:
+                results = self.run_detector(inputs, samples)
+            found = zip(batch, results, offsets, strict=True)
+            for (image, chip), own, offset in found:
+                own = image.move_in(own, offset, level, chip, self.border)
+                image.add(self._keep_valid(own, level), offset)
+            if level < len(self.focus) and not self.ground_truth:
                 maps = self.focus_head.predict(self._only(kept), samples)
                 maps = maps.cpu().numpy()
-            else:
-                maps = [
-                    truth[i][chip[1] // stride :, chip[0] // stride :]
-                    for i, chip in batch
-                ]
-            for (i, chip), values in zip(batch, maps, strict=True):
-                images[i].fill_map(chip, stride, values)
+                for (image, chip), values in zip(batch, maps, strict=True):
+                    image.fill_map(level, chip, values)
 
     def _proposals(self, image: FocusedImage, level: int, chip: list) -> float:
         """Proposals that are kept in a chip; inf for the detector's number.
 
         A level that is looked at whole is what the pyramid looks at.
         """
-        if self.max_proposals is None or image.is_whole(level, chip):
+        whole = chip == [0, 0, *image.sizes[level].tolist()]
+        if self.max_proposals is None or whole:
             return math.inf
         pixels = (chip[2] - chip[0]) * (chip[3] - chip[1])
         doublings = max(math.ceil(math.log2(pixels / _SMALL)), 0)
         return self.max_proposals * 2**doublings
 
-    def _true_map(self, image: FocusedImage, sample, level: int) -> np.ndarray:
-        """1 where an annotated box asks for a FocusPixel, else 0."""
+    def _true_boxes(self, sample: DetDataSample) -> np.ndarray:
         if 'gt_instances' not in sample or 'bboxes' not in sample.gt_instances:
             raise ValueError(
                 'ground_truth needs annotated boxes: the test pipeline must '
                 'have LoadAnnotations(with_bbox=True).'
             )
-        labels = focus_labels(
-            annotated_boxes(sample) * np.tile(image.scale(level), 2),
-            image.sizes[level],
-            **self.focus_head.labelling,
-        )
-        return (labels == 1).astype(np.float32)
+        return annotated_boxes(sample)
 
     @contextmanager
     def _kept_features(self) -> Iterator[list]:
@@ -251,11 +204,8 @@ class AutoFocus(PyramidDetector):
             kept[:] = [output]
 
         module = getattr(self.detector, self.features)
-        handle = module.register_forward_hook(keep)
-        try:
+        with module.register_forward_hook(keep):
             yield kept
-        finally:
-            handle.remove()
 
     def _only(self, kept: list):
         if not kept:

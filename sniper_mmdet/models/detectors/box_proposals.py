@@ -3,7 +3,7 @@
 import copy
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from mmdet.structures import SampleList
 from mmengine.structures import InstanceData
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 # Low enough for one-stage detectors to give as many boxes as an RPN does.
 _LOW_SCORE = 0.001
-_RPN_FIELDS = ('backbone', 'neck', 'rpn_head', 'train_cfg', 'test_cfg')
-_RPN_OPTIONAL = ('data_preprocessor', 'init_cfg')
+_RPN_FIELDS = 'backbone neck rpn_head train_cfg test_cfg'.split()
+_RPN_FIELDS += ['data_preprocessor', 'init_cfg']
 
 
 def rpn_config(detector: dict) -> dict:
@@ -26,26 +26,16 @@ def rpn_config(detector: dict) -> dict:
             'rpn_only needs a detector with an rpn_head. '
             f'Received: {detector.get("type")}.'
         )
-    return dict(
-        type='RPN',
-        **{key: detector.get(key) for key in _RPN_FIELDS},
-        **{key: detector[key] for key in _RPN_OPTIONAL if key in detector},
-    )
+    return dict({k: detector.get(k) for k in _RPN_FIELDS}, type='RPN')
 
 
 def propose(
     detector: nn.Module, inputs: Tensor, samples: SampleList, num: int
 ) -> list[InstanceData]:
-    """The best boxes of one batch, whatever their class.
+    """The best ``num`` boxes of preprocessed images, whatever their class.
 
     They come from the detector's RPN; a detector without one gives its
     detections, those of low scores too.
-
-    Args:
-        detector (nn.Module): Of mmdet.
-        inputs (Tensor): Preprocessed (N, 3, H, W).
-        samples (list[:obj:`DetDataSample`]): Theirs.
-        num (int): Boxes an image, at most.
 
     Returns:
         list[:obj:`InstanceData`]: ``bboxes`` and ``scores`` by falling score,
@@ -61,47 +51,45 @@ def propose(
         if not found or 'scores' not in found[0]:
             found = detector.predict(inputs, samples, rescale=True)
             found = [sample.pred_instances for sample in found]
-    results = []
-    for boxes in found:
-        best = boxes.scores.argsort(descending=True)[:num]
-        results.append(
-            InstanceData(bboxes=boxes.bboxes[best], scores=boxes.scores[best])
-        )
-    return results
+    return [
+        InstanceData(bboxes=boxes.bboxes, scores=boxes.scores)[
+            boxes.scores.argsort(descending=True)[:num]
+        ]
+        for boxes in found
+    ]
 
 
-@contextmanager
-def few_proposals(detector: nn.Module, num: float) -> Iterator[None]:
+def few_proposals(detector: nn.Module, num: float) -> AbstractContextManager:
     """Have a detector's RPN keep at most so many; inf for its own number."""
-    if math.isinf(num):
-        yield
-        return
-    cfg = detector.rpn_head.test_cfg
-    detector.rpn_head.test_cfg = copy.deepcopy(cfg)
-    detector.rpn_head.test_cfg.max_per_img = min(num, cfg.max_per_img)
-    try:
-        yield
-    finally:
-        detector.rpn_head.test_cfg = cfg
+    changes = {}
+    if not math.isinf(num):
+        head = detector.rpn_head
+        changes[head] = dict(max_per_img=min(num, head.test_cfg.max_per_img))
+    return _changed_tests(changes)
 
 
-@contextmanager
-def _lenient(detector: nn.Module, num: int) -> Iterator[None]:
+def _lenient(detector: nn.Module, num: int) -> AbstractContextManager:
     """Have the heads of a detector give many boxes, of low scores too."""
-    changed = []
+    changes = {}
     for module in detector.modules():
         cfg = getattr(module, 'test_cfg', None)
-        if not isinstance(cfg, dict) or 'nms' not in cfg:
-            continue
-        changed.append((module, cfg))
-        module.test_cfg = copy.deepcopy(cfg)
-        module.test_cfg.max_per_img = num
-        if cfg.get('nms_pre', -1) > 0:
-            module.test_cfg.nms_pre = max(cfg.nms_pre, num)
-        if 'score_thr' in cfg:
-            module.test_cfg.score_thr = min(cfg.score_thr, _LOW_SCORE)
+        if isinstance(cfg, dict) and 'nms' in cfg:
+            changes[module] = dict(max_per_img=num)
+            if cfg.get('nms_pre', -1) > 0:
+                changes[module]['nms_pre'] = max(cfg.nms_pre, num)
+            if 'score_thr' in cfg:
+                changes[module]['score_thr'] = min(cfg.score_thr, _LOW_SCORE)
+    return _changed_tests(changes)
+
+
+@contextmanager
+def _changed_tests(changes: dict[nn.Module, dict]) -> Iterator[None]:
+    before = {module: module.test_cfg for module in changes}
     try:
+        for module, change in changes.items():
+            module.test_cfg = copy.deepcopy(module.test_cfg)
+            module.test_cfg.update(change)
         yield
     finally:
-        for module, cfg in changed:
+        for module, cfg in before.items():
             module.test_cfg = cfg

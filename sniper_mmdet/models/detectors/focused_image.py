@@ -1,7 +1,6 @@
 """One image that is looked at coarse to fine, and its chips in batches."""
 
 from collections.abc import Iterator
-from itertools import groupby
 
 import numpy as np
 import torch
@@ -10,7 +9,12 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from sniper_mmdet.chips import FocusSettings
-from sniper_mmdet.chips.focus import away_from_cuts, focus_chips, move_chips
+from sniper_mmdet.chips.focus import (
+    away_from_cuts,
+    focus_chips,
+    focus_labels,
+    move_chips,
+)
 from sniper_mmdet.utils.image import cut_level
 
 from .pyramid_detector import as_input
@@ -27,20 +31,25 @@ class FocusedImage:
     Args:
         pixels (ndarray): uint8 (H, W, 3).
         sizes (ndarray (L, 2)): (width, height) of each level.
+        stride (int): Of FocusPixels, level pixels. Defaults to 16.
 
     Attributes:
         chips (list[ndarray (C, 4)]): By level, level pixels; at first the
             whole coarsest level.
-        maps (list[ndarray (h, w)]): Probability of FocusPixels by level,
-            negative where nothing was looked at.
+        maps (list[ndarray (h, w)]): Probability of FocusPixels by level but
+            the finest, negative where nothing was looked at.
         found (list[:obj:`InstanceData`]): Detections, original pixels.
     """
 
-    def __init__(self, pixels: np.ndarray, sizes: np.ndarray) -> None:
+    def __init__(
+        self, pixels: np.ndarray, sizes: np.ndarray, stride: int = 16
+    ) -> None:
         self.pixels = pixels
         self.sizes = sizes
+        self.stride = stride
         self.chips = [np.array([[0, 0, *sizes[0]]])]
-        self.maps = []
+        cells = -(-sizes[:-1, ::-1] // stride)
+        self.maps = [np.full(shape, -1, np.float32) for shape in cells]
         self.found = []
 
     @property
@@ -51,10 +60,6 @@ class FocusedImage:
     def scale(self, level: int) -> np.ndarray:
         """ndarray (2,): (fx, fy) from original to level pixels."""
         return self.sizes[level] / self.shape[::-1]
-
-    def is_whole(self, level: int, chip: list) -> bool:
-        """Whether a chip is all of its level."""
-        return chip == [0, 0, *self.sizes[level].tolist()]
 
     def cut(
         self, level: int, chip: list
@@ -68,65 +73,67 @@ class FocusedImage:
         return *as_input(pixels, ori_shape, scale), np.divide(offset, scale)
 
     def move_in(
-        self,
-        result: InstanceData,
-        offset: np.ndarray,
-        level: int,
-        chip: list,
-        border: float,
+        self, result, offset, level: int, chip: list, border: float
     ) -> InstanceData:
         """Detections of a chip in the image, those left out that it cuts."""
-        result.bboxes = result.bboxes + result.bboxes.new_tensor(
-            np.tile(offset, 2)
-        )
+        boxes = result.bboxes
+        result.bboxes = boxes = boxes + boxes.new_tensor(np.tile(offset, 2))
         region = np.array(chip) / np.tile(self.scale(level), 2)
-        whole = away_from_cuts(
-            result.bboxes.cpu().numpy(), region, self.shape[::-1], border
-        )
+        boxes, size = boxes.cpu().numpy(), self.shape[::-1]
+        whole = away_from_cuts(boxes, region, size, border)
         if whole.all():
             return result
         return result[torch.from_numpy(whole).to(result.bboxes.device)]
 
-    def paste(self, masks: Tensor, offset: np.ndarray) -> Tensor:
-        """Masks (N, h, w) of a chip, (N, H, W) in the image."""
-        x, y = np.rint(offset).astype(int)
-        pasted = masks.new_zeros((len(masks), *self.shape))
-        part = pasted[:, y : y + masks.shape[1], x : x + masks.shape[2]]
-        part[:] = masks[:, : part.shape[1], : part.shape[2]]
-        return pasted
+    def add(self, result: InstanceData, offset: np.ndarray) -> None:
+        """Keep what was found, masks (N, h, w) of a chip as (N, H, W)."""
+        if 'masks' in result:
+            masks, (x, y) = result.masks, np.rint(offset).astype(int)
+            h, w = masks.shape[1:]
+            result.masks = masks.new_zeros((len(masks), *self.shape))
+            part = result.masks[:, y : y + h, x : x + w]
+            part[:] = masks[:, : part.shape[1], : part.shape[2]]
+        self.found.append(result)
 
-    def new_map(self, stride: int) -> None:
-        """Begin the next level's map: nothing was looked at."""
-        size = -(-self.sizes[len(self.maps)][::-1] // stride)
-        self.maps.append(np.full(size, -1, np.float32))
-
-    def fill_map(self, chip: list, stride: int, values: np.ndarray) -> None:
-        """Put the probabilities (h, w) of a chip into the last map."""
-        x, y = chip[0] // stride, chip[1] // stride
-        part = self.maps[-1][
-            y : -(-chip[3] // stride), x : -(-chip[2] // stride)
+    def _cells(self, chip: list) -> tuple[slice, slice]:
+        """Where a chip is in its level's map."""
+        x1, y1, x2, y2 = chip
+        return np.s_[
+            y1 // self.stride : -(-y2 // self.stride),
+            x1 // self.stride : -(-x2 // self.stride),
         ]
+
+    def fill_map(self, level: int, chip: list, values: np.ndarray) -> None:
+        """Put the probabilities (h, w) of a chip into its level's map."""
+        part = self.maps[level][self._cells(chip)]
         # Padding has more cells; a detector that rounds down has fewer.
         values = values[: part.shape[0], : part.shape[1]]
         part[: values.shape[0], : values.shape[1]] = values
 
-    def focus(self, settings: FocusSettings, stride: int) -> None:
-        """The FocusChips of the next level, from the last map."""
-        size, new_size = self.sizes[len(self.maps) - 1 : len(self.maps) + 1]
+    def fill_truth(
+        self, level: int, boxes: np.ndarray, labelling: dict
+    ) -> None:
+        """Put 1 where a box asks for a FocusPixel, in what is looked at."""
+        boxes = boxes * np.tile(self.scale(level), 2)
+        labels = focus_labels(boxes, self.sizes[level], **labelling)
+        for cells in map(self._cells, self.chips[level].tolist()):
+            self.maps[level][cells] = labels[cells] == 1
+
+    def focus(self, level: int, settings: FocusSettings) -> None:
+        """The FocusChips of the next level, from this one's map."""
+        size, new_size = self.sizes[level : level + 2]
         chips = focus_chips(
-            self.maps[-1], size, stride=stride, **vars(settings)
+            self.maps[level], size, stride=self.stride, **vars(settings)
         )
-        self.chips.append(move_chips(chips, size, new_size, stride))
+        self.chips.append(move_chips(chips, size, new_size, self.stride))
 
     def looked_at(self) -> dict:
         """What the field ``focus`` of a result says of the image."""
+        sides = [chips[:, 2:] - chips[:, :2] for chips in self.chips]
         return dict(
             sizes=self.sizes.tolist(),
             chips=self.chips,
-            pixels=[
-                int((chips[:, 2:] - chips[:, :2]).prod(1).sum())
-                for chips in self.chips
-            ],
+            pixels=[int(of_level.prod(1).sum()) for of_level in sides],
             pyramid_pixels=self.sizes.prod(1).tolist(),
             probabilities=self.maps,
         )
@@ -137,41 +144,30 @@ def make_batches(
 ) -> Iterator[tuple[int, list]]:
     """Chips of like sizes, at most so many pixels with their padding.
 
-    Args:
-        todo (list[tuple]): ``(key, chip, limit)``: a chip (x1, y1, x2, y2);
-            those of other limits are in other batches.
-        max_pixels (int): A chip that has more is alone, one below 256x256
-            counts as such.
-
-    Yields:
-        tuple: The limit, and a list of ``(key, chip)``.
+    Of ``(key, chip, limit)``, a chip (x1, y1, x2, y2), those of other limits
+    are in other batches: a limit, and a list of ``(key, chip)``. A chip of
+    more pixels is alone, one below 256x256 counts as such.
     """
-    todo = sorted(todo, key=lambda item: item[2])
-    for limit, group in groupby(todo, key=lambda item: item[2]):
-        chips = sorted(
-            ((key, chip) for key, chip, _ in group),
-            key=lambda item: [-(-side // 64) for side in _sides(item[1])],
-            reverse=True,
-        )
-        for batch in _pack(chips, max_pixels):
-            yield limit, batch
-
-
-def _pack(chips: list, max_pixels: int) -> Iterator[list]:
-    batch, height, width, own = [], 0, 0, 0
-    for item in chips:
-        h, w = _sides(item[1])
+    batch, height, width, own, last = [], 0, 0, 0, None
+    for key, chip, limit in sorted(todo, key=_limit_and_size):
+        h, w = _sides(chip)
         pixels = own + h * w
         height, width = max(h, height), max(w, width)
         padded = (len(batch) + 1) * height * width
         counted = max(padded, (len(batch) + 1) * _LEAST)
-        if batch and (counted > max_pixels or padded > _PADDED * pixels):
-            yield batch
+        full = counted > max_pixels or padded > _PADDED * pixels
+        if batch and (full or limit != last):
+            yield last, batch
             batch, height, width, pixels = [], h, w, h * w
-        batch.append(item)
-        own = pixels
+        batch.append((key, chip))
+        own, last = pixels, limit
     if batch:
-        yield batch
+        yield last, batch
+
+
+def _limit_and_size(item: tuple) -> tuple:
+    """Sorts by falling sizes in 64 pixels."""
+    return item[2], *(-side // 64 for side in _sides(item[1]))
 
 
 def _sides(chip: list) -> tuple[int, int]:

@@ -95,13 +95,11 @@ class PyramidDetector(BaseDetector):
         num_levels = len(self.pyramid)
         if batch_size is None or isinstance(batch_size, int):
             batch_size = [batch_size] * num_levels
-        if len(batch_size) != num_levels or any(
-            n is not None and n < 1 for n in batch_size
-        ):
+        given = [n for n in batch_size if n is not None]
+        if len(batch_size) != num_levels or min(given, default=1) < 1:
             raise ValueError(
-                'batch_size must be a positive number, or one '
-                f'a level ({num_levels}). Received: '
-                f'{batch_size}.'
+                'batch_size must be a positive number, or one a level '
+                f'({num_levels}). Received: {batch_size}.'
             )
         built = MMDET_MODELS.build(detector)
         super().__init__(data_preprocessor=built.data_preprocessor)
@@ -117,12 +115,7 @@ class PyramidDetector(BaseDetector):
 
     @classmethod
     def detector_config(cls, cfg: dict) -> dict:
-        """The wrapped detector's whole config, as mmdet's own are.
-
-        Args:
-            cfg (dict): The wrapper's config, whose ``detector`` is a config
-                or a type.
-        """
+        """The wrapped detector's whole config, out of the wrapper's."""
         own = {'type'}
         for kind in cls.mro():
             if issubclass(kind, PyramidDetector):
@@ -162,45 +155,38 @@ class PyramidDetector(BaseDetector):
     def predict(
         self, batch_inputs: Sequence[Tensor], batch_data_samples: SampleList
     ) -> SampleList:
-        """Detect on whole images.
-
-        Args:
-            batch_inputs (Sequence[Tensor]): uint8 images (3, H, W) as loaded,
-                of any sizes.
-            batch_data_samples (list[:obj:`DetDataSample`]): Theirs.
+        """Detect on whole images, uint8 (3, H, W) as loaded, of any sizes.
 
         Returns:
-            list[:obj:`DetDataSample`]: With ``pred_instances``, boxes in
-            original pixels, by falling score.
+            list[:obj:`DetDataSample`]: Theirs, with ``pred_instances``, boxes
+            in original pixels, by falling score.
         """
         images = [img.permute(1, 2, 0).cpu().numpy() for img in batch_inputs]
         if self.rpn_only:
-            return self.add_pred_to_datasample(
-                batch_data_samples, self.propose(images)
-            )
-        found = [[] for _ in images]
-        for level in range(len(self.pyramid)):
-            for i, result in enumerate(self.detect_level(images, level)):
-                found[i].append(result)
-        merged = [self.merge_levels(results) for results in found]
-        return self.add_pred_to_datasample(batch_data_samples, merged)
+            found = self.propose(images)
+        else:
+            found = self._detect(images, batch_data_samples)
+            found = [self.merge_levels(results) for results in found]
+        return self.add_pred_to_datasample(batch_data_samples, found)
+
+    def _detect(self, images: list[np.ndarray], samples: SampleList) -> list:
+        """What is valid of all levels, a list or tuple an image."""
+        levels = range(len(self.pyramid))
+        found = [self.detect_level(images, level) for level in levels]
+        return list(zip(*found, strict=True))
 
     def detect_level(
         self, images: Sequence[np.ndarray], level: int
     ) -> list[InstanceData]:
-        """Detections of one level that are in its valid range.
+        """Detections of a level in its valid range, in original pixels.
 
-        Args:
-            images (Sequence[ndarray]): uint8 (H, W, 3), original pixels.
-            level (int): Index into the pyramid.
-
-        Returns:
-            list[:obj:`InstanceData`]: One an image, original pixels.
+        ``images`` are uint8 (H, W, 3), original pixels.
         """
-        results = []
-        for inputs, samples in self.level_batches(images, level):
-            results += self.run_detector(inputs, samples)
-        return [self._keep_valid(result, level) for result in results]
+        return [
+            self._keep_valid(result, level)
+            for batch in self.level_batches(images, level)
+            for result in self.run_detector(*batch)
+        ]
 
     @torch.no_grad()
     def propose(
@@ -211,40 +197,30 @@ class PyramidDetector(BaseDetector):
     ) -> list[InstanceData]:
         """Class-agnostic proposals over the pyramid, of all sizes at a level.
 
-        Args:
-            images (Sequence[ndarray]): uint8 (H, W, 3), original pixels.
-            num (int): Proposals an image and level. Defaults to 300.
-            iou_threshold (float): NMS over all levels. Defaults to 0.7.
+        ``num`` an image, uint8 (H, W, 3), and level, and NMS over all levels.
 
         Returns:
             list[:obj:`InstanceData`]: ``bboxes`` in original pixels,
             ``scores`` and ``labels``, all 0, by falling score.
         """
-        found = [[] for _ in images]
-        for level in range(len(self.pyramid)):
-            results = []
-            for inputs, samples in self.level_batches(images, level):
-                data = self._preprocess(inputs, samples)
-                results += propose(
+        levels = [[] for _ in self.pyramid.scales]
+        for level, found in enumerate(levels):
+            for batch in self.level_batches(images, level):
+                data = self._preprocess(*batch)
+                found += propose(
                     self.detector, data['inputs'], data['data_samples'], num
                 )
-            for of_image, result in zip(found, results, strict=True):
-                of_image.append(result)
-        merged = [InstanceData.cat(results) for results in found]
-        for i, boxes in enumerate(merged):
+        results = []
+        for boxes in map(InstanceData.cat, zip(*levels, strict=True)):
             _, keep = nms(boxes.bboxes, boxes.scores, iou_threshold)
-            merged[i] = boxes[keep]
-            merged[i].labels = torch.zeros_like(keep)
-        return merged
+            results.append(boxes[keep])
+            results[-1].labels = torch.zeros_like(keep)
+        return results
 
     def level_batches(
         self, images: Sequence[np.ndarray], level: int
     ) -> Iterator[tuple[list[Tensor], SampleList]]:
-        """Images at one level, in batches.
-
-        Args:
-            images (Sequence[ndarray]): uint8 (H, W, 3), original pixels.
-            level (int): Index into the pyramid.
+        """Images, uint8 (H, W, 3), at one level, in batches.
 
         Yields:
             tuple: Images (3, h, w), uint8, level pixels, on the CPU; and
@@ -255,13 +231,9 @@ class PyramidDetector(BaseDetector):
             inputs, samples = [], []
             for img in images[start : start + step]:
                 h, w = img.shape[:2]
-                level_w, level_h = map(
-                    int, self.pyramid.level_sizes(w, h)[level]
-                )
-                resized = imresize(img, (level_w, level_h))
-                pixels, sample = as_input(
-                    resized, (h, w), (level_w / w, level_h / h)
-                )
+                size = tuple(self.pyramid.level_sizes(w, h)[level].tolist())
+                scale = size[0] / w, size[1] / h
+                pixels, sample = as_input(imresize(img, size), (h, w), scale)
                 inputs.append(pixels)
                 samples.append(sample)
             yield inputs, samples
@@ -271,13 +243,9 @@ class PyramidDetector(BaseDetector):
     ) -> list[InstanceData]:
         """Normalise, pad, and run the wrapped detector on one batch.
 
-        Args:
-            inputs (list[Tensor]): As :meth:`level_batches` gives them.
-            samples (list[:obj:`DetDataSample`]): Theirs; they are told their
-                ``batch_input_shape``.
-
-        Returns:
-            list[:obj:`InstanceData`]: In pixels before the scale factor.
+        The batch is as :meth:`level_batches` gives it; its samples are told
+        their ``batch_input_shape``. Results are in pixels before the scale
+        factor.
         """
         data = self._preprocess(inputs, samples)
         shape = tuple(data['inputs'].shape[-2:])
@@ -320,33 +288,25 @@ class PyramidDetector(BaseDetector):
         return result[in_range(sizes, low, high)]
 
     def _import_plain_keys(self, state_dict: dict, prefix: str, *_) -> None:
-        own = [f'{prefix}{name}.' for name, _ in self.named_children()]
+        own = tuple(f'{prefix}{name}.' for name, _ in self.named_children())
         plain = [
-            key[len(prefix) :]
+            key
             for key in state_dict
-            if key.startswith(prefix) and not key.startswith(tuple(own))
+            if key.startswith(prefix) and not key.startswith(own)
         ]
-        renamed = self._rpn_keys(plain)
-        for key in plain:
-            name = f'{prefix}detector.{renamed.get(key, key)}'
-            state_dict[name] = state_dict.pop(f'{prefix}{key}')
-
-    def _rpn_keys(self, keys: list[str]) -> dict[str, str]:
-        """New names of a checkpoint's RPN, which mmdet calls by two names.
-
-        mmdet's own detectors do this only where they are not wrapped.
-        """
-        wanted = 'rpn_head.' if hasattr(self.detector, 'rpn_head') else None
+        # A checkpoint's RPN, which mmdet calls by two names: its own detectors
+        # do this only where they are not wrapped.
+        old, new = f'{prefix}bbox_head.', f'{prefix}rpn_head.'
         if isinstance(self.detector, RPN):
-            wanted = 'bbox_head.'
-        if wanted is None or any(key.startswith(wanted) for key in keys):
-            return {}
-        other = 'rpn_head.' if wanted == 'bbox_head.' else 'bbox_head.'
-        return {
-            key: wanted + key[len(other) :]
-            for key in keys
-            if key.startswith(other)
-        }
+            old, new = new, old
+        renames = hasattr(self.detector, new.removeprefix(prefix)[:-1])
+        renames = renames and not any(key.startswith(new) for key in plain)
+        for key in plain:
+            name = key
+            if renames and key.startswith(old):
+                name = new + key.removeprefix(old)
+            name = f'{prefix}detector.{name.removeprefix(prefix)}'
+            state_dict[name] = state_dict.pop(key)
 
 
 def as_input(
@@ -354,18 +314,9 @@ def as_input(
     ori_shape: tuple[int, int],
     scale_factor: tuple[float, float],
 ) -> tuple[Tensor, DetDataSample]:
-    """What a detector takes of resized pixels (h, w, 3), uint8.
-
-    Returns:
-        tuple: The pixels (3, h, w), uint8, on the CPU, and their sample.
-    """
-    sample = DetDataSample(
-        metainfo=dict(
-            ori_shape=ori_shape,
-            img_shape=pixels.shape[:2],
-            scale_factor=scale_factor,
-        )
-    )
+    """Resized pixels (h, w, 3), uint8, as (3, h, w), and their sample."""
+    shapes = dict(ori_shape=ori_shape, img_shape=pixels.shape[:2])
+    sample = DetDataSample(metainfo=dict(shapes, scale_factor=scale_factor))
     pixels = torch.from_numpy(np.ascontiguousarray(pixels))
     return pixels.permute(2, 0, 1), sample
 
@@ -375,10 +326,9 @@ def _export_plain_keys(module, state_dict: dict, prefix: str, _) -> None:
     wrapped = f'{prefix}detector.'
     for key in list(state_dict):
         # Moving every key, own ones too, keeps the order of the modules.
-        value = state_dict.pop(key)
-        if key.startswith(wrapped):
-            key = prefix + key[len(wrapped) :]
-        state_dict[key] = value
+        own = key.removeprefix(wrapped)
+        new = key if own == key else prefix + own
+        state_dict[new] = state_dict.pop(key)
     for key in [k for k in state_dict._metadata if k.startswith(wrapped)]:
         version = state_dict._metadata[key]
         state_dict._metadata.setdefault(prefix + key[len(wrapped) :], version)

@@ -17,22 +17,14 @@ class ClampedDeformConv2d(DeformConv2d):
     """
 
     def forward(self, x: Tensor, offset: Tensor) -> Tensor:
-        """Convolve.
+        """Tensor (N, out_channels, oh, ow) of one (N, C, H, W).
 
-        Args:
-            x (Tensor): (N, C, H, W).
-            offset (Tensor): (N, 2 * deform_groups * kh * kw, oh, ow), cells,
-                (y, x) a tap of the kernel.
-
-        Returns:
-            Tensor: (N, out_channels, oh, ow).
+        ``offset`` (N, 2 * deform_groups * kh * kw, oh, ow) has, for each tap
+        of the kernel, y and x in cells.
         """
         # The op takes images in equal groups; 32 is mmcv's number.
-        self.im2col_step = next(
-            step
-            for step in range(min(len(x), 32), 0, -1)
-            if len(x) % step == 0
-        )
+        steps = range(min(len(x), 32), 0, -1)
+        self.im2col_step = next(n for n in steps if len(x) % n == 0)
         dtype = x.dtype
         # Positions need more digits than half precision has, and the op has
         # no kernel for all of its kinds.
@@ -44,20 +36,13 @@ class ClampedDeformConv2d(DeformConv2d):
     def _clamped(self, offset: Tensor, size: tuple[int, int]) -> Tensor:
         n, _, oh, ow = offset.shape
         new = dict(device=offset.device, dtype=offset.dtype)
-        starts = [
-            torch.arange(cells, **new) * stride - padding
-            for cells, stride, padding in zip(
-                (oh, ow), self.stride, self.padding, strict=True
-            )
-        ]
-        taps = [
-            torch.arange(taps, **new) * dilation
-            for taps, dilation in zip(
-                self.kernel_size, self.dilation, strict=True
-            )
-        ]
-        ys = (taps[0][:, None] + starts[0])[:, None, :, None]
-        xs = (taps[1][:, None] + starts[1])[None, :, None, :]
+        axes = []
+        for axis, cells in enumerate((oh, ow)):
+            starts = torch.arange(cells, **new) * self.stride[axis]
+            taps = torch.arange(self.kernel_size[axis], **new)
+            taps = taps * self.dilation[axis] - self.padding[axis]
+            axes.append(taps[:, None] + starts)
+        ys, xs = axes[0][:, None, :, None], axes[1][None, :, None, :]
         base = torch.stack(torch.broadcast_tensors(ys, xs), 2)
         base = base.reshape(-1, 2, oh, ow)
         positions = offset.view(n, -1, *base.shape) + base

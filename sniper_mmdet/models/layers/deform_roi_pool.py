@@ -39,6 +39,8 @@ def deform_roi_pool(
     Returns:
         Tensor: (R, C, size, size), of the type of ``features``.
     """
+    if offset is None:
+        offset = rois.new_zeros(1, 2, 1, 1)
     points = _sample_points(
         rois.float(), offset, output_size, spatial_scale, samples, gamma
     )
@@ -58,14 +60,9 @@ def deform_roi_pool(
 
 
 def _corners(points: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """What a bin is the weighted sum of.
+    """What a bin is the weighted sum of, of points (R, bins, samples, 2).
 
-    Args:
-        points (Tensor): (R, bins, samples, 2), x and y, cells.
-        size (tuple[int]): (H, W) of the map.
-
-    Returns:
-        tuple: Indices of cells and their weights, (R, bins, samples * 4).
+    Indices of cells and their weights, (R, bins, samples * 4).
     """
     limits = points.new_tensor(size[::-1])
     # A network that diverges is to end in a loss that is not finite, not here.
@@ -82,14 +79,7 @@ def _corners(points: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     return torch.cat(cells, -1), torch.cat(weights, -1)
 
 
-def _sample_points(
-    rois: Tensor,
-    offset: Tensor | None,
-    size: int,
-    scale: float,
-    samples: int,
-    gamma: float,
-) -> Tensor:
+def _sample_points(rois, offset, size, scale, samples, gamma) -> Tensor:
     """Tensor (R, size * size, samples * samples, 2): x and y, cells."""
     # The original rounds the last pixel's corner, and ends one further.
     start = _rounded(rois[:, 1:3]) * scale - 0.5
@@ -101,12 +91,9 @@ def _sample_points(
     bins = (sides / size)[..., None]
     corners = start[..., None] + torch.arange(size, **new) * bins
     steps = torch.arange(samples, **new) * (bins / samples)
-    xs = corners[:, 0, None, :, None, None]
-    ys = corners[:, 1, :, None, None, None]
-    if offset is not None:
-        moved = offset.float() * gamma * sides[..., None, None]
-        xs = xs + moved[:, 0, :, :, None, None]
-        ys = ys + moved[:, 1, :, :, None, None]
+    moved = offset.float() * gamma * sides[..., None, None]
+    xs = (corners[:, 0, None] + moved[:, 0])[..., None, None]
+    ys = (corners[:, 1, :, None] + moved[:, 1])[..., None, None]
     xs = xs + steps[:, 0, None, None, None, :]
     ys = ys + steps[:, 1, None, None, :, None]
     points = torch.stack(torch.broadcast_tensors(xs, ys), -1)

@@ -52,16 +52,7 @@ class DeformRoIExtractor(BaseModule):
         self.offset = nn.Linear(channels * bins, 2 * bins)
 
     def forward(self, feats: Sequence[Tensor], rois: Tensor) -> Tensor:
-        """RoI features.
-
-        Args:
-            feats (Sequence[Tensor]): One map (N, C, H, W).
-            rois (Tensor): (R, 5), index of the image and x1, y1, x2, y2,
-                input pixels.
-
-        Returns:
-            Tensor: (R, C, output_size, output_size).
-        """
+        """RoI features (R, C, output_size, output_size) of one map."""
         still = deform_roi_pool(feats[0], rois, **self.pooling)
         offset = self.offset(still.flatten(1))
         offset = offset.view(len(rois), 2, *still.shape[2:])

@@ -83,16 +83,13 @@ def _all_labelled(sample: DetDataSample) -> DetDataSample:
     """A sample whose boxes are those that other chips train, too."""
     labelled = DetDataSample(metainfo=sample.metainfo)
     others = sample.ignored_instances
-    labelled.gt_instances = InstanceData.cat(
-        [sample.gt_instances, others[others.labels >= 0]]
-    )
+    boxes = [sample.gt_instances, others[others.labels >= 0]]
+    labelled.gt_instances = InstanceData.cat(boxes)
     labelled.ignored_instances = others[others.labels < 0]
     return labelled
 
 
-def _with_boxes(
-    proposals: Tensor, sample: DetDataSample, num: int
-) -> InstanceData:
+def _with_boxes(proposals: Tensor, sample, num: int) -> InstanceData:
     """The best proposals and the boxes in range, so many together."""
     boxes = sample.gt_instances.bboxes
     boxes = boxes[in_released_range(boxes, sample.metainfo)]

@@ -6,7 +6,6 @@ from mmdet.models.task_modules import (
     MaxIoUAssigner,
 )
 from mmengine.structures import InstanceData
-from torch import Tensor
 
 from sniper_mmdet.registry import TASK_UTILS
 
@@ -18,18 +17,16 @@ class _IgnoresByIoU:
         super().__init__(*args, **kwargs)
         self.ignore_iou_thr = ignore_iou_thr
 
-    def _resembling(
-        self, pred_instances: InstanceData, ignored: InstanceData | None
-    ) -> Tensor:
-        """Which candidates would be mistaken for an ignored box."""
-        priors = pred_instances.priors
-        if ignored is None or not len(ignored) or not len(priors):
-            return priors.new_zeros(len(priors)).bool()
-        ious = self.iou_calculator(priors, ignored.bboxes)
-        return ious.max(dim=1).values > self.ignore_iou_thr
-
-    @staticmethod
-    def _ignore(result: AssignResult, where: Tensor) -> AssignResult:
+    def _ignore(
+        self, result: AssignResult, candidates, ignored, positive: bool
+    ) -> AssignResult:
+        """Ignore background, or positives too, mistaken for an ignored box."""
+        if ignored is None or not len(ignored) or not len(candidates):
+            return result
+        ious = self.iou_calculator(candidates.priors, ignored.bboxes)
+        where = ious.max(dim=1).values > self.ignore_iou_thr
+        if not positive:
+            where &= result.gt_inds == 0
         result.gt_inds[where] = -1
         if result.labels is not None:
             result.labels[where] = -1
@@ -63,7 +60,7 @@ class RangeAwareAssigner(_IgnoresByIoU, MaxIoUAssigner):
             pred_instances, gt_instances, gt_instances_ignore, **kwargs
         )
         return self._ignore(
-            result, self._resembling(pred_instances, gt_instances_ignore)
+            result, pred_instances, gt_instances_ignore, positive=True
         )
 
 
@@ -95,5 +92,6 @@ class RangeAwareATSSAssigner(_IgnoresByIoU, ATSSAssigner):
         result = super().assign(
             pred_instances, num_level_priors, gt_instances, gt_instances_ignore
         )
-        resembling = self._resembling(pred_instances, gt_instances_ignore)
-        return self._ignore(result, resembling & (result.gt_inds == 0))
+        return self._ignore(
+            result, pred_instances, gt_instances_ignore, positive=False
+        )
