@@ -14,15 +14,9 @@ from .rules import dicts, name_of, names
 _CONSTRUCTOR = 'DefaultOptimWrapperConstructor'
 #: What mmengine's own constructor of optimizers reads of paramwise_cfg.
 _PARAMWISE = (
-    'bias_decay_mult',
-    'bias_lr_mult',
-    'bypass_duplicate',
-    'custom_keys',
-    'dcn_offset_lr_mult',
-    'dwconv_decay_mult',
-    'flat_decay_mult',
-    'norm_decay_mult',
-)
+    'bias_decay_mult bias_lr_mult bypass_duplicate custom_keys '
+    'dcn_offset_lr_mult dwconv_decay_mult flat_decay_mult norm_decay_mult'
+).split()
 
 
 def optimizer(draft: Draft) -> str:
@@ -39,10 +33,8 @@ def optimizer(draft: Draft) -> str:
         'backbone where the wrapper has the detector; all layers learn at '
         'one rate now.'
     )
-    delta = dict(
-        constructor=_CONSTRUCTOR,
-        paramwise_cfg=dict(_delete_=True, **kept) if kept else None,
-    )
+    settings = dict(_delete_=True, **kept) if kept else None
+    delta = dict(constructor=_CONSTRUCTOR, paramwise_cfg=settings)
     return assignment('optim_wrapper', delta)
 
 
@@ -75,8 +67,7 @@ def evaluators(draft: Draft) -> str:
     """Statements that count the pixels that AutoFocus looks at, too."""
     lines = []
     for name in ('val_evaluator', 'test_evaluator'):
-        own = draft.cfg.get(name)
-        if not own:
+        if not (own := draft.cfg.get(name)):
             continue
         is_one = isinstance(own, dict)
         if is_one and name_of(own).endswith('Evaluator'):
@@ -113,8 +104,7 @@ def general_notes(draft: Draft) -> list[str]:
             '(tools/analysis_tools/chip_statistics.py counts them), an '
             f'iteration {chips}.'
         )
-    norms = trained_norms(draft.cfg.model)
-    if norms:
+    if norms := trained_norms(draft.cfg.model):
         notes.append(
             f'Batch norm of {names(norms)} is trained on {chips}, and tested '
             'on whole levels.'

@@ -37,58 +37,25 @@ REFUSED = dict(
 HEADS = ('bbox_head', 'query_head', 'roi_head', 'rpn_head')
 #: Parts of a config that are one dict each, where they are there.
 DICTS = (
-    'data_preprocessor',
-    'model',
-    'model.backbone',
-    'model.bbox_head',
-    'model.data_preprocessor',
-    'model.roi_head',
-    'model.rpn_head',
-    'model.test_cfg',
-    'model.test_cfg.nms',
-    'model.test_cfg.rcnn',
-    'model.test_cfg.rcnn.nms',
-    'model.test_cfg.rpn',
-    'model.train_cfg',
-    'optim_wrapper',
-    'train_cfg',
-    *(
-        f'{split}_dataloader{part}'
-        for split in ('train', 'val', 'test')
-        for part in ('', '.dataset')
-    ),
-)
+    'data_preprocessor model model.backbone model.bbox_head '
+    'model.data_preprocessor model.roi_head model.rpn_head model.test_cfg '
+    'model.test_cfg.nms model.test_cfg.rcnn model.test_cfg.rcnn.nms '
+    'model.test_cfg.rpn model.train_cfg optim_wrapper train_cfg '
+    'train_dataloader train_dataloader.dataset val_dataloader '
+    'val_dataloader.dataset test_dataloader test_dataloader.dataset'
+).split()
 #: Transforms that leave boxes and the size of a chip as they are, or move
 #: boxes along.
 KEPT = (
-    'AutoContrast',
-    'Brightness',
-    'Color',
-    'ColorTransform',
-    'Contrast',
-    'Corrupt',
-    'CutOut',
-    'Equalize',
-    'Invert',
-    'PhotoMetricDistortion',
-    'Posterize',
-    'RandomFlip',
-    'RandomGrayscale',
-    'Sharpness',
-    'Solarize',
-    'SolarizeAdd',
-    'YOLOXHSVRandomAug',
-)
+    'AutoContrast Brightness Color ColorTransform Contrast Corrupt CutOut '
+    'Equalize Invert PhotoMetricDistortion Posterize RandomFlip '
+    'RandomGrayscale Sharpness Solarize SolarizeAdd YOLOXHSVRandomAug'
+).split()
 #: Transforms that levels leave nothing to do for in a test.
 OF_LEVELS = (
-    'CenterCrop',
-    'FixScaleResize',
-    'FixShapeResize',
-    'Pad',
-    'RandomFlip',
-    'Resize',
-    'ResizeShortestEdge',
-)
+    'CenterCrop FixScaleResize FixShapeResize Pad RandomFlip Resize '
+    'ResizeShortestEdge'
+).split()
 #: Of transforms: what another one holds.
 NESTED = ('RandomApply', 'RandomChoice', 'RandomOrder')
 #: Why there are no chips of what a transform loads.
@@ -145,9 +112,8 @@ def class_of(registry: Registry, cfg: dict, field: str) -> type:
 
 def refuse_shapes(cfg: Config) -> None:
     """Raises ValueError where a dict or a list is something else."""
-    wanted = [(path, dict) for path in DICTS] + [('custom_hooks', list)]
-    for path, kind in sorted(wanted):
-        part = cfg
+    for path in sorted([*DICTS, 'custom_hooks']):
+        part, kind = cfg, list if path == 'custom_hooks' else dict
         for key in path.split('.'):
             part = (part or {}).get(key)
         if part is not None and not isinstance(part, kind):
