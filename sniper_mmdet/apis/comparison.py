@@ -46,15 +46,11 @@ def require_coco(cfg: Config) -> None:
 def reference_ways(model: AutoFocus) -> dict[str, Way]:
     """The bare detector at each level, and over the whole pyramid."""
     whole = partial(PyramidDetector.predict, model)
-    return {
-        **{
-            f'level{k}': with_changes(
-                model, whole, pyramid=ImagePyramid([scale])
-            )
-            for k, scale in enumerate(model.pyramid.scales)
-        },
-        'pyramid': whole,
+    levels = {
+        f'level{k}': with_changes(model, whole, pyramid=ImagePyramid([scale]))
+        for k, scale in enumerate(model.pyramid.scales)
     }
+    return {**levels, 'pyramid': whole}
 
 
 def with_changes(model: AutoFocus, way: Way, **changes) -> Way:

@@ -162,8 +162,8 @@ def class_names(model: nn.Module) -> Sequence[str]:
     head = head[-1] if isinstance(head, nn.ModuleList) else head
     count = getattr(head, 'num_classes', None)
     given = []
-    for meta_of in (_own_meta, _config_meta):
-        names = meta_of(model).get('classes') or ()
+    for meta in _metas(model):
+        names = meta.get('classes') or ()
         if names and count in (None, len(names)):
             return names
         given.append(len(names))
@@ -175,17 +175,13 @@ def class_names(model: nn.Module) -> Sequence[str]:
     )
 
 
-def _own_meta(model: nn.Module) -> dict:
-    return getattr(model, 'dataset_meta', None) or {}
-
-
-def _config_meta(model: nn.Module) -> dict:
+def _metas(model: nn.Module) -> Iterator[dict]:
+    """What is known of a detector's data, then of its config's test data."""
+    yield getattr(model, 'dataset_meta', None) or {}
     cfg = getattr(model, 'cfg', None) or {}
     dataset = copy.deepcopy(cfg.get('test_dataloader', {}).get('dataset', {}))
-    if 'type' not in dataset:
-        return {}
     dataset['lazy_init'] = True  # its annotations are not read
-    return DATASETS.build(dataset).metainfo
+    yield DATASETS.build(dataset).metainfo if 'type' in dataset else {}
 
 
 def focus_maps(result: DetDataSample) -> list[dict]:

@@ -19,19 +19,9 @@ from torch import Tensor, nn
 
 from sniper_mmdet.utils.image import IMAGE_SUFFIXES, find_files
 
+_VIDEOS = '.avi .flv .m4v .mkv .mov .mp4 .mpeg .mpg .webm .wmv'
 #: Those that a folder is searched for; given by its path, any is tried.
-VIDEO_SUFFIXES = {
-    '.avi',
-    '.flv',
-    '.m4v',
-    '.mkv',
-    '.mov',
-    '.mp4',
-    '.mpeg',
-    '.mpg',
-    '.webm',
-    '.wmv',
-}
+VIDEO_SUFFIXES = set(_VIDEOS.split())
 
 Input = str | Path | np.ndarray
 _T = TypeVar('_T')
@@ -60,11 +50,8 @@ def find_inputs(entry: Input, name: str = 'the input') -> list[Input]:
         ValueError: An array that is no image.
     """
     if isinstance(entry, np.ndarray):
-        if (
-            entry.dtype != np.uint8
-            or entry.shape[2:] != (3,)
-            or not entry.size
-        ):
+        is_image = entry.dtype == np.uint8 and entry.shape[2:] == (3,)
+        if not is_image or not entry.size:
             raise ValueError(
                 f'{name} must be an array (H, W, 3) of uint8. Received: '
                 f'{entry.shape} of {entry.dtype}.'
@@ -76,11 +63,9 @@ def find_inputs(entry: Input, name: str = 'the input') -> list[Input]:
             f'Received: {type(entry).__name__}.'
         )
     path = Path(entry)
+    if not path.exists():
+        raise FileNotFoundError(f'{path} is neither an image nor a folder.')
     if not path.is_dir():
-        if not path.exists():
-            raise FileNotFoundError(
-                f'{path} is neither an image nor a folder.'
-            )
         return [entry]
     suffixes = IMAGE_SUFFIXES | VIDEO_SUFFIXES
     found = [path / file for file in find_files(path, suffixes)]
@@ -148,7 +133,7 @@ class Reader:
     ) -> None:
         self.load, self.pack = _test_pipeline(model)
         self.on_error = on_error
-        self.take = take
+        self.take = take or (lambda name: None)
         self.skipped = 0
         if isinstance(inputs, Input) or not isinstance(inputs, Iterable):
             inputs = find_inputs(inputs)
@@ -185,8 +170,7 @@ class Reader:
                 continue
             for entry in found:
                 if isinstance(entry, np.ndarray):
-                    if self.take:
-                        self.take(None)
+                    self.take(None)
                     yield entry
                 elif is_video(entry) or self._is_taken(str(entry)):
                     yield entry
@@ -207,8 +191,7 @@ class Reader:
 
     def _is_taken(self, name: str) -> bool:
         try:
-            if self.take:
-                self.take(name)
+            self.take(name)
         except ValueError as error:
             self._fail(error)
             return False
@@ -231,29 +214,23 @@ class Reader:
 
     def _frames(self, path: str) -> Iterator[tuple[dict, dict]]:
         video = cv2.VideoCapture(path)
-        try:
-            fps, number = video.get(cv2.CAP_PROP_FPS), 0
-            while True:
-                there, frame = video.read()
-                if not there:
-                    break
-                if self._is_taken(_frame_name(path, number)):
-                    meta = dict(img_path=path, frame_id=number, fps=fps)
-                    yield self.load(dict(img=frame)), meta
-                number += 1
-            if number == 0:
-                known = Path(path).suffix.lower() in VIDEO_SUFFIXES
-                kind = 'a video' if known else 'an image or a video'
-                raise OSError(f'{path} cannot be read as {kind}.')
-            promised = video.get(cv2.CAP_PROP_FRAME_COUNT)
-            if number < promised:
-                print_log(
-                    f'{path}: {number} frames could be read of the '
-                    f'{promised:.0f} that it should have',
-                    'current',
-                )
-        finally:
-            video.release()
+        fps, number = video.get(cv2.CAP_PROP_FPS), 0
+        while (frame := video.read()[1]) is not None:
+            if self._is_taken(_frame_name(path, number)):
+                meta = dict(img_path=path, frame_id=number, fps=fps)
+                yield self.load(dict(img=frame)), meta
+            number += 1
+        if number == 0:
+            known = Path(path).suffix.lower() in VIDEO_SUFFIXES
+            kind = 'a video' if known else 'an image or a video'
+            raise OSError(f'{path} cannot be read as {kind}.')
+        promised = video.get(cv2.CAP_PROP_FRAME_COUNT)
+        if number < promised:
+            print_log(
+                f'{path}: {number} frames could be read of the '
+                f'{promised:.0f} that it should have',
+                'current',
+            )
 
 
 def read_ahead(
@@ -270,7 +247,7 @@ def read_ahead(
     with ThreadPoolExecutor(1) as thread:
 
         def take():
-            return thread.submit(lambda: list(islice(source, num)))
+            return thread.submit(list, islice(source, num))
 
         waiting = deque(take() for _ in range(depth))
         try:
@@ -283,12 +260,8 @@ def read_ahead(
 
 
 def _num_frames(path: Input) -> int:
-    video = cv2.VideoCapture(str(path))
-    try:
-        # One that cannot be read is one input that is skipped.
-        return max(int(video.get(cv2.CAP_PROP_FRAME_COUNT)), 1)
-    finally:
-        video.release()
+    count = cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FRAME_COUNT)
+    return max(int(count), 1)  # what cannot be read is one that is skipped
 
 
 def _test_pipeline(model: nn.Module) -> tuple[Compose, Compose]:
