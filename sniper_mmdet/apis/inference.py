@@ -33,9 +33,8 @@ def detect(
     """Detect on images, one result after the other.
 
     What mmdet's ``inference_detector`` does, for more images than memory
-    holds: the next two batches are decoded while the detector is at work, all
-    images of a batch are detected together, and nothing is kept. Any detector
-    of mmdet will do. On a machine without a GPU
+    holds: the next two batches are decoded while the detector is at work, and
+    nothing is kept. Any detector of mmdet will do. On a machine without a GPU
     :func:`sniper_mmdet.engine.cpu.prepare_cpu`, called once, makes it faster.
 
     Args:
@@ -54,15 +53,13 @@ def detect(
             that was loaded, for who draws on it. Defaults to False.
         on_error (str): 'raise', or 'skip': a file of several that is not
             there, cannot be read, or is not named in ``ann_file`` (or is
-            again) is left out and logged, and at the end how many there were.
-            A wrong array or setting is an error in any case. Defaults to
-            'raise'.
+            again) is left out and logged. A wrong array or setting is an
+            error in any case. Defaults to 'raise'.
         progress (bool): Whether to show a bar, on stderr. Defaults to True.
         out_json (str | Path, optional): Where to write COCO results, once all
-            are there; see :class:`CocoResults`. Defaults to None.
-        ann_file (str | Path, optional): A COCO file that gives images and
-            categories of ``out_json`` their ids. Defaults to None: they
-            count from 1.
+            are there. Defaults to None.
+        ann_file (str | Path, optional): What gives images and categories of
+            ``out_json`` their ids, see :class:`CocoResults`. Defaults to None.
 
     Returns:
         Iterator[:obj:`DetDataSample`]: On the CPU, in the order of the
@@ -146,16 +143,13 @@ def _detect(
 
 
 def class_names(model: nn.Module) -> Sequence[str]:
-    """Names of a detector's labels.
+    """Names of a detector's labels, as many as its classes.
 
-    Args:
-        model (nn.Module): Of mmdet's ``init_detector``, which takes COCO's
-            names where the checkpoint has none; those of the config's test
-            data are taken where these are not as many as the detector's
-            classes.
+    mmdet's ``init_detector`` takes COCO's where the checkpoint has none; those
+    of the config's test data are taken where these do not fit.
 
     Raises:
-        ValueError: Neither are.
+        ValueError: Neither do.
     """
     detector = getattr(model, 'detector', model)
     head = getattr(getattr(detector, 'roi_head', detector), 'bbox_head', None)
@@ -188,8 +182,7 @@ def focus_maps(result: DetDataSample) -> list[dict]:
     """What an AutoFocus detector looked at, by level, coarse to fine.
 
     Args:
-        result (:obj:`DetDataSample`): Of :func:`detect`, or of mmdet's
-            ``inference_detector``.
+        result (:obj:`DetDataSample`): Of :func:`detect`, or of mmdet's own.
 
     Returns:
         list[dict]: ``chips`` (C, 4), float32: what was looked at, original

@@ -4,6 +4,7 @@ import copy
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from operator import length_hint
 from pathlib import Path
@@ -41,11 +42,10 @@ def find_inputs(entry: Input, name: str = 'the input') -> list[Input]:
     Args:
         entry (Input): Of a folder, its images and videos are taken, those in
             its folders too, in natural order: ``2.png`` before ``10.png``.
-        name (str): What an array is called. Defaults to 'the input'.
+        name (str): What it is called in errors. Defaults to 'the input'.
 
     Raises:
-        FileNotFoundError: A path that is not there, or a folder without an
-            image.
+        FileNotFoundError: No such path, or a folder without an image.
         TypeError: Neither a path nor an array.
         ValueError: An array that is no image.
     """
@@ -116,9 +116,6 @@ class Reader:
             :func:`image_name`) before it is read; a ValueError says that it
             is not taken. Defaults to None: all are.
 
-    Attributes:
-        skipped (int): How many were skipped.
-
     Raises:
         ValueError: The model's config has no test pipeline that loads images.
         FileNotFoundError: Or another error of :func:`find_inputs`.
@@ -134,7 +131,7 @@ class Reader:
         self.load, self.pack = _test_pipeline(model)
         self.on_error = on_error
         self.take = take or (lambda name: None)
-        self.skipped = 0
+        self.skipped = 0  # how many were
         if isinstance(inputs, Input) or not isinstance(inputs, Iterable):
             inputs = find_inputs(inputs)
         self.entries = self._find(inputs)
@@ -152,8 +149,7 @@ class Reader:
         )
 
     def __iter__(self) -> Iterator[Loaded]:
-        images = self._images()
-        for number, (results, meta) in enumerate(images):
+        for number, (results, meta) in enumerate(self._images()):
             image = results['img']
             packed = self.pack(dict(results, img_id=number))
             sample = packed['data_samples']
@@ -163,11 +159,9 @@ class Reader:
     def _find(self, inputs: Iterable[Input]) -> Iterator[Input]:
         """What is to be read; of videos it is told when they are."""
         for number, given in enumerate(inputs):
-            try:
+            found = []
+            with self._skipping(OSError):
                 found = find_inputs(given, f'image {number}')
-            except OSError as error:
-                self._fail(error)
-                continue
             for entry in found:
                 if isinstance(entry, np.ndarray):
                     self.take(None)
@@ -178,7 +172,7 @@ class Reader:
     def _images(self) -> Iterator[tuple[dict, dict]]:
         """What the pipeline loads of each image, and what is known of it."""
         for entry in self.entries:
-            try:
+            with self._skipping(OSError):
                 if is_video(entry):
                     yield from self._frames(str(entry))
                 elif isinstance(entry, np.ndarray):
@@ -186,22 +180,22 @@ class Reader:
                 else:
                     path = str(entry)
                     yield self._from_file(path), dict(img_path=path)
-            except OSError as error:
-                self._fail(error)
 
     def _is_taken(self, name: str) -> bool:
-        try:
+        with self._skipping(ValueError):
             self.take(name)
-        except ValueError as error:
-            self._fail(error)
-            return False
-        return True
+            return True
+        return False
 
-    def _fail(self, error: Exception) -> None:
-        if self.on_error == 'raise':
-            raise error
-        self.skipped += 1
-        print_log(f'skipped: {error}', 'current')
+    @contextmanager
+    def _skipping(self, kind: type[Exception]) -> Iterator[None]:
+        try:
+            yield
+        except kind as error:
+            if self.on_error == 'raise':
+                raise
+            self.skipped += 1
+            print_log(f'skipped: {error}', 'current')
 
     def _from_file(self, path: str) -> dict:
         try:
@@ -233,15 +227,10 @@ class Reader:
             )
 
 
-def read_ahead(
-    items: Iterable[_T], num: int, depth: int = 2
-) -> Iterator[list[_T]]:
-    """Lists of items, made in another thread while the last is in use.
+def read_ahead(items: Iterable[_T], num: int) -> Iterator[list[_T]]:
+    """Lists of ``num`` items; the last may have fewer.
 
-    Args:
-        items (Iterable): Iterated over in that thread.
-        num (int): Items of a list; the last may have fewer.
-        depth (int): Lists that are made ahead. Defaults to 2.
+    Two are made ahead, in another thread, while the last is in use.
     """
     source = iter(items)
     with ThreadPoolExecutor(1) as thread:
@@ -249,7 +238,7 @@ def read_ahead(
         def take():
             return thread.submit(list, islice(source, num))
 
-        waiting = deque(take() for _ in range(depth))
+        waiting = deque(take() for _ in range(2))
         try:
             while batch := waiting.popleft().result():
                 waiting.append(take())

@@ -66,7 +66,6 @@ def sniperize(
         cfg (Config): Of any detector of MMDetection, see :func:`read_plain`.
         base (str): What it inherits from: where ``cfg`` is, seen from there.
         autofocus (bool): An AutoFocus detector instead of a pyramid's.
-            Defaults to False.
 
     Returns:
         tuple: The text, and what it could not decide, a sentence each; the
@@ -85,11 +84,13 @@ def sniperize(
     built = probe.built(cfg.model)
     training, cut = ignoring.training(draft)
     tested = data.test_loaders(draft)
-    pipeline = assignment('_chip_pipeline', [*loading, cut, *others])
+    chips = (
+        '# Whole images become chips, whose sizes no transform may change.\n'
+    )
+    chips += assignment('_chip_pipeline', [*loading, cut, *others])
     blocks = [
         assignment('_base_', base),
-        '# Whole images become chips, whose sizes no transform may change.\n'
-        + pipeline,
+        chips,
         images,
         data.train_loader(draft),
         *tested,
@@ -99,7 +100,7 @@ def sniperize(
         loop.hooks(draft),
         loop.evaluators(draft) if autofocus else '',
     ]
-    notes = [*loop.general_notes(draft), *draft.notes]
+    notes = [*dict.fromkeys(loop.general_notes(draft)), *draft.notes]
     kind = 'AutoFocus' if autofocus else 'SNIPER'
     head = comment(
         f'{kind} of {Path(base.split("::")[-1]).stem}, written by '

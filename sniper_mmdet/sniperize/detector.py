@@ -26,7 +26,7 @@ def divisor(model: dict, own: int) -> int:
     a neck takes from the backbone: it makes the others of these, by
     convolutions of any size.
     """
-    neck: dict = next(dicts(model.get('neck')), {})
+    neck, *_ = [*dicts(model.get('neck')), {}]
     channels, taken = neck.get('in_channels'), None
     if isinstance(channels, (list, tuple)):
         taken = len(channels) - neck.get('start_level', 0)
@@ -41,14 +41,11 @@ def divisor(model: dict, own: int) -> int:
 
 
 def level_test_cfg(cfg: dict) -> tuple[dict, dict, str]:
-    """What a test_cfg becomes when an image has levels.
-
-    NMS of a level only takes out doubles; a detector without NMS stays as it
-    is.
+    """What a test_cfg becomes: NMS of a level only takes out doubles.
 
     Returns:
         tuple: Changes of the test_cfg, what the pyramid takes over of it, and
-        what that replaces, in words.
+        what that replaces, in words. Without NMS it stays as it is.
     """
     changes, change, replaced = {}, {}, []
     own = (cfg['rcnn'] or {}) if 'rcnn' in cfg else cfg

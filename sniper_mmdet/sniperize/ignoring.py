@@ -3,8 +3,6 @@
 A chip shows boxes that it does not train; heads tell their assigners of them.
 """
 
-from collections.abc import Iterator
-
 from mmdet.models import dense_heads as dense
 from mmdet.models import roi_heads as roi
 from mmdet.registry import MODELS
@@ -12,7 +10,7 @@ from mmdet.registry import MODELS
 from sniper_mmdet.utils.config_text import call, comment
 
 from .draft import Draft
-from .rules import HEADS, class_of, name_of, names
+from .rules import HEADS, class_of, name_of, names, walk
 
 #: Heads that tell their assigners which boxes to ignore; others read only
 #: what is to be found, whatever train_cfg says.
@@ -65,17 +63,9 @@ def training(draft: Draft) -> tuple[str, dict]:
     return '\n'.join(lines), cut
 
 
-def assigners(part, path: str) -> Iterator[tuple[dict, str]]:
+def assigners(part, path: str) -> list[tuple[dict, str]]:
     """Assigners of a train_cfg, and the expression that names each."""
-    if isinstance(part, dict):
-        for key, value in part.items():
-            if key.endswith('assigner') and isinstance(value, dict):
-                yield value, f'{path}.{key}'
-            else:
-                yield from assigners(value, f'{path}.{key}')
-    elif isinstance(part, (list, tuple)):
-        for i, value in enumerate(part):
-            yield from assigners(value, f'{path}[{i}]')
+    return [pair for pair in walk(part, path) if pair[1].endswith('assigner')]
 
 
 def without_ignoring(model: dict) -> list[str]:

@@ -44,13 +44,9 @@ def built(model: dict) -> nn.Module:
 
 
 def feature_maps(detector: nn.Module) -> tuple[str, list[tuple[int, int]]]:
-    """Channels and stride of each map that a detector's heads see.
+    """What gives a detector's heads maps, and each one's channels and stride.
 
-    Its features of two empty chips are looked at.
-
-    Returns:
-        tuple: The module that they come from, 'neck' or 'backbone', and its
-        maps.
+    That is 'neck' or 'backbone'. Its maps of two empty chips are looked at.
 
     Raises:
         ValueError: It cannot be run here, or gives something else.

@@ -11,28 +11,25 @@ from mmdet.registry import DATASETS, MODELS
 from mmengine.config import Config
 from mmengine.registry import Registry
 
-#: Why a detector cannot be wrapped, by the class that it is of.
-REFUSED = dict(
-    SemiBaseDetector='it trains on labelled and unlabelled branches of '
+#: Why a detector cannot be wrapped, by the classes that it is of.
+REFUSED = {
+    'SemiBaseDetector': 'it trains on labelled and unlabelled branches of '
     'images, and chips have one',
-    KnowledgeDistillationSingleStageDetector='its teacher is none of its '
+    'KnowledgeDistillationSingleStageDetector': 'its teacher is none of its '
     'modules, and would stay on the CPU when the wrapper is moved to a GPU',
-    TwoStagePanopticSegmentor='it predicts panoptic segments, and levels of '
-    'a pyramid are merged by boxes',
-    GLIP='it looks for what a text names, and levels come without a text',
-    GroundingDINO='it looks for what a text names, and levels come without '
-    'a text',
-    SOLO='its masks come without boxes, by which valid ranges and the merge '
-    'of levels go',
-    SOLOv2='its masks come without boxes, by which valid ranges and the '
-    'merge of levels go',
-    FastRCNN='it takes its proposals from a file, and chips carry none',
-    Detectron2Wrapper='a model of detectron2 does its own preprocessing, '
+    'TwoStagePanopticSegmentor': 'it predicts panoptic segments, and levels '
+    'of a pyramid are merged by boxes',
+    'GLIP GroundingDINO': 'it looks for what a text names, and levels come '
+    'without a text',
+    'SOLO SOLOv2': 'its masks come without boxes, by which valid ranges and '
+    'the merge of levels go',
+    'FastRCNN': 'it takes its proposals from a file, and chips carry none',
+    'Detectron2Wrapper': 'a model of detectron2 does its own preprocessing, '
     'where chips and levels are to be padded',
-    CLRNet='it predicts lanes, not boxes',
-    RPN='an RPN alone is what --cfg-options model.rpn_only=True makes of the '
-    "two-stage detector's config",
-)
+    'CLRNet': 'it predicts lanes, not boxes',
+    'RPN': 'an RPN alone is what --cfg-options model.rpn_only=True makes of '
+    "the two-stage detector's config",
+}
 #: Where a detector has its heads.
 HEADS = ('bbox_head', 'query_head', 'roi_head', 'rpn_head')
 #: Parts of a config that are one dict each, where they are there.
@@ -133,11 +130,11 @@ def refuse_detector(model: dict) -> None:
     reason = None
     if not issubclass(found, BaseDetector):
         reason = 'it is no detector of single images (BaseDetector)'
-    for name, why in REFUSED.items():
-        if issubclass(found, getattr(detectors, name, ())):
-            reason = why
-    head = model.get('panoptic_head') or {}
-    if head.get('num_stuff_classes'):
+    for kinds, why in REFUSED.items():
+        for name in kinds.split():
+            if issubclass(found, getattr(detectors, name, ())):
+                reason = why
+    if (model.get('panoptic_head') or {}).get('num_stuff_classes'):
         reason = REFUSED['TwoStagePanopticSegmentor']
     if name_of(model.get('bbox_head') or {}) == 'CenterNetHead':
         reason = (
@@ -199,15 +196,21 @@ def is_kept(step: dict) -> bool:
     return name_of(step) in KEPT
 
 
-def dicts(part) -> Iterator[dict]:
-    """All parts of a config that have a type, outer ones first."""
+def walk(part, path: str = '') -> Iterator[tuple[dict, str]]:
+    """All dicts in a part of a config, outer ones first, and their paths."""
+    inner = []
     if isinstance(part, dict):
-        if 'type' in part:
-            yield part
-        part = list(part.values())
-    if isinstance(part, (list, tuple)):
-        for one in part:
-            yield from dicts(one)
+        yield part, path
+        inner = [(f'{path}.{key}', value) for key, value in part.items()]
+    elif isinstance(part, (list, tuple)):
+        inner = [(f'{path}[{i}]', value) for i, value in enumerate(part)]
+    for where, value in inner:
+        yield from walk(value, where)
+
+
+def dicts(part) -> list[dict]:
+    """All parts of a config that have a type, outer ones first."""
+    return [one for one, _ in walk(part) if 'type' in one]
 
 
 def leaves(data: dict, path: str) -> Iterator[tuple[dict, str]]:
