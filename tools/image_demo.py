@@ -84,30 +84,24 @@ def main():
     out_dir, root = Path(args.out_dir), Path(args.input)
     if not root.is_dir():
         root = root.parent
+    vis, out = out_dir / 'vis', out_dir / 'predictions.json'
+    shown = dict(draw_gt=False, pred_score_thr=args.score_thr)
     predictions, keys = [], ('bboxes', 'labels', 'scores')
     settings = dict(batch_size=args.batch_size, on_error=args.on_error)
     coco = dict(out_json=args.out_json, ann_file=args.ann)
     for result in detect(model, files, keep_images=True, **settings, **coco):
         name = Path(image_name(result)).relative_to(root)
+        image, drawn = mmcv.bgr2rgb(result.image), str(vis / name)
         visualizer.add_datasample(
-            name.name,
-            mmcv.bgr2rgb(result.image),
-            result,
-            draw_gt=False,
-            pred_score_thr=args.score_thr,
-            out_file=str(out_dir / 'vis' / name),
+            name.name, image, result, out_file=drawn, **shown
         )
         if args.show_focus:
             panels = draw_focus(result.image, result, args.score_thr)
             mmcv.imwrite(panels, str(out_dir / 'focus' / name))
         fields = {key: result.pred_instances[key].tolist() for key in keys}
         predictions.append(dict(file=str(name), **fields))
-    out = out_dir / 'predictions.json'
     write_json(out, predictions)
-    print(
-        f'{len(predictions)} images: pictures in {out_dir / "vis"}, '
-        f'detections in {out}'
-    )
+    print(f'{len(predictions)} images: pictures in {vis}, detections in {out}')
 
 
 if __name__ == '__main__':

@@ -82,10 +82,7 @@ class CocoResults:
                 self._images.write(self.path.with_suffix('.images.json'))
 
     def take(self, name: str | None) -> None:
-        """Give an image its id of the annotations before it is detected on.
-
-        Args:
-            name (str, optional): What ``image_name`` says of its result.
+        """Give an image its id before it is detected on, by ``image_name``.
 
         Raises:
             ValueError: The annotations do not name it, or its id is taken.
@@ -155,8 +152,7 @@ class CocoResults:
 def _read_ids(path: str | Path) -> tuple[dict[str, int], dict[str, int]]:
     """Ids by file name, and by category name."""
     try:
-        with open(path, encoding='utf-8') as file:
-            coco = json.load(file)
+        coco = json.loads(Path(path).read_text(encoding='utf-8'))
         images = [
             (PurePath(img['file_name']).as_posix(), img['id'])
             for img in coco['images']

@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from mmdet.registry import DATASETS
 from mmdet.structures import DetDataSample
+from mmengine.dataset import pseudo_collate
 from mmengine.logging import print_log
 from mmengine.utils import ProgressBar
 from torch import nn
 
 from .coco_results import CocoResults
-from .inputs import Input, Loaded, Reader, read_ahead
+from .inputs import Input, Reader, read_ahead
 
 
 def detect(
@@ -98,12 +99,12 @@ def detect(
     # What is wrong so far is said now, not when the first result is asked for.
     def results() -> Iterator[DetDataSample]:
         with file:
-            for loaded, result in _detect(model, reader, batch_size, progress):
+            for result in _detect(model, reader, batch_size, progress):
                 found = result.pred_instances
                 if score_thr > 0:
                     result.pred_instances = found[found.scores >= score_thr]
-                if keep_images:
-                    result.set_field(loaded.image, 'image')
+                if not keep_images:
+                    result.pop('image', None)
                 if out_json is not None:
                     file.add(result)
                 yield result
@@ -113,19 +114,15 @@ def detect(
 
 def _detect(
     model: nn.Module, reader: Reader, batch_size: int, progress: bool
-) -> Iterator[tuple[Loaded, DetDataSample]]:
-    """Pairs of what was loaded and what was found, image by image."""
+) -> Iterator[DetDataSample]:
+    """What is found, image by image."""
     bar = ProgressBar(len(reader), file=sys.stderr) if progress else None
     count = 0
     try:
         for batch in read_ahead(reader, batch_size):
-            inputs, samples, _ = zip(*batch, strict=True)
             with torch.no_grad():
-                found = model.test_step(
-                    dict(inputs=list(inputs), data_samples=list(samples))
-                )
-            for loaded, result in zip(batch, found, strict=True):
-                yield loaded, result.cpu()
+                found = model.test_step(pseudo_collate(batch))
+            yield from map(DetDataSample.cpu, found)
             count += len(batch)
             if bar:
                 bar.update(count + reader.skipped - bar.completed)
@@ -135,11 +132,9 @@ def _detect(
         if bar:
             bar.file.write('\n')
     if reader.skipped:
-        print_log(
-            f'{reader.skipped} of {count + reader.skipped} inputs were '
-            'skipped',
-            'current',
-        )
+        count += reader.skipped
+        text = f'{reader.skipped} of {count} inputs were skipped'
+        print_log(text, 'current')
 
 
 def class_names(model: nn.Module) -> Sequence[str]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from itertools import islice
 from operator import length_hint
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -16,7 +16,7 @@ from mmcv.transforms import Compose
 from mmdet.structures import DetDataSample
 from mmdet.utils import get_test_pipeline_cfg
 from mmengine.logging import print_log
-from torch import Tensor, nn
+from torch import nn
 
 from sniper_mmdet.utils.image import IMAGE_SUFFIXES, find_files
 
@@ -26,14 +26,6 @@ VIDEO_SUFFIXES = set(_VIDEOS.split())
 
 Input = str | Path | np.ndarray
 _T = TypeVar('_T')
-
-
-class Loaded(NamedTuple):
-    """An image before it is detected on."""
-
-    inputs: Tensor  # as the test pipeline packs them
-    sample: DetDataSample
-    image: np.ndarray  # (H, W, 3) as loaded: BGR
 
 
 def find_inputs(entry: Input, name: str = 'the input') -> list[Input]:
@@ -148,13 +140,18 @@ class Reader:
             for entry in self.entries
         )
 
-    def __iter__(self) -> Iterator[Loaded]:
+    def __iter__(self) -> Iterator[dict]:
+        """As the pipeline packs them; samples have a field ``image``.
+
+        That is the array (H, W, 3), BGR, that was loaded.
+        """
         for number, (results, meta) in enumerate(self._images()):
             image = results['img']
             packed = self.pack(dict(results, img_id=number))
             sample = packed['data_samples']
             sample.set_metainfo(dict(meta, ori_shape=image.shape[:2]))
-            yield Loaded(packed['inputs'], sample, image)
+            sample.set_field(image, 'image')
+            yield packed
 
     def _find(self, inputs: Iterable[Input]) -> Iterator[Input]:
         """What is to be read; of videos it is told when they are."""

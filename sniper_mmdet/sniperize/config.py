@@ -13,10 +13,7 @@ from .draft import Draft
 
 
 def read_plain(config: str) -> Config:
-    """A config to be made one that trains on chips.
-
-    Args:
-        config (str): Path, or ``mmdet::retinanet/...``.
+    """A config, by its path or ``mmdet::FOLDER/FILE.py``, to write another of.
 
     Raises:
         ValueError: It cannot be read, or nothing can inherit from it.

@@ -9,10 +9,10 @@ from sniper_mmdet.utils.config_text import Code, assignment, comment
 
 from . import rules
 from .draft import Draft
-from .rules import name_of, names
+from .rules import Steps, name_of, names
 
 
-def images(draft: Draft) -> tuple[str, list[dict]]:
+def images(draft: Draft) -> tuple[str, Steps]:
     """Statements that give the data to cut chips from, and its pipeline.
 
     Raises:
@@ -68,9 +68,7 @@ def images(draft: Draft) -> tuple[str, list[dict]]:
     return '\n'.join(lines), (pipelines[0] if pipelines else []) + outer
 
 
-def chip_transforms(
-    draft: Draft, pipeline: list[dict]
-) -> tuple[list[dict], list[dict]]:
+def chip_transforms(draft: Draft, pipeline: Steps) -> tuple[Steps, Steps]:
     """What of a training pipeline comes before a chip is cut, and after."""
     loading, others, packing = rules.parts_of(pipeline, 'train')
     taken_out = [name_of(step) for step in others if not rules.is_kept(step)]
@@ -114,7 +112,8 @@ def test_loaders(draft: Draft) -> list[str]:
         if not (data := draft.part(name).get('dataset')):
             continue
         leaves = list(rules.leaves(data, 'dataset'))
-        pipeline = _image_pipeline(draft, leaves[0][0].get('pipeline'), split)
+        own = leaves[0][0].get('pipeline') or []
+        pipeline = _image_pipeline(draft, own, split)
         text = repr(pipeline)
         if text not in known:
             known[text] = f'_{"image" if not known else split}_pipeline'
@@ -130,10 +129,8 @@ def test_loaders(draft: Draft) -> list[str]:
     return blocks
 
 
-def _image_pipeline(
-    draft: Draft, pipeline: list[dict] | None, split: str
-) -> list[dict]:
-    loading, others, packing = rules.parts_of(pipeline or [], split)
+def _image_pipeline(draft: Draft, pipeline: Steps, split: str) -> Steps:
+    loading, others, packing = rules.parts_of(pipeline, split)
     for step in packing:
         if step.get('meta_keys'):
             step['meta_keys'] = tuple(

@@ -11,6 +11,8 @@ from mmdet.registry import DATASETS, MODELS
 from mmengine.config import Config
 from mmengine.registry import Registry
 
+#: Transforms of a pipeline.
+Steps = list[dict]
 #: Why a detector cannot be wrapped, by the classes that it is of.
 REFUSED = {
     'SemiBaseDetector': 'it trains on labelled and unlabelled branches of '
@@ -127,7 +129,7 @@ def refuse_detector(model: dict) -> None:
     if name_of(model) in ('PyramidDetector', 'AutoFocus'):
         raise ValueError(f'the config has a {name_of(model)} already.')
     found = class_of(MODELS, model, 'model')
-    reason = None
+    reason = ''
     if not issubclass(found, BaseDetector):
         reason = 'it is no detector of single images (BaseDetector)'
     for kinds, why in REFUSED.items():
@@ -158,9 +160,7 @@ def refuse_data(data: dict) -> None:
             )
 
 
-def parts_of(
-    pipeline: list[dict], split: str
-) -> tuple[list[dict], list[dict], list[dict]]:
+def parts_of(pipeline: Steps, split: str) -> tuple[Steps, Steps, Steps]:
     """Copies of the transforms that load, of others, and of those that pack.
 
     Raises:
