@@ -25,11 +25,7 @@ def parse_args():
         action='store_true',
         help='an AutoFocus detector; runs the plain one to see its features',
     )
-    add(
-        '--out',
-        metavar='FILE',
-        help='file for the config, .py; default: standard output',
-    )
+    add('--out', metavar='FILE', help='.py file; default: standard output')
     add('--force', action='store_true', help='write over FILE if it exists')
     args = cli.parse(parser)
     out = args.out = Path(args.out) if args.out else None

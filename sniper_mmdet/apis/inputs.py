@@ -141,10 +141,7 @@ class Reader:
         )
 
     def __iter__(self) -> Iterator[dict]:
-        """As the pipeline packs them; samples have a field ``image``.
-
-        That is the array (H, W, 3), BGR, that was loaded.
-        """
+        # As the pipeline packs them; ``image`` is the array that was loaded.
         for number, (results, meta) in enumerate(self._images()):
             image = results['img']
             packed = self.pack(dict(results, img_id=number))
