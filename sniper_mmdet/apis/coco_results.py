@@ -53,8 +53,7 @@ class CocoResults:
             ids = {c['name']: c['id'] for c in self._images.categories}
         else:
             self.image_ids, ids = _read_ids(ann_file)
-        missing = [name for name in classes if name not in ids]
-        if missing:
+        if missing := [name for name in classes if name not in ids]:
             raise ValueError(
                 f'{ann_file} must have a category for each class of the '
                 f'detector, and has none for {", ".join(missing)}.'
@@ -117,8 +116,7 @@ class CocoResults:
         """
         image_id = self._image_id(result)
         found = result.pred_instances.cpu()
-        masks = found.get('masks')
-        if masks is not None:
+        if (masks := found.get('masks')) is not None:
             masks = encode_mask_results(masks.numpy())
         columns = (found.bboxes, found.labels, found.scores)
         rows = zip(*(column.tolist() for column in columns), strict=True)

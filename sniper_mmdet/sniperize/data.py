@@ -18,8 +18,7 @@ def images(draft: Draft) -> tuple[str, Steps]:
     Raises:
         ValueError: There is no training data, or none with boxes.
     """
-    data = draft.part('train_dataloader').get('dataset')
-    if not data:
+    if not (data := draft.part('train_dataloader').get('dataset')):
         raise ValueError(
             'the config has no train_dataloader with a dataset to cut chips '
             'from.'

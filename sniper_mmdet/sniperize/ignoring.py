@@ -35,8 +35,7 @@ def training(draft: Draft) -> tuple[str, dict]:
         that cuts chips: it drops those boxes where a head cannot ignore them.
     """
     cut = dict(type='sniper_mmdet.CutChip')
-    cannot = without_ignoring(draft.cfg.model)
-    if cannot:
+    if cannot := without_ignoring(draft.cfg.model):
         draft.note(
             f'{names(cannot)} cannot ignore a box: one that a chip shows but '
             "does not train is background (out_of_range='drop'); 'keep' "
