@@ -9,67 +9,57 @@ called VIDEO/NUMBER.jpg; a folder's videos are looked at, too. With
 DIR/focus; with --out-json also COCO results.
 """
 
-import json
 from pathlib import Path
 
 import mmcv
 import torch
 from mmdet.apis import init_detector
-from mmdet.registry import VISUALIZERS
+from mmdet.visualization import DetLocalVisualizer
 from mmengine.config import Config
 
 from sniper_mmdet.apis import detect
 from sniper_mmdet.apis.inference import class_names
 from sniper_mmdet.apis.inputs import find_inputs, image_name
+from sniper_mmdet.datasets.formats.coco import write_json
 from sniper_mmdet.engine.cpu import prepare_cpu
 from sniper_mmdet.utils import cli
-from sniper_mmdet.utils.files import write_whole
 from sniper_mmdet.visualization import draw_focus
 
 
 def parse_args():
     parser = cli.make_parser(__doc__)
-    parser.add_argument(
-        'input', help='an image, a folder of images, or a video'
-    )
-    parser.add_argument(
-        'config', help='test config file path, or mmdet::FOLDER/FILE.py'
-    )
-    parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--out-dir', required=True)
-    parser.add_argument(
-        '--score-thr', type=float, default=0.3, help='of what is drawn'
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add('input', help='an image, a folder of images, or a video')
+    add('config', help='test config file path, or mmdet::FOLDER/FILE.py')
+    add('checkpoint', help='checkpoint file')
+    add('--out-dir', required=True)
+    add('--score-thr', type=float, default=0.3, help='of what is drawn')
+    add(
         '--show-focus',
         action='store_true',
         help='draw FocusPixels, FocusChips and detections of each level',
     )
-    parser.add_argument(
-        '--out-json', help='where to write all detections as COCO results'
-    )
-    parser.add_argument(
+    add('--out-json', help='where to write all detections as COCO results')
+    add(
         '--ann',
         help='COCO file that gives images and categories of --out-json their '
         'ids; without it they count from 1',
     )
-    parser.add_argument(
+    add(
         '--batch-size',
         type=int,
         default=1,
         help='images detected together; those of different sizes are padded '
         'to the largest',
     )
-    parser.add_argument(
+    add(
         '--on-error',
         choices=['raise', 'skip'],
         default='raise',
         help='skip: leave out and count images that cannot be read or that '
         '--ann does not name',
     )
-    parser.add_argument(
-        '--device', default='cuda:0' if torch.cuda.is_available() else 'cpu'
-    )
+    add('--device', default='cuda:0' if torch.cuda.is_available() else 'cpu')
     cli.add_cfg_options(parser)
     return cli.parse(parser)
 
@@ -86,63 +76,32 @@ def main():
         if not Path(path).is_file():
             raise FileNotFoundError(f'{path} does not exist.')
     prepare_cpu()
-    model = init_detector(
-        config,
-        args.checkpoint,
-        device=args.device,
-        cfg_options=args.cfg_options or {},
-    )
-    visualizer = VISUALIZERS.build(
-        dict(type='DetLocalVisualizer', name='image_demo')
-    )
-    visualizer.dataset_meta = dict(
-        model.dataset_meta, classes=class_names(model)
-    )
+    options = dict(device=args.device, cfg_options=args.cfg_options or {})
+    model = init_detector(config, args.checkpoint, **options)
+    visualizer = DetLocalVisualizer('image_demo')
+    names = class_names(model)
+    visualizer.dataset_meta = dict(model.dataset_meta, classes=names)
     out_dir, root = Path(args.out_dir), Path(args.input)
     if not root.is_dir():
         root = root.parent
-    predictions = []
-    for result in detect(
-        model,
-        files,
-        batch_size=args.batch_size,
-        keep_images=True,
-        on_error=args.on_error,
-        out_json=args.out_json,
-        ann_file=args.ann,
-    ):
+    vis, out = out_dir / 'vis', out_dir / 'predictions.json'
+    shown = dict(draw_gt=False, pred_score_thr=args.score_thr)
+    predictions, keys = [], ('bboxes', 'labels', 'scores')
+    settings = dict(batch_size=args.batch_size, on_error=args.on_error)
+    coco = dict(out_json=args.out_json, ann_file=args.ann)
+    for result in detect(model, files, keep_images=True, **settings, **coco):
         name = Path(image_name(result)).relative_to(root)
+        image, drawn = mmcv.bgr2rgb(result.image), str(vis / name)
         visualizer.add_datasample(
-            name.name,
-            mmcv.bgr2rgb(result.image),
-            result,
-            draw_gt=False,
-            pred_score_thr=args.score_thr,
-            out_file=str(out_dir / 'vis' / name),
+            name.name, image, result, out_file=drawn, **shown
         )
         if args.show_focus:
-            mmcv.imwrite(
-                draw_focus(result.image, result, args.score_thr),
-                str(out_dir / 'focus' / name),
-            )
-        found = result.pred_instances
-        predictions.append(
-            dict(
-                file=str(name),
-                bboxes=found.bboxes.tolist(),
-                labels=found.labels.tolist(),
-                scores=found.scores.tolist(),
-            )
-        )
-    out_dir.mkdir(parents=True, exist_ok=True)  # all may have been skipped
-    write_whole(
-        out_dir / 'predictions.json',
-        lambda part: part.write_text(json.dumps(predictions)),
-    )
-    print(
-        f'{len(predictions)} images: pictures in {out_dir / "vis"}, '
-        f'detections in {out_dir / "predictions.json"}'
-    )
+            panels = draw_focus(result.image, result, args.score_thr)
+            mmcv.imwrite(panels, str(out_dir / 'focus' / name))
+        fields = {key: result.pred_instances[key].tolist() for key in keys}
+        predictions.append(dict(file=str(name), **fields))
+    write_json(out, predictions)
+    print(f'{len(predictions)} images: pictures in {vis}, detections in {out}')
 
 
 if __name__ == '__main__':

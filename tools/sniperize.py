@@ -18,20 +18,15 @@ from sniper_mmdet.utils import cli
 
 def parse_args():
     parser = cli.make_parser(__doc__)
-    parser.add_argument('config', help='path, or mmdet::FOLDER/FILE.py')
-    parser.add_argument(
+    add = parser.add_argument
+    add('config', help='path, or mmdet::FOLDER/FILE.py')
+    add(
         '--autofocus',
         action='store_true',
         help='an AutoFocus detector; runs the plain one to see its features',
     )
-    parser.add_argument(
-        '--out',
-        metavar='FILE',
-        help='file for the config, .py; default: standard output',
-    )
-    parser.add_argument(
-        '--force', action='store_true', help='write over FILE if it exists'
-    )
+    add('--out', metavar='FILE', help='.py file; default: standard output')
+    add('--force', action='store_true', help='write over FILE if it exists')
     args = cli.parse(parser)
     out = args.out = Path(args.out) if args.out else None
     config = Path(args.config)

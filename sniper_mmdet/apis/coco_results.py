@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from mmdet.structures import DetDataSample
 from mmdet.structures.mask import encode_mask_results
 
-from sniper_mmdet.datasets.formats.coco import write_json
+from sniper_mmdet.datasets.formats.coco import CocoWriter
 from sniper_mmdet.utils.files import whole_file
 
 from .inputs import image_name
@@ -47,18 +47,18 @@ class CocoResults:
                 f'COCO results must go to a .json file. Received: {path}.'
             )
         self.ann_file = ann_file
-        self.images = []
         if ann_file is None:
-            self.categories = {n: i for i, n in enumerate(classes, start=1)}
+            # Classes of one name are one category.
+            self._images = CocoWriter(list(dict.fromkeys(classes)))
+            ids = {c['name']: c['id'] for c in self._images.categories}
         else:
-            self.image_ids, self.categories = _read_ids(ann_file)
-        missing = [name for name in classes if name not in self.categories]
-        if missing:
+            self.image_ids, ids = _read_ids(ann_file)
+        if missing := [name for name in classes if name not in ids]:
             raise ValueError(
                 f'{ann_file} must have a category for each class of the '
                 f'detector, and has none for {", ".join(missing)}.'
             )
-        self.category_ids = [self.categories[name] for name in classes]
+        self.category_ids = [ids[name] for name in classes]
         self._used, self._taken = set(), {}
 
     def __enter__(self) -> 'CocoResults':
@@ -78,13 +78,10 @@ class CocoResults:
                 yield self
                 self._file.write(']')
             if self.ann_file is None:
-                self._write_images()
+                self._images.write(self.path.with_suffix('.images.json'))
 
     def take(self, name: str | None) -> None:
-        """Give an image its id of the annotations before it is detected on.
-
-        Args:
-            name (str, optional): What ``image_name`` says of its result.
+        """Give an image its id before it is detected on, by ``image_name``.
 
         Raises:
             ValueError: The annotations do not name it, or its id is taken.
@@ -95,21 +92,20 @@ class CocoResults:
                 'none.'
             )
         parts = PurePath(os.path.abspath(name)).parts
-        for start in range(len(parts)):
-            image_id = self.image_ids.get(PurePath(*parts[start:]).as_posix())
-            if image_id is not None:
-                break
-        else:
+        known = self.image_ids
+        tails = (PurePath(*parts[i:]).as_posix() for i in range(len(parts)))
+        tail = next((tail for tail in tails if tail in known), None)
+        if tail is None:
             raise ValueError(
                 f'{self.ann_file} has no image of the file name {name}.'
             )
-        if image_id in self._used:
+        if known[tail] in self._used:
             raise ValueError(
-                f'{name} is not the only image with the id {image_id} in '
+                f'{name} is not the only image with the id {known[tail]} in '
                 f'{self.ann_file}.'
             )
-        self._used.add(image_id)
-        self._taken[name] = image_id
+        self._used.add(known[tail])
+        self._taken[name] = known[tail]
 
     def add(self, result: DetDataSample) -> None:
         """Write the detections of one image.
@@ -120,24 +116,20 @@ class CocoResults:
         """
         image_id = self._image_id(result)
         found = result.pred_instances.cpu()
-        masks = found.get('masks')
-        if masks is not None:
+        if (masks := found.get('masks')) is not None:
             masks = encode_mask_results(masks.numpy())
         columns = (found.bboxes, found.labels, found.scores)
-        for i, ((x1, y1, x2, y2), label, score) in enumerate(
-            zip(*(column.tolist() for column in columns), strict=True)
-        ):
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        for i, ((x1, y1, x2, y2), label, score) in enumerate(rows):
             if label >= len(self.category_ids):
                 raise ValueError(
                     f'classes has {len(self.category_ids)} names, but there '
                     f'is a detection with label {label}.'
                 )
-            entry = dict(
-                image_id=image_id,
-                category_id=self.category_ids[label],
-                bbox=[x1, y1, x2 - x1, y2 - y1],
-                score=score,
-            )
+            entry = dict(image_id=image_id)
+            entry['category_id'] = self.category_ids[label]
+            entry['bbox'] = [x1, y1, x2 - x1, y2 - y1]
+            entry['score'] = score
             if masks is not None:
                 counts = masks[i]['counts'].decode()
                 entry['segmentation'] = dict(masks[i], counts=counts)
@@ -147,41 +139,18 @@ class CocoResults:
     def _image_id(self, result: DetDataSample) -> int:
         name = image_name(result)
         if self.ann_file is None:
-            image_id = len(self.images) + 1
             height, width = result.ori_shape
-            self.images.append(
-                dict(
-                    id=image_id,
-                    file_name=name or f'{image_id:06d}',
-                    width=width,
-                    height=height,
-                )
-            )
-            return image_id
+            name = name or f'{len(self._images.images) + 1:06d}'
+            return self._images.add_image(name, width, height)['id']
         if name not in self._taken:
             self.take(name)
         return self._taken.pop(name)
-
-    def _write_images(self) -> None:
-        path = self.path.with_suffix('.images.json')
-        write_json(
-            path,
-            dict(
-                images=self.images,
-                annotations=[],
-                categories=[
-                    dict(id=number, name=name)
-                    for name, number in self.categories.items()
-                ],
-            ),
-        )
 
 
 def _read_ids(path: str | Path) -> tuple[dict[str, int], dict[str, int]]:
     """Ids by file name, and by category name."""
     try:
-        with open(path, encoding='utf-8') as file:
-            coco = json.load(file)
+        coco = json.loads(Path(path).read_text(encoding='utf-8'))
         images = [
             (PurePath(img['file_name']).as_posix(), img['id'])
             for img in coco['images']

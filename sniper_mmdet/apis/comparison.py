@@ -46,15 +46,11 @@ def require_coco(cfg: Config) -> None:
 def reference_ways(model: AutoFocus) -> dict[str, Way]:
     """The bare detector at each level, and over the whole pyramid."""
     whole = partial(PyramidDetector.predict, model)
-    return {
-        **{
-            f'level{k}': with_changes(
-                model, whole, pyramid=ImagePyramid([scale])
-            )
-            for k, scale in enumerate(model.pyramid.scales)
-        },
-        'pyramid': whole,
+    levels = {
+        f'level{k}': with_changes(model, whole, pyramid=ImagePyramid([scale]))
+        for k, scale in enumerate(model.pyramid.scales)
     }
+    return {**levels, 'pyramid': whole}
 
 
 def with_changes(model: AutoFocus, way: Way, **changes) -> Way:
@@ -88,8 +84,8 @@ def measure(
     metrics = {n: METRICS.build(copy.deepcopy(evaluator)) for n in ways}
     for metric in metrics.values():
         metric.dataset_meta = dataset.metainfo
-    result = {name: dict(images=0, seconds=0.0) for name in ways}
     count = min(len(dataset), num or len(dataset))
+    result = {name: dict(images=count, seconds=0.0) for name in ways}
     for turn in range(-1, count):  # the first warms up, and does not count
         for name, way in ways.items():
             item = dataset[max(turn, 0)]
@@ -101,7 +97,6 @@ def measure(
             if turn < 0:
                 continue
             row = result[name]
-            row['images'] += 1
             row['seconds'] += seconds / count
             metrics[name].process(None, [sample.to_dict() for sample in found])
             if 'focus' in found[0]:
@@ -118,13 +113,10 @@ def measure(
 
 def coco_row(row: dict) -> dict[str, float]:
     """AP, AP50, AP_S of COCO and seconds an image, of :func:`measure`."""
-    return dict(
-        # CocoMetric has none where nothing is found.
-        AP=row.get('coco/bbox_mAP', 0.0),
-        AP50=row.get('coco/bbox_mAP_50', 0.0),
-        AP_S=row.get('coco/bbox_mAP_s', 0.0),
-        seconds=row['seconds'],
-    )
+    ends = dict(AP='', AP50='_50', AP_S='_s')
+    # CocoMetric has none where nothing is found.
+    found = {k: row.get(f'coco/bbox_mAP{end}', 0.0) for k, end in ends.items()}
+    return dict(found, seconds=row['seconds'])
 
 
 def _first_evaluator(cfg: Config) -> dict:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,23 +29,18 @@ def focus_ways(
     are of all levels but the finest. ``ground_truth`` adds FocusPixels from
     annotations.
     """
+    changed = partial(with_changes, model, model.predict)
     own = [step.threshold for step in model.focus]
-    points = {
-        f'x {f:g}': [f * threshold for threshold in own] for f in factors
-    }
+    points = {f'x {f:g}': [f * value for value in own] for f in factors}
     ways = reference_ways(model)
     for name, values in {**points, **thresholds}.items():
         focus = [
-            dataclasses.replace(step, threshold=value)
+            replace(step, threshold=value)
             for step, value in zip(model.focus, values, strict=True)
         ]
-        ways[f'thresholds {name}'] = with_changes(
-            model, model.predict, focus=focus
-        )
+        ways[f'thresholds {name}'] = changed(focus=focus)
     if ground_truth:
-        ways['ground truth'] = with_changes(
-            model, model.predict, ground_truth=True
-        )
+        ways['ground truth'] = changed(ground_truth=True)
     return ways
 
 
@@ -63,14 +59,10 @@ def focus_summary(table: dict[str, dict]) -> dict[str, dict[str, float]]:
             pixels = whole[int(name[5:])]
         elif 'pixels' in row:
             pixels = row['pixels'].sum()
-        found = coco_row(row)
+        rows[name] = found = coco_row(row)
         seconds = found.pop('seconds')
-        rows[name] = dict(
-            found,
-            side=float(np.sqrt(pixels / row['images'])),
-            share=float(pixels / whole.sum()),
-            seconds=seconds,
-        )
+        found['side'] = float(np.sqrt(pixels / row['images']))
+        found.update(share=float(pixels / whole.sum()), seconds=seconds)
     return rows
 
 
@@ -80,6 +72,7 @@ def draw_focus_curve(rows: dict[str, dict[str, float]]) -> Figure:
 
     fig = Figure((9, 3.6), layout='tight')
     axes = fig.subplots(1, 2, sharey=True)
+    style = dict(fontsize=8, textcoords='offset points')
     labels = dict(share='pixels, share of the pyramid', seconds='s an image')
     for axis, (key, label) in zip(axes, labels.items(), strict=True):
         points = {name: (row[key], row['AP']) for name, row in rows.items()}
@@ -88,13 +81,7 @@ def draw_focus_curve(rows: dict[str, dict[str, float]]) -> Figure:
         axis.plot(*zip(*line, strict=True), 'o-', label='AutoFocus')
         for name, point in points.items():
             axis.plot(*point, 's')
-            axis.annotate(
-                name,
-                point,
-                fontsize=8,
-                xytext=(4, -10),
-                textcoords='offset points',
-            )
+            axis.annotate(name, point, (4, -10), **style)
         axis.set_xlabel(label)
         axis.grid(alpha=0.3)
     axes[0].set_ylabel('AP')

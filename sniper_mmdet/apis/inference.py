@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from mmdet.registry import DATASETS
 from mmdet.structures import DetDataSample
+from mmengine.dataset import pseudo_collate
 from mmengine.logging import print_log
 from mmengine.utils import ProgressBar
 from torch import nn
@@ -17,7 +18,7 @@ from torch import nn
 from sniper_mmdet.utils.choices import check_choice
 
 from .coco_results import CocoResults
-from .inputs import Input, Loaded, Reader, read_ahead
+from .inputs import Input, Reader, read_ahead
 
 
 def detect(
@@ -35,9 +36,8 @@ def detect(
     """Detect on images, one result after the other.
 
     What mmdet's ``inference_detector`` does, for more images than memory
-    holds: the next two batches are decoded while the detector is at work, all
-    images of a batch are detected together, and nothing is kept. Any detector
-    of mmdet will do. On a machine without a GPU
+    holds: the next two batches are decoded while the detector is at work, and
+    nothing is kept. Any detector of mmdet will do. On a machine without a GPU
     :func:`sniper_mmdet.engine.cpu.prepare_cpu`, called once, makes it faster.
 
     Args:
@@ -56,15 +56,13 @@ def detect(
             that was loaded, for who draws on it. Defaults to False.
         on_error (str): 'raise', or 'skip': a file of several that is not
             there, cannot be read, or is not named in ``ann_file`` (or is
-            again) is left out and logged, and at the end how many there were.
-            A wrong array or setting is an error in any case. Defaults to
-            'raise'.
+            again) is left out and logged. A wrong array or setting is an
+            error in any case. Defaults to 'raise'.
         progress (bool): Whether to show a bar, on stderr. Defaults to True.
         out_json (str | Path, optional): Where to write COCO results, once all
-            are there; see :class:`CocoResults`. Defaults to None.
-        ann_file (str | Path, optional): A COCO file that gives images and
-            categories of ``out_json`` their ids. Defaults to None: they
-            count from 1.
+            are there. Defaults to None.
+        ann_file (str | Path, optional): What gives images and categories of
+            ``out_json`` their ids, see :class:`CocoResults`. Defaults to None.
 
     Returns:
         Iterator[:obj:`DetDataSample`]: On the CPU, in the order of the
@@ -100,12 +98,12 @@ def detect(
     # What is wrong so far is said now, not when the first result is asked for.
     def results() -> Iterator[DetDataSample]:
         with file:
-            for loaded, result in _detect(model, reader, batch_size, progress):
+            for result in _detect(model, reader, batch_size, progress):
                 found = result.pred_instances
                 if score_thr > 0:
                     result.pred_instances = found[found.scores >= score_thr]
-                if keep_images:
-                    result.set_field(loaded.image, 'image')
+                if not keep_images:
+                    result.pop('image', None)
                 if out_json is not None:
                     file.add(result)
                 yield result
@@ -115,19 +113,15 @@ def detect(
 
 def _detect(
     model: nn.Module, reader: Reader, batch_size: int, progress: bool
-) -> Iterator[tuple[Loaded, DetDataSample]]:
-    """Pairs of what was loaded and what was found, image by image."""
+) -> Iterator[DetDataSample]:
+    """What is found, image by image."""
     bar = ProgressBar(len(reader), file=sys.stderr) if progress else None
     count = 0
     try:
         for batch in read_ahead(reader, batch_size):
-            inputs, samples, _ = zip(*batch, strict=True)
             with torch.no_grad():
-                found = model.test_step(
-                    dict(inputs=list(inputs), data_samples=list(samples))
-                )
-            for loaded, result in zip(batch, found, strict=True):
-                yield loaded, result.cpu()
+                found = model.test_step(pseudo_collate(batch))
+            yield from map(DetDataSample.cpu, found)
             count += len(batch)
             if bar:
                 bar.update(count + reader.skipped - bar.completed)
@@ -137,32 +131,27 @@ def _detect(
         if bar:
             bar.file.write('\n')
     if reader.skipped:
-        print_log(
-            f'{reader.skipped} of {count + reader.skipped} inputs were '
-            'skipped',
-            'current',
-        )
+        count += reader.skipped
+        text = f'{reader.skipped} of {count} inputs were skipped'
+        print_log(text, 'current')
 
 
 def class_names(model: nn.Module) -> Sequence[str]:
-    """Names of a detector's labels.
+    """Names of a detector's labels, as many as its classes.
 
-    Args:
-        model (nn.Module): Of mmdet's ``init_detector``, which takes COCO's
-            names where the checkpoint has none; those of the config's test
-            data are taken where these are not as many as the detector's
-            classes.
+    mmdet's ``init_detector`` takes COCO's where the checkpoint has none; those
+    of the config's test data are taken where these do not fit.
 
     Raises:
-        ValueError: Neither are.
+        ValueError: Neither do.
     """
     detector = getattr(model, 'detector', model)
     head = getattr(getattr(detector, 'roi_head', detector), 'bbox_head', None)
     head = head[-1] if isinstance(head, nn.ModuleList) else head
     count = getattr(head, 'num_classes', None)
     given = []
-    for meta_of in (_own_meta, _config_meta):
-        names = meta_of(model).get('classes') or ()
+    for meta in _metas(model):
+        names = meta.get('classes') or ()
         if names and count in (None, len(names)):
             return names
         given.append(len(names))
@@ -174,25 +163,20 @@ def class_names(model: nn.Module) -> Sequence[str]:
     )
 
 
-def _own_meta(model: nn.Module) -> dict:
-    return getattr(model, 'dataset_meta', None) or {}
-
-
-def _config_meta(model: nn.Module) -> dict:
+def _metas(model: nn.Module) -> Iterator[dict]:
+    """What is known of a detector's data, then of its config's test data."""
+    yield getattr(model, 'dataset_meta', None) or {}
     cfg = getattr(model, 'cfg', None) or {}
     dataset = copy.deepcopy(cfg.get('test_dataloader', {}).get('dataset', {}))
-    if 'type' not in dataset:
-        return {}
     dataset['lazy_init'] = True  # its annotations are not read
-    return DATASETS.build(dataset).metainfo
+    yield DATASETS.build(dataset).metainfo if 'type' in dataset else {}
 
 
 def focus_maps(result: DetDataSample) -> list[dict]:
     """What an AutoFocus detector looked at, by level, coarse to fine.
 
     Args:
-        result (:obj:`DetDataSample`): Of :func:`detect`, or of mmdet's
-            ``inference_detector``.
+        result (:obj:`DetDataSample`): Of :func:`detect`, or of mmdet's own.
 
     Returns:
         list[dict]: ``chips`` (C, 4), float32: what was looked at, original

@@ -4,10 +4,11 @@ import copy
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from operator import length_hint
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -15,34 +16,16 @@ from mmcv.transforms import Compose
 from mmdet.structures import DetDataSample
 from mmdet.utils import get_test_pipeline_cfg
 from mmengine.logging import print_log
-from torch import Tensor, nn
+from torch import nn
 
 from sniper_mmdet.utils.image import IMAGE_SUFFIXES, find_files
 
+_VIDEOS = '.avi .flv .m4v .mkv .mov .mp4 .mpeg .mpg .webm .wmv'
 #: Those that a folder is searched for; given by its path, any is tried.
-VIDEO_SUFFIXES = {
-    '.avi',
-    '.flv',
-    '.m4v',
-    '.mkv',
-    '.mov',
-    '.mp4',
-    '.mpeg',
-    '.mpg',
-    '.webm',
-    '.wmv',
-}
+VIDEO_SUFFIXES = set(_VIDEOS.split())
 
 Input = str | Path | np.ndarray
 _T = TypeVar('_T')
-
-
-class Loaded(NamedTuple):
-    """An image before it is detected on."""
-
-    inputs: Tensor  # as the test pipeline packs them
-    sample: DetDataSample
-    image: np.ndarray  # (H, W, 3) as loaded: BGR
 
 
 def find_inputs(entry: Input, name: str = 'the input') -> list[Input]:
@@ -51,20 +34,16 @@ def find_inputs(entry: Input, name: str = 'the input') -> list[Input]:
     Args:
         entry (Input): Of a folder, its images and videos are taken, those in
             its folders too, in natural order: ``2.png`` before ``10.png``.
-        name (str): What an array is called. Defaults to 'the input'.
+        name (str): What it is called in errors. Defaults to 'the input'.
 
     Raises:
-        FileNotFoundError: A path that is not there, or a folder without an
-            image.
+        FileNotFoundError: No such path, or a folder without an image.
         TypeError: Neither a path nor an array.
         ValueError: An array that is no image.
     """
     if isinstance(entry, np.ndarray):
-        if (
-            entry.dtype != np.uint8
-            or entry.shape[2:] != (3,)
-            or not entry.size
-        ):
+        is_image = entry.dtype == np.uint8 and entry.shape[2:] == (3,)
+        if not is_image or not entry.size:
             raise ValueError(
                 f'{name} must be an array (H, W, 3) of uint8. Received: '
                 f'{entry.shape} of {entry.dtype}.'
@@ -76,11 +55,9 @@ def find_inputs(entry: Input, name: str = 'the input') -> list[Input]:
             f'Received: {type(entry).__name__}.'
         )
     path = Path(entry)
+    if not path.exists():
+        raise FileNotFoundError(f'{path} is neither an image nor a folder.')
     if not path.is_dir():
-        if not path.exists():
-            raise FileNotFoundError(
-                f'{path} is neither an image nor a folder.'
-            )
         return [entry]
     suffixes = IMAGE_SUFFIXES | VIDEO_SUFFIXES
     found = [path / file for file in find_files(path, suffixes)]
@@ -131,9 +108,6 @@ class Reader:
             :func:`image_name`) before it is read; a ValueError says that it
             is not taken. Defaults to None: all are.
 
-    Attributes:
-        skipped (int): How many were skipped.
-
     Raises:
         ValueError: The model's config has no test pipeline that loads images.
         FileNotFoundError: Or another error of :func:`find_inputs`.
@@ -148,8 +122,8 @@ class Reader:
     ) -> None:
         self.load, self.pack = _test_pipeline(model)
         self.on_error = on_error
-        self.take = take
-        self.skipped = 0
+        self.take = take or (lambda name: None)
+        self.skipped = 0  # how many were
         if isinstance(inputs, Input) or not isinstance(inputs, Iterable):
             inputs = find_inputs(inputs)
         self.entries = self._find(inputs)
@@ -166,27 +140,25 @@ class Reader:
             for entry in self.entries
         )
 
-    def __iter__(self) -> Iterator[Loaded]:
-        images = self._images()
-        for number, (results, meta) in enumerate(images):
+    def __iter__(self) -> Iterator[dict]:
+        # As the pipeline packs them; ``image`` is the array that was loaded.
+        for number, (results, meta) in enumerate(self._images()):
             image = results['img']
             packed = self.pack(dict(results, img_id=number))
             sample = packed['data_samples']
             sample.set_metainfo(dict(meta, ori_shape=image.shape[:2]))
-            yield Loaded(packed['inputs'], sample, image)
+            sample.set_field(image, 'image')
+            yield packed
 
     def _find(self, inputs: Iterable[Input]) -> Iterator[Input]:
         """What is to be read; of videos it is told when they are."""
         for number, given in enumerate(inputs):
-            try:
+            found = []
+            with self._skipping(OSError):
                 found = find_inputs(given, f'image {number}')
-            except OSError as error:
-                self._fail(error)
-                continue
             for entry in found:
                 if isinstance(entry, np.ndarray):
-                    if self.take:
-                        self.take(None)
+                    self.take(None)
                     yield entry
                 elif is_video(entry) or self._is_taken(str(entry)):
                     yield entry
@@ -194,7 +166,7 @@ class Reader:
     def _images(self) -> Iterator[tuple[dict, dict]]:
         """What the pipeline loads of each image, and what is known of it."""
         for entry in self.entries:
-            try:
+            with self._skipping(OSError):
                 if is_video(entry):
                     yield from self._frames(str(entry))
                 elif isinstance(entry, np.ndarray):
@@ -202,23 +174,22 @@ class Reader:
                 else:
                     path = str(entry)
                     yield self._from_file(path), dict(img_path=path)
-            except OSError as error:
-                self._fail(error)
 
     def _is_taken(self, name: str) -> bool:
-        try:
-            if self.take:
-                self.take(name)
-        except ValueError as error:
-            self._fail(error)
-            return False
-        return True
+        with self._skipping(ValueError):
+            self.take(name)
+            return True
+        return False
 
-    def _fail(self, error: Exception) -> None:
-        if self.on_error == 'raise':
-            raise error
-        self.skipped += 1
-        print_log(f'skipped: {error}', 'current')
+    @contextmanager
+    def _skipping(self, kind: type[Exception]) -> Iterator[None]:
+        try:
+            yield
+        except kind as error:
+            if self.on_error == 'raise':
+                raise
+            self.skipped += 1
+            print_log(f'skipped: {error}', 'current')
 
     def _from_file(self, path: str) -> dict:
         try:
@@ -231,48 +202,37 @@ class Reader:
 
     def _frames(self, path: str) -> Iterator[tuple[dict, dict]]:
         video = cv2.VideoCapture(path)
-        try:
-            fps, number = video.get(cv2.CAP_PROP_FPS), 0
-            while True:
-                there, frame = video.read()
-                if not there:
-                    break
-                if self._is_taken(_frame_name(path, number)):
-                    meta = dict(img_path=path, frame_id=number, fps=fps)
-                    yield self.load(dict(img=frame)), meta
-                number += 1
-            if number == 0:
-                known = Path(path).suffix.lower() in VIDEO_SUFFIXES
-                kind = 'a video' if known else 'an image or a video'
-                raise OSError(f'{path} cannot be read as {kind}.')
-            promised = video.get(cv2.CAP_PROP_FRAME_COUNT)
-            if number < promised:
-                print_log(
-                    f'{path}: {number} frames could be read of the '
-                    f'{promised:.0f} that it should have',
-                    'current',
-                )
-        finally:
-            video.release()
+        fps, number = video.get(cv2.CAP_PROP_FPS), 0
+        while (frame := video.read()[1]) is not None:
+            if self._is_taken(_frame_name(path, number)):
+                meta = dict(img_path=path, frame_id=number, fps=fps)
+                yield self.load(dict(img=frame)), meta
+            number += 1
+        if number == 0:
+            known = Path(path).suffix.lower() in VIDEO_SUFFIXES
+            kind = 'a video' if known else 'an image or a video'
+            raise OSError(f'{path} cannot be read as {kind}.')
+        promised = video.get(cv2.CAP_PROP_FRAME_COUNT)
+        if number < promised:
+            print_log(
+                f'{path}: {number} frames could be read of the '
+                f'{promised:.0f} that it should have',
+                'current',
+            )
 
 
-def read_ahead(
-    items: Iterable[_T], num: int, depth: int = 2
-) -> Iterator[list[_T]]:
-    """Lists of items, made in another thread while the last is in use.
+def read_ahead(items: Iterable[_T], num: int) -> Iterator[list[_T]]:
+    """Lists of ``num`` items; the last may have fewer.
 
-    Args:
-        items (Iterable): Iterated over in that thread.
-        num (int): Items of a list; the last may have fewer.
-        depth (int): Lists that are made ahead. Defaults to 2.
+    Two are made ahead, in another thread, while the last is in use.
     """
     source = iter(items)
     with ThreadPoolExecutor(1) as thread:
 
         def take():
-            return thread.submit(lambda: list(islice(source, num)))
+            return thread.submit(list, islice(source, num))
 
-        waiting = deque(take() for _ in range(depth))
+        waiting = deque(take() for _ in range(2))
         try:
             while batch := waiting.popleft().result():
                 waiting.append(take())
@@ -283,12 +243,8 @@ def read_ahead(
 
 
 def _num_frames(path: Input) -> int:
-    video = cv2.VideoCapture(str(path))
-    try:
-        # One that cannot be read is one input that is skipped.
-        return max(int(video.get(cv2.CAP_PROP_FRAME_COUNT)), 1)
-    finally:
-        video.release()
+    count = cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FRAME_COUNT)
+    return max(int(count), 1)  # what cannot be read is one that is skipped
 
 
 def _test_pipeline(model: nn.Module) -> tuple[Compose, Compose]:

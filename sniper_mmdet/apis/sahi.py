@@ -49,15 +49,14 @@ def plain_config(cfg: Config, model: PyramidDetector) -> Config:
         dict(type='PackDetInputs', meta_keys=keys),
     ]
     data = dict(type='CocoDataset', lazy_init=True, pipeline=pipeline)
-    return Config(
-        dict(
-            model=type(model).detector_config(cfg.model),
-            # sahi looks here whether there are masks: boxes are compared.
-            train_dataloader=dict(dataset=data),
-            test_dataloader=dict(dataset=data),
-            visualizer=dict(type='DetLocalVisualizer'),
-        )
+    plain = dict(
+        model=type(model).detector_config(cfg.model),
+        # sahi looks here whether there are masks: boxes are compared.
+        train_dataloader=dict(dataset=data),
+        test_dataloader=dict(dataset=data),
+        visualizer=dict(type='DetLocalVisualizer'),
     )
+    return Config(plain)
 
 
 def sahi_model(

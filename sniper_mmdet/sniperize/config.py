@@ -13,10 +13,7 @@ from .draft import Draft
 
 
 def read_plain(config: str) -> Config:
-    """A config to be made one that trains on chips.
-
-    Args:
-        config (str): Path, or ``mmdet::retinanet/...``.
+    """A config, by its path or ``mmdet::FOLDER/FILE.py``, to write another of.
 
     Raises:
         ValueError: It cannot be read, or nothing can inherit from it.
@@ -31,11 +28,10 @@ def read_plain(config: str) -> Config:
             # As the config that is to be written reads it.
             cfg = Config.fromstring(f'_base_ = {base!r}\n', '.py')
     except (Exception, SystemExit) as error:  # a config is a program
+        why = f'{config} cannot be read: {probe.reason_of(error)}'
         if '::' in config and isinstance(error, FileNotFoundError):
-            raise ValueError(f'there is no config {config}.') from error
-        raise ValueError(
-            f'{config} cannot be read: {probe.reason_of(error)}'
-        ) from error
+            why = f'there is no config {config}.'
+        raise ValueError(why) from error
     if lazy:
         raise ValueError(
             f'{config} is a config in pure Python (read_base() or imports), '
@@ -67,7 +63,6 @@ def sniperize(
         cfg (Config): Of any detector of MMDetection, see :func:`read_plain`.
         base (str): What it inherits from: where ``cfg`` is, seen from there.
         autofocus (bool): An AutoFocus detector instead of a pyramid's.
-            Defaults to False.
 
     Returns:
         tuple: The text, and what it could not decide, a sentence each; the
@@ -81,34 +76,33 @@ def sniperize(
     draft = Draft(cfg, autofocus)
     images, pipeline = data.images(draft)
     loading, others = data.chip_transforms(draft, pipeline)
-    with_mask = any(step.get('with_mask') for step in loading)
-    preprocessor = detector.preprocessor(draft, with_mask)
+    preprocessor = detector.preprocessor(draft, loading)
     # What cannot be built is refused before anything is written for it.
     built = probe.built(cfg.model)
     training, cut = ignoring.training(draft)
     tested = data.test_loaders(draft)
+    chips = (
+        '# Whole images become chips, whose sizes no transform may change.\n'
+    )
+    chips += assignment('_chip_pipeline', [*loading, cut, *others])
     blocks = [
         assignment('_base_', base),
-        '# Whole images become chips, whose sizes no transform may change.\n'
-        + assignment('_chip_pipeline', [*loading, cut, *others]),
+        chips,
         images,
         data.train_loader(draft),
         *tested,
         training,
-        detector.model(draft, built, preprocessor, bool(training)),
+        detector.model(draft, built, preprocessor, training),
         loop.optimizer(draft),
         loop.hooks(draft),
         loop.evaluators(draft) if autofocus else '',
     ]
-    notes = [*loop.general_notes(draft), *draft.notes]
+    notes = [*dict.fromkeys(loop.general_notes(draft)), *draft.notes]
     kind = 'AutoFocus' if autofocus else 'SNIPER'
-    head = [
-        comment(
-            f'{kind} of {Path(base.split("::")[-1]).stem}, written by '
-            'tools/sniperize.py, which could not decide:'
-        ),
-        '#',
-        *(comment(note, '#   ', '# - ') for note in notes),
-    ]
+    head = comment(
+        f'{kind} of {Path(base.split("::")[-1]).stem}, written by '
+        'tools/sniperize.py, which could not decide:'
+    )
+    told = [comment(note, '#   ', '# - ') for note in notes]
     body = '\n\n'.join(filter(None, blocks))
-    return '\n'.join([*head, body, '']), notes
+    return '\n'.join([head, '#', *told, body, '']), notes

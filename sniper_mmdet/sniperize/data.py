@@ -9,17 +9,16 @@ from sniper_mmdet.utils.config_text import Code, assignment, comment
 
 from . import rules
 from .draft import Draft
-from .rules import name_of, names
+from .rules import Steps, name_of, names
 
 
-def images(draft: Draft) -> tuple[str, list[dict]]:
+def images(draft: Draft) -> tuple[str, Steps]:
     """Statements that give the data to cut chips from, and its pipeline.
 
     Raises:
         ValueError: There is no training data, or none with boxes.
     """
-    data = draft.part('train_dataloader').get('dataset')
-    if not data:
+    if not (data := draft.part('train_dataloader').get('dataset')):
         raise ValueError(
             'the config has no train_dataloader with a dataset to cut chips '
             'from.'
@@ -38,7 +37,7 @@ def images(draft: Draft) -> tuple[str, list[dict]]:
             outer.extend(data.get('pipeline') or [])
             data, source = data['dataset'], f'{source}.dataset'
         if source != path:
-            lines.append(assignment(path, Code(source)))
+            lines.append(f'{path} = {source}')
         while 'dataset' in data:
             data, path = data['dataset'], f'{path}.dataset'
         if 'datasets' in data:
@@ -49,11 +48,9 @@ def images(draft: Draft) -> tuple[str, list[dict]]:
         rules.refuse_data(data)
         if data.get('pipeline'):
             pipelines.append(data['pipeline'])
-            lines.append(assignment(f'{path}.pipeline', []))
+            lines.append(f'{path}.pipeline = []')
         if (data.get('filter_cfg') or {}).get('filter_empty_gt'):
-            lines.append(
-                assignment(f'{path}.filter_cfg.filter_empty_gt', False)
-            )
+            lines.append(f'{path}.filter_cfg.filter_empty_gt = False')
 
     visit(data, '_images', '_base_.train_dataloader.dataset')
     if any(pipeline != pipelines[0] for pipeline in pipelines[1:]):
@@ -70,9 +67,7 @@ def images(draft: Draft) -> tuple[str, list[dict]]:
     return '\n'.join(lines), (pipelines[0] if pipelines else []) + outer
 
 
-def chip_transforms(
-    draft: Draft, pipeline: list[dict]
-) -> tuple[list[dict], list[dict]]:
+def chip_transforms(draft: Draft, pipeline: Steps) -> tuple[Steps, Steps]:
     """What of a training pipeline comes before a chip is cut, and after."""
     loading, others, packing = rules.parts_of(pipeline, 'train')
     taken_out = [name_of(step) for step in others if not rules.is_kept(step)]
@@ -88,25 +83,22 @@ def chip_transforms(
 def train_loader(draft: Draft) -> str:
     """A statement: chips are loaded as the config's images were."""
     loader = dict(draft.part('train_dataloader'))
-    sampler = name_of(loader.pop('sampler', None) or {})
+    sampler = name_of(loader.get('sampler') or {})
     if sampler not in ('', 'DefaultSampler', 'InfiniteSampler'):
         draft.note(
             f'{sampler} is taken out: ChipSampler shows every chip once an '
             'epoch.'
         )
-    for key in ('batch_sampler', 'dataset'):
+    for key in ('sampler', 'batch_sampler', 'dataset'):
         loader.pop(key, None)
-    chips = dict(
+    loader['sampler'] = dict(type='sniper_mmdet.ChipSampler')
+    loader['batch_sampler'] = None
+    loader['dataset'] = dict(
         type='sniper_mmdet.ChipDataset',
         **levels(RELEASED_COCO.pyramid),
         chip_size=RELEASED_COCO.chip_size,
         pipeline=Code('_chip_pipeline'),
         dataset=Code('_images'),
-    )
-    loader.update(
-        sampler=dict(type='sniper_mmdet.ChipSampler'),
-        batch_sampler=None,
-        dataset=chips,
     )
     return assignment('train_dataloader', dict(_delete_=True, **loader))
 
@@ -115,11 +107,12 @@ def test_loaders(draft: Draft) -> list[str]:
     """Statements: whole images as loaded, for validation and test."""
     blocks, known = [], {}
     for split in ('val', 'test'):
-        data = draft.part(f'{split}_dataloader').get('dataset')
-        if not data:
+        name = f'{split}_dataloader'
+        if not (data := draft.part(name).get('dataset')):
             continue
         leaves = list(rules.leaves(data, 'dataset'))
-        pipeline = _image_pipeline(draft, leaves[0][0].get('pipeline'), split)
+        own = leaves[0][0].get('pipeline') or []
+        pipeline = _image_pipeline(draft, own, split)
         text = repr(pipeline)
         if text not in known:
             known[text] = f'_{"image" if not known else split}_pipeline'
@@ -127,20 +120,16 @@ def test_loaders(draft: Draft) -> list[str]:
                 '# No Resize: the detector looks at each level.\n'
                 + assignment(known[text], pipeline)
             )
-        name, value = f'{split}_dataloader', Code(known[text])
         lines = [
-            assignment(f'_base_.{name}.{path}.pipeline', value)
+            f'_base_.{name}.{path}.pipeline = {known[text]}'
             for _, path in leaves
         ]
-        lines.append(assignment(name, Code(f'_base_.{name}')))
-        blocks.append('\n'.join(lines))
+        blocks.append('\n'.join([*lines, f'{name} = _base_.{name}']))
     return blocks
 
 
-def _image_pipeline(
-    draft: Draft, pipeline: list[dict] | None, split: str
-) -> list[dict]:
-    loading, others, packing = rules.parts_of(pipeline or [], split)
+def _image_pipeline(draft: Draft, pipeline: Steps, split: str) -> Steps:
+    loading, others, packing = rules.parts_of(pipeline, split)
     for step in packing:
         if step.get('meta_keys'):
             step['meta_keys'] = tuple(

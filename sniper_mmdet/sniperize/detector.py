@@ -6,13 +6,8 @@ from mmdet.models.data_preprocessors import DetDataPreprocessor
 from mmdet.registry import MODELS
 from torch import nn
 
-from sniper_mmdet.chips.presets import (
-    LEVEL_NMS,
-    RELEASED_AUTOFOCUS_TEST,
-    RELEASED_COCO,
-    RELEASED_COCO_TEST,
-    SOFT_NMS,
-)
+from sniper_mmdet.chips import presets
+from sniper_mmdet.chips.presets import LEVEL_NMS
 from sniper_mmdet.utils.config_text import Code, assignment
 
 from .data import levels
@@ -31,13 +26,10 @@ def divisor(model: dict, own: int) -> int:
     a neck takes from the backbone: it makes the others of these, by
     convolutions of any size.
     """
-    neck = model.get('neck') or {}
-    neck = neck[0] if isinstance(neck, (list, tuple)) else neck
-    taken = neck.get('in_channels')
-    if isinstance(taken, (list, tuple)):
-        taken = len(taken) - neck.get('start_level', 0)
-    else:
-        taken = None
+    neck, *_ = [*dicts(model.get('neck')), {}]
+    channels, taken = neck.get('in_channels'), None
+    if isinstance(channels, (list, tuple)):
+        taken = len(channels) - neck.get('start_level', 0)
     largest = [
         max(stride) if isinstance(stride, (list, tuple)) else stride
         for key in HEADS
@@ -49,14 +41,11 @@ def divisor(model: dict, own: int) -> int:
 
 
 def level_test_cfg(cfg: dict) -> tuple[dict, dict, str]:
-    """What a test_cfg becomes when an image has levels.
-
-    NMS of a level only takes out doubles; a detector without NMS stays as it
-    is.
+    """What a test_cfg becomes: NMS of a level only takes out doubles.
 
     Returns:
         tuple: Changes of the test_cfg, what the pyramid takes over of it, and
-        what that replaces, in words.
+        what that replaces, in words. Without NMS it stays as it is.
     """
     changes, change, replaced = {}, {}, []
     own = (cfg['rcnn'] or {}) if 'rcnn' in cfg else cfg
@@ -79,19 +68,17 @@ def level_test_cfg(cfg: dict) -> tuple[dict, dict, str]:
         change['nms']['_delete_'] = True
     if nms.get('class_agnostic'):
         change['nms']['class_agnostic'] = True
-        merging['merge'] = dict(SOFT_NMS, class_agnostic=True)
+        merging['merge'] = dict(presets.SOFT_NMS, class_agnostic=True)
     if of_image is not None and 0 <= of_image < most:
         change['max_per_img'] = most
     changes.update(dict(rcnn=change) if 'rcnn' in cfg else change)
     return changes, merging, ' and '.join(replaced)
 
 
-def preprocessor(draft: Draft, with_mask: bool) -> dict:
+def preprocessor(draft: Draft, loading: list[dict]) -> dict:
     """What changes of the data_preprocessor, which pads chips and levels.
 
-    Args:
-        draft (Draft): Of the config.
-        with_mask (bool): Masks are padded too.
+    Masks are padded too where the transforms that load chips load them.
 
     Raises:
         ValueError: It is one of another kind.
@@ -113,34 +100,27 @@ def preprocessor(draft: Draft, with_mask: bool) -> dict:
     own = cfg.get('pad_size_divisor', 1)
     needed = divisor(model, own)
     delta = {} if needed == own else dict(pad_size_divisor=needed)
-    pad = dict(type='BatchFixedSizePad', size=(RELEASED_COCO.chip_size,) * 2)
-    if with_mask:
+    size = presets.RELEASED_COCO.chip_size
+    pad = dict(type='BatchFixedSizePad', size=(size, size))
+    if any(step.get('with_mask') for step in loading):
         pad['pad_mask'] = True
     return dict(delta, batch_augments=[pad])
 
 
 def model(
-    draft: Draft, built: nn.Module, preprocessor: dict, has_training: bool
+    draft: Draft, built: nn.Module, preprocessor: dict, training: str
 ) -> str:
-    """Statements that wrap the detector, to look at each level.
+    """Statements that wrap the detector that was built of a config.
 
-    Args:
-        draft (Draft): Of the config.
-        built (nn.Module): Its detector.
-        preprocessor (dict): See :func:`preprocessor`.
-        has_training (bool): There are statements that change assigners.
+    ``training`` are those that change its assigners, if any.
     """
     cfg, lines = draft.cfg.model, []
     test_cfg, merging, replaced = level_test_cfg(cfg.get('test_cfg') or {})
-    kind, pyramid = 'PyramidDetector', RELEASED_COCO_TEST
+    kind, pyramid = 'PyramidDetector', presets.RELEASED_COCO_TEST
     if draft.autofocus:
-        kind, pyramid = 'AutoFocus', RELEASED_AUTOFOCUS_TEST
-    delta = dict(
-        type=f'sniper_mmdet.{kind}',
-        detector=cfg.type,
-        **levels(pyramid),
-        **merging,
-    )
+        kind, pyramid = 'AutoFocus', presets.RELEASED_AUTOFOCUS_TEST
+    delta = dict(type=f'sniper_mmdet.{kind}', detector=cfg.type)
+    delta.update(levels(pyramid), **merging)
     if replaced:
         draft.note(
             f'Of test_cfg, {replaced}: weak boxes and near ones are for the '
@@ -151,7 +131,7 @@ def model(
     else:
         # The runner gives the model that of the config.
         lines.append(assignment('data_preprocessor', preprocessor) + '\n')
-    if has_training:
+    if training:
         delta['train_cfg'] = Code('_training')
     if test_cfg:
         delta['test_cfg'] = test_cfg
@@ -168,13 +148,11 @@ def _focus(draft: Draft, built: nn.Module) -> dict:
     """Settings of a focus head, on maps of strides 16 and 8 if there."""
     features, maps = feature_maps(built)
     strides = [stride for _, stride in maps]
-    # The deepest of the nearest.
-    first = min(
-        range(len(maps)), key=lambda i: (abs(math.log2(strides[i]) - 4), -i)
-    )
-    stride, used = strides[first], [first]
-    if stride == 16 and 8 in strides:
-        used.append(max(i for i, s in enumerate(strides) if s == 8))
+    deepest = {stride: i for i, stride in enumerate(strides)}
+    stride = min(deepest, key=lambda s: (abs(math.log2(s) - 4), -deepest[s]))
+    used = [deepest[stride]]
+    if stride == 16 and 8 in deepest:
+        used.append(deepest[8])
     if stride != 16:
         draft.note(
             f'No map of the {features} has stride 16; FocusPixels are cells '
@@ -184,11 +162,8 @@ def _focus(draft: Draft, built: nn.Module) -> dict:
         'focus is as released; tools/analysis_tools/focus_curve.py tells '
         'which thresholds suit the trained focus head.'
     )
-    head = dict(
-        type='sniper_mmdet.FocusHead',
-        in_channels=sum(maps[i][0] for i in used),
-        in_indices=tuple(used),
-        stride=stride,
-    )
+    channels = sum(maps[i][0] for i in used)
+    head = dict(type='sniper_mmdet.FocusHead', in_channels=channels)
+    head.update(in_indices=tuple(used), stride=stride)
     where = {} if features == 'neck' else dict(features=features)
     return dict(focus_head=head, **where)

@@ -7,17 +7,13 @@ from mmengine.config import Config
 
 @dataclass
 class Draft:
-    """What all that is written of a config reads, and adds its notes to.
+    """What all that is written of a config reads, and adds its notes to."""
 
-    Args:
-        cfg (Config): The config that is read, of any detector of MMDetection.
-        autofocus (bool): An AutoFocus detector is written instead of a
-            pyramid's.
-        notes (list[str]): What could not be decided, a sentence each.
-    """
-
+    #: The config that is read, of any detector of MMDetection.
     cfg: Config
+    #: Whether an AutoFocus detector is written, instead of a pyramid's.
     autofocus: bool = False
+    #: What could not be decided, a sentence each.
     notes: list[str] = field(default_factory=list)
 
     def part(self, name: str) -> dict:

@@ -3,29 +3,20 @@
 A chip shows boxes that it does not train; heads tell their assigners of them.
 """
 
-from collections.abc import Iterator
-
-from mmdet.models import dense_heads, roi_heads
+from mmdet.models import dense_heads as dense
+from mmdet.models import roi_heads as roi
 from mmdet.registry import MODELS
 
-from sniper_mmdet.utils.config_text import Code, assignment, call, comment
+from sniper_mmdet.utils.config_text import call, comment
 
 from .draft import Draft
-from .rules import HEADS, class_of, name_of, names
+from .rules import HEADS, class_of, name_of, names, walk
 
 #: Heads that tell their assigners which boxes to ignore; others read only
 #: what is to be found, whatever train_cfg says.
-_TELLING = (
-    dense_heads.AnchorHead,
-    roi_heads.CascadeRoIHead,
-    roi_heads.StandardRoIHead,
-)
-_NOT_TELLING = (
-    dense_heads.FreeAnchorRetinaHead,
-    # It tells them, and then learns from all scores alike.
-    dense_heads.VFNetHead,
-    roi_heads.SparseRoIHead,
-)
+_TELLING = dense.AnchorHead, roi.CascadeRoIHead, roi.StandardRoIHead
+#: VFNetHead tells them, and then learns from all scores alike.
+_NOT_TELLING = dense.FreeAnchorRetinaHead, dense.VFNetHead, roi.SparseRoIHead
 #: Assigners of which this package has one that ignores by IoU.
 RANGE_AWARE = dict(
     MaxIoUAssigner='sniper_mmdet.RangeAwareAssigner',
@@ -44,8 +35,7 @@ def training(draft: Draft) -> tuple[str, dict]:
         that cuts chips: it drops those boxes where a head cannot ignore them.
     """
     cut = dict(type='sniper_mmdet.CutChip')
-    cannot = without_ignoring(draft.cfg.model)
-    if cannot:
+    if cannot := without_ignoring(draft.cfg.model):
         draft.note(
             f'{names(cannot)} cannot ignore a box: one that a chip shows but '
             "does not train is background (out_of_range='drop'); 'keep' "
@@ -64,26 +54,17 @@ def training(draft: Draft) -> tuple[str, dict]:
                 'too.'
             )
     if lines:
-        why = comment(
+        why = (
             'What resembles a box that a chip does not train is neither '
             'object nor background.'
         )
-        own = assignment('_training', Code('_base_.model.train_cfg'))
-        lines = [why, own, *lines]
+        lines[:0] = [comment(why), '_training = _base_.model.train_cfg']
     return '\n'.join(lines), cut
 
 
-def assigners(part, path: str) -> Iterator[tuple[dict, str]]:
+def assigners(part, path: str) -> list[tuple[dict, str]]:
     """Assigners of a train_cfg, and the expression that names each."""
-    if isinstance(part, dict):
-        for key, value in part.items():
-            if key.endswith('assigner') and isinstance(value, dict):
-                yield value, f'{path}.{key}'
-            else:
-                yield from assigners(value, f'{path}.{key}')
-    elif isinstance(part, (list, tuple)):
-        for i, value in enumerate(part):
-            yield from assigners(value, f'{path}[{i}]')
+    return [pair for pair in walk(part, path) if pair[1].endswith('assigner')]
 
 
 def without_ignoring(model: dict) -> list[str]:
@@ -98,11 +79,9 @@ def without_ignoring(model: dict) -> list[str]:
         head = class_of(MODELS, model[key], f'model.{key}')
         if not issubclass(head, _TELLING) or issubclass(head, _NOT_TELLING):
             found.append(name_of(model[key]))
-    ours = [kind.split('.')[-1] for kind in RANGE_AWARE.values()]
-    for cfg, _ in assigners(model.get('train_cfg'), ''):
-        if name_of(cfg) not in (*RANGE_AWARE, *ours):
-            found.append(name_of(cfg))
-    return sorted(set(found))
+    ours = [name_of(dict(type=kind)) for kind in RANGE_AWARE.values()]
+    used = {name_of(cfg) for cfg, _ in assigners(model.get('train_cfg'), '')}
+    return sorted({*found, *used.difference(RANGE_AWARE, ours)})
 
 
 def range_aware(assigner: dict) -> dict:
@@ -110,12 +89,9 @@ def range_aware(assigner: dict) -> dict:
     if name_of(assigner) not in RANGE_AWARE:
         return {}
     low = assigner.get('neg_iou_thr', IGNORE_IOU)
-    change = dict(
-        type=RANGE_AWARE[name_of(assigner)],
-        ignore_iou_thr=max(
-            IGNORE_IOU, *(low if isinstance(low, (list, tuple)) else [low])
-        ),
-    )
+    lows = low if isinstance(low, (list, tuple)) else [low]
+    change = dict(type=RANGE_AWARE[name_of(assigner)])
+    change['ignore_iou_thr'] = max(IGNORE_IOU, *lows)
     # It would ignore objects in front of an ignored box, too.
     if assigner.get('ignore_iof_thr', -1) > 0:
         change['ignore_iof_thr'] = -1

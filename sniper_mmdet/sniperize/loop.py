@@ -3,6 +3,8 @@
 And what every config leaves open of it, in notes.
 """
 
+from collections.abc import Iterator
+
 from sniper_mmdet.chips.presets import RELEASED_COCO
 from sniper_mmdet.utils.config_text import Code, assignment
 
@@ -14,15 +16,9 @@ from .rules import dicts, name_of, names
 _CONSTRUCTOR = 'DefaultOptimWrapperConstructor'
 #: What mmengine's own constructor of optimizers reads of paramwise_cfg.
 _PARAMWISE = (
-    'bias_decay_mult',
-    'bias_lr_mult',
-    'bypass_duplicate',
-    'custom_keys',
-    'dcn_offset_lr_mult',
-    'dwconv_decay_mult',
-    'flat_decay_mult',
-    'norm_decay_mult',
-)
+    'bias_decay_mult bias_lr_mult bypass_duplicate custom_keys '
+    'dcn_offset_lr_mult dwconv_decay_mult flat_decay_mult norm_decay_mult'
+).split()
 
 
 def optimizer(draft: Draft) -> str:
@@ -39,10 +35,8 @@ def optimizer(draft: Draft) -> str:
         'backbone where the wrapper has the detector; all layers learn at '
         'one rate now.'
     )
-    delta = dict(
-        constructor=_CONSTRUCTOR,
-        paramwise_cfg=dict(_delete_=True, **kept) if kept else None,
-    )
+    settings = dict(_delete_=True, **kept) if kept else None
+    delta = dict(constructor=_CONSTRUCTOR, paramwise_cfg=settings)
     return assignment('optim_wrapper', delta)
 
 
@@ -55,8 +49,7 @@ def hooks(draft: Draft) -> str:
             taken_out.append(name)
         elif not name.endswith('ChipMiningHook'):
             kept.append(Code(f'_base_.custom_hooks[{i}]'))
-    switches = [name for name in taken_out if name in rules.SWITCHES]
-    if switches:
+    if switches := [name for name in taken_out if name in rules.SWITCHES]:
         l1 = ', and no L1 loss is added then (bbox_head.use_l1)'
         draft.note(
             f'{names(switches)} is taken out: there are no pipelines to '
@@ -76,46 +69,43 @@ def evaluators(draft: Draft) -> str:
     lines = []
     for name in ('val_evaluator', 'test_evaluator'):
         own = draft.cfg.get(name)
-        if not own:
-            continue
         is_one = isinstance(own, dict)
         if is_one and name_of(own).endswith('Evaluator'):
             draft.note(
                 f'{name} stays as it is: {name_of(own)} takes no '
                 'sniper_mmdet.PixelsMetric beside others.'
             )
-            continue
-        own = Code(f'_base_.{name}' if is_one else f'*_base_.{name}')
-        pixels = dict(type='sniper_mmdet.PixelsMetric')
-        lines.append(assignment(name, [own, pixels]))
+        elif own:
+            kept = Code(f'_base_.{name}' if is_one else f'*_base_.{name}')
+            pixels = dict(type='sniper_mmdet.PixelsMetric')
+            lines.append(assignment(name, [kept, pixels]))
     return '\n'.join(lines)
 
 
-def general_notes(draft: Draft) -> list[str]:
+def general_notes(draft: Draft) -> Iterator[str]:
     """What every config leaves open, and what this one's numbers tell."""
     loop, loader = draft.part('train_cfg'), draft.part('train_dataloader')
     size = RELEASED_COCO.chip_size
     chips = f'{loader.get("batch_size", 1)} chips of {size}x{size} px'
-    notes = [
+    yield (
         'scales, valid_ranges and chip_size are those released for COCO: '
         'tools/analysis_tools/suggest_settings.py proposes others from your '
         'boxes.'
-    ]
+    )
     if loop.get('max_iters'):
-        notes.append(
+        yield (
             f'max_iters={loop["max_iters"]} and the learning rate are kept: '
             f'an iteration is {chips} now.'
         )
     else:
-        notes.append(
+        yield (
             f'max_epochs={loop.get("max_epochs")} and the learning rate are '
             'kept: an epoch is all chips now, several an image '
             '(tools/analysis_tools/chip_statistics.py counts them), an '
             f'iteration {chips}.'
         )
-    norms = trained_norms(draft.cfg.model)
-    if norms:
-        notes.append(
+    if norms := trained_norms(draft.cfg.model):
+        yield (
             f'Batch norm of {names(norms)} is trained on {chips}, and tested '
             'on whole levels.'
         )
@@ -123,31 +113,27 @@ def general_notes(draft: Draft) -> list[str]:
     for data, _ in rules.leaves(loader['dataset'], ''):
         found = rules.classes_of(data)
         if found and heads and found not in heads:
-            notes.append(
+            yield (
                 f'num_classes is {names(map(str, sorted(heads)))}, and the '
                 f'classes of the data are {found} ({data["type"]}).'
             )
     kinds = map(name_of, dicts(draft.cfg.model))
     if any(kind.startswith('SSDAnchor') for kind in kinds):
-        notes.append(
+        yield (
             'SSD lays out its anchors for one input size, which neither '
             'chips nor levels have.'
         )
     if draft.cfg.get('tta_model'):
-        notes.append(
+        yield (
             'tta_model and tta_pipeline stay, and do not fit: the pyramid is '
             'what they are for.'
         )
-    return list(dict.fromkeys(notes))
 
 
 def classes_of_heads(model: dict) -> set[int]:
     """How many classes the heads of a detector tell apart."""
-    found = (
-        part.get('num_classes')
-        for key in ('bbox_head', 'mask_head', 'roi_head')
-        for part in dicts(model.get(key))
-    )
+    heads = [model.get(key) for key in ('bbox_head', 'mask_head', 'roi_head')]
+    found = [part.get('num_classes') for part in dicts(heads)]
     return {number for number in found if isinstance(number, int)}
 
 

@@ -44,21 +44,16 @@ def built(model: dict) -> nn.Module:
 
 
 def feature_maps(detector: nn.Module) -> tuple[str, list[tuple[int, int]]]:
-    """Channels and stride of each map that a detector's heads see.
+    """What gives a detector's heads maps, and each one's channels and stride.
 
-    Its features of two empty chips are looked at.
-
-    Returns:
-        tuple: The module that they come from, 'neck' or 'backbone', and its
-        maps.
+    That is 'neck' or 'backbone'. Its maps of two empty chips are looked at.
 
     Raises:
         ValueError: It cannot be run here, or gives something else.
     """
-    seen, size = [], RELEASED_COCO.chip_size
-    name = 'backbone'
-    if isinstance(getattr(detector, 'neck', None), nn.Module):
-        name = 'neck'
+    seen, size = [None], RELEASED_COCO.chip_size
+    neck = getattr(detector, 'neck', None)
+    name = 'neck' if isinstance(neck, nn.Module) else 'backbone'
     try:
         module = getattr(detector, name)
         module.register_forward_hook(lambda *args: seen.append(args[-1]))
@@ -72,8 +67,7 @@ def feature_maps(detector: nn.Module) -> tuple[str, list[tuple[int, int]]]:
             f'the feature maps of {type(detector).__name__} are not known, '
             f'since it cannot be run here: {reason_of(error)}'
         ) from error
-    maps = seen[-1] if seen else None
-    maps = [maps] if isinstance(maps, torch.Tensor) else maps
+    maps = [seen[-1]] if isinstance(seen[-1], torch.Tensor) else seen[-1]
     if not isinstance(maps, (list, tuple)) or not all(
         isinstance(m, torch.Tensor) and m.ndim == 4 and len(m) == 2
         for m in maps

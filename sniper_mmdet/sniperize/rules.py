@@ -11,84 +11,50 @@ from mmdet.registry import DATASETS, MODELS
 from mmengine.config import Config
 from mmengine.registry import Registry
 
-#: Why a detector cannot be wrapped, by the class that it is of.
-REFUSED = dict(
-    SemiBaseDetector='it trains on labelled and unlabelled branches of '
+#: Transforms of a pipeline.
+Steps = list[dict]
+#: Why a detector cannot be wrapped, by the classes that it is of.
+REFUSED = {
+    'SemiBaseDetector': 'it trains on labelled and unlabelled branches of '
     'images, and chips have one',
-    KnowledgeDistillationSingleStageDetector='its teacher is none of its '
+    'KnowledgeDistillationSingleStageDetector': 'its teacher is none of its '
     'modules, and would stay on the CPU when the wrapper is moved to a GPU',
-    TwoStagePanopticSegmentor='it predicts panoptic segments, and levels of '
-    'a pyramid are merged by boxes',
-    GLIP='it looks for what a text names, and levels come without a text',
-    GroundingDINO='it looks for what a text names, and levels come without '
-    'a text',
-    SOLO='its masks come without boxes, by which valid ranges and the merge '
-    'of levels go',
-    SOLOv2='its masks come without boxes, by which valid ranges and the '
-    'merge of levels go',
-    FastRCNN='it takes its proposals from a file, and chips carry none',
-    Detectron2Wrapper='a model of detectron2 does its own preprocessing, '
+    'TwoStagePanopticSegmentor': 'it predicts panoptic segments, and levels '
+    'of a pyramid are merged by boxes',
+    'GLIP GroundingDINO': 'it looks for what a text names, and levels come '
+    'without a text',
+    'SOLO SOLOv2': 'its masks come without boxes, by which valid ranges and '
+    'the merge of levels go',
+    'FastRCNN': 'it takes its proposals from a file, and chips carry none',
+    'Detectron2Wrapper': 'a model of detectron2 does its own preprocessing, '
     'where chips and levels are to be padded',
-    CLRNet='it predicts lanes, not boxes',
-    RPN='an RPN alone is what --cfg-options model.rpn_only=True makes of the '
-    "two-stage detector's config",
-)
+    'CLRNet': 'it predicts lanes, not boxes',
+    'RPN': 'an RPN alone is what --cfg-options model.rpn_only=True makes of '
+    "the two-stage detector's config",
+}
 #: Where a detector has its heads.
 HEADS = ('bbox_head', 'query_head', 'roi_head', 'rpn_head')
 #: Parts of a config that are one dict each, where they are there.
 DICTS = (
-    'data_preprocessor',
-    'model',
-    'model.backbone',
-    'model.bbox_head',
-    'model.data_preprocessor',
-    'model.roi_head',
-    'model.rpn_head',
-    'model.test_cfg',
-    'model.test_cfg.nms',
-    'model.test_cfg.rcnn',
-    'model.test_cfg.rcnn.nms',
-    'model.test_cfg.rpn',
-    'model.train_cfg',
-    'optim_wrapper',
-    'train_cfg',
-    *(
-        f'{split}_dataloader{part}'
-        for split in ('train', 'val', 'test')
-        for part in ('', '.dataset')
-    ),
-)
+    'data_preprocessor model model.backbone model.bbox_head '
+    'model.data_preprocessor model.roi_head model.rpn_head model.test_cfg '
+    'model.test_cfg.nms model.test_cfg.rcnn model.test_cfg.rcnn.nms '
+    'model.test_cfg.rpn model.train_cfg optim_wrapper train_cfg '
+    'train_dataloader train_dataloader.dataset val_dataloader '
+    'val_dataloader.dataset test_dataloader test_dataloader.dataset'
+).split()
 #: Transforms that leave boxes and the size of a chip as they are, or move
 #: boxes along.
 KEPT = (
-    'AutoContrast',
-    'Brightness',
-    'Color',
-    'ColorTransform',
-    'Contrast',
-    'Corrupt',
-    'CutOut',
-    'Equalize',
-    'Invert',
-    'PhotoMetricDistortion',
-    'Posterize',
-    'RandomFlip',
-    'RandomGrayscale',
-    'Sharpness',
-    'Solarize',
-    'SolarizeAdd',
-    'YOLOXHSVRandomAug',
-)
+    'AutoContrast Brightness Color ColorTransform Contrast Corrupt CutOut '
+    'Equalize Invert PhotoMetricDistortion Posterize RandomFlip '
+    'RandomGrayscale Sharpness Solarize SolarizeAdd YOLOXHSVRandomAug'
+).split()
 #: Transforms that levels leave nothing to do for in a test.
 OF_LEVELS = (
-    'CenterCrop',
-    'FixScaleResize',
-    'FixShapeResize',
-    'Pad',
-    'RandomFlip',
-    'Resize',
-    'ResizeShortestEdge',
-)
+    'CenterCrop FixScaleResize FixShapeResize Pad RandomFlip Resize '
+    'ResizeShortestEdge'
+).split()
 #: Of transforms: what another one holds.
 NESTED = ('RandomApply', 'RandomChoice', 'RandomOrder')
 #: Why there are no chips of what a transform loads.
@@ -145,9 +111,8 @@ def class_of(registry: Registry, cfg: dict, field: str) -> type:
 
 def refuse_shapes(cfg: Config) -> None:
     """Raises ValueError where a dict or a list is something else."""
-    wanted = [(path, dict) for path in DICTS] + [('custom_hooks', list)]
-    for path, kind in sorted(wanted):
-        part = cfg
+    for path in sorted([*DICTS, 'custom_hooks']):
+        part, kind = cfg, list if path == 'custom_hooks' else dict
         for key in path.split('.'):
             part = (part or {}).get(key)
         if part is not None and not isinstance(part, kind):
@@ -164,14 +129,14 @@ def refuse_detector(model: dict) -> None:
     if name_of(model) in ('PyramidDetector', 'AutoFocus'):
         raise ValueError(f'the config has a {name_of(model)} already.')
     found = class_of(MODELS, model, 'model')
-    reason = None
+    reason = ''
     if not issubclass(found, BaseDetector):
         reason = 'it is no detector of single images (BaseDetector)'
-    for name, why in REFUSED.items():
-        if issubclass(found, getattr(detectors, name, ())):
-            reason = why
-    head = model.get('panoptic_head') or {}
-    if head.get('num_stuff_classes'):
+    for kinds, why in REFUSED.items():
+        for name in kinds.split():
+            if issubclass(found, getattr(detectors, name, ())):
+                reason = why
+    if (model.get('panoptic_head') or {}).get('num_stuff_classes'):
         reason = REFUSED['TwoStagePanopticSegmentor']
     if name_of(model.get('bbox_head') or {}) == 'CenterNetHead':
         reason = (
@@ -195,9 +160,7 @@ def refuse_data(data: dict) -> None:
             )
 
 
-def parts_of(
-    pipeline: list[dict], split: str
-) -> tuple[list[dict], list[dict], list[dict]]:
+def parts_of(pipeline: Steps, split: str) -> tuple[Steps, Steps, Steps]:
     """Copies of the transforms that load, of others, and of those that pack.
 
     Raises:
@@ -233,15 +196,21 @@ def is_kept(step: dict) -> bool:
     return name_of(step) in KEPT
 
 
-def dicts(part) -> Iterator[dict]:
-    """All parts of a config that have a type, outer ones first."""
+def walk(part, path: str = '') -> Iterator[tuple[dict, str]]:
+    """All dicts in a part of a config, outer ones first, and their paths."""
+    inner = []
     if isinstance(part, dict):
-        if 'type' in part:
-            yield part
-        part = list(part.values())
-    if isinstance(part, (list, tuple)):
-        for one in part:
-            yield from dicts(one)
+        yield part, path
+        inner = [(f'{path}.{key}', value) for key, value in part.items()]
+    elif isinstance(part, (list, tuple)):
+        inner = [(f'{path}[{i}]', value) for i, value in enumerate(part)]
+    for where, value in inner:
+        yield from walk(value, where)
+
+
+def dicts(part) -> list[dict]:
+    """All parts of a config that have a type, outer ones first."""
+    return [one for one, _ in walk(part) if 'type' in one]
 
 
 def leaves(data: dict, path: str) -> Iterator[tuple[dict, str]]:

@@ -133,7 +133,7 @@ def _polygon_area(points: Sequence[float]) -> float:
     return round(abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)).item() / 2, 4)
 
 
-def write_json(path: Path, content: dict) -> None:
+def write_json(path: Path, content: dict | list) -> None:
     """Write a json file, and the folders that it is in."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as part:
