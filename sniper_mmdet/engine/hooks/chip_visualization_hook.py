@@ -1,6 +1,5 @@
 """Pictures of the chips that a run trains on."""
 
-import cv2
 import numpy as np
 import torch
 from mmcv.image import imrescale
@@ -15,7 +14,7 @@ from sniper_mmdet.visualization.chips import (
     POSITIVE,
     VALID,
 )
-from sniper_mmdet.visualization.panels import outline, with_title
+from sniper_mmdet.visualization.panels import draw_boxes, outline, with_title
 
 #: A narrower chip is enlarged, or its title would not be legible.
 _MIN_WIDTH = 256
@@ -130,18 +129,15 @@ def _draw_chip(chip: torch.Tensor, sample, draw_ignored: bool) -> np.ndarray:
     )
     drawn = [(ignored, IGNORED)] if draw_ignored else []
     for boxes, color in (*drawn, (trained, VALID)):
-        for x1, y1, x2, y2 in np.rint(boxes * scale).astype(int).tolist():
-            # Half open, as boxes are.
-            cv2.rectangle(panel, (x1, y1), (x2 - 1, y2 - 1), color, 1)
+        # Half open, as boxes are.
+        corners = np.rint(boxes * scale).astype(int) - [0, 0, 1, 1]
+        draw_boxes(panel, corners, color)
     title = f'{len(trained)} trained, {len(ignored)} ignored'
     about = sample.get('chip')
     if about is not None:
         sign = about['positive']
         height, width = panel.shape[:2]
-        outline(
-            panel,
-            np.array([0, 0, width, height]),
-            POSITIVE if sign else NEGATIVE,
-        )
+        whole = np.array([0, 0, width, height])
+        outline(panel, whole, POSITIVE if sign else NEGATIVE)
         title = f'level {about["level"]} {"+" if sign else "-"}  {title}'
     return with_title(panel, title)
