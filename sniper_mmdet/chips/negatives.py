@@ -86,18 +86,11 @@ def mine_negatives(
     most = np.minimum(most, negatives.max_per_image).sum()
     found = np.empty((most, 4), np.int64)
     starts = np.searchsorted(positives['image'], np.arange(len(images) + 1))
-    count = _mine(
-        proposals[:4],
-        np.tile(images.sizes, 2),
-        settings.longest_sides(images.widths, images.heights, levels.stride),
-        _rules(settings, negatives),
-        (positives, starts),
-        levels,
-        states,
-        thresholds,
-        int(negatives.max_per_image),
-        found,
-    )
+    limits = settings.longest_sides(*images[:2], levels.stride)
+    per_image = np.tile(images.sizes, 2), limits, starts, states
+    rules = _rules(settings, negatives)
+    kept = thresholds, int(negatives.max_per_image), found
+    count = _mine(proposals[:4], positives, per_image, levels, rules, kept)
     if count < 0:
         _raise_bad_proposal(images, proposals, -count - 1)
     return found[:count]
@@ -138,13 +131,10 @@ def uncovered_proposals(
     rows = table[(table['image'] == image) & table['positive']]
     size = images.widths[image], images.heights[image]
     stride = settings.stride_bounds[1] if stride is None else stride
-    return _uncovered(
-        clip_boxes(proposals.boxes[span], size)[0],
-        proposals.scores[span],
-        rows,
-        settings.longest_sides(*size, stride),
-        _rules(settings, negatives),
-    )
+    limits = settings.longest_sides(*size, stride)
+    boxes, _ = clip_boxes(proposals.boxes[span], size)
+    rules = _rules(settings, negatives)
+    return _uncovered(boxes, proposals.scores[span], rows, limits, rules)
 
 
 def _rules(settings, negatives) -> tuple[np.ndarray, float, float]:
@@ -155,13 +145,9 @@ def _rules(settings, negatives) -> tuple[np.ndarray, float, float]:
 
 def _raise_bad_proposal(images, proposals, image) -> None:
     size = images.sizes[image]
-    boxes = proposals.boxes[proposals.span(image)]
-    scores = proposals.scores[proposals.span(image)]
-    first = next(
-        k
-        for k, box in enumerate(boxes)
-        if _is_bad(box[None], scores[k : k + 1], np.tile(size, 2))
-    )
+    boxes, scores = (a[proposals.span(image)] for a in proposals[:2])
+    pairs = zip(boxes[:, None], scores[:, None], strict=True)
+    first = [_is_bad(*pair, np.tile(size, 2)) for pair in pairs].index(True)
     wrong = (
         f'lies outside of the image, {size[0]}x{size[1]}'
         if np.isfinite([*boxes[first], scores[first]]).all()
@@ -212,21 +198,11 @@ def _uncovered(boxes, scores, chips, limits, rules):
 
 
 @numba.njit(cache=True)
-def _mine(
-    proposals,
-    ends,
-    limits,
-    rules,
-    positives,
-    levels,
-    states,
-    thresholds,
-    max_per_image,
-    found,
-):
+def _mine(proposals, positives, per_image, levels, rules, kept):
     """Fill ``found``; its length, or -1 - image where a proposal is bad."""
     all_boxes, all_scores, offsets, entries = proposals
-    chips, starts = positives
+    ends, limits, starts, states = per_image
+    thresholds, max_per_image, found = kept
     count = 0
     for i in range(len(entries)):
         if entries[i] < 0:
@@ -236,7 +212,7 @@ def _mine(
         if _is_bad(all_boxes[span], scores, ends[i]):
             return -1 - i
         boxes = np.minimum(np.maximum(all_boxes[span], 0.0), ends[i])
-        own = chips[starts[i] : starts[i + 1]]
+        own = positives[starts[i] : starts[i + 1]]
         asking = _uncovered(boxes, scores, own, limits[i], rules)
         state = states[i : i + 1].copy()
         candidates = 0
