@@ -140,9 +140,7 @@ class NegativeSettings:
             ValueError: There is one number a level, but not for each.
         """
         if self.min_proposals is None:
-            counts = np.full(num_levels, 11)
-            counts[-1] = 26
-            return counts
+            return np.array([11] * (num_levels - 1) + [26])
         counts = np.atleast_1d(np.asarray(self.min_proposals, np.int64))
         if len(counts) not in (1, num_levels):
             raise ValueError(

@@ -90,9 +90,8 @@ def focus_share(
     """
     looked_at = total = reached = 0
     all_sizes = pyramid.level_sizes(images.widths, images.heights)
-    for i, (side, levels) in enumerate(
-        zip(images.sizes, all_sizes, strict=True)
-    ):
+    sides = zip(images.sizes, all_sizes, strict=True)
+    for i, (side, levels) in enumerate(sides):
         boxes = images.of_image(i)
         valid = pyramid.is_valid(box_sizes(boxes))
         found = valid[:, 0]
