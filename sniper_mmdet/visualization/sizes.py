@@ -6,12 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sniper_mmdet.chips import (
-    ChipSettings,
-    ImageBoxes,
-    box_sizes,
-    valid_boxes,
-)
+from sniper_mmdet.chips import ChipSettings, ImageBoxes, box_sizes, valid_boxes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
