@@ -33,7 +33,7 @@ def valid_boxes(
     box_sides = images.boxes[:, 2:] - images.boxes[:, :2]
     fits = box_sides[:, None] < images.of_boxes(limits)
     large = (box_sides >= settings.min_side).all(1)[:, None]
-    # Many times faster than fits.all(2).
+    # Three times as fast as fits.all(2).
     fits = fits[..., 0] & fits[..., 1] & large
     return fits & settings.pyramid.is_valid(box_sizes(images.boxes))
 

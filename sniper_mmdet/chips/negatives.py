@@ -161,6 +161,7 @@ def _raise_bad_proposal(images, proposals, image) -> None:
 
 @numba.njit(cache=True)
 def _is_bad(boxes, scores, ends):
+    """Whether any proposal is not finite, or not in its image."""
     # Comparisons with NaN are false.
     inside = (boxes >= -_TOLERANCE) & (boxes <= ends + _TOLERANCE)
     return not (inside.all() and np.isfinite(scores).all())
