@@ -58,9 +58,7 @@ NAMES = {
     'chips.focus': {'RELEASED_SIZES': 'chips.presets.RELEASED_FOCUS_SIZES'},
     'evaluation': {'ProposalRecall': 'evaluation.ProposalRecallMetric'},
     'models': {
-        'ChipFasterRCNN': 'models.ReleasedFasterRCNN',
-        'ChipRPNHead': 'models.ReleasedRPNHead',
-        'ChipRoIHead': 'models.ReleasedRoIHead',
+        old: f'models.{new}' for old, new in TYPES.items() if 'Chip' in old
     },
 }
 
@@ -107,11 +105,8 @@ class _Finder(MetaPathFinder, Loader):
         new = f'{package}.{MODULES[place]}'
         warn(module.__name__, new)
         found = vars(importlib.import_module(new))
-        vars(module).update(
-            (name, value)
-            for name, value in found.items()
-            if not name.startswith('__')
-        )
+        names = [name for name in found if not name.startswith('__')]
+        vars(module).update({name: found[name] for name in names})
 
 
 sys.meta_path.append(_Finder())

@@ -41,6 +41,15 @@ class ImageBoxes(NamedTuple):
         """ndarray (K, 4): the boxes of one image."""
         return self.boxes[self.offsets[index] : self.offsets[index + 1]]
 
+    @property
+    def sizes(self) -> np.ndarray:
+        """ndarray (N, 2): int64 (width, height) of each image."""
+        return np.stack([self.widths, self.heights], 1)
+
+    def of_boxes(self, values: np.ndarray) -> np.ndarray:
+        """ndarray (M, ...): values (N, ...) of images, of each box's."""
+        return np.repeat(values, np.diff(self.offsets), 0)
+
     @classmethod
     def from_lists(
         cls,
@@ -49,15 +58,11 @@ class ImageBoxes(NamedTuple):
     ) -> 'ImageBoxes':
         """From one (width, height) and one array (K, 4) an image."""
         sizes = np.array(sizes, np.int64).reshape(-1, 2)
-        counts = [len(b) for b in boxes]
         flat = [np.asarray(b, np.float32).reshape(-1, 4) for b in boxes]
-        flat = np.concatenate(flat) if flat else np.zeros((0, 4), np.float32)
-        return cls(
-            np.ascontiguousarray(sizes[:, 0]),
-            np.ascontiguousarray(sizes[:, 1]),
-            flat,
-            np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-        )
+        flat = np.concatenate([np.zeros((0, 4), np.float32), *flat])
+        offsets = np.cumsum([0, *map(len, boxes)], dtype=np.int64)
+        widths, heights = np.ascontiguousarray(sizes.T)
+        return cls(widths, heights, flat, offsets)
 
 
 class BoxState(IntEnum):
@@ -139,16 +144,13 @@ def classify_boxes(
     """
     boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
     region = np.asarray(region, np.float32)
-    seen = np.minimum(boxes[:, 2:], region[2:]) - np.maximum(
-        boxes[:, :2], region[:2]
-    )
+    first = np.maximum(boxes[:, :2], region[:2])
+    seen = np.minimum(boxes[:, 2:], region[2:]) - first
     whole = whole_in(boxes, region)
     if min_visible_share < 1:
-        sides = boxes[:, 2:] - boxes[:, :2]
-        share = np.maximum(seen, 0).prod(1) / np.maximum(
-            sides.prod(1), np.finfo(np.float32).tiny
-        )
-        whole |= share >= min_visible_share
+        area = (boxes[:, 2:] - boxes[:, :2]).prod(1)
+        area = np.maximum(area, np.finfo(np.float32).tiny)
+        whole |= np.maximum(seen, 0).prod(1) / area >= min_visible_share
     visible = (seen > 0).all(1) & (whole | (seen >= min_visible).all(1))
     valid = in_range(box_sizes(boxes), *valid_range)
     states = np.full(len(boxes), BoxState.OUTSIDE, np.int8)

@@ -7,9 +7,13 @@ is ever compared with every box (SNIPER, section 3.1).
 """
 
 import math
+from typing import NamedTuple
 
 import numba
 import numpy as np
+
+from .boxes import ImageBoxes
+from .settings import ChipSettings
 
 # Level pixels: above the error of float64, and too little for a box to count
 # as cut by a chip that it sticks out of.
@@ -37,13 +41,13 @@ def axis_positions(extent, chip, stride):
 
 
 @numba.njit(cache=True)
-def _holding(low, high, last, count, chip, stride):
-    """First and last grid index whose chip holds the interval low..high."""
+def _holding(low, high, positions, chip, stride):
+    """First and last grid index whose chip holds an interval (low, high)."""
     first = max(math.ceil((high - chip - _EPS) / stride), 0)
-    final = min(math.floor((low + _EPS) / stride), count - 1)
+    final = min(math.floor((low + _EPS) / stride), len(positions) - 1)
     # The last position is off the regular grid, never beyond it.
-    if last <= low + _EPS:
-        final = count - 1
+    if positions[-1] <= low + _EPS:
+        final = len(positions) - 1
     return first, final
 
 
@@ -81,12 +85,9 @@ def greedy_cover(boxes_level, width, height, chip, stride, state, enough=1):
     num_todo = 0
     counts = np.zeros((ny + 1, nx + 1), np.int64)
     for i in range(num_boxes):
-        ix0, ix1 = _holding(
-            boxes_level[i, 0], boxes_level[i, 2], xs[-1], nx, chip, stride
-        )
-        iy0, iy1 = _holding(
-            boxes_level[i, 1], boxes_level[i, 3], ys[-1], ny, chip, stride
-        )
+        x1, y1, x2, y2 = boxes_level[i]
+        ix0, ix1 = _holding(x1, x2, xs, chip, stride)
+        iy0, iy1 = _holding(y1, y2, ys, chip, stride)
         if ix0 > ix1 or iy0 > iy1:
             continue
         spans[i] = (ix0, ix1, iy0, iy1)
@@ -116,8 +117,7 @@ def greedy_cover(boxes_level, width, height, chip, stride, state, enough=1):
                         bx, by = x, y
         if best < enough:
             break
-        chips[num_chips, 0] = xs[bx]
-        chips[num_chips, 1] = ys[by]
+        chips[num_chips] = (xs[bx], ys[by])
         kept = 0
         for k in range(num_todo):
             i = todo[k]
@@ -133,3 +133,41 @@ def greedy_cover(boxes_level, width, height, chip, stride, state, enough=1):
         num_todo = kept
         num_chips += 1
     return chips[:num_chips], owner
+
+
+class Levels(NamedTuple):
+    """The levels of all images, and the grid on which chips are cut."""
+
+    sizes: np.ndarray  # (N, L, 2): int64 (width, height)
+    factors: np.ndarray  # (N, L, 4): from original pixels to these
+    chip: int
+    stride: int
+
+    @classmethod
+    def of(
+        cls, images: ImageBoxes, settings: ChipSettings, stride: int
+    ) -> 'Levels':
+        sizes = settings.pyramid.level_sizes(images.widths, images.heights)
+        factors = np.tile(sizes / images.sizes[:, None], 2)
+        return cls(sizes, factors, settings.chip_size, stride)
+
+
+@numba.njit(cache=True)
+def cover_level(boxes, held, levels, image, level, state, enough=1):
+    """Chips of :func:`greedy_cover` for those boxes (N, 4) that are held.
+
+    ``boxes`` are in original pixels, ``held`` (N,) is bool.
+    """
+    factors = levels.factors[image, level]
+    boxes_level = np.empty((len(boxes), 4), np.float64)
+    num = 0
+    for k in range(len(boxes)):
+        if held[k]:
+            for side in range(4):
+                boxes_level[num, side] = boxes[k, side] * factors[side]
+            num += 1
+    if num < enough:
+        return np.empty((0, 2), np.int64)
+    width, height = levels.sizes[image, level]
+    grid = (width, height, levels.chip, levels.stride)
+    return greedy_cover(boxes_level[:num], *grid, state, enough)[0]

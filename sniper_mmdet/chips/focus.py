@@ -80,11 +80,7 @@ def focus_chips(
         probability (ndarray (H, W)): Of a FocusPixel, NaN or negative where
             the level was not looked at.
         size (tuple[int]): (width, height) of the level, level pixels.
-        threshold (float): Least probability of a FocusPixel.
-        dilation (int): Side of the square of cells that each FocusPixel is
-            dilated to. Defaults to 3.
-        min_size (int): Least side of a chip, level pixels, rounded up to
-            cells; a smaller level is one chip. Defaults to 256.
+        threshold, dilation, min_size: See :class:`FocusSettings`.
         stride (int): Of the cells. Defaults to 16.
 
     Returns:
@@ -96,9 +92,7 @@ def focus_chips(
     if not mask.any():
         return np.zeros((0, 4), np.int64)
     if dilation > 1:
-        mask = ndimage.binary_dilation(
-            mask, np.ones((dilation, dilation), bool)
-        )
+        mask = ndimage.binary_dilation(mask, np.ones((dilation, dilation)))
     least = np.minimum(-(-min_size // stride), mask.shape[::-1])
     chips = np.minimum(_merge(mask, least) * stride, np.tile(size, 2))
     # The last cell may stick out of the level.
@@ -127,45 +121,30 @@ def move_chips(
     """
     ratio = np.tile(np.divide(new_size, size), 2) / stride
     cells = [-(-side // stride) for side in new_size]
-    moved = np.concatenate(
-        [
-            np.floor(chips[:, :2] * ratio[:2] + 1e-6),
-            np.ceil(chips[:, 2:] * ratio[2:] - 1e-6),
-        ],
-        1,
-    ).astype(np.int64)
+    moved = chips * ratio
+    first, last = np.floor(moved[:, :2] + 1e-6), np.ceil(moved[:, 2:] - 1e-6)
+    moved = np.concatenate([first, last], 1).astype(np.int64)
     merged = _merge(_paint(moved, cells[::-1]), 1)
     return np.minimum(merged * stride, np.tile(new_size, 2))
 
 
 def _merge(mask: np.ndarray, least) -> np.ndarray:
     """ndarray (C, 4): int64 boxes of cells around all of the mask, apart."""
-    cells = np.array(mask.shape[::-1])
     count = -1
     while True:
-        boxes = _components(mask)
+        # What is connected, corners too.
+        labels, _ = ndimage.label(mask, np.ones((3, 3)))
+        found = ndimage.find_objects(labels)
+        found = [(x.start, y.start, x.stop, y.stop) for y, x in found]
+        boxes = np.array(found, np.int64).reshape(-1, 4)
         if len(boxes) == count:
             return boxes
         count = len(boxes)
-        mask = _paint(_grow(boxes, least, cells), mask.shape)
-
-
-def _components(mask: np.ndarray) -> np.ndarray:
-    """ndarray (C, 4): int64 boxes of what is connected, corners too."""
-    labels, _ = ndimage.label(mask, np.ones((3, 3)))
-    found = [
-        (x.start, y.start, x.stop, y.stop)
-        for y, x in ndimage.find_objects(labels)
-    ]
-    return np.array(found, np.int64).reshape(-1, 4)
-
-
-def _grow(boxes, least, cells) -> np.ndarray:
-    """Grow boxes about their centres, and shift them into the map."""
-    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], least)
-    first = (boxes[:, :2] + boxes[:, 2:] - sides) // 2
-    first = np.clip(first, 0, cells - sides)
-    return np.concatenate([first, first + sides], 1)
+        # Grow boxes about their centres, and shift them into the map.
+        sides = np.maximum(boxes[:, 2:] - boxes[:, :2], least)
+        first = (boxes[:, :2] + boxes[:, 2:] - sides) // 2
+        first = np.clip(first, 0, np.array(mask.shape[::-1]) - sides)
+        mask = _paint(np.concatenate([first, first + sides], 1), mask.shape)
 
 
 def _paint(boxes, shape) -> np.ndarray:
@@ -197,12 +176,7 @@ def away_from_cuts(
         ndarray (N,): bool.
     """
     chip = np.asarray(chip, float)
-    inner = [
-        chip[0] >= 0.5,
-        chip[1] >= 0.5,
-        chip[2] < size[0] - 0.5,
-        chip[3] < size[1] - 0.5,
-    ]
+    inner = [*(chip[:2] >= 0.5), *(chip[2:] < np.subtract(size, 0.5))]
     near = np.abs(np.asarray(boxes, float).reshape(-1, 4) - chip) < margin
     return ~(near & inner).any(1)
 

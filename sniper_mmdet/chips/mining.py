@@ -4,10 +4,10 @@ import numba
 import numpy as np
 
 from .boxes import ImageBoxes, box_sizes, whole_in
-from .cover import greedy_cover
+from .cover import Levels, cover_level
 from .negatives import Proposals, mine_negatives
 from .settings import ChipSettings, NegativeSettings
-from .table import CHIP_DTYPE, chip_regions
+from .table import chip_regions, make_table
 
 
 def valid_boxes(
@@ -30,10 +30,11 @@ def valid_boxes(
     """
     stride = settings.stride_bounds[1] if stride is None else stride
     limits = settings.longest_sides(images.widths, images.heights, stride)
-    of_box = np.repeat(np.arange(len(images)), np.diff(images.offsets))
     box_sides = images.boxes[:, 2:] - images.boxes[:, :2]
-    fits = (box_sides[:, None] < limits[of_box]).all(2)
-    fits &= (box_sides >= settings.min_side).all(1)[:, None]
+    fits = box_sides[:, None] < images.of_boxes(limits)
+    large = (box_sides >= settings.min_side).all(1)[:, None]
+    # Three times as fast as fits.all(2).
+    fits = fits[..., 0] & fits[..., 1] & large
     return fits & settings.pyramid.is_valid(box_sizes(images.boxes))
 
 
@@ -82,77 +83,35 @@ def mine_chips(
     """
     rng, stride = _start(settings, seed, epoch)
     states = rng.integers(0, 2**64, len(images), np.uint64)
-    sizes = settings.pyramid.level_sizes(images.widths, images.heights)
     valid = valid_boxes(images, settings, stride)
-    table = np.empty(np.count_nonzero(valid), CHIP_DTYPE)
-    count = _mine(
-        images.widths,
-        images.heights,
-        images.boxes,
-        images.offsets,
-        sizes,
-        valid,
-        settings.chip_size,
-        stride,
-        states,
-        table,
-    )
-    table = table[:count].copy()
-    table['seed'] = rng.integers(0, 2**32, count, np.uint32)
+    levels = Levels.of(images, settings, stride)
+    found = _mine(images.boxes, images.offsets, valid, levels, states)
+    table = make_table(found, levels, True, rng)
     if proposals is None:
         return table
+    negatives = negatives or NegativeSettings()
     states = rng.integers(0, 2**64, len(images), np.uint64)
-    mined = mine_negatives(
-        images,
-        settings,
-        negatives or NegativeSettings(),
-        proposals,
-        table,
-        stride,
-        states,
+    found = mine_negatives(
+        images, settings, negatives, proposals, table, levels, states
     )
-    mined['seed'] = rng.integers(0, 2**32, len(mined), np.uint32)
-    table = np.concatenate([table, mined])
+    table = np.concatenate([table, make_table(found, levels, False, rng)])
     return table[np.lexsort((table['level'], table['image']))]
 
 
 @numba.njit(cache=True)
-def _mine(
-    widths, heights, boxes, offsets, sizes, valid, chip, stride, states, table
-):
+def _mine(boxes, offsets, valid, levels, states):
+    """int64 (C, 4): image, level, x and y of each chip, level pixels."""
+    found = np.empty((np.count_nonzero(valid), 4), np.int64)
     count = 0
-    state = np.empty(1, np.uint64)
-    for i in range(len(widths)):
-        first, final = offsets[i], offsets[i + 1]
-        state[0] = states[i]
-        boxes_level = np.empty((final - first, 4), np.float64)
-        for level in range(sizes.shape[1]):
-            width, height = sizes[i, level]
-            fx, fy = width / widths[i], height / heights[i]
-            num = 0
-            for k in range(first, final):
-                if valid[k, level]:
-                    boxes_level[num, 0] = boxes[k, 0] * fx
-                    boxes_level[num, 1] = boxes[k, 1] * fy
-                    boxes_level[num, 2] = boxes[k, 2] * fx
-                    boxes_level[num, 3] = boxes[k, 3] * fy
-                    num += 1
-            if num == 0:
-                continue
-            chips, _ = greedy_cover(
-                boxes_level[:num], width, height, chip, stride, state
-            )
-            for c in range(len(chips)):
-                row = table[count]
-                row.image = i
-                row.level = level
-                row.positive = True
-                row.x1 = chips[c, 0] / fx
-                row.y1 = chips[c, 1] / fy
-                row.x2 = min(chips[c, 0] + chip, width) / fx
-                row.y2 = min(chips[c, 1] + chip, height) / fy
+    for i in range(len(states)):
+        state = states[i : i + 1].copy()
+        span = slice(offsets[i], offsets[i + 1])
+        for level in range(valid.shape[1]):
+            held = boxes[span], valid[span, level]
+            for x, y in cover_level(*held, levels, i, level, state):
+                found[count] = (i, level, x, y)
                 count += 1
-    return count
+    return found[:count]
 
 
 def assign_boxes(

@@ -10,11 +10,10 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from .boxes import LEAST_SIDE, ImageBoxes
-from .cover import greedy_cover, next_random
+from .boxes import LEAST_SIDE, ImageBoxes, clip_boxes
+from .cover import Levels, cover_level, next_random
 from .pyramid import in_range
 from .settings import ChipSettings, NegativeSettings
-from .table import CHIP_DTYPE, chip_regions
 
 #: Original pixels by which a proposal may stick out of its image: rounding.
 _TOLERANCE = 1.0
@@ -53,7 +52,7 @@ def mine_negatives(
     negatives: NegativeSettings,
     proposals: Proposals,
     positives: np.ndarray,
-    stride: int,
+    levels: Levels,
     states: np.ndarray,
 ) -> np.ndarray:
     """Negative chips of all images, some of an image's drawn at random.
@@ -65,16 +64,12 @@ def mine_negatives(
     at all, objects have theirs.
 
     Args:
-        images (ImageBoxes): The dataset.
-        settings (ChipSettings): How chips are cut.
-        negatives (NegativeSettings): Which are kept.
-        proposals (Proposals): Of the dataset's images.
-        positives (ndarray (C,)): Its positive chips, ordered by image.
-        stride (int): Of the candidate grid, level pixels.
-        states (ndarray (N,)): uint64, an image's random state.
+        positives (ndarray (C,)): The positive chips, ordered by image.
+        levels (Levels): Of the images.
+        states (ndarray (N,)): uint64, an image's random state, advanced.
 
     Returns:
-        ndarray (D,): Rows of :data:`CHIP_DTYPE` ordered by image, ``seed`` 0.
+        ndarray (D, 4): int64, ordered by image; see :func:`make_table`.
 
     Raises:
         ValueError: A proposal that is not finite, or lies outside its image;
@@ -87,36 +82,18 @@ def mine_negatives(
         )
     thresholds = negatives.thresholds(len(settings.pyramid))
     counts = np.append(np.diff(proposals.offsets), 0)  # -1: none
-    counts = counts[proposals.entries]
-    most = (counts[:, None] // thresholds).sum(1)
-    table = np.zeros(
-        np.minimum(most, negatives.max_per_image).sum(), CHIP_DTYPE
-    )
-    count = _mine(
-        images.widths,
-        images.heights,
-        settings.pyramid.level_sizes(images.widths, images.heights),
-        negatives.bounds(settings.pyramid),
-        settings.longest_sides(images.widths, images.heights, stride),
-        settings.chip_size,
-        stride,
-        settings.min_side,
-        proposals.boxes,
-        proposals.scores,
-        proposals.offsets,
-        proposals.entries,
-        np.searchsorted(positives['image'], np.arange(len(images) + 1)),
-        positives['level'],
-        chip_regions(positives),
-        thresholds,
-        int(negatives.max_per_image),
-        negatives.min_score,
-        states,
-        table,
-    )
+    most = (counts[proposals.entries][:, None] // thresholds).sum(1)
+    most = np.minimum(most, negatives.max_per_image).sum()
+    found = np.empty((most, 4), np.int64)
+    starts = np.searchsorted(positives['image'], np.arange(len(images) + 1))
+    limits = settings.longest_sides(*images[:2], levels.stride)
+    per_image = np.tile(images.sizes, 2), limits, starts, states
+    rules = _rules(settings, negatives)
+    kept = thresholds, int(negatives.max_per_image), found
+    count = _mine(proposals[:4], positives, per_image, levels, rules, kept)
     if count < 0:
         _raise_bad_proposal(images, proposals, -count - 1)
-    return table[:count]
+    return found[:count]
 
 
 def uncovered_proposals(
@@ -152,40 +129,28 @@ def uncovered_proposals(
     """
     span = proposals.span(image)
     rows = table[(table['image'] == image) & table['positive']]
-    width, height = images.widths[image], images.heights[image]
+    size = images.widths[image], images.heights[image]
     stride = settings.stride_bounds[1] if stride is None else stride
-    limits = settings.longest_sides(width, height, stride)
-    found = np.zeros((span.stop - span.start, len(limits)), bool)
-    kept = np.empty(len(found), np.int64)
-    for level, bounds in enumerate(negatives.bounds(settings.pyramid)):
-        num = _uncovered(
-            proposals.boxes[span],
-            proposals.scores[span],
-            width,
-            height,
-            bounds,
-            limits[level],
-            level,
-            settings.min_side,
-            negatives.min_score,
-            rows['level'],
-            chip_regions(rows),
-            kept,
-        )
-        found[kept[:num], level] = True
-    return found
+    limits = settings.longest_sides(*size, stride)
+    boxes, _ = clip_boxes(proposals.boxes[span], size)
+    rules = _rules(settings, negatives)
+    return _uncovered(boxes, proposals.scores[span], rows, limits, rules)
+
+
+def _rules(settings, negatives) -> tuple[np.ndarray, float, float]:
+    """Which proposals count, as :func:`_uncovered` takes it."""
+    bounds = negatives.bounds(settings.pyramid)
+    return bounds, settings.min_side, negatives.min_score
 
 
 def _raise_bad_proposal(images, proposals, image) -> None:
-    boxes = proposals.boxes[proposals.span(image)]
-    scores = proposals.scores[proposals.span(image)]
-    size = images.widths[image], images.heights[image]
-    finite = np.isfinite(boxes).all(1) & np.isfinite(scores)
-    inside = (boxes >= -_TOLERANCE) & (boxes <= np.tile(size, 2) + _TOLERANCE)
-    first = np.flatnonzero(~(finite & inside.all(1)))[0]
+    size = images.sizes[image]
+    boxes, scores = (a[proposals.span(image)] for a in proposals[:2])
+    pairs = zip(boxes[:, None], scores[:, None], strict=True)
+    first = [_is_bad(*pair, np.tile(size, 2)) for pair in pairs].index(True)
     wrong = (
         f'lies outside of the image, {size[0]}x{size[1]}'
-        if finite[first]
+        if np.isfinite([*boxes[first], scores[first]]).all()
         else 'is not finite'
     )
     raise ValueError(
@@ -195,166 +160,74 @@ def _raise_bad_proposal(images, proposals, image) -> None:
 
 
 @numba.njit(cache=True)
-def _is_bad(boxes, scores, width, height):
+def _is_bad(boxes, scores, ends):
+    """Whether any proposal is not finite, or not in its image."""
+    # Comparisons with NaN are false.
+    inside = (boxes >= -_TOLERANCE) & (boxes <= ends + _TOLERANCE)
+    return not (inside.all() and np.isfinite(scores).all())
+
+
+@numba.njit(cache=True)
+def _uncovered(boxes, scores, chips, limits, rules):
+    """:func:`uncovered_proposals` of an image, boxes clipped to it."""
+    bounds, min_side, min_score = rules
+    asking = np.zeros((len(boxes), len(bounds)), np.bool_)
     for k in range(len(boxes)):
         x1, y1, x2, y2 = boxes[k]
-        # Comparisons with NaN are false.
-        inside = (
-            x1 >= -_TOLERANCE
-            and y1 >= -_TOLERANCE
-            and x2 <= width + _TOLERANCE
-            and y2 <= height + _TOLERANCE
-            and x1 <= width + _TOLERANCE
-            and y1 <= height + _TOLERANCE
-            and x2 >= -_TOLERANCE
-            and y2 >= -_TOLERANCE
-        )
-        if not inside or not np.isfinite(scores[k]):
-            return True
-    return False
-
-
-@numba.njit(cache=True)
-def _uncovered(
-    boxes,
-    scores,
-    width,
-    height,
-    bounds,
-    limits,
-    level,
-    min_side,
-    min_score,
-    chip_levels,
-    regions,
-    kept,
-):
-    """Write indices of an image's uncovered proposals to kept; their number.
-
-    See :func:`uncovered_proposals`.
-    """
-    low, high = bounds
-    num = 0
-    for k in range(len(boxes)):
-        if scores[k] < min_score:
-            continue
-        x1, y1 = max(boxes[k, 0], 0.0), max(boxes[k, 1], 0.0)
-        x2, y2 = min(boxes[k, 2], width), min(boxes[k, 3], height)
         w, h = x2 - x1, y2 - y1
-        if w <= 0 or h <= 0 or w < min_side or h < min_side:
+        if scores[k] < min_score or w < min_side or h < min_side:
             continue
-        if w >= limits[0] or h >= limits[1]:
-            continue
-        if not in_range(np.sqrt(w * h), low, high):
-            continue
-        most = seen_w = seen_h = 0.0
-        for c in range(len(regions)):
-            if chip_levels[c] != level:
+        for level in range(len(bounds)):
+            low, high = bounds[level]
+            if w >= limits[level, 0] or h >= limits[level, 1]:
                 continue
-            cut_w = min(x2, regions[c, 2]) - max(x1, regions[c, 0])
-            cut_h = min(y2, regions[c, 3]) - max(y1, regions[c, 1])
-            if cut_w > 0 and cut_h > 0 and cut_w * cut_h > most:
-                most, seen_w, seen_h = cut_w * cut_h, cut_w, cut_h
-        # Chips are stored in float32: what is whole may seem less.
-        seen = seen_w >= LEAST_SIDE and seen_h >= LEAST_SIDE
-        if seen and np.sqrt(most) >= low - 1e-3:
-            continue
-        kept[num] = k
-        num += 1
-    return num
+            if w <= 0 or h <= 0 or not in_range(np.sqrt(w * h), low, high):
+                continue
+            most = seen_w = seen_h = 0.0
+            for c in range(len(chips)):
+                chip = chips[c]
+                if chip.level != level:
+                    continue
+                cut_w = min(x2, chip.x2) - max(x1, chip.x1)
+                cut_h = min(y2, chip.y2) - max(y1, chip.y1)
+                if cut_w > 0 and cut_h > 0 and cut_w * cut_h > most:
+                    most, seen_w, seen_h = cut_w * cut_h, cut_w, cut_h
+            # Chips are stored in float32: what is whole may seem less.
+            seen = seen_w >= LEAST_SIDE and seen_h >= LEAST_SIDE
+            asking[k, level] = not seen or np.sqrt(most) < low - 1e-3
+    return asking
 
 
 @numba.njit(cache=True)
-def _mine(
-    widths,
-    heights,
-    sizes,
-    bounds,
-    limits,
-    chip,
-    stride,
-    min_side,
-    all_boxes,
-    all_scores,
-    offsets,
-    entries,
-    chip_starts,
-    all_levels,
-    all_regions,
-    thresholds,
-    max_per_image,
-    min_score,
-    states,
-    table,
-):
-    """Fill the table; its length, or -1 - image where a proposal is bad."""
+def _mine(proposals, positives, per_image, levels, rules, kept):
+    """Fill ``found``; its length, or -1 - image where a proposal is bad."""
+    all_boxes, all_scores, offsets, entries = proposals
+    ends, limits, starts, states = per_image
+    thresholds, max_per_image, found = kept
     count = 0
-    state = np.empty(1, np.uint64)
-    for i in range(len(widths)):
-        entry = entries[i]
-        if entry < 0:
+    for i in range(len(entries)):
+        if entries[i] < 0:
             continue
-        boxes = all_boxes[offsets[entry] : offsets[entry + 1]]
-        scores = all_scores[offsets[entry] : offsets[entry + 1]]
-        if _is_bad(boxes, scores, widths[i], heights[i]):
+        span = slice(offsets[entries[i]], offsets[entries[i] + 1])
+        scores = all_scores[span]
+        if _is_bad(all_boxes[span], scores, ends[i]):
             return -1 - i
-        state[0] = states[i]
-        chip_levels = all_levels[chip_starts[i] : chip_starts[i + 1]]
-        regions = all_regions[chip_starts[i] : chip_starts[i + 1]]
-        kept = np.empty(len(boxes), np.int64)
-        boxes_level = np.empty((len(boxes), 4), np.float64)
+        boxes = np.minimum(np.maximum(all_boxes[span], 0.0), ends[i])
+        own = positives[starts[i] : starts[i + 1]]
+        asking = _uncovered(boxes, scores, own, limits[i], rules)
+        state = states[i : i + 1].copy()
         candidates = 0
-        for level in range(sizes.shape[1]):
-            width, height = sizes[i, level]
-            num = _uncovered(
-                boxes,
-                scores,
-                widths[i],
-                heights[i],
-                bounds[level],
-                limits[i, level],
-                level,
-                min_side,
-                min_score,
-                chip_levels,
-                regions,
-                kept,
-            )
-            if num < thresholds[level]:
-                continue
-            fx, fy = width / widths[i], height / heights[i]
-            for n in range(num):
-                box = boxes[kept[n]]
-                boxes_level[n, 0] = max(box[0], 0.0) * fx
-                boxes_level[n, 1] = max(box[1], 0.0) * fy
-                boxes_level[n, 2] = min(box[2], widths[i]) * fx
-                boxes_level[n, 3] = min(box[3], heights[i]) * fy
-            chips, _ = greedy_cover(
-                boxes_level[:num],
-                width,
-                height,
-                chip,
-                stride,
-                state,
-                thresholds[level],
-            )
-            for c in range(len(chips)):
+        for level in range(len(thresholds)):
+            held = boxes, asking[:, level]
+            place = levels, i, level
+            for x, y in cover_level(*held, *place, state, thresholds[level]):
                 # Each candidate is drawn with the same chance.
                 place = candidates
                 candidates += 1
                 if place >= max_per_image:
-                    place = np.int64(
-                        next_random(state) % np.uint64(candidates)
-                    )
-                    if place >= max_per_image:
-                        continue
-                row = table[count + place]
-                row.image = i
-                row.level = level
-                row.positive = False
-                row.x1 = chips[c, 0] / fx
-                row.y1 = chips[c, 1] / fy
-                row.x2 = min(chips[c, 0] + chip, width) / fx
-                row.y2 = min(chips[c, 1] + chip, height) / fy
+                    drawn = next_random(state) % np.uint64(candidates)
+                    place = np.int64(drawn)
+                if place < max_per_image:
+                    found[count + place] = (i, level, x, y)
         count += min(candidates, max_per_image)
     return count

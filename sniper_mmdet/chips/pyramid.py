@@ -95,13 +95,8 @@ class ImagePyramid:
     @property
     def bounds(self) -> np.ndarray:
         """ndarray (L, 2): the valid ranges, open ends as 0 and inf."""
-        assert self.valid_ranges is not None  # since it was built
-        return np.array(
-            [
-                (low or 0, np.inf if high is None else high)
-                for low, high in self.valid_ranges
-            ]
-        )
+        bounds = np.array(self.valid_ranges, float)  # None becomes NaN
+        return np.where(np.isnan(bounds), (0, np.inf), bounds)
 
     @property
     def is_trivial(self) -> bool:
@@ -137,7 +132,7 @@ class ImagePyramid:
             ndarray (..., L, 2): int (width, height) in level pixels.
         """
         factors = self.factors(width, height)
-        sides = np.stack([np.asarray(width), np.asarray(height)], -1)
+        sides = np.stack([width, height], -1)
         sizes = sides[..., None, :] * factors[..., None] + 0.5
         return np.maximum(sizes.astype(np.int64), 1)
 

@@ -82,7 +82,7 @@ class ChipSettings:
         levels = self.pyramid.level_sizes(widths, heights)
         longest = longest_side(self.chip_size, stride)
         limits = np.where(levels > self.chip_size, longest, np.inf)
-        sides = np.stack([np.asarray(widths), np.asarray(heights)], -1)
+        sides = np.stack([widths, heights], -1)
         return limits * (sides[..., None, :] / levels)
 
 
@@ -114,30 +114,23 @@ class NegativeSettings:
     valid_ranges: Sequence[Range] | None = None
 
     def __post_init__(self) -> None:
-        counts = np.atleast_1d(
-            1 if self.min_proposals is None else self.min_proposals
-        )
-        if (
-            counts.ndim != 1
-            or counts.dtype.kind not in 'iu'
-            or (counts < 1).any()
-        ):
+        counts = self.min_proposals
+        counts = np.atleast_1d(1 if counts is None else counts)
+        whole = counts.ndim == 1 and counts.dtype.kind in 'iu'
+        if not whole or (counts < 1).any():
             raise ValueError(
                 'min_proposals must be a positive whole number, or one a '
                 f'level. Received: {self.min_proposals}.'
             )
-        if not isinstance(self.max_per_image, Integral) or (
-            self.max_per_image < 0
-        ):
+        most, score = self.max_per_image, self.min_score
+        if not isinstance(most, Integral) or most < 0:
             raise ValueError(
                 'max_per_image must be a whole number from 0 on. '
-                f'Received: {self.max_per_image!r}.'
+                f'Received: {most!r}.'
             )
-        if not isinstance(self.min_score, Real) or self.min_score != (
-            self.min_score
-        ):
+        if not isinstance(score, Real) or score != score:
             raise ValueError(
-                f'min_score must be a number. Received: {self.min_score!r}.'
+                f'min_score must be a number. Received: {score!r}.'
             )
 
     def thresholds(self, num_levels: int) -> np.ndarray:
@@ -147,9 +140,7 @@ class NegativeSettings:
             ValueError: There is one number a level, but not for each.
         """
         if self.min_proposals is None:
-            counts = np.full(num_levels, 11)
-            counts[-1] = 26
-            return counts
+            return np.array([11] * (num_levels - 1) + [26])
         counts = np.atleast_1d(np.asarray(self.min_proposals, np.int64))
         if len(counts) not in (1, num_levels):
             raise ValueError(

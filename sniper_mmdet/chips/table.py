@@ -3,8 +3,10 @@
 import numpy as np
 
 from .boxes import ImageBoxes
+from .cover import Levels
 from .pyramid import ImagePyramid
 
+_SIDES = ('x1', 'y1', 'x2', 'y2')
 #: One row a chip: x1..y2 in original pixels, inside the image; ``seed`` for
 #: whatever is drawn at random when the chip is cut and augmented.
 CHIP_DTYPE = np.dtype(
@@ -12,13 +14,26 @@ CHIP_DTYPE = np.dtype(
         ('image', np.int32),
         ('level', np.int16),
         ('positive', np.bool_),
-        ('x1', np.float32),
-        ('y1', np.float32),
-        ('x2', np.float32),
-        ('y2', np.float32),
+        *[(side, np.float32) for side in _SIDES],
         ('seed', np.uint32),
     ]
 )
+
+
+def make_table(
+    found: np.ndarray, levels: Levels, positive: bool, rng: np.random.Generator
+) -> np.ndarray:
+    """Rows of chips (C, 4): image, level, x and y in level pixels."""
+    table = np.empty(len(found), CHIP_DTYPE)
+    table['image'], table['level'] = places = tuple(found[:, :2].T)
+    table['positive'] = positive
+    first = found[:, 2:]
+    last = np.minimum(first + levels.chip, levels.sizes[places])
+    regions = np.concatenate([first, last], 1) / levels.factors[places]
+    for side, values in zip(_SIDES, regions.T, strict=True):
+        table[side] = values
+    table['seed'] = rng.integers(0, 2**32, len(found), np.uint32)
+    return table
 
 
 def chip_regions(table: np.ndarray) -> np.ndarray:
@@ -27,7 +42,7 @@ def chip_regions(table: np.ndarray) -> np.ndarray:
     Args:
         table (ndarray (...,)): Rows of :data:`CHIP_DTYPE`, or one of them.
     """
-    return np.stack([table[side] for side in ('x1', 'y1', 'x2', 'y2')], -1)
+    return np.stack([table[side] for side in _SIDES], -1)
 
 
 def chip_pixels(
@@ -41,7 +56,7 @@ def chip_pixels(
         pyramid (ImagePyramid): The levels that the chips are cut from.
     """
     sizes = pyramid.level_sizes(images.widths, images.heights)
-    factors = sizes / np.stack([images.widths, images.heights], 1)[:, None]
+    factors = sizes / images.sizes[:, None]
     factors = factors[table['image'], table['level']]
     x1, y1, x2, y2 = chip_regions(table).T
     return (x2 - x1) * factors[:, 0] * (y2 - y1) * factors[:, 1]

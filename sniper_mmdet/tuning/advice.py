@@ -5,6 +5,7 @@ are trained at 64 to 240 level pixels.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -135,8 +136,15 @@ def suggest(
             break
     if len(factors) > 1:
         low, high = _fitting(low, high, chip)
-    bounds = _bounds(factors, low, high)
+    # However far apart two levels are, their ranges overlap.
+    neighbours = zip(factors, factors[1:], strict=False)
+    starts = [min(low / a, high / b / _OVERLAP) for a, b in neighbours]
+    ends = [high / factor for factor in factors[1:]]
+    bounds = list(zip([*starts, 0.0], [math.inf, *ends], strict=True))
     wider = [(start / _WIDER, end * _WIDER) for start, end in bounds]
+    focus_sizes = [size * low / TARGET[0] for size in RELEASED_FOCUS_SIZES]
+    # As released: half a chip at first, then 5/8, in cells of 16 px.
+    focus = [(0.02, chip * 8), *[(0.2, chip * 10)] * len(factors)]
     return Advice(
         scales=_scales(data, factors, chip if one_chip else None),
         valid_ranges=tuple(map(_as_range, bounds)),
@@ -144,23 +152,12 @@ def suggest(
         chip_size=chip,
         stride=_stride(chip),
         target=(low, high),
-        focus_sizes=tuple(
-            max(round(size * low / TARGET[0]), 2)
-            for size in RELEASED_FOCUS_SIZES
-        ),
+        focus_sizes=tuple(max(round(size), 2) for size in focus_sizes),
         focus=tuple(
-            # As released: half a chip at first, then 5/8, in cells of 16 px.
-            FocusSettings(
-                0.2 if level else 0.02,
-                min_size=max(chip * (10 if level else 8) // 256 * 16, 16),
-            )
-            for level in range(len(factors) - 1)
+            FocusSettings(threshold, min_size=max(side // 256 * 16, 16))
+            for threshold, side in focus[: len(factors) - 1]
         ),
-        reasons=(
-            *_why_finest(data, factors[-1], low),
-            _why_coarsest(data, factors, one_chip),
-            *_why_ranges(bounds, low, high),
-        ),
+        reasons=tuple(_reasons(data, factors, one_chip, bounds, low, high)),
     )
 
 
@@ -204,15 +201,13 @@ def _measure(images) -> list[_Measured]:
     sizes = box_sizes(images.boxes)[kept].astype(float)
     longest = sides[kept].max(1)
     of_image = np.maximum(images.widths, images.heights)
-    of_box = np.repeat(of_image, np.diff(images.offsets))[kept]
+    of_box = images.of_boxes(of_image)[kept]
 
-    def measured(relative, share, side, largest_side):
+    def measured(relative, share, *sides):
         small, large = np.percentile(sizes * share, [5, 99]).tolist()
         long = float(np.percentile(longest * share, 99.5))
-        return _Measured(
-            *(relative, sizes * share, small, large, long),
-            *(float(side), float(largest_side)),
-        )
+        own = relative, sizes * share, small, large, long
+        return _Measured(*own, *map(float, sides))
 
     found = [measured(False, 1, np.median(of_image), of_image.max())]
     # With a few sizes of images only it may be a coincidence.
@@ -245,32 +240,28 @@ def _levels(
     longest = longest_side(chip_size, _stride(chip_size)[1])
 
     def fits(factor):
-        return (
-            data.large * factor <= high * (1 + 1e-9)
-            and data.longest * factor < longest
-        )
+        large = data.large * factor > high * (1 + 1e-9)
+        return not large and data.longest * factor < longest
+
+    def trains(factor):
+        sizes = data.sizes
+        return ((sizes >= low / factor) & (sizes <= high / factor)).any()
 
     factors = [finest]
     while not fits(factors[0]) and data.side * factors[0] > 2**0.5 * chip_size:
         factors.insert(0, factors[0] / 2)
     if num_levels is None:
-        factors = [
-            factor
-            for factor in factors
-            if factor in (factors[0], finest)
-            or (
-                (data.sizes >= low / factor) & (data.sizes <= high / factor)
-            ).any()
-        ]
+        ends = factors[0], finest
+        factors = [f for f in factors if f in ends or trains(f)]
     elif num_levels == 1:
         factors = [math.sqrt(finest * factors[0])]
     elif num_levels <= len(factors):
         factors = np.geomspace(factors[0], finest, num_levels).tolist()
     else:
         factors = [finest / 2**i for i in range(num_levels)][::-1]
-    one_chip = (
-        len(factors) > 1 or finest == whole or not fits(factors[0])
-    ) and 0.5**0.5 <= data.side * factors[0] / chip_size <= 2**0.5
+    one_chip = 0.5**0.5 <= data.side * factors[0] / chip_size <= 2**0.5
+    if len(factors) == 1 and finest != whole and fits(factors[0]):
+        one_chip = False
     if one_chip:
         factors[0] = chip_size / data.side
     return factors, chip_size, one_chip
@@ -286,22 +277,6 @@ def _scales(data, factors, one_chip) -> tuple[Scale, ...]:
     return tuple(scales)
 
 
-def _bounds(factors, low, high) -> list[tuple[float, float]]:
-    """(low, high) sizes of each level in original pixels, 0 and inf at last.
-
-    However far apart two levels are, their ranges overlap.
-    """
-    bounds = []
-    for i, factor in enumerate(factors):
-        start, end = 0.0, math.inf
-        if i + 1 < len(factors):
-            start = min(low / factor, high / factors[i + 1] / _OVERLAP)
-        if i > 0:
-            end = high / factor
-        bounds.append((start, end))
-    return bounds
-
-
 def _as_range(bounds) -> Range:
     """Whole pixels, the lower end down and the upper end up."""
     low, high = bounds
@@ -315,50 +290,44 @@ def _short(pixels) -> str:
     return f'{pixels:.0f}' if pixels >= 100 else f'{pixels:.3g}'
 
 
-def _why_finest(data, factor, low) -> list[str]:
-    found = []
+def _reasons(data, factors, one_chip, bounds, low, high) -> Iterator[str]:
+    """Why the finest level, the coarsest, and the ranges are what they are."""
     if data.relative:
-        found.append(
+        yield (
             'The level is named by the long side: as parts of their images '
             'the boxes differ clearly less in size than in pixels.'
         )
+    factor = factors[-1]
+    small = data.small * factor
     text = (
         f'Finest level, {factor:.3g} times: 5% of the boxes are below '
-        f'{_short(data.small)} px{data.where}, '
-        f'{data.small * factor:.0f} px there'
+        f'{_short(data.small)} px{data.where}, {small:.0f} px there'
     )
-    if factor == MAX_FACTOR and data.small * factor < 0.99 * low:
+    if factor == MAX_FACTOR and small < 0.99 * low:
         text += (
             f'; {low:.0f} px would take {low / data.small:.2g} times, but '
             'enlarging more than 3 times shows nothing new'
         )
-    return [*found, text + '.']
-
-
-def _why_coarsest(data, factors, one_chip) -> str:
+    yield text + '.'
     name = 'Coarsest level' if len(factors) > 1 else 'It is the only level'
+    large = f'{_short(data.large)} px{data.where}'
     if one_chip:
-        return (
+        yield (
             f'{name}: the image is one chip there, where no box is too large '
-            f'(1% are above {_short(data.large)} px{data.where}).'
+            f'(1% are above {large}).'
         )
-    return (
-        f'{name}: 99% of the boxes are below {_short(data.large)} px'
-        f'{data.where}, {data.large * factors[0]:.0f} px there, and 99.5% '
-        f'shorter than {_short(data.longest)} px, '
-        f'{data.longest * factors[0]:.0f} px there.'
-    )
-
-
-def _why_ranges(bounds, low, high) -> list[str]:
-    if len(bounds) == 1:
-        return []
-    overlap = min(
-        finer[1] / coarse[0]
-        for coarse, finer in zip(bounds, bounds[1:], strict=False)
-    )
-    return [
-        f'A level trains what is {low:.0f} to {high:.0f} px there, the finest '
-        'also all below, the coarsest all above; neighbouring ranges overlap '
-        f'by a factor of {overlap:.1f} or more.'
-    ]
+    else:
+        yield (
+            f'{name}: 99% of the boxes are below {large}, '
+            f'{data.large * factors[0]:.0f} px there, and 99.5% shorter than '
+            f'{_short(data.longest)} px, {data.longest * factors[0]:.0f} px '
+            'there.'
+        )
+    neighbours = zip(bounds, bounds[1:], strict=False)
+    overlaps = [finer[1] / coarse[0] for coarse, finer in neighbours]
+    if overlaps:
+        yield (
+            f'A level trains what is {low:.0f} to {high:.0f} px there, the '
+            'finest also all below, the coarsest all above; neighbouring '
+            f'ranges overlap by a factor of {min(overlaps):.1f} or more.'
+        )

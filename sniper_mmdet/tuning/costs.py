@@ -44,16 +44,15 @@ def forecast(
     found = chip_statistics(images, settings, [table])
     valid = valid_boxes(images, settings)
     factors = settings.pyramid.factors(images.widths, images.heights)
-    factors = np.repeat(factors, np.diff(images.offsets), 0)
+    factors = images.of_boxes(factors)
     seen = (box_sizes(images.boxes)[:, None] * factors)[valid]
-    pixels = (test_pyramid or settings.pyramid).level_sizes(
-        images.widths, images.heights
-    )
+    tested = test_pyramid or settings.pyramid
+    pixels = tested.level_sizes(images.widths, images.heights).prod(-1).sum()
     return dict(
         {k: getattr(v, 'tolist', lambda v=v: v)() for k, v in found.items()},
         uncovered_boxes=round(len(valid) * (1 - found['boxes_covered'])),
         seen=np.percentile(seen, [5, 50, 95]).tolist() if len(seen) else None,
-        test_pixels_per_image=pixels.prod(-1).sum() / max(len(images), 1),
+        test_pixels_per_image=pixels / max(len(images), 1),
     )
 
 
@@ -76,25 +75,23 @@ def focus_share(
     focus: Sequence[FocusSettings],
     stride: int = 16,
 ) -> FocusShare:
-    """Shares of the pyramid's pixels and boxes that true FocusPixels lead to.
+    """What AutoFocus would look at and reach with a perfect focus head.
 
-    What AutoFocus would look at and reach with a focus head that is always
-    right: the FocusPixels of each level are those of the annotated boxes. A
+    The FocusPixels of each level are those of the annotated boxes. A
     box is reached when it lies in what is looked at of a level whose range
     holds its size; the coarsest level is looked at whole.
 
     Args:
         images (ImageBoxes): The data set.
         pyramid (ImagePyramid): Of testing.
-        sizes (Sequence[float]): See :func:`~sniper_mmdet.chips.focus.
-            focus_labels`.
+        sizes (Sequence[float]): Of FocusPixels, chip pixels.
         focus (Sequence[FocusSettings]): One a level but the finest.
         stride (int): Of FocusPixels, level pixels. Defaults to 16.
     """
     looked_at = total = reached = 0
     all_sizes = pyramid.level_sizes(images.widths, images.heights)
-    for i, levels in enumerate(all_sizes):
-        side = (images.widths[i], images.heights[i])
+    sides = zip(images.sizes, all_sizes, strict=True)
+    for i, (side, levels) in enumerate(sides):
         boxes = images.of_image(i)
         valid = pyramid.is_valid(box_sizes(boxes))
         found = valid[:, 0]
@@ -103,30 +100,18 @@ def focus_share(
         looked_at += levels[0].prod()
         for level, step in enumerate(focus):
             size, finer = levels[level : level + 2]
-            true = focus_labels(
-                boxes * np.tile(size / side, 2), tuple(size), stride, sizes
-            )
+            there = boxes * np.tile(size / side, 2)
+            true = focus_labels(there, tuple(size), stride, sizes) == 1
             seen = np.zeros(true.shape, bool)
             for x1, y1, x2, y2 in chips // stride:
                 seen[y1 : y2 + 1, x1 : x2 + 1] = True
-            chips = move_chips(
-                focus_chips(
-                    (true == 1) & seen,
-                    tuple(size),
-                    0.5,
-                    step.dilation,
-                    step.min_size,
-                    stride,
-                ),
-                size,
-                finer,
-                stride,
-            )
+            how = 0.5, step.dilation, step.min_size, stride
+            chips = focus_chips(true & seen, tuple(size), *how)
+            chips = move_chips(chips, size, finer, stride)
             looked_at += (chips[:, 2:] - chips[:, :2]).prod(1).sum()
             # Levels are of whole pixels: a border may be off by one.
-            inside = whole_in(
-                (boxes * np.tile(finer / side, 2))[:, None], chips, 1
-            ).any(1)
+            there = boxes * np.tile(finer / side, 2)
+            inside = whole_in(there[:, None], chips, 1).any(1)
             found = found | (valid[:, level + 1] & inside)
         reached += found.sum()
     return FocusShare(
@@ -141,6 +126,5 @@ def some_images(images: ImageBoxes, most: int) -> ImageBoxes:
         return images
     kept = np.linspace(0, len(images) - 1, most).round().astype(int)
     return ImageBoxes.from_lists(
-        np.stack([images.widths, images.heights], 1)[kept],
-        [images.of_image(i) for i in kept],
+        images.sizes[kept], [images.of_image(i) for i in kept]
     )

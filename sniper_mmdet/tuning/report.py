@@ -75,31 +75,23 @@ def report_settings(
             others[size] = dict(scales=other.scales, **expect(other))
     share = None
     if advice.focus:
-        share = focus_share(
-            some_images(images, _MOST_FOCUS),
-            advice.test_pyramid,
-            advice.focus_sizes,
-            advice.focus,
-            focus_stride or 16,
-        )
+        fewer = some_images(images, _MOST_FOCUS)
+        focus = advice.focus_sizes, advice.focus, focus_stride or 16
+        share = focus_share(fewer, advice.test_pyramid, *focus)
     percentiles = np.percentile(box_sizes(images.boxes), PERCENTILES)
-    sides = np.stack([images.widths, images.heights], 1)
-    area = sides.prod(1)
+    sides, area = images.sizes, images.sizes.prod(1)
+    known = expected['proposed'], share, num_without_area
     report = dict(
         images=len(images),
         boxes=len(images.boxes),
         counted_images=len(some),
-        smallest_image=sides[area.argmin()].astype(int).tolist(),
-        largest_image=sides[area.argmax()].astype(int).tolist(),
+        smallest_image=sides[area.argmin()].tolist(),
+        largest_image=sides[area.argmax()].tolist(),
         sizes=dict(zip(PERCENTILES, percentiles.tolist(), strict=True)),
         proposed=asdict(advice),
         expected=expected,
         other_chip_sizes=others,
         focus_share=share and share._asdict(),
-        warnings=[
-            *warnings_of(
-                images, advice, expected['proposed'], share, num_without_area
-            )
-        ],
+        warnings=list(warnings_of(images, advice, *known)),
     )
     return report, advice

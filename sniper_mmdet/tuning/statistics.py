@@ -30,42 +30,38 @@ def chip_statistics(
         level pixels of all chips to those of one 800x1333 pass, and to those
         of all levels whole; ``_padded`` counts every chip as a full square.
     """
-    num_levels, num_images = len(settings.pyramid), max(len(images), 1)
-    sizes = settings.pyramid.level_sizes(images.widths, images.heights)
-    single = ImagePyramid([(800, 1333)]).level_sizes(
-        images.widths, images.heights
-    )
-    positive = np.zeros(num_levels)
-    negative = np.zeros(num_levels)
+    pyramid, num_images, n = settings.pyramid, max(len(images), 1), len(tables)
+
+    def whole(pyramid):
+        sizes = pyramid.level_sizes(images.widths, images.heights)
+        return max(sizes.prod(-1).sum(), 1)
+
+    single = whole(ImagePyramid([(800, 1333)]))
+    counts = np.zeros((2, len(pyramid)))  # negative, positive
     pixels = num_chips = covered = valid_covered = 0.0
     must = valid_boxes(images, settings)
     for table in tables:
-        sign = table['positive']
-        levels = table['level']
-        positive += np.bincount(levels[sign], minlength=num_levels)
-        negative += np.bincount(levels[~sign], minlength=num_levels)
-        pixels += chip_pixels(table, images, settings.pyramid).sum()
+        np.add.at(counts, (table['positive'].astype(int), table['level']), 1)
+        pixels += chip_pixels(table, images, pyramid).sum()
         num_chips += len(table)
         coverage = box_coverage(images, settings, table)
         covered += coverage.any(1).mean() if len(coverage) else 0
         valid_covered += coverage[must].mean() if must.any() else 1
-    n = len(tables)
     padded = num_chips * settings.chip_size**2
+    negative, positive = counts / n
     return dict(
         images=len(images),
         boxes=len(images.boxes),
         epochs=n,
         chips_per_image=num_chips / n / num_images,
-        chips_per_level=((positive + negative) / n).tolist(),
-        positive_chips_per_level=(positive / n).tolist(),
-        negative_chips_per_level=(negative / n).tolist(),
+        chips_per_level=(counts.sum(0) / n).tolist(),
+        positive_chips_per_level=positive.tolist(),
+        negative_chips_per_level=negative.tolist(),
         valid_boxes_per_level=must.sum(0).tolist(),
         boxes_covered=covered / n,
         valid_boxes_covered=valid_covered / n,
         pixels_per_image=pixels / n / num_images,
-        pixel_ratio_single_scale=pixels / n / max(single.prod(-1).sum(), 1),
-        pixel_ratio_single_scale_padded=padded
-        / n
-        / max(single.prod(-1).sum(), 1),
-        pixel_ratio_pyramid=pixels / n / max(sizes.prod(-1).sum(), 1),
+        pixel_ratio_single_scale=pixels / n / single,
+        pixel_ratio_single_scale_padded=padded / n / single,
+        pixel_ratio_pyramid=pixels / n / whole(pyramid),
     )

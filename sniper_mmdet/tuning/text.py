@@ -83,13 +83,9 @@ def _report(report, advice) -> Iterator[str]:
     yield 'percentile  ' + ''.join(f'{p:7}%' for p in sizes)
     yield 'size, px    ' + ''.join(f'{s:8.1f}' for s in sizes.values())
     yield f'\nproposed\n{"level":>14}{"trained sizes":>16}{"tested sizes":>16}'
-    for scale, *ranges in zip(
-        advice.scales,
-        advice.valid_ranges,
-        advice.test_valid_ranges,
-        strict=True,
-    ):
-        trained, tested = map(range_text, ranges)
+    ranges = zip(advice.valid_ranges, advice.test_valid_ranges, strict=True)
+    for scale, pair in zip(advice.scales, ranges, strict=True):
+        trained, tested = map(range_text, pair)
         yield f'{str(scale):>14}{trained:>16}{tested:>16}'
     yield f'chip_size {advice.chip_size}, stride {advice.stride}'
     yield '\nwhy'
@@ -114,10 +110,10 @@ def _report(report, advice) -> Iterator[str]:
 
 def _expected(expected) -> str:
     """What settings cost and cover, a column each."""
-    columns = {}
+    rows: dict[str, dict[str, str]] = {}
     for name, e in expected.items():
         low, median, high = _seen(e)
-        columns[name] = {
+        column = {
             'chips an image': f'{e["chips_per_image"]:.2f}',
             'Mpixel an image': f'{e["pixels_per_image"] / 1e6:.2f}',
             '  to one 800x1333': f'{e["pixel_ratio_single_scale"]:.2f}',
@@ -129,10 +125,8 @@ def _expected(expected) -> str:
             '  median': median,
             '  95%': high,
         }
-    rows = {
-        name: {head: column[name] for head, column in columns.items()}
-        for name in columns['proposed']
-    }
+        for head, cell in column.items():
+            rows.setdefault(head, {})[name] = cell
     return table(rows, corner='expected', widths=(26, 10))
 
 
@@ -150,7 +144,7 @@ def _focus(share, advice) -> Iterator[str]:
     for scale, step in zip(advice.scales, advice.focus, strict=False):
         settings = ', '.join(f'{k}={v}' for k, v in vars(step).items())
         yield f'after level {scale}: {settings}'
-    yield (f'pixels looked at: {share["pixels"]:.0%} of those of whole levels')
+    yield f'pixels looked at: {share["pixels"]:.0%} of those of whole levels'
     yield f'boxes reached: {share["boxes"]:.1%}'
     yield (
         'Both are of true FocusPixels, by these sizes; what a trained head '

@@ -38,11 +38,8 @@ def warnings_of(
         )
     if expected['boxes_covered'] < 0.995:
         cures = ['--chip-size 512'] if advice.chip_size < 512 else []
-        cures.append(
-            'valid ranges of coarser levels that begin lower'
-            if advice.focus
-            else '--levels 2'
-        )
+        lower = 'valid ranges of coarser levels that begin lower'
+        cures.append(lower if advice.focus else '--levels 2')
         yield (
             f'{expected["uncovered_boxes"]} boxes, '
             f'{1 - expected["boxes_covered"]:.1%}, train nowhere: a side is '

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 from mmcv.image import imread, imresize
 
@@ -17,7 +16,7 @@ from sniper_mmdet.chips import (
     uncovered_proposals,
 )
 
-from .panels import outline, show_only, with_title
+from .panels import draw_boxes, outline, show_only, with_title
 
 if TYPE_CHECKING:
     from sniper_mmdet.datasets import ChipDataset
@@ -59,21 +58,30 @@ def draw_chips(
     h, w = image.shape[:2]
     scale = height / h
     small = imresize(image, (max(round(w * scale), 1), height))
+    drawn = np.rint(boxes * scale).astype(int)
     panels = []
     for level, factor in enumerate(settings.pyramid.scales):
         rows = table[table['level'] == level]
-        panels.append(
-            _draw_level(
-                small,
-                scale,
-                boxes,
-                chip_regions(rows),
-                rows['positive'],
-                np.zeros((0, 4)) if proposals is None else proposals[level],
-                settings.pyramid.bounds[level],
-                _title(settings, level, factor, rows),
-            )
+        regions, positive = chip_regions(rows), rows['positive']
+        corners = np.rint(regions * scale).astype(int)
+        panel = show_only(small, corners)
+        if proposals is not None:
+            mined = proposals[level]
+            held = box_states(mined, regions[~positive], (0, np.inf))
+            mined = mined[held == BoxState.VALID] * scale
+            draw_boxes(panel, mined.astype(int), PROPOSAL)
+        states = box_states(boxes, regions, settings.pyramid.bounds[level])
+        for i in np.flatnonzero(states != BoxState.OUTSIDE):
+            color = VALID if states[i] == BoxState.VALID else IGNORED
+            draw_boxes(panel, drawn[[i]], color)
+        for corner, sign in zip(corners, positive, strict=True):
+            outline(panel, corner, POSITIVE if sign else NEGATIVE)
+        low, high = settings.pyramid.valid_ranges[level]
+        title = (
+            f'level {level}: {factor}  {low or 0}-{high or "inf"} px  '
+            f'{positive.sum()}+ {(~positive).sum()}-'
         )
+        panels.append(with_title(panel, title))
     return np.concatenate(panels, 1)
 
 
@@ -99,10 +107,8 @@ def draw_image(
     images, settings = dataset.images, dataset.settings
     mined_from = proposals = dataset.proposals
     if proposals is not None:
-        asking = uncovered_proposals(
-            *(images, settings, dataset.negatives, proposals),
-            *(table, index, stride),
-        )
+        mining = images, settings, dataset.negatives, proposals
+        asking = uncovered_proposals(*mining, table, index, stride)
         boxes = proposals.boxes[proposals.span(index)]
         mined_from = [boxes[column] for column in asking.T]
     rows = table[table['image'] == index]
@@ -121,33 +127,3 @@ def box_states(
         trained = (found == BoxState.VALID) | (states == BoxState.VALID)
         states = np.where(trained, BoxState.VALID, np.maximum(found, states))
     return states
-
-
-def _title(settings, level, factor, rows) -> str:
-    low, high = settings.pyramid.valid_ranges[level]
-    return (
-        f'level {level}: {factor}  {low or 0}-{high or "inf"} px  '
-        f'{rows["positive"].sum()}+ {(~rows["positive"]).sum()}-'
-    )
-
-
-def _draw_level(
-    small, scale, boxes, regions, positive, proposals, valid_range, title
-) -> np.ndarray:
-    corners = np.rint(regions * scale).astype(int)
-    panel = show_only(small, corners)
-    held = box_states(proposals, regions[~positive], (0, np.inf))
-    for x1, y1, x2, y2 in (proposals[held == BoxState.VALID] * scale).astype(
-        int
-    ):
-        cv2.rectangle(
-            panel, (int(x1), int(y1)), (int(x2), int(y2)), PROPOSAL, 1
-        )
-    states = box_states(boxes, regions, valid_range)
-    for i in np.flatnonzero(states != BoxState.OUTSIDE):
-        color = VALID if states[i] == BoxState.VALID else IGNORED
-        x1, y1, x2, y2 = np.rint(boxes[i] * scale).astype(int).tolist()
-        cv2.rectangle(panel, (x1, y1), (x2, y2), color, 1)
-    for corner, sign in zip(corners, positive, strict=True):
-        outline(panel, corner, POSITIVE if sign else NEGATIVE)
-    return with_title(panel, title)

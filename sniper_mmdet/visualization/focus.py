@@ -1,12 +1,11 @@
 """Pictures of what AutoFocus looked at."""
 
-import cv2
 import numpy as np
 import torch
 from mmcv.image import imresize
 from mmdet.structures import DetDataSample
 
-from .panels import outline, show_only, with_title
+from .panels import draw_boxes, outline, show_only, with_title
 
 # BGR
 CHIP = (0, 200, 255)
@@ -44,13 +43,13 @@ def draw_focus(
             'sniper_mmdet.AutoFocus detector: the result has no field focus.'
         )
     focus, found = sample.focus, sample.pred_instances
+    found_at = found.get('levels', torch.zeros_like(found.labels))
     h, w = image.shape[:2]
     size = np.array([max(round(w * height / h), 1), height])
     small = imresize(image, tuple(size.tolist()))
     panels = []
-    for level, (level_size, chips) in enumerate(
-        zip(focus['sizes'], focus['chips'], strict=True)
-    ):
+    levels = zip(focus['sizes'], focus['chips'], strict=True)
+    for level, (level_size, chips) in enumerate(levels):
         corners = np.rint(chips * np.tile(size / level_size, 2)).astype(int)
         panel = show_only(small, corners)
         if level < len(focus['probabilities']):
@@ -58,12 +57,9 @@ def draw_focus(
             _redden(panel, focus['probabilities'][level], level_size, stride)
         for corner in corners:
             outline(panel, corner, CHIP)
-        drawn = (found.scores >= score_thr) & (
-            found.get('levels', torch.zeros_like(found.labels)) == level
-        )
+        drawn = (found.scores >= score_thr) & (found_at == level)
         boxes = found.bboxes[drawn].cpu().numpy() * np.tile(size / (w, h), 2)
-        for x1, y1, x2, y2 in np.rint(boxes).astype(int).tolist():
-            cv2.rectangle(panel, (x1, y1), (x2, y2), DETECTION, 1)
+        draw_boxes(panel, np.rint(boxes).astype(int), DETECTION)
         share = focus['pixels'][level] / focus['pyramid_pixels'][level]
         title = (
             f'level {level}: {level_size[0]}x{level_size[1]}  '

@@ -12,6 +12,12 @@ def show_only(image: np.ndarray, corners: np.ndarray) -> np.ndarray:
     return np.where(seen[..., None], image, image // 3)
 
 
+def draw_boxes(panel: np.ndarray, corners: np.ndarray, color: tuple) -> None:
+    """Draw boxes (N, 4), int, by a thin line."""
+    for x1, y1, x2, y2 in corners.tolist():
+        cv2.rectangle(panel, (x1, y1), (x2, y2), color, 1)
+
+
 def outline(panel: np.ndarray, corner: np.ndarray, color: tuple) -> None:
     """Draw the border of a box (4,), int, inside of it."""
     x1, y1, x2, y2 = corner.tolist()
@@ -21,15 +27,7 @@ def outline(panel: np.ndarray, corner: np.ndarray, color: tuple) -> None:
 def with_title(panel: np.ndarray, title: str) -> np.ndarray:
     """A panel below its title, with a line to its right."""
     bar = np.zeros((22, panel.shape[1], 3), np.uint8)
-    cv2.putText(
-        bar,
-        title,
-        (4, 15),
-        cv2.FONT_HERSHEY_SIMPLEX,
-        0.42,
-        (255, 255, 255),
-        1,
-        cv2.LINE_AA,
-    )
+    font = cv2.FONT_HERSHEY_SIMPLEX, 0.42, (255, 255, 255), 1, cv2.LINE_AA
+    cv2.putText(bar, title, (4, 15), *font)
     panel[:, -1:] = 255
     return np.concatenate([bar, panel])

@@ -6,12 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sniper_mmdet.chips import (
-    ChipSettings,
-    ImageBoxes,
-    box_sizes,
-    valid_boxes,
-)
+from sniper_mmdet.chips import ChipSettings, ImageBoxes, box_sizes, valid_boxes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,12 +44,12 @@ def draw_sizes(
     if len(images.boxes) == 0:
         raise ValueError('sizes can be drawn of boxes only. Received: none.')
     sizes = np.maximum(box_sizes(images.boxes), 1)
-    pyramid = settings.pyramid
+    pyramid, rows = settings.pyramid, len(settings.pyramid)
     factors = pyramid.factors(images.widths, images.heights)
-    factors = np.repeat(factors, np.diff(images.offsets), 0)
+    factors = images.of_boxes(factors)
     valid = valid_boxes(images, settings)
-    colors = colormaps['viridis'](np.linspace(0.1, 0.8, len(pyramid)))
-    rows = len(pyramid)
+    colors = colormaps['viridis'](np.linspace(0.1, 0.8, rows))
+    names = [f'level {_name(scale)}: ' for scale in pyramid.scales]
     # Each level takes a bar, and half a line of the legend.
     fig = Figure(figsize=(9, 5.9 + 0.42 * rows), layout='constrained')
     above, bars, below = fig.subplots(
@@ -63,11 +58,8 @@ def draw_sizes(
 
     span = sizes.min() / 1.3, sizes.max() * 1.3
     above.hist(sizes, _edges(*span), color='0.6')
-    above.set_title(
-        f'{len(sizes)} boxes of {len(images)} images: size in pixels of the '
-        'image',
-        fontsize=10,
-    )
+    title = f'{len(sizes)} boxes of {len(images)} images: size in pixels of '
+    above.set_title(title + 'the image', fontsize=10)
     above.set_ylabel('boxes')
     for level, color in enumerate(colors):
         low, high = pyramid.bounds[level]
@@ -75,16 +67,11 @@ def draw_sizes(
         y = rows - 1 - level
         if start < end:
             bars.barh(y, end - start, left=start, height=0.7, color=color)
-        bars.text(
-            0.01,
-            y,
-            f'level {_name(pyramid.scales[level])}: {low:g} to '
-            f'{"∞" if high == np.inf else f"{high:g}"} px',
-            va='center',
-            fontsize=9,
-            transform=bars.get_yaxis_transform(),
-            bbox=dict(facecolor='w', edgecolor='none', alpha=0.8, pad=1.5),
-        )
+        top = '∞' if high == np.inf else f'{high:g}'
+        text = f'{names[level]}{low:g} to {top} px'
+        box = dict(facecolor='w', edgecolor='none', alpha=0.8, pad=1.5)
+        style = dict(va='center', fontsize=9, bbox=box)
+        bars.text(0.01, y, text, transform=bars.get_yaxis_transform(), **style)
     bars.set_ylim(-0.6, rows - 0.4)
     bars.set_yticks([])
     bars.set_title('valid ranges in training', fontsize=10)
@@ -95,24 +82,14 @@ def draw_sizes(
     flat = np.concatenate([*seen, np.array(target or ()), [32, 256]])
     span = max(flat.min(), 1) / 1.3, flat.max() * 1.3
     if target:
-        below.axvspan(
-            *target,
-            color='0.92',
-            label=f'aimed at: {target[0]:.0f} to {target[1]:.0f} px',
-        )
+        label = f'aimed at: {target[0]:.0f} to {target[1]:.0f} px'
+        below.axvspan(*target, color='0.92', label=label)
     for level, color in enumerate(colors):
-        below.hist(
-            seen[level],
-            _edges(*span),
-            histtype='step',
-            linewidth=2,
-            color=color,
-            label=f'level {_name(pyramid.scales[level])}: '
-            f'{len(seen[level])} boxes',
-        )
-    below.set_title(
-        'size in pixels of the level, of the boxes that it trains', fontsize=10
-    )
+        label = f'{names[level]}{len(seen[level])} boxes'
+        style = dict(histtype='step', linewidth=2, color=color, label=label)
+        below.hist(seen[level], _edges(*span), **style)
+    title = 'size in pixels of the level, of the boxes that it trains'
+    below.set_title(title, fontsize=10)
     below.set_ylabel('boxes')
     _log_axis(below, span)
     fig.legend(fontsize=9, loc='outside lower center', ncols=2)

@@ -1,6 +1,5 @@
 """Pictures of the chips that a run trains on."""
 
-import cv2
 import numpy as np
 import torch
 from mmcv.image import imrescale
@@ -10,7 +9,7 @@ from mmengine.hooks import Hook
 from sniper_mmdet.registry import HOOKS
 from sniper_mmdet.structures import annotated_boxes
 from sniper_mmdet.visualization import chips as colors
-from sniper_mmdet.visualization.panels import outline, with_title
+from sniper_mmdet.visualization.panels import draw_boxes, outline, with_title
 
 #: A narrower chip is enlarged, or its title would not be legible.
 _MIN_WIDTH = 256
@@ -116,9 +115,9 @@ def _draw_chip(chip: torch.Tensor, sample, draw_ignored: bool) -> np.ndarray:
     )
     drawn = [(ignored, colors.IGNORED)] if draw_ignored else []
     for boxes, color in (*drawn, (trained, colors.VALID)):
-        for x1, y1, x2, y2 in np.rint(boxes * scale).astype(int).tolist():
-            # Half open, as boxes are.
-            cv2.rectangle(panel, (x1, y1), (x2 - 1, y2 - 1), color, 1)
+        # Half open, as boxes are.
+        corners = np.rint(boxes * scale).astype(int) - [0, 0, 1, 1]
+        draw_boxes(panel, corners, color)
     title = f'{len(trained)} trained, {len(ignored)} ignored'
     about = sample.get('chip')
     if about is not None:
