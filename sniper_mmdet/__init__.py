@@ -7,5 +7,3 @@ OpenMMLab packages are first needed.
 
 from . import moved as _moved  # noqa: F401  # old names are found
 from .version import __version__, version_info
-
-__all__ = ['__version__', 'version_info']

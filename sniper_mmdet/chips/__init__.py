@@ -29,30 +29,4 @@ from .pyramid import ImagePyramid, in_range
 from .settings import ChipSettings, FocusSettings, NegativeSettings
 from .table import CHIP_DTYPE, chip_pixels, chip_regions
 
-__all__ = [
-    'BoxState',
-    'CHIP_DTYPE',
-    'ChipSettings',
-    'FocusSettings',
-    'ImageBoxes',
-    'ImagePyramid',
-    'NegativeSettings',
-    'Proposals',
-    'RELEASED_COCO',
-    'assign_boxes',
-    'box_coverage',
-    'box_sizes',
-    'chip_pixels',
-    'chip_regions',
-    'classify_boxes',
-    'clip_boxes',
-    'draw_stride',
-    'from_coco',
-    'in_range',
-    'mine_chips',
-    'uncovered_proposals',
-    'valid_boxes',
-    'whole_in',
-]
-
 __getattr__ = getattr_of(__name__)

@@ -18,21 +18,3 @@ from .named_datasets import (
 )
 from .proposals import ProposalFile, image_id, image_keys, write_proposals
 from .transforms import CutChip
-
-__all__ = [
-    'AerialCarsDataset',
-    'BCCDDataset',
-    'ChipDataset',
-    'ChipSampler',
-    'CutChip',
-    'DOTADataset',
-    'DOTAv15Dataset',
-    'DOTAv2Dataset',
-    'DeepPCBDataset',
-    'ProposalFile',
-    'SampleDataset',
-    'VisDroneDataset',
-    'image_id',
-    'image_keys',
-    'write_proposals',
-]

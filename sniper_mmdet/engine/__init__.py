@@ -9,10 +9,3 @@ from .hooks import (
     ChipVisualizationHook,
     NegativeChipMiningHook,
 )
-
-__all__ = [
-    'ChipMiningHook',
-    'ChipVisualizationHook',
-    'HalfPrecisionOptimWrapper',
-    'NegativeChipMiningHook',
-]

@@ -16,15 +16,4 @@ from .pixels_metric import PixelsMetric
 from .proposal_recall_metric import ProposalRecallMetric
 from .visdrone_metric import VisDroneMetric
 
-__all__ = [
-    'PixelsMetric',
-    'ProposalRecallMetric',
-    'RECALL_SIZES',
-    'VisDroneMetric',
-    'average_precision',
-    'evaluate_boxes',
-    'false_positives',
-    'proposal_recall',
-]
-
 __getattr__ = getattr_of(__name__)

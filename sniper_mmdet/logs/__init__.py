@@ -2,5 +2,3 @@
 
 from .curves import draw_curves
 from .reading import RunLog, last_metrics
-
-__all__ = ['RunLog', 'draw_curves', 'last_metrics']

@@ -15,20 +15,4 @@ from .task_modules import (
     RoundedAnchorGenerator,
 )
 
-__all__ = [
-    'AutoFocus',
-    'ReleasedFasterRCNN',
-    'ReleasedRPNHead',
-    'ReleasedRoIHead',
-    'DeformRoIExtractor',
-    'ExpandedMobileNetV2',
-    'FocusHead',
-    'PreActResNet',
-    'PyramidDetector',
-    'RangeAwareAssigner',
-    'RangeAwareATSSAssigner',
-    'RoundedAnchorGenerator',
-    'TwoWayMaskHead',
-]
-
 __getattr__ = getattr_of(__name__)

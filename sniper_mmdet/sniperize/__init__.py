@@ -5,5 +5,3 @@ change is written beside it. What cannot be decided from a config is told.
 """
 
 from .config import base_of, read_plain, sniperize
-
-__all__ = ['base_of', 'read_plain', 'sniperize']

@@ -8,5 +8,3 @@ chips cost and cover.
 from .advice import Advice, suggest
 from .costs import focus_share, forecast
 from .statistics import chip_statistics
-
-__all__ = ['Advice', 'chip_statistics', 'focus_share', 'forecast', 'suggest']

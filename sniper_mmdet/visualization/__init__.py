@@ -6,5 +6,3 @@ Functions of arrays that return arrays or figures and write no file.
 from .chips import draw_chips, draw_image
 from .focus import draw_focus
 from .sizes import draw_sizes
-
-__all__ = ['draw_chips', 'draw_focus', 'draw_image', 'draw_sizes']

@@ -2,5 +2,3 @@
 
 from .sample_data import SampleSettings, write_sample_data
 from .scenes import Scene, draw_scene
-
-__all__ = ['SampleSettings', 'Scene', 'draw_scene', 'write_sample_data']

@@ -1,3 +1,1 @@
 from .cut_chip import CutChip
-
-__all__ = ['CutChip']

@@ -1,4 +1,2 @@
 from .expanded_mobilenet_v2 import ExpandedMobileNetV2
 from .preact_resnet import PreActResNet
-
-__all__ = ['ExpandedMobileNetV2', 'PreActResNet']

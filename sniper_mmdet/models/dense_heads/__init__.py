@@ -1,4 +1,2 @@
 from .focus_head import FocusHead
 from .released_rpn_head import ReleasedRPNHead
-
-__all__ = ['ReleasedRPNHead', 'FocusHead']

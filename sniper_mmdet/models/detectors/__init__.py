@@ -1,5 +1,3 @@
 from .autofocus import AutoFocus
 from .pyramid_detector import PyramidDetector
 from .released_faster_rcnn import ReleasedFasterRCNN
-
-__all__ = ['AutoFocus', 'ReleasedFasterRCNN', 'PyramidDetector']

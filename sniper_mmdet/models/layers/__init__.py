@@ -1,4 +1,2 @@
 from .clamped_deform_conv import ClampedDeformConv2d
 from .deform_roi_pool import deform_roi_pool
-
-__all__ = ['ClampedDeformConv2d', 'deform_roi_pool']
