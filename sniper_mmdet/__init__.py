@@ -1,7 +1,7 @@
 """SNIPER and AutoFocus for MMDetection.
 
 Importing this package imports nothing else, so that ``sniper_mmdet.chips``
-works with NumPy and Numba alone; ``sniper_mmdet.registry`` is where the
+works with NumPy, SciPy and Numba alone; ``sniper_mmdet.registry`` is where the
 OpenMMLab packages are first needed.
 """
 

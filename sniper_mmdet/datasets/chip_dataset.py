@@ -27,7 +27,7 @@ from .annotations import (
     read_annotations,
     usable_instances,
 )
-from .boxes import collect_boxes
+from .collected_boxes import collect_boxes
 from .proposals import ProposalFile
 from .transforms.cut_chip import OUT_OF_RANGE, CutChip
 

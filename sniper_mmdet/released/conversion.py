@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 
 import torch
 from mmdet.registry import DATASETS
@@ -10,8 +11,8 @@ from mmengine.config import Config
 
 from sniper_mmdet.engine.build import load_config
 from sniper_mmdet.registry import MODELS
+from sniper_mmdet.released import sniper
 from sniper_mmdet.released.mxnet_params import read_params
-from sniper_mmdet.released.sniper import config_of
 from sniper_mmdet.released.weights import Conversion, convert
 from sniper_mmdet.utils.files import whole_file
 
@@ -22,12 +23,14 @@ def convert_file(
     config: str | Path,
     options: dict | None = None,
     ignore: Iterable[str] = (),
+    tables: ModuleType = sniper,
 ) -> Conversion:
     """Convert a .params file into a checkpoint of a config's detector.
 
     The checkpoint (.pth) names the classes of the config's test data, which
     mmdet's inference looks for. Options are settings that override the
-    config's; what to ignore, see :func:`~.weights.convert`.
+    config's; what to ignore, and the tables of a paper, see
+    :func:`~.weights.convert`.
 
     Raises:
         OSError: There is no such file, or none can be written.
@@ -38,7 +41,8 @@ def convert_file(
     params = read_params(path)
     places = MODELS.build(cfg.model).state_dict()
     try:
-        done = convert(params, {k: v.shape for k, v in places.items()}, ignore)
+        shapes = {name: value.shape for name, value in places.items()}
+        done = convert(params, shapes, ignore, tables)
     except ValueError as error:
         error.args = (
             f'{path} does not fit {config}: {error} Is it another network? '
@@ -71,7 +75,7 @@ def convert_released(
     try:
         shapes = {k: v.shape for k, v in read_params(path).items()}
         result = 'unknown'
-        config = os.path.relpath(root / config_of(shapes))
+        config = os.path.relpath(root / sniper.config_of(shapes))
     except ValueError as error:
         return result, None, str(error)
     try:

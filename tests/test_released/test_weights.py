@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sniper_mmdet.released.layouts import (
+from sniper_mmdet.released.reordering import (
     background_first,
     background_last,
     backgrounds_first,

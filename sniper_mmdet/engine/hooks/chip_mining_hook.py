@@ -9,8 +9,8 @@ from mmengine.dist import all_reduce, get_world_size, is_main_process
 from mmengine.hooks import Hook
 
 from sniper_mmdet.chips import ImagePyramid, chip_pixels
-from sniper_mmdet.engine.agreement import check_agreement
 from sniper_mmdet.engine.checkpoints import unwrapped
+from sniper_mmdet.engine.config_checks import check_agreement
 from sniper_mmdet.registry import HOOKS
 
 
@@ -19,7 +19,7 @@ class ChipMiningHook(Hook):
     """Has a fresh chip table mined before each epoch, and logs it.
 
     Before the first one it sees that the chips and the detector go together:
-    see :func:`~sniper_mmdet.engine.agreement.check_agreement`.
+    see :func:`~sniper_mmdet.engine.config_checks.check_agreement`.
 
     A run that is resumed in the middle of an epoch goes on with the chips that
     were still to come, with another number of processes or another batch size

@@ -6,7 +6,7 @@ from mmengine.runner import Runner
 from tiny import ROOT, SAMPLE_CONFIG, sample_options
 
 from sniper_mmdet.chips import ImagePyramid
-from sniper_mmdet.engine.agreement import check_agreement
+from sniper_mmdet.engine.config_checks import check_agreement
 
 pytestmark = pytest.mark.usefixtures('fast_configs')
 TRAINED = [
