@@ -82,7 +82,7 @@ def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
 
 
 def compare_outputs(
-    model: PyramidDetector, path: str | Path
+    model: PyramidDetector, path: str | Path, tables: ModuleType = sniper
 ) -> dict[str, float | str]:
     """Compare the outputs of a detector with those of the original.
 
@@ -107,7 +107,8 @@ def compare_outputs(
             f'{path} must hold data, rois and outputs. '
             f'Received: {sorted(expected)}.'
         )
-    found = released_outputs(model, expected.pop('data'), expected.pop('rois'))
+    data, rois = expected.pop('data'), expected.pop('rois')
+    found = released_outputs(model, data, rois, tables)
     errors = {}
     for key, values in expected.items():
         name = key.removeprefix('out.').removesuffix('_output')

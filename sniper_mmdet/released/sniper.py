@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from sniper_mmdet.released import reordering
+from sniper_mmdet.released import reordering as order
 
 #: By name: the link, the archive, and the folder that it is unpacked in.
 #: Of none a checksum is known.
@@ -73,10 +73,10 @@ MODULES = {
 CHANGES = dict(
     # fix_gamma: MXNet takes it for 1, whatever the file says.
     bn_data_gamma=np.ones_like,
-    rpn_cls_score_weight=reordering.object_first,
-    rpn_cls_score_bias=reordering.object_first,
-    cls_score_weight=reordering.background_last,
-    cls_score_bias=reordering.background_last,
+    rpn_cls_score_weight=order.object_first,
+    rpn_cls_score_bias=order.object_first,
+    cls_score_weight=order.background_last,
+    cls_score_bias=order.background_last,
 )
 #: Regular expression of the last layers of a classifier, after the backbone.
 CLASSIFIER = r'(bn1|fc\d*|pred.*|.*fullyconnected\d*)_[a-z_]+'
@@ -84,7 +84,7 @@ CLASSIFIER = r'(bn1|fc\d*|pred.*|.*fullyconnected\d*)_[a-z_]+'
 OUTPUTS = {
     'rpn_cls_score': (
         'detector.rpn_head.rpn_cls',
-        reordering.backgrounds_first,
+        order.backgrounds_first,
     ),
     'rpn_bbox_pred': ('detector.rpn_head.rpn_reg', None),
     'conv_new_1_relu': ('detector.roi_head.reduction', None),
@@ -92,7 +92,7 @@ OUTPUTS = {
     'deformable_roi_pool': ('detector.roi_head.bbox_roi_extractor', None),
     'cls_score': (
         'detector.roi_head.bbox_head.fc_cls',
-        reordering.background_first,
+        order.background_first,
     ),
     'bbox_pred': ('detector.roi_head.bbox_head.fc_reg', None),
     'mask_offset': ('detector.roi_head.mask_roi_extractor.offset', None),
