@@ -19,11 +19,10 @@ from sniper_mmdet.tuning.text import report_text, settings_text
 from sniper_mmdet.utils import cli
 from sniper_mmdet.utils.files import write_figure, write_whole
 
-FIRST_STEP = (
-    'The settings are no config of their own: python tools/sniperize.py '
-    'YOUR_CONFIG --out FILE makes the one that trains on chips, to paste them '
-    'into.'
-)
+FIRST_STEP = """\
+The settings are no config of their own: python tools/sniperize.py \
+YOUR_CONFIG --out FILE makes the one that trains on chips, to paste them \
+into."""
 
 
 def parse_args():

@@ -19,7 +19,7 @@ from sniper_mmdet.utils import cli
 def main():
     parser = cli.make_parser(__doc__)
     parser.add_argument('src', help='pickle of proposals')
-    parser.add_argument('config', help='config with the data set')
+    cli.add_config(parser)
     parser.add_argument('--out', required=True, help='proposal file (.npz)')
     cli.add_split(parser, 'train')
     formats = dict(choices=['auto', 'sniper', 'mmdet'])
@@ -32,7 +32,6 @@ def main():
         order=('auto', listed, orders),
         nms=(0.7, 'IoU threshold, 1 for none; as the original has it'),
     )
-    cli.add_cfg_options(parser)
     args = cli.parse(parser)
     cli.require_suffix(parser, args, out='.npz')
     cli.require(parser, 0 < args.nms <= 1, '--nms must be in (0, 1]', args.nms)
