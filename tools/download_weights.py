@@ -27,15 +27,13 @@ ROOT = Path(__file__).resolve().parents[1]
 def parse_args():
     parser = cli.make_parser(__doc__)
     parser.add_argument('what', choices=ARCHIVES, help='archive to fetch')
-    parser.add_argument(
-        '--dest',
-        type=Path,
-        default=Path(),
-        help='folder to unpack in; configs look for data/pretrained_model '
-        'where they are run (default: the current folder)',
+    where = (
+        'folder to unpack in; configs look for data/pretrained_model where '
     )
+    where += 'they are run'
     cli.add_options(
         parser,
+        dest=(Path(), where),
         url="instead of the authors' link",
         sha256='what the digest of the archive must be',
         no_convert=(False, 'leave the .params files as they are'),
@@ -101,15 +99,11 @@ def main():
     digest = sha256(archive)
     print(f'{archive}: {archive.stat().st_size} bytes, SHA-256 {digest}')
     if args.sha256 and digest != args.sha256.lower():
-        raise ValueError(
-            f'{archive} must have the SHA-256 {args.sha256.lower()}. '
-            f'Received: {digest}. Nothing was unpacked; remove it to fetch '
-            'it anew.'
-        )
+        rule = f'{archive} must have the SHA-256 {args.sha256.lower()}'
+        after = 'Nothing was unpacked; remove it to fetch it anew.'
+        raise ValueError(f'{rule}. Received: {digest}. {after}')
     files = unpack(archive, args.dest, inside)
-    print(f'{len(files)} files were unpacked:')
-    for path in files:
-        print(f'  {path}')
+    print(f'{len(files)} files were unpacked:', *files, sep='\n  ')
     if args.what == 'proposals':
         tool = 'dataset_converters/convert_proposals.py'
         print('\nTo convert, with a config that trains on their images:')

@@ -18,9 +18,7 @@ from sniper_mmdet.utils import cli
 
 
 def parse_args():
-    parser = cli.make_parser(__doc__)
-    parser.add_argument('config', help='config file path')
-    parser.add_argument('checkpoint', help='checkpoint file')
+    parser = cli.make_parser(__doc__, cli.add_detector, cli.add_launcher)
     parser.add_argument('--out', required=True, help='proposal file (.npz)')
     cli.add_split(parser, 'train')
     cli.add_options(
@@ -36,8 +34,6 @@ def parse_args():
         help='an image that cannot be read stops it, or has no proposals '
         "(default: as the config's ChipDataset has it)",
     )
-    cli.add_cfg_options(parser)
-    cli.add_launcher(parser)
     args = cli.parse(parser)
     cli.require_at_least(parser, args, max_per_level=1, batch_size=1)
     cli.require_at_least(parser, args, num_workers=0)

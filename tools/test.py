@@ -11,9 +11,7 @@ from sniper_mmdet.utils import cli
 
 
 def parse_args():
-    parser = cli.make_parser(__doc__)
-    parser.add_argument('config', help='test config file path')
-    parser.add_argument('checkpoint', help='checkpoint file')
+    parser = cli.make_parser(__doc__, cli.add_detector, cli.add_launcher)
     parser.add_argument(
         '--eval',
         nargs='+',
@@ -35,8 +33,6 @@ def parse_args():
         wait_time=(2.0, 'the interval of show (s)'),
         tta=(False, 'add the flipped image'),
     )
-    cli.add_cfg_options(parser)
-    cli.add_launcher(parser)
     args = cli.parse(parser)
     if args.out is not None and not args.out.endswith(('.pkl', '.pickle')):
         parser.error(f'--out must be a .pkl file. Received: {args.out}.')

@@ -8,8 +8,7 @@ from sniper_mmdet.utils import cli
 
 
 def parse_args():
-    parser = cli.make_parser(__doc__)
-    parser.add_argument('config', help='train config file path')
+    parser = cli.make_parser(__doc__, cli.add_config, cli.add_launcher)
     cli.add_options(
         parser,
         work_dir='the dir to save logs and models',
@@ -27,8 +26,6 @@ def parse_args():
         help='resume from this checkpoint, or without a path from the latest '
         'in the work dir',
     )
-    cli.add_cfg_options(parser)
-    cli.add_launcher(parser)
     return cli.parse(parser)
 
 

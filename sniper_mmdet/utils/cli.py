@@ -3,9 +3,7 @@
 A tool parses, calls and prints::
 
     def main():
-        parser = cli.make_parser(__doc__)
-        parser.add_argument('config')
-        cli.add_cfg_options(parser)
+        parser = cli.make_parser(__doc__, cli.add_config)
         args = cli.parse(parser)
         ...
 
@@ -41,11 +39,27 @@ def one_sentence(tool: str) -> Iterator[None]:
         raise SystemExit(f'{tool}: {error}') from None
 
 
-def make_parser(doc: str) -> ArgumentParser:
-    """A parser whose help is a tool's docstring, line by line."""
-    return ArgumentParser(
-        description=doc, formatter_class=RawDescriptionHelpFormatter
-    )
+def make_parser(
+    doc: str, *adders: Callable[[ArgumentParser], None]
+) -> ArgumentParser:
+    """A parser whose help is a tool's docstring; adders give it arguments."""
+    shown = RawDescriptionHelpFormatter
+    parser = ArgumentParser(description=doc, formatter_class=shown)
+    for add in adders:
+        add(parser)
+    return parser
+
+
+def add_config(parser: ArgumentParser) -> None:
+    """Add ``config`` and ``--cfg-options``."""
+    parser.add_argument('config', help='config file path')
+    add_cfg_options(parser)
+
+
+def add_detector(parser: ArgumentParser) -> None:
+    """Add ``config``, ``checkpoint`` and ``--cfg-options``."""
+    add_config(parser)
+    parser.add_argument('checkpoint', help='checkpoint file')
 
 
 def add_cfg_options(parser: ArgumentParser) -> None:
@@ -62,21 +76,29 @@ def add_cfg_options(parser: ArgumentParser) -> None:
 
 
 def add_options(
-    parser: ArgumentParser, **options: str | tuple[object, str]
+    parser: ArgumentParser,
+    **options: str | tuple[object, str] | tuple[object, str, dict],
 ) -> None:
-    """Add options that have nothing special.
+    """Add options from a table.
 
-    What is given by an option's name in ``args`` is its help, or its default
-    and its help: False makes a flag, all else tells the type and is told.
+    What is given by an option's name in ``args`` is its help, or its default,
+    its help and what else ``add_argument`` takes. A default of False makes a
+    flag; all else tells the type and is told, a list or tuple those of each
+    of several values.
     """
     for name, about in options.items():
-        default, text = (None, about) if isinstance(about, str) else about
-        settings = {}
+        about = (None, about) if isinstance(about, str) else about
+        default, text, *more = about
+        settings: dict = {}
         if default is False:
             settings = dict(action='store_true')
         elif default is not None:
-            settings = dict(default=default, type=type(default))
-            text = f'{text} (default: {default})'
+            several = isinstance(default, list | tuple)
+            values = default if several else [default]
+            nargs = '+' if several else None
+            settings = dict(default=default, type=type(values[0]), nargs=nargs)
+            text = f'{text} (default: {" ".join(map(str, values))})'
+        settings.update(*more)
         parser.add_argument(option_of(name), help=text, **settings)
 
 
@@ -87,22 +109,15 @@ def add_json(parser: ArgumentParser) -> None:
 
 def add_split(parser: ArgumentParser, default: str) -> None:
     """Add ``--split``, the data set of a config that a tool reads."""
-    parser.add_argument(
-        '--split',
-        choices=['train', 'val', 'test'],
-        default=default,
-        help=f"which of the config's data sets (default: {default})",
-    )
+    choices = dict(choices=['train', 'val', 'test'])
+    about = "which of the config's data sets"
+    add_options(parser, split=(default, about, choices))
 
 
 def add_launcher(parser: ArgumentParser) -> None:
     """Add ``--launcher`` and the rank that launchers pass."""
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='job launcher',
-    )
+    choices = dict(choices=['none', 'pytorch', 'slurm', 'mpi'])
+    add_options(parser, launcher=('none', 'job launcher', choices))
     # torch.distributed.launch passes --local-rank; torchrun does not.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
 

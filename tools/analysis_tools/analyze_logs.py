@@ -41,12 +41,10 @@ def parse_args():
     time.add_argument('--include-outliers', action='store_true', help=first)
     args = cli.parse(parser)
     if args.run is plot_curve:
-        allowed = {len(args.runs), len(args.runs) * len(args.keys)}
-        if args.legend and len(args.legend) not in allowed:
-            plot.error(
-                f'--legend must give {" or ".join(map(str, sorted(allowed)))} '
-                f'names. Received: {len(args.legend)}.'
-            )
+        allowed = sorted({len(args.runs), len(args.runs) * len(args.keys)})
+        rule = f'--legend must give {" or ".join(map(str, allowed))} names'
+        num = len(args.legend or [])
+        cli.require(plot, num in [0, *allowed], rule, num)
         cli.require_picture(plot, args)
     return args
 

@@ -63,14 +63,12 @@ def parse_args():
     parser = cli.make_parser(__doc__)
     commands = parser.add_subparsers(dest='command', required=True)
 
-    def command_of(run, config=None):
+    def command_of(run, *adders):
         command = commands.add_parser(run.__name__, help=run.__doc__)
         command.set_defaults(run=run)
-        cli.add_json(command)
         command.add_argument('--seed', type=int, default=0)
-        if config:
-            cli.add_cfg_options(command)
-            command.add_argument('config', help=config)
+        for add in (cli.add_json, *adders):
+            add(command)
         return command.add_argument
 
     add = command_of(chips)
@@ -79,13 +77,12 @@ def parse_args():
     add('--images', type=int, nargs='+', default=[1000, 10000, 100000])
     add('--proposals', type=int, default=900)
     add('--dir', help='for the file: 60 KB an image while it is written')
-    add = command_of(pipeline, 'train config file path')
+    add = command_of(pipeline, cli.add_config)
     add('--samples', type=int, default=200)
     add('--repeats', type=int, default=3)
-    add = command_of(inference, 'config of an AutoFocus detector')
-    add('checkpoint')
+    add = command_of(inference, cli.add_detector)
     add('--num', type=int, default=0, help='images; 0 for all')
-    add = command_of(train, 'train config file path')
+    add = command_of(train, cli.add_config)
     batch = 'chips a step, each number in a process of its own'
     add('--batch', type=int, nargs='+', default=[1, 4, 16], help=batch)
     add('--iters', type=int, default=5, help='steps timed')

@@ -21,16 +21,14 @@ from sniper_mmdet.visualization import draw_image
 
 
 def main():
-    parser = cli.make_parser(__doc__)
+    parser = cli.make_parser(__doc__, cli.add_config)
     add = parser.add_argument
-    add('config', help='train config file path')
     add('--out-dir', required=True, help='where the pictures are written')
     add('--num', type=int, default=20, help='pictures; 0 for all images')
     add('--seed', type=int, default=0)
     add('--epoch', type=int, default=0)
     add('--height', type=int, default=480, help='of a panel, in pixels')
     add('--proposals', help="proposal file, instead of the config's")
-    cli.add_cfg_options(parser)
     args = cli.parse(parser)
     cfg = load_config(args.config, args.cfg_options)
     dataset = build_chip_dataset(cfg, args.proposals)

@@ -28,9 +28,7 @@ pixels to pyramid   {pixel_ratio_pyramid:.3f}"""
 
 
 def parse_args():
-    parser = cli.make_parser(__doc__)
-    cli.add_source(parser)
-    cli.add_json(parser)
+    parser = cli.make_parser(__doc__, cli.add_source, cli.add_json)
     add = parser.add_argument
     add('--proposals', help="file for negative chips, instead of the config's")
     add('--seed', type=int, default=0)

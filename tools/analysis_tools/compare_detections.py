@@ -12,7 +12,7 @@ from sniper_mmdet.utils import cli
 
 
 def parse_args():
-    parser = cli.make_parser(__doc__)
+    parser = cli.make_parser(__doc__, cli.add_json)
     add = parser.add_argument
     add('ann', help='COCO json of the images that were tested')
     add('files', nargs='+', metavar='NAME=FILE')
@@ -21,7 +21,6 @@ def parse_args():
     add('--recall', type=float, default=0.7, help=recall)
     most = 'detections of an image that count (default: 200)'
     add('--max-dets', type=int, default=200, help=most)
-    cli.add_json(parser)
     args = cli.parse(parser)
     args.files = cli.split_names(parser, args.files, 'NAME=FILE')
     if not 0 < args.recall <= 1:

@@ -14,9 +14,8 @@ KEYS = dict(AP='mAP', AP50='mAP_50', AP75='mAP_75', AP_S='mAP_s',
 
 
 def main():
-    parser = cli.make_parser(__doc__)
+    parser = cli.make_parser(__doc__, cli.add_json)
     parser.add_argument('runs', nargs='+', metavar='NAME=WORK_DIR')
-    cli.add_json(parser)
     args = cli.parse(parser)
     rows = {}
     for name, folder in cli.split_names(parser, args.runs, 'NAME=WORK_DIR'):

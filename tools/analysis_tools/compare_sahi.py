@@ -31,14 +31,10 @@ LIMITS.update(overlap=(0, 0.9), match_threshold=(0, 1))
 
 
 def parse_args():
-    parser = cli.make_parser(__doc__)
+    parser = cli.make_parser(__doc__, cli.add_detector, cli.add_json)
     add = parser.add_argument
-    add('config', help='config of an AutoFocus detector')
-    add('checkpoint', help='checkpoint file')
     add('--pyramid', action='store_true', help='also the whole pyramid')
     add('--num', type=int, default=0, help='images; 0 for all')
-    cli.add_json(parser)
-    cli.add_cfg_options(parser)
     add = parser.add_argument_group("sahi tuned: sahi's settings").add_argument
     add('--slice', type=int, help='slice_height, slice_width')
     add('--overlap', type=float, default=0.2, help='overlap_*_ratio')
@@ -51,9 +47,9 @@ def parse_args():
     args = cli.parse(parser)
     for name, (low, high) in LIMITS.items():
         value = getattr(args, name)
-        if value is not None and not low <= value <= high:
-            limits = f'{cli.option_of(name)} must be {low} to {high}.'
-            parser.error(f'{limits} Received: {value}.')
+        right = value is None or low <= value <= high
+        rule = f'{cli.option_of(name)} must be {low} to {high}'
+        cli.require(parser, right, rule, value)
     return args
 
 

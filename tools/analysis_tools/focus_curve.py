@@ -16,10 +16,8 @@ from sniper_mmdet.utils.files import write_figure
 
 
 def parse_args():
-    parser = cli.make_parser(__doc__)
+    parser = cli.make_parser(__doc__, cli.add_detector, cli.add_json)
     add = parser.add_argument
-    add('config', help='config of an AutoFocus detector')
-    add('checkpoint', help='checkpoint file')
     add('--out', help='picture of the curve, .png or .pdf')
     factors = [0.05, 0.2, 0.5, 1, 2, 4]
     times = 'by which the thresholds are multiplied'
@@ -29,8 +27,6 @@ def parse_args():
     truth = 'also FocusPixels from annotations'
     add('--ground-truth', action='store_true', help=truth)
     add('--num', type=int, default=0, help='images; 0 for all')
-    cli.add_json(parser)
-    cli.add_cfg_options(parser)
     args = cli.parse(parser)
     cli.require_at_least(parser, args, factors=0)
     if not (args.factors or args.thresholds or args.ground_truth):
@@ -45,10 +41,8 @@ def parse_thresholds(text, num):
     except ValueError:
         found = []
     if len(found) != num:
-        raise ValueError(
-            f'--thresholds must each be {num} numbers with commas between '
-            f'them. Received: {text}.'
-        )
+        rule = f'--thresholds must each be {num} numbers with commas between'
+        raise ValueError(f'{rule} them. Received: {text}.')
     return found
 
 

@@ -13,15 +13,11 @@ from sniper_mmdet.utils import cli
 
 
 def main():
-    parser = cli.make_parser(__doc__)
-    add = parser.add_argument
-    add('config', help='config file path')
-    add('files', nargs='+', metavar='NAME=FILE.npz')
+    parser = cli.make_parser(__doc__, cli.add_config, cli.add_json)
+    parser.add_argument('files', nargs='+', metavar='NAME=FILE.npz')
     cli.add_split(parser, 'val')
-    best = 'best proposals of an image that count (default: 900)'
-    add('--num', type=int, default=900, help=best)
-    cli.add_json(parser)
-    cli.add_cfg_options(parser)
+    best = 'best proposals of an image that count'
+    cli.add_options(parser, num=(900, best))
     args = cli.parse(parser)
     files = cli.split_names(parser, args.files, 'NAME=FILE.npz')
     cli.require_at_least(parser, args, num=1)

@@ -19,23 +19,20 @@ from sniper_mmdet.tuning.text import report_text, settings_text
 from sniper_mmdet.utils import cli
 from sniper_mmdet.utils.files import write_figure, write_whole
 
-FIRST_STEP = (
-    'The settings are no config of their own: python tools/sniperize.py '
-    'YOUR_CONFIG --out FILE makes the one that trains on chips, to paste them '
-    'into.'
-)
+FIRST_STEP = """\
+The settings are no config of their own: python tools/sniperize.py \
+YOUR_CONFIG --out FILE makes the one that trains on chips, to paste them \
+into."""
 
 
 def parse_args():
-    parser = cli.make_parser(__doc__)
-    cli.add_source(parser)
+    parser = cli.make_parser(__doc__, cli.add_source, cli.add_json)
     add = parser.add_argument
     add('--levels', type=int, help='how many; default: as many as needed')
     size = 'side of a chip in level pixels; default: 512 or less'
     add('--chip-size', type=int, help=size)
     add('--out', help='picture of the sizes, .png (the default) or .pdf')
     add('--config-out', help='file for the settings, .py')
-    cli.add_json(parser)
     args = cli.parse(parser)
     cli.require_source(parser, args)
     if args.levels is not None and not 1 <= args.levels <= 6:
@@ -49,19 +46,18 @@ def parse_args():
 def check_outputs(parser, args):
     """See that files can be written, and destroy none that is read."""
     out = args.config_out
-    if out and not Path(out).absolute().parent.is_dir():
-        parser.error(
-            f'--config-out must be in a folder that exists. Received: {out}.'
-        )
+    there = not out or Path(out).absolute().parent.is_dir()
+    rule = '--config-out must be in a folder that exists'
+    cli.require(parser, there, rule, out)
     taken = {Path(p).resolve() for p in (args.config, args.ann) if p}
     for option in ('out', 'config_out'):
         path = getattr(args, option)
-        if path and Path(path).resolve() in taken:
-            parser.error(
-                f'{cli.option_of(option)} must be another file than those '
-                f'that are read and written beside it. Received: {path}.'
-            )
-        taken.add(path and Path(path).resolve())
+        if path:
+            free = Path(path).resolve() not in taken
+            rule = f'{cli.option_of(option)} must be another file than those '
+            rule += 'that are read and written beside it'
+            cli.require(parser, free, rule, path)
+            taken.add(Path(path).resolve())
 
 
 def read_config(path, options):
@@ -89,20 +85,17 @@ def main():
     else:
         images, own, focus_head = read_config(args.config, args.cfg_options)
     if focus_head and args.levels == 1:
-        raise ValueError(
-            '--levels must be 2 or more for a CONFIG of AutoFocus. '
-            'Received: 1.'
-        )
+        rule = '--levels must be 2 or more for a CONFIG of AutoFocus'
+        raise ValueError(f'{rule}. Received: 1.')
     stride = focus_head.get('stride', 16) if focus_head else None
     given = args.chip_size, args.levels, own, stride, num_without_area
     report, advice = report_settings(images, *given)
     if args.config_out and own:
         base = os.path.relpath(args.config, Path(args.config_out).parent)
         if args.cfg_options:
-            report['warnings'].append(
-                f'{args.config_out} inherits from {args.config} as it is, '
-                'without what --cfg-options changed.'
-            )
+            unlike = 'as it is, without what --cfg-options changed.'
+            warning = f'{args.config_out} inherits from {args.config} {unlike}'
+            report['warnings'].append(warning)
     elif args.config_out:
         report['warnings'].append(FIRST_STEP)
     text = settings_text(advice, base, focus_head is not None)

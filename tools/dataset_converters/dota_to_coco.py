@@ -20,14 +20,9 @@ from sniper_mmdet.utils import cli
 
 def main():
     parser = converter_parser(__doc__, 'LABELS')
-    parser.add_argument(
-        '--classes',
-        nargs='+',
-        default=['v1.5'],
-        metavar='NAME',
-        help='names of the classes, or those of a version: v1.0, v1.5 or '
-        'v2.0 (default: v1.5, which are those of v1.0 and container-crane)',
-    )
+    about = 'names of the classes, or those of a version: v1.0, v1.5, which '
+    about += 'are those of v1.0 and container-crane, or v2.0'
+    cli.add_options(parser, classes=(['v1.5'], about, dict(metavar='NAME')))
     args = cli.parse(parser)
     args.classes = VERSIONS.get(args.classes[0], args.classes)
     read_line = make_reader(args.classes)

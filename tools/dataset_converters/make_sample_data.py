@@ -22,6 +22,7 @@ _OPTIONS = dict(
     objects='objects in an image',
     max_size='largest object, as the square root of its box area',
 )
+_RANGE = dict(nargs=2, metavar=('LOW', 'HIGH'))
 
 
 def main():
@@ -29,31 +30,17 @@ def main():
     parser.allow_abbrev = False
     parser.add_argument('out_dir', metavar='OUT_DIR', type=Path)
     for name, text in _OPTIONS.items():
-        default, settings = getattr(SampleSettings, name), {}
-        shown = default
-        if isinstance(default, tuple):
-            settings = dict(nargs=2, metavar=('LOW', 'HIGH'))
-            shown = ' '.join(map(str, default))
-        parser.add_argument(
-            cli.option_of(name),
-            type=int,
-            default=default,
-            help=f'{text} (default: {shown})',
-            **settings,
-        )
-    parser.add_argument(
-        '--overwrite',
-        action='store_true',
-        help='delete OUT_DIR first if it holds anything else',
-    )
+        default = getattr(SampleSettings, name)
+        more = _RANGE if isinstance(default, tuple) else {}
+        cli.add_options(parser, **{name: (default, text, more)})
+    delete = 'delete OUT_DIR first if it holds anything else'
+    cli.add_options(parser, overwrite=(False, delete))
     args = vars(cli.parse(parser))
     out, overwrite = args.pop('out_dir').resolve(), args.pop('overwrite')
     settings = SampleSettings(**args)
     if write_sample_data(out, settings, overwrite):
-        print(
-            f'{settings.train} training and {settings.val} validation images '
-            f'are in {out}.'
-        )
+        about = f'{settings.train} training and {settings.val} validation'
+        print(f'{about} images are in {out}.')
     else:
         print(f'{out} holds these images already: nothing to do.')
 

@@ -21,14 +21,8 @@ def main():
     parser.add_argument('ann', help='COCO json')
     parser.add_argument('image_dir', help='folder of its images')
     parser.add_argument('out_dir')
-    parser.add_argument(
-        '--grid',
-        type=int,
-        nargs=2,
-        default=[3, 3],
-        metavar=('COLUMNS', 'ROWS'),
-        help='images in a scene (default: 3 3)',
-    )
+    sides = dict(nargs=2, metavar=('COLUMNS', 'ROWS'))
+    cli.add_options(parser, grid=([3, 3], 'images in a scene', sides))
     parser.add_argument('--seed', type=int, default=0)
     args = cli.parse(parser)
     cli.require_at_least(parser, args, grid=1)
@@ -36,10 +30,8 @@ def main():
         parser.error(f'{args.ann} does not exist.')
     scenes, boxes, left_out = tile_images(**vars(args))
     path = Path(args.out_dir, Path(args.ann).stem)
-    print(
-        f'\n{scenes} scenes with {boxes} boxes: {path}.json; '
-        f'{left_out} images left out.'
-    )
+    about = f'{scenes} scenes with {boxes} boxes: {path}.json'
+    print(f'\n{about}; {left_out} images left out.')
 
 
 if __name__ == '__main__':

@@ -13,46 +13,29 @@ and counted. An image without a text file is one without boxes. The class k of
 the labels has the id k + 1.
 """
 
+from sniper_mmdet.datasets.formats import yolo
 from sniper_mmdet.datasets.formats.command_line import converter_parser
 from sniper_mmdet.datasets.formats.text_files import convert_text_files
-from sniper_mmdet.datasets.formats.yolo import (
-    check_keypoints,
-    make_reader,
-    read_classes,
-)
 from sniper_mmdet.utils import cli
 
 
 def main():
     parser = converter_parser(__doc__, 'LABELS')
-    parser.add_argument(
-        '--classes',
-        nargs='+',
-        required=True,
-        metavar='NAME',
-        help='names of the classes in the order of their labels, or a file '
-        "of them: data.yaml with 'names', or .txt or .names with one a line",
-    )
-    parser.add_argument(
-        '--keypoints',
-        nargs=2,
-        type=int,
-        metavar=('K', 'D'),
-        help='of pose labels: the number of keypoints, and 2, or 3 with '
-        'visibility (default: kpt_shape of data.yaml)',
-    )
+    add = parser.add_argument
+    names = 'names of the classes in the order of their labels, or a file of '
+    names += "them: data.yaml with 'names', or .txt or .names with one a line"
+    add('--classes', nargs='+', required=True, metavar='NAME', help=names)
+    points = 'of pose labels: the number of keypoints, and 2, or 3 with '
+    points += 'visibility (default: kpt_shape of data.yaml)'
+    add('--keypoints', nargs=2, type=int, metavar=('K', 'D'), help=points)
     args = vars(cli.parse(parser))
     given = args.pop('keypoints')
-    args['classes'], keypoints = read_classes(args['classes'])
+    args['classes'], keypoints = yolo.read_classes(args['classes'])
     if given:
-        check_keypoints(given, '--keypoints')
-    found = convert_text_files(
-        **args,
-        read_line=make_reader(args['classes'], given or keypoints),
-        unlabelled='empty',
-        repeated='dropped',
-    )
-    print(found)
+        yolo.check_keypoints(given, '--keypoints')
+    read_line = yolo.make_reader(args['classes'], given or keypoints)
+    how = dict(unlabelled='empty', repeated='dropped')
+    print(convert_text_files(**args, read_line=read_line, **how))
 
 
 if __name__ == '__main__':

@@ -20,19 +20,12 @@ from sniper_mmdet.released.outputs import compare_outputs
 from sniper_mmdet.utils import cli
 
 
-def parse_args():
-    parser = cli.make_parser(__doc__)
-    parser.add_argument('config', help='config of the detector')
-    parser.add_argument('checkpoint', help='its weights')
+def main():
+    parser = cli.make_parser(__doc__, cli.add_detector)
     parser.add_argument('expected', help="the original's outputs (.npz)")
     largest = (1e-4, 'largest relative error that is right')
     cli.add_options(parser, tolerance=largest)
-    cli.add_cfg_options(parser)
-    return cli.parse(parser)
-
-
-def main():
-    args = parse_args()
+    args = cli.parse(parser)
     cfg = load_config(args.config, args.cfg_options)
     model = load_detector(cfg, args.checkpoint, PyramidDetector)
     # Its errors are larger than what is to be seen.

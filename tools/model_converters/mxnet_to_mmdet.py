@@ -17,21 +17,15 @@ from sniper_mmdet.utils import cli
 
 
 def parse_args():
-    parser = cli.make_parser(__doc__)
-    parser.add_argument('params', help='the .params file')
-    parser.add_argument('out', help='checkpoint file to write (.pth)')
-    about = 'config of the detector'
-    parser.add_argument('--config', required=True, help=about)
-    parser.add_argument(
-        '--ignore',
-        nargs='+',
-        default=[],
-        metavar='REGEX',
-        help='names of tensors, of the file or of the detector, that may go '
-        "without a counterpart, e.g. 'conv_new_(2|3|out)_.*' for the weights "
-        'of an AutoFocus file in a SNIPER config',
-    )
-    cli.add_cfg_options(parser)
+    parser = cli.make_parser(__doc__, cli.add_cfg_options)
+    add = parser.add_argument
+    add('params', help='the .params file')
+    add('out', help='checkpoint file to write (.pth)')
+    add('--config', required=True, help='config of the detector')
+    names = 'names of tensors, of the file or of the detector, that may go '
+    names += "without a counterpart, e.g. 'conv_new_(2|3|out)_.*' for the "
+    names += 'weights of an AutoFocus file in a SNIPER config'
+    add('--ignore', nargs='+', default=[], metavar='REGEX', help=names)
     args = cli.parse(parser)
     try:
         list(map(re.compile, args.ignore))
