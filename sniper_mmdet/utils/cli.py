@@ -19,6 +19,7 @@ from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 #: Of a table: by name, the row's values by column.
 Rows = dict[str, dict] | list[tuple[str, dict]]
@@ -94,7 +95,7 @@ def add_options(
             settings = dict(action='store_true')
         elif default is not None:
             several = isinstance(default, list | tuple)
-            values = default if several else [default]
+            values: Any = default if several else [default]
             nargs = '+' if several else None
             settings = dict(default=default, type=type(values[0]), nargs=nargs)
             text = f'{text} (default: {" ".join(map(str, values))})'

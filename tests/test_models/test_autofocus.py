@@ -88,6 +88,21 @@ def test_chips_that_cover_everything_give_the_pyramid(size):
     assert ours.focus['pixels'] == ours.focus['pyramid_pixels']
 
 
+def test_ways_of_reference_do_not_focus():
+    model = autofocus(focus=[dict(threshold=1.1)] * 2)
+    img = image()
+    ways, focused = reference_ways(model), detect(model, img)
+    (ours,) = ways['pyramid']([img], [sample(img)])
+    (theirs,) = detect(pyramid_of(model), img)
+    assert 'focus' in focused[0] and 'focus' not in ours
+    for key in ('bboxes', 'scores', 'labels'):
+        assert torch.equal(
+            ours.pred_instances[key], theirs.pred_instances[key]
+        )
+    (alone,) = ways['level2']([img], [sample(img)])
+    assert 'focus' not in alone and len(alone.pred_instances) > 0
+
+
 def test_nothing_more_is_looked_at_without_focus_pixels(monkeypatch):
     model = autofocus(focus=[dict(threshold=1.1)] * 2)
     looked = []

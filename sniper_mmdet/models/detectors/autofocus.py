@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
+import torch
 from mmdet.structures import DetDataSample, SampleList
 from torch import Tensor, nn
 
@@ -15,7 +16,7 @@ from sniper_mmdet.structures import annotated_boxes
 
 from .box_proposals import few_proposals
 from .focused_image import FocusedImage, make_batches
-from .pyramid_detector import PyramidDetector
+from .pyramid_detector import PyramidDetector, as_arrays
 
 # Level pixels of a part of a level that has ``max_proposals``.
 _SMALL = 256**2
@@ -130,12 +131,22 @@ class AutoFocus(PyramidDetector):
         focus = self.focus_head.loss(self._only(kept), batch_data_samples)
         return dict(losses, **focus)
 
-    def _detect(self, images: list[np.ndarray], samples: SampleList) -> list:
-        """What is valid of all levels, where they were looked at."""
+    @torch.no_grad()
+    def predict(
+        self, batch_inputs: Sequence[Tensor], batch_data_samples: SampleList
+    ) -> SampleList:
+        """Detect on whole images; see :meth:`PyramidDetector.predict`.
+
+        Raises:
+            ValueError: ``ground_truth``, and a sample without annotations.
+        """
+        samples = batch_data_samples
+        if self.rpn_only:
+            return super().predict(batch_inputs, samples)
         head, sizes_of = self.focus_head, self.pyramid.level_sizes
         images = [
             FocusedImage(pixels, sizes_of(*pixels.shape[1::-1]), head.stride)
-            for pixels in images
+            for pixels in as_arrays(batch_inputs)
         ]
         for level, step in enumerate((*self.focus, None)):
             if self.ground_truth and step is not None:
@@ -150,7 +161,8 @@ class AutoFocus(PyramidDetector):
             thresholds = [step.threshold for step in self.focus]
             settings = dict(thresholds=thresholds, labels=head.labelling)
             sample.set_field(dict(image.looked_at(), **settings), 'focus')
-        return [image.found for image in images]
+        merged = [self.merge_levels(image.found) for image in images]
+        return self.add_pred_to_datasample(samples, merged)
 
     def _look(self, images: list[FocusedImage], level: int) -> None:
         """Detect on the chips of one level, and fill the images' maps."""

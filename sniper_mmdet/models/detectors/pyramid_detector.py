@@ -161,26 +161,23 @@ class PyramidDetector(BaseDetector):
             list[:obj:`DetDataSample`]: Theirs, with ``pred_instances``, boxes
             in original pixels, by falling score.
         """
-        images = [img.permute(1, 2, 0).cpu().numpy() for img in batch_inputs]
+        images = as_arrays(batch_inputs)
         if self.rpn_only:
             found = self.propose(images)
         else:
-            found = self._detect(images, batch_data_samples)
-            found = [self.merge_levels(results) for results in found]
-        return self.add_pred_to_datasample(batch_data_samples, found)
-
-    def _detect(self, images: list[np.ndarray], samples: SampleList) -> list:
-        """What is valid of all levels, a list or tuple an image."""
-        levels = range(len(self.pyramid))
-        found = [self.detect_level(images, level) for level in levels]
-        return list(zip(*found, strict=True))
+            levels = range(len(self.pyramid))
+            found = [self.detect_level(images, level) for level in levels]
+            found = map(self.merge_levels, zip(*found, strict=True))
+        return self.add_pred_to_datasample(batch_data_samples, list(found))
 
     def detect_level(
         self, images: Sequence[np.ndarray], level: int
     ) -> list[InstanceData]:
-        """Detections of a level in its valid range, in original pixels.
+        """Detections of one level in its valid range, in original pixels.
 
-        ``images`` are uint8 (H, W, 3), original pixels.
+        Args:
+            images (Sequence[ndarray]): uint8 (H, W, 3), original pixels.
+            level (int): Index into the pyramid.
         """
         return [
             self._keep_valid(result, level)
@@ -197,7 +194,10 @@ class PyramidDetector(BaseDetector):
     ) -> list[InstanceData]:
         """Class-agnostic proposals over the pyramid, of all sizes at a level.
 
-        ``num`` an image, uint8 (H, W, 3), and level, and NMS over all levels.
+        Args:
+            images (Sequence[ndarray]): uint8 (H, W, 3), original pixels.
+            num (int): Proposals per image and level. Defaults to 300.
+            iou_threshold (float): NMS over all levels. Defaults to 0.7.
 
         Returns:
             list[:obj:`InstanceData`]: ``bboxes`` in original pixels,
@@ -307,6 +307,11 @@ class PyramidDetector(BaseDetector):
                 name = new + key.removeprefix(old)
             name = f'{prefix}detector.{name.removeprefix(prefix)}'
             state_dict[name] = state_dict.pop(key)
+
+
+def as_arrays(images: Sequence[Tensor]) -> list[np.ndarray]:
+    """Images (3, H, W) as arrays (H, W, 3), on the CPU."""
+    return [img.permute(1, 2, 0).cpu().numpy() for img in images]
 
 
 def as_input(
