@@ -8,6 +8,7 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from tiny import plain_detector
 
+from sniper_mmdet.apis import reference_ways
 from sniper_mmdet.registry import MODELS
 
 SCALES = [0.5, 1.0, 1.5]
