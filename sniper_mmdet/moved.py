@@ -11,12 +11,15 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-#: Modules, from the package on.
+#: Modules, from the package on; not those whose name a function has too.
 MODULES = {
     'apis.coco_json': 'apis.coco_results',
-    'apis.measure': 'apis.comparison',
     'apis.released': 'released.outputs',
     'apis.sniperize': 'sniperize',
+    'apis.sniperize_data': 'sniperize.data',
+    'apis.sniperize_detector': 'sniperize.detector',
+    'apis.sniperize_probe': 'sniperize.probe',
+    'apis.sniperize_rules': 'sniperize.rules',
     'chips.advice': 'tuning.advice',
     'chips.statistics': 'tuning.statistics',
     'datasets.array_pickle': 'datasets.formats.array_pickle',
@@ -56,10 +59,13 @@ NAMES = {
         'read_coco': 'chips.coco.read_coco',
     },
     'chips.focus': {'RELEASED_SIZES': 'chips.presets.RELEASED_FOCUS_SIZES'},
-    'evaluation': {'ProposalRecall': 'evaluation.ProposalRecallMetric'},
-    'models': {
-        old: f'models.{new}' for old, new in TYPES.items() if 'Chip' in old
+    'chips.advice': {'RELEASED_COCO_TEST': 'chips.presets.RELEASED_COCO_TEST'},
+    'chips.statistics': {'RELEASED_COCO': 'chips.RELEASED_COCO'},
+    'utils.released_weights': {
+        name: f'released.reordering.{name}'
+        for name in ('object_first', 'background_last')
     },
+    'utils.samples': {'in_chip_range': 'structures.in_released_range'},
 }
 
 
@@ -81,9 +87,12 @@ def getattr_of(module: str) -> Callable[[str], object]:
     package, _, place = module.partition('.')
 
     def find(name: str) -> object:
-        if name not in NAMES[place]:
+        new = NAMES.get(place, {}).get(name)
+        if name in TYPES:
+            new = f'{MODULES.get(place, place)}.{TYPES[name]}'
+        if new is None:
             raise AttributeError(f'module {module!r} has no {name!r}')
-        new = f'{package}.{NAMES[place][name]}'
+        new = f'{package}.{new}'
         warn(f'{module}.{name}', new)
         owner, _, attribute = new.rpartition('.')
         return getattr(importlib.import_module(owner), attribute)
@@ -107,6 +116,7 @@ class _Finder(MetaPathFinder, Loader):
         found = vars(importlib.import_module(new))
         names = [name for name in found if not name.startswith('__')]
         vars(module).update({name: found[name] for name in names})
+        vars(module)['__getattr__'] = getattr_of(module.__name__)
 
 
 sys.meta_path.append(_Finder())

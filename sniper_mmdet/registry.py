@@ -18,10 +18,12 @@ class _Registry(Registry):
     """A Registry that finds types by their old names too."""
 
     def get(self, key: str) -> type | None:
-        new = moved.TYPES.get(key)
-        if new is not None:
-            moved.warn(f'sniper_mmdet.{key}', f'sniper_mmdet.{new}')
-        return super().get(new or key)
+        scope, name = self.split_scope_key(key)
+        if scope in (None, 'sniper_mmdet') and name in moved.TYPES:
+            new = f'sniper_mmdet.{moved.TYPES[name]}'
+            moved.warn(f'sniper_mmdet.{name}', new)
+            key = new
+        return super().get(key)
 
 
 def _child(name: str, parent: Registry, location: str) -> Registry:

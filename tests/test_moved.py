@@ -7,7 +7,7 @@ import pytest
 from mmdet.registry import MODELS
 from mmengine.registry import DefaultScope
 
-from sniper_mmdet import moved
+from sniper_mmdet import moved, registry
 
 
 @pytest.mark.parametrize('old', moved.MODULES)
@@ -35,12 +35,29 @@ def test_names(module, name):
         old.no_such_name  # noqa: B018
 
 
+@pytest.mark.parametrize('registry', [MODELS, registry.MODELS])
 @pytest.mark.parametrize('old', ['ChipFasterRCNN', 'ChipRPNHead'])
-def test_types_in_configs(old):
+def test_types_in_configs(old, registry):
     with DefaultScope.overwrite_default_scope('mmdet'):
         with pytest.warns(DeprecationWarning, match=moved.TYPES[old]):
-            found = MODELS.get(f'sniper_mmdet.{old}')
+            found = registry.get(f'sniper_mmdet.{old}')
     assert found.__name__ == moved.TYPES[old]
+
+
+@pytest.mark.parametrize(
+    'place, old',
+    [
+        ('models', 'ChipRPNHead'),
+        ('models.dense_heads.chip_rpn_head', 'ChipRPNHead'),
+        ('models.detectors.chip_faster_rcnn', 'ChipFasterRCNN'),
+        ('models.roi_heads.chip_roi_head', 'ChipRoIHead'),
+        ('evaluation', 'ProposalRecall'),
+    ],
+)
+def test_classes(place, old):
+    module = importlib.import_module(f'sniper_mmdet.{place}')
+    with pytest.warns(DeprecationWarning, match=moved.TYPES[old]):
+        assert getattr(module, old).__name__ == moved.TYPES[old]
 
 
 def test_new_names_are_silent():

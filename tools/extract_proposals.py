@@ -52,6 +52,10 @@ def main():
     images = build_image_dataset(cfg, args.split)
     images = extraction.WholeImages(images, args.on_error)
     how = args.max_per_level, args.nms, args.batch_size, args.num_workers
+    # Weights are loaded: what training starts from decides nothing.
+    cfg.model.pop('init_cfg', None)
+    if 'backbone' in cfg.model:
+        cfg.model.backbone.init_cfg = None
     how = *how, str(cfg.model)
     found = extraction.extract_proposals(model, images, args.out, *how)
     if is_main_process():

@@ -92,7 +92,10 @@ def focus_chips(
     if not mask.any():
         return np.zeros((0, 4), np.int64)
     if dilation > 1:
-        mask = ndimage.binary_dilation(mask, np.ones((dilation, dilation)))
+        # Of an even side, the further half is before the cell, as in OpenCV.
+        mask = ndimage.binary_dilation(
+            mask, np.ones((dilation, dilation)), origin=dilation % 2 - 1
+        )
     least = np.minimum(-(-min_size // stride), mask.shape[::-1])
     chips = np.minimum(_merge(mask, least) * stride, np.tile(size, 2))
     # The last cell may stick out of the level.

@@ -97,9 +97,10 @@ def usable_instances(
     See :func:`~sniper_mmdet.chips.clip_boxes`.
 
     Raises:
-        ValueError: A box is not finite.
+        ValueError: A box is not finite, or not of four numbers.
     """
-    boxes = np.array([i['bbox'] for i in instances], np.float32).reshape(-1, 4)
+    boxes = np.array([i['bbox'] for i in instances], np.float32)
+    boxes = boxes.reshape(len(instances), 4)  # and not other boxes of others
     finite = np.isfinite(boxes).all(1)
     if not finite.all():
         first = boxes[finite.argmin()].tolist()

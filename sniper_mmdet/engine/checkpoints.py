@@ -1,11 +1,13 @@
 """Detectors with the weights of a checkpoint."""
 
+import logging
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.device import get_device
+from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
@@ -40,7 +42,9 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     """
     try:
         found = CheckpointLoader.load_checkpoint(str(path), map_location='cpu')
-        return dict(found.get('state_dict', found))
+        found = found.get('state_dict', found)
+        # Of a model that was distributed.
+        return {k.removeprefix('module.'): v for k, v in found.items()}
     except OSError:
         raise
     except Exception as error:  # whatever torch finds wrong with a file
@@ -50,12 +54,16 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
 
 
 def load_weights(
-    model: nn.Module, path: str | Path, without: Sequence[str] = ()
+    model: nn.Module,
+    path: str | Path,
+    without: Sequence[str] = (),
+    strict: bool = False,
 ) -> None:
     """Give a detector the weights of a checkpoint, all that it needs.
 
     Both may be wrapped or not. Weights whose prefix is in ``without`` are
-    left as they are.
+    left as they are. Weights that the detector has no place for are logged,
+    or, if ``strict``, an error.
 
     Raises:
         OSError: There is no such file.
@@ -65,7 +73,7 @@ def load_weights(
     weights = read_weights(path).items()
     found = {k: v for k, v in weights if not k.startswith(without)}
     try:
-        missing = model.load_state_dict(found, strict=False).missing_keys
+        missing, unused = model.load_state_dict(found, strict=False)
     except (RuntimeError, pickle.UnpicklingError) as error:
         text = ' '.join(str(error).split())[:300]
         raise ValueError(f'{path} is of another detector: {text}') from None
@@ -76,6 +84,11 @@ def load_weights(
             f'{path} lacks {len(missing)} weights of the detector, the first '
             f'is {missing[0]}: it is of another one.'
         )
+    if unused:
+        text = f'{path}: the detector has no place for {", ".join(unused)}'
+        if strict:
+            raise ValueError(f'{text}: it is of another one.')
+        print_log(text, 'current', logging.WARNING)
 
 
 def without_pretrained(part):
@@ -111,11 +124,13 @@ def load_detector(
     path: str | Path,
     kind: type[nn.Module] = nn.Module,
     proposals_only: bool = False,
+    strict: bool = False,
 ) -> nn.Module:
     """The detector of a config with the weights of a checkpoint, to test.
 
     It is on the default device, in test mode. ``proposals_only``: weights
     that its proposals do not need may be missing, or another detector's.
+    ``strict``: see :func:`load_weights`.
 
     Raises:
         OSError: There is no such file.
@@ -124,5 +139,5 @@ def load_detector(
     """
     model = build_detector(cfg, kind)
     without = modules_after_proposals(model) if proposals_only else ()
-    load_weights(model, path, without)
+    load_weights(model, path, without, strict)
     return model.to(get_device()).eval()

@@ -161,7 +161,8 @@ def _evaluate_block(sizes, boxes, proposals, num, sides) -> COCOeval:
 
 def _results(boxes: Sequence[np.ndarray]) -> np.ndarray:
     """As COCO loads them: image, x, y, w, h, score (if any, or 1), class 1."""
-    found = np.concatenate(boxes)
+    found = [own for own in boxes if len(own)] or [np.zeros((0, 4))]
+    found = np.concatenate(found)
     rows = np.ones((len(found), 7))
     rows[:, 0] = np.repeat(np.arange(len(boxes)), [len(b) for b in boxes])
     rows[:, 1 : 1 + found.shape[1]] = found

@@ -14,7 +14,9 @@ THRESHOLDS = np.linspace(0.5, 0.95, 10)
 
 
 def match(
-    boxes: np.ndarray, objects: Sequence[dict], thresholds: np.ndarray
+    boxes: np.ndarray,
+    objects: Sequence[dict],
+    thresholds: np.ndarray = THRESHOLDS,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Match detections of one class to its objects in one image.
 

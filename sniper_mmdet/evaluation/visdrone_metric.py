@@ -134,7 +134,7 @@ class VisDroneMetric(BaseMetric):
         for image, boxes, scores, labels in results:
             for label in np.unique(labels):
                 own = np.flatnonzero(labels == label)
-                objects = self._objects[image, categories[label]]
+                objects = self._objects.get((image, categories[label]), [])
                 hits, ignored = match(boxes[own], objects, THRESHOLDS)
                 found[label].append((scores[own], own, hits.T, ignored.T))
         counts = np.array([self._counts[category] for category in categories])

@@ -13,6 +13,18 @@ from sniper_mmdet.chips.focus import (
 )
 
 
+@pytest.mark.parametrize('dilation', [2, 3, 4, 5])
+def test_dilation_is_that_of_opencv(dilation):
+    cv2 = pytest.importorskip('cv2')
+    mask = np.zeros((30, 40), np.uint8)
+    mask[11, 17] = 1
+    kernel = np.ones((dilation, dilation), np.uint8)
+    y, x = np.nonzero(cv2.dilate(mask, kernel))
+    (chip,) = focus_chips(mask, (640, 480), 0.5, dilation, 16)
+    corners = np.array([x.min(), y.min(), x.max() + 1, y.max() + 1])
+    assert chip.tolist() == (corners * 16).tolist()
+
+
 def test_labels_by_size():
     boxes = [
         (0, 0, 5, 5),  # of size 5: too small to count

@@ -253,6 +253,14 @@ def test_boxes_are_clipped_to_their_image(folder, log):
             assert len(boxes) and (boxes[:, 2:] > boxes[:, :2]).all()
 
 
+def test_boxes_of_other_numbers(folder):
+    boxes = [(5, 5, 50, 50, 0.3)] * 4  # with an angle
+    with pytest.raises(ValueError, match='2.jpg could not be cut'):
+        chip_dataset(own_config(folder, image2=boxes)).full_init()
+    dataset = chip_dataset(own_config(folder, image2=boxes), on_error='skip')
+    assert dataset.skipped_images == [2]
+
+
 @pytest.mark.parametrize('bad', [float('nan'), float('inf')])
 def test_boxes_that_are_not_finite(folder, log, bad):
     config = own_config(folder, image2=[(5, 5, 50, 50), (9, 9, bad, 20)])

@@ -27,7 +27,7 @@ def main():
     cli.add_options(parser, tolerance=largest)
     args = cli.parse(parser)
     cfg = load_config(args.config, args.cfg_options)
-    model = load_detector(cfg, args.checkpoint, PyramidDetector)
+    model = load_detector(cfg, args.checkpoint, PyramidDetector, strict=True)
     # Its errors are larger than what is to be seen.
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False

@@ -76,15 +76,19 @@ class FocusHead(BaseModule):
         self.in_indices = tuple(in_indices)
         self.stride = stride
         self.loss_weight = loss_weight
-        #: Arguments of :func:`~sniper_mmdet.chips.focus.focus_labels`.
-        self.labelling = dict(
-            stride=stride, sizes=tuple(sizes), precedence=precedence
-        )
+        self.sizes = tuple(sizes)
+        self.precedence = precedence
         self.convs = nn.Sequential(
             ConvModule(in_channels, feat_channels, 3, padding=1),
             ConvModule(feat_channels, feat_channels, 1),
         )
         self.out = nn.Conv2d(feat_channels, 2, 1)
+
+    @property
+    def labelling(self) -> dict:
+        """Arguments of :func:`~sniper_mmdet.chips.focus.focus_labels`."""
+        names = 'stride', 'sizes', 'precedence'
+        return {name: getattr(self, name) for name in names}
 
     def forward(self, features: Tensor | Sequence[Tensor]) -> Tensor:
         """Logits (B, 2, h, w) of no FocusPixel and of one."""
