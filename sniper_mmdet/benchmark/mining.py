@@ -117,8 +117,9 @@ def benchmark_negatives(
             while child.poll() is None:
                 peak = max(peak, memory('RssAnon', child.pid) or 0)
                 time.sleep(0.01)
-            # Last: mmdet prints while it is imported.
-            seconds = float(child.stdout.read().split()[-1])
+            if child.returncode:
+                raise ChildProcessError('mining ended in the error above.')
+            seconds = float(child.stdout.read())
         key = f'{num_images}_images'
         result[f'{key}_ms_per_image'] = seconds / num_images * 1e3
         result[f'{key}_private_mb'] = peak / 2**20

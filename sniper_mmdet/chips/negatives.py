@@ -66,7 +66,7 @@ def mine_negatives(
     Args:
         positives (ndarray (C,)): The positive chips, ordered by image.
         levels (Levels): Of the images.
-        states (ndarray (N,)): uint64, an image's random state, advanced.
+        states (ndarray (N,)): uint64, an image's random state.
 
     Returns:
         ndarray (D, 4): int64, ordered by image; see :func:`make_table`.

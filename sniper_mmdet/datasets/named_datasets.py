@@ -4,12 +4,17 @@
 are those of mmdet's COCO and VOC: there are enough for other classes, too.
 """
 
-from mmdet.datasets import CocoDataset, VOCDataset
+import contextlib
+import sys
 
 from sniper_mmdet.registry import DATASETS
 
 from .formats import dota, visdrone
 from .synthetic import shapes
+
+# mmdet prints while it is imported, which is no part of a tool's result.
+with contextlib.redirect_stdout(sys.stderr):
+    from mmdet.datasets import CocoDataset, VOCDataset
 
 
 @DATASETS.register_module()

@@ -1,4 +1,4 @@
-"""Which settings suit data and checkpoints: NumPy and Numba only.
+"""Which settings suit data and checkpoints: NumPy, SciPy and Numba.
 
 ``suggest`` proposes settings from annotations, ``forecast`` and
 ``focus_share`` tell what settings cost and reach, ``chip_statistics`` what

@@ -39,6 +39,7 @@ def draw_sizes(
     """
     # Takes a while to import, and nothing else here needs it.
     from matplotlib import colormaps
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     if len(images.boxes) == 0:
@@ -52,6 +53,7 @@ def draw_sizes(
     names = [f'level {_name(scale)}: ' for scale in pyramid.scales]
     # Each level takes a bar, and half a line of the legend.
     fig = Figure(figsize=(9, 5.9 + 0.42 * rows), layout='constrained')
+    FigureCanvasAgg(fig)
     above, bars, below = fig.subplots(
         3, 1, height_ratios=[2.4, 0.35 + 0.33 * rows, 2.4]
     )

@@ -359,3 +359,11 @@ def test_bad_input_ends_in_a_sentence(folder, tool, args, sentence):
     assert last.startswith(tool) and sentence in last
     assert 'Traceback' not in done.stderr
     assert not (folder / 'out').exists()
+
+
+@pytest.mark.parametrize('name', ['focus_curve', 'proposal_recall'])
+def test_nothing_is_printed_before_the_result(name):
+    """mmdet prints while it is imported, and JSON must begin with a brace."""
+    command = [sys.executable, TOOLS / f'{name}.py', '--help']
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith('usage: ')

@@ -32,6 +32,7 @@ def main():
     args = cli.parse(parser)
     cfg = load_config(args.config, args.cfg_options)
     dataset = build_chip_dataset(cfg, args.proposals)
+    Path(args.out_dir).mkdir(parents=True, exist_ok=True)
     table = dataset.mine(args.seed, args.epoch)
     stride = draw_stride(dataset.settings, args.seed, args.epoch)
     shown = list(range(len(dataset.images)))[: args.num or None]

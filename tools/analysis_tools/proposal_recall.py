@@ -30,8 +30,10 @@ def main():
     table = {}
     for name, path in files:
         found = ProposalFile(path).select(dataset.keys, sizes)
-        scored = np.column_stack([found.boxes, found.scores])
-        proposals = [scored[found.span(i)] for i in range(len(images))]
+        spans = map(found.span, range(len(images)))
+        proposals = [
+            np.column_stack([found.boxes[s], found.scores[s]]) for s in spans
+        ]
         table[name] = proposal_recall(sizes, boxes, proposals, args.num)
     cli.print_table(table, '.1f', as_json=args.json)
 
