@@ -15,6 +15,7 @@ testing reads is compared, not the names that only config files use.
 import argparse
 import importlib
 import inspect
+import os
 import pickle
 import re
 import subprocess
@@ -171,7 +172,7 @@ def record(args):
             [sys.executable, tool, scenes, '--train', '20', '--val', '2'],
             check=True,
             stdout=subprocess.DEVNULL,
-            env={**__import__('os').environ, 'PYTHONPATH': str(repo)},
+            env={**os.environ, 'PYTHONPATH': str(repo)},
         )
         sample = ChipSettings(
             ImagePyramid(

@@ -67,9 +67,8 @@ def benchmark_chips(ann: str, seed: int = 0) -> dict[str, float]:
     pyramid = ImagePyramid([(-1, 512), 1.667, 3.0])
     cover = ChipSettings(pyramid, 512, stride=(56, 59))
     # All as proposals, and the first of each image as objects.
-    sizes = np.stack([crowded.widths, crowded.heights], 1)
     first = [crowded.of_image(i)[:8] for i in range(len(crowded))]
-    objects = ImageBoxes.from_lists(sizes, first)
+    objects = ImageBoxes.from_lists(crowded.sizes, first)
     scores = np.ones(len(crowded.boxes), np.float32)
     given = crowded.boxes, scores, crowded.offsets, np.arange(len(crowded))
     proposals = Proposals(*given)

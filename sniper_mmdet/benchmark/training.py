@@ -49,6 +49,7 @@ from torch import nn
 from sniper_mmdet.engine.build import load_config
 from sniper_mmdet.engine.checkpoints import build_detector
 from sniper_mmdet.engine.cpu import prepare_cpu
+from sniper_mmdet.utils.cli import quiet
 
 from .meters import memory, watch
 from .training_data import chips_of_config, random_chips
@@ -132,7 +133,7 @@ def measure_from_stdin() -> None:
     work = pickle.load(sys.stdin.buffer)
     say = functools.partial(print, file=sys.stdout, flush=True)
     # What is printed while a model is built is no part of the result.
-    with contextlib.redirect_stdout(sys.stderr):
+    with quiet():
         try:
             # Line by line: what is known survives the end of the process.
             for found in measure(*work):

@@ -183,7 +183,7 @@ class ChipDataset:
         Raises:
             ValueError: They are of other images.
         """
-        sizes = np.stack([self.images.widths, self.images.heights], 1)
+        sizes = self.images.sizes
         sizes[self._unreadable] = 0
         found = file.select(self.keys, sizes, self.missing_proposals)
         found.entries[self._unreadable] = -1

@@ -4,16 +4,14 @@
 are those of mmdet's COCO and VOC: there are enough for other classes, too.
 """
 
-import contextlib
-import sys
-
 from sniper_mmdet.registry import DATASETS
+from sniper_mmdet.utils.cli import quiet
 
 from .formats import dota, visdrone
 from .synthetic import shapes
 
 # mmdet prints while it is imported, which is no part of a tool's result.
-with contextlib.redirect_stdout(sys.stderr):
+with quiet():
     from mmdet.datasets import CocoDataset, VOCDataset
 
 

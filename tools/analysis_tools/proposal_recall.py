@@ -25,7 +25,7 @@ def main():
         cfg = load_config(args.config, args.cfg_options)
         dataset = build_boxes_dataset(cfg, args.split)
     images = dataset.images
-    sizes = np.stack([images.widths, images.heights], 1)
+    sizes = images.sizes
     boxes = [images.of_image(i) for i in range(len(images))]
     table = {}
     for name, path in files:

@@ -71,7 +71,7 @@ def convert_proposals(
         arrays = _by_position(found, dataset, src, order)
     else:
         arrays = _by_name(found, dataset, src)
-    sizes = np.stack([dataset.images.widths, dataset.images.heights], 1)
+    sizes = dataset.images.sizes
     boxes, scores = [], []
     for index in track_iter_progress(range(len(arrays))):
         where = f'{src}: image {index} ({dataset.keys[index]})'
