@@ -1,15 +1,31 @@
 """What a data sample of mmdet holds."""
 
 import numpy as np
+import torch
 from torch import Tensor
+
+#: In ``gt_ignore_flags``, beside 0 and 1: a box that the detector does not see.
+#: PackDetInputs puts it neither into gt_instances nor into ignored_instances.
+UNSEEN = 2
+#: What the metainfo of a sample has where boxes are unseen: all boxes.
+ALL_BOXES = 'gt_bboxes', 'gt_ignore_flags'
 
 
 def annotated_boxes(sample) -> np.ndarray:
-    """ndarray (N, 4): all boxes of a sample or its dict, ignored ones last."""
-    found = [sample.get(k) for k in ('gt_instances', 'ignored_instances')]
-    boxes = [f['bboxes'] for f in found if f is not None and 'bboxes' in f]
-    boxes = [getattr(b, 'tensor', b).reshape(-1, 4).cpu() for b in boxes]
-    return np.concatenate([np.zeros((0, 4), np.float32), *boxes])
+    """ndarray (N, 4): all boxes of a sample or its dict.
+
+    Ignored ones are last, and so are those that the detector does not see,
+    where the metainfo has :data:`ALL_BOXES`.
+    """
+    boxes, flags = (sample.get(key) for key in ALL_BOXES)
+    if boxes is not None:
+        found = [boxes[flags == 0], boxes[flags != 0]]
+    else:
+        found = [sample.get(k) for k in ('gt_instances', 'ignored_instances')]
+        found = [f['bboxes'] for f in found if f is not None and 'bboxes' in f]
+    found = [torch.as_tensor(getattr(b, 'tensor', b)) for b in found]
+    found = [b.reshape(-1, 4).cpu() for b in found]
+    return np.concatenate([np.zeros((0, 4), np.float32), *found])
 
 
 def in_released_range(boxes: Tensor, metainfo: dict) -> Tensor:

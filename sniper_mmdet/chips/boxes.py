@@ -16,6 +16,10 @@ TOLERANCE = 1e-2
 #: Original pixels. A box with less of a side in its image is no annotation:
 #: mmdet's CocoDataset leaves such boxes out too.
 LEAST_SIDE = 1.0
+#: What has a larger share of itself in an ignored region lies in it: nobody
+#: knows whether it is an object.
+IN_REGION = 0.5
+_NO_REGIONS = np.zeros((0, 4), np.float32), np.zeros(0, np.int64)
 
 
 class ImageBoxes(NamedTuple):
@@ -27,12 +31,18 @@ class ImageBoxes(NamedTuple):
         boxes (ndarray (M, 4)): float32 (x1, y1, x2, y2), original pixels.
         offsets (ndarray (N + 1,)): int64; image i has the boxes
             ``boxes[offsets[i]:offsets[i + 1]]``.
+        regions (ndarray (R, 4)): float32, likewise, of boxes that are
+            annotated as ignored, as crowds are. No chip is cut for one, and
+            no negative chip for what lies in one. Defaults to none.
+        region_images (ndarray (R,)): int64, ascending, the image of each.
     """
 
     widths: np.ndarray
     heights: np.ndarray
     boxes: np.ndarray
     offsets: np.ndarray
+    regions: np.ndarray = _NO_REGIONS[0]
+    region_images: np.ndarray = _NO_REGIONS[1]
 
     def __len__(self) -> int:  # number of images, not of fields
         return len(self.widths)
@@ -40,6 +50,11 @@ class ImageBoxes(NamedTuple):
     def of_image(self, index: int) -> np.ndarray:
         """ndarray (K, 4): the boxes of one image."""
         return self.boxes[self.offsets[index] : self.offsets[index + 1]]
+
+    @property
+    def region_offsets(self) -> np.ndarray:
+        """ndarray (N + 1,): int64, as ``offsets``, of the regions."""
+        return np.searchsorted(self.region_images, np.arange(len(self) + 1))
 
     @property
     def sizes(self) -> np.ndarray:
@@ -55,14 +70,24 @@ class ImageBoxes(NamedTuple):
         cls,
         sizes: Sequence[tuple[int, int]],
         boxes: Sequence[np.ndarray | list],
+        regions: Sequence[np.ndarray | list] = (),
     ) -> 'ImageBoxes':
-        """From one (width, height) and one array (K, 4) an image."""
+        """From one (width, height) and one array (K, 4) per image.
+
+        Regions, if any, are one array (K, 4) per image, too.
+        """
         sizes = np.array(sizes, np.int64).reshape(-1, 2)
-        flat = [np.asarray(b, np.float32).reshape(-1, 4) for b in boxes]
-        flat = np.concatenate([np.zeros((0, 4), np.float32), *flat])
         offsets = np.cumsum([0, *map(len, boxes)], dtype=np.int64)
+        images = np.repeat(np.arange(len(regions)), [*map(len, regions)])
         widths, heights = np.ascontiguousarray(sizes.T)
-        return cls(widths, heights, flat, offsets)
+        flat = _flat(boxes), offsets, _flat(regions), images
+        return cls(widths, heights, *flat)
+
+
+def _flat(boxes: Sequence) -> np.ndarray:
+    """float32 (M, 4) of one array (K, 4) per image."""
+    boxes = [np.asarray(b, np.float32).reshape(-1, 4) for b in boxes]
+    return np.concatenate([np.zeros((0, 4), np.float32), *boxes])
 
 
 class BoxState(IntEnum):

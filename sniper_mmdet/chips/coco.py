@@ -10,7 +10,11 @@ from .boxes import ImageBoxes, clip_boxes
 
 
 def from_coco(path: str) -> ImageBoxes:
-    """Read boxes from a COCO json, crowd and degenerate boxes left out.
+    """Read boxes from a COCO json; crowds are its ignored regions.
+
+    Boxes and regions of too little area are left out, and annotations with
+    ``ignore``, as mmdet's CocoDataset leaves them out. The released code
+    leaves out crowds, too.
 
     Args:
         path (str): COCO json with ``images`` and ``annotations``.
@@ -25,7 +29,8 @@ def from_coco(path: str) -> ImageBoxes:
 def read_coco(path: str) -> tuple[ImageBoxes, int]:
     """The boxes of :func:`from_coco`, and how many had too little area.
 
-    Less than a pixel of the width or height of those is in their image.
+    Less than a pixel of the width or height of those is in their image;
+    regions count, too.
     """
     try:
         coco = json.loads(Path(path).read_text())
@@ -51,8 +56,9 @@ def read_coco(path: str) -> tuple[ImageBoxes, int]:
                     f'number from 1 to 1e9. Received: {side!r}.'
                 )
     boxes: list[list] = [[] for _ in images]
+    regions: list[list] = [[] for _ in images]
     for ann in annotations:
-        if ann.get('iscrowd') or ann.get('ignore'):
+        if ann.get('ignore'):
             continue
         image = ann.get('image_id')
         i = index.get(image) if isinstance(image, Hashable) else None
@@ -70,10 +76,13 @@ def read_coco(path: str) -> tuple[ImageBoxes, int]:
                 f'{path}: the bbox of annotation {ann.get("id")} must be '
                 f'[x, y, width, height]. Received: {ann.get("bbox")!r:.200}.'
             ) from None
-        boxes[i].append((x, y, x + w, y + h))
+        kind = regions if ann.get('iscrowd') else boxes
+        kind[i].append((x, y, x + w, y + h))
     num_degenerate = 0
-    for i, found in enumerate(boxes):
-        clipped, kept = clip_boxes(np.reshape(found, (-1, 4)), sizes[i])
-        boxes[i] = clipped[kept]
-        num_degenerate += len(found) - kept.sum()
-    return ImageBoxes.from_lists(sizes, boxes), int(num_degenerate)
+    for kind in (boxes, regions):
+        for i, found in enumerate(kind):
+            clipped, kept = clip_boxes(np.reshape(found, (-1, 4)), sizes[i])
+            kind[i] = clipped[kept]
+            num_degenerate += len(found) - kept.sum()
+    images = ImageBoxes.from_lists(sizes, boxes, regions)
+    return images, int(num_degenerate)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from .boxes import LEAST_SIDE, ImageBoxes, clip_boxes
+from .boxes import IN_REGION, LEAST_SIDE, ImageBoxes, clip_boxes
 from .cover import Levels, cover_level, next_random
 from .pyramid import in_range
 from .settings import ChipSettings, NegativeSettings
@@ -61,7 +61,8 @@ def mine_negatives(
     are covered greedily; each belongs to the chip that first covered it, and
     a chip with enough of its own is a candidate. Unlike the released code,
     annotated boxes are not added to the proposals: where there are proposals
-    at all, objects have theirs.
+    at all, objects have theirs. And it knows no ignored region: it leaves
+    out crowds when it reads COCO, so that they are background to it.
 
     Args:
         positives (ndarray (C,)): The positive chips, ordered by image.
@@ -87,7 +88,8 @@ def mine_negatives(
     found = np.empty((most, 4), np.int64)
     starts = np.searchsorted(positives['image'], np.arange(len(images) + 1))
     limits = settings.longest_sides(*images[:2], levels.stride)
-    per_image = np.tile(images.sizes, 2), limits, starts, states
+    regions = images.regions, images.region_offsets
+    per_image = np.tile(images.sizes, 2), limits, starts, states, regions
     rules = _rules(settings, negatives)
     kept = thresholds, int(negatives.max_per_image), found
     count = _mine(proposals[:4], positives, per_image, levels, rules, kept)
@@ -112,7 +114,8 @@ def uncovered_proposals(
     range of :class:`NegativeSettings`. It is covered, and does not count,
     when the part of it that a positive chip of the level shows, of the chip
     that shows most, is at least an original pixel each side and its size is
-    in that range too.
+    in that range too. Nor does one count, at any level, that lies in an
+    ignored region (:data:`~sniper_mmdet.chips.boxes.IN_REGION`).
 
     Args:
         images (ImageBoxes): The dataset.
@@ -134,7 +137,9 @@ def uncovered_proposals(
     limits = settings.longest_sides(*size, stride)
     boxes, _ = clip_boxes(proposals.boxes[span], size)
     rules = _rules(settings, negatives)
-    return _uncovered(boxes, proposals.scores[span], rows, limits, rules)
+    regions = images.regions[images.region_images == image]
+    hides = rows, regions
+    return _uncovered(boxes, proposals.scores[span], hides, limits, rules)
 
 
 def _rules(settings, negatives) -> tuple[np.ndarray, float, float]:
@@ -168,14 +173,29 @@ def _is_bad(boxes, scores, ends):
 
 
 @numba.njit(cache=True)
-def _uncovered(boxes, scores, chips, limits, rules):
+def _lies_in(box, regions):
+    """Whether the most part of a box lies in one of the regions."""
+    x1, y1, x2, y2 = box
+    least = IN_REGION * (x2 - x1) * (y2 - y1)
+    for left, top, right, bottom in regions:
+        w, h = min(x2, right) - max(x1, left), min(y2, bottom) - max(y1, top)
+        if w > 0 and h > 0 and w * h > least:
+            return True
+    return False
+
+
+@numba.njit(cache=True)
+def _uncovered(boxes, scores, hides, limits, rules):
     """:func:`uncovered_proposals` of an image, boxes clipped to it."""
+    chips, regions = hides
     bounds, min_side, min_score = rules
     asking = np.zeros((len(boxes), len(bounds)), np.bool_)
     for k in range(len(boxes)):
         x1, y1, x2, y2 = boxes[k]
         w, h = x2 - x1, y2 - y1
         if scores[k] < min_score or w < min_side or h < min_side:
+            continue
+        if _lies_in(boxes[k], regions):
             continue
         for level in range(len(bounds)):
             low, high = bounds[level]
@@ -202,7 +222,7 @@ def _uncovered(boxes, scores, chips, limits, rules):
 def _mine(proposals, positives, per_image, levels, rules, kept):
     """Fill ``found``; its length, or -1 - image where a proposal is bad."""
     all_boxes, all_scores, offsets, entries = proposals
-    ends, limits, starts, states = per_image
+    ends, limits, starts, states, (regions, firsts) = per_image
     thresholds, max_per_image, found = kept
     count = 0
     for i in range(len(entries)):
@@ -214,7 +234,8 @@ def _mine(proposals, positives, per_image, levels, rules, kept):
             return -1 - i
         boxes = np.minimum(np.maximum(all_boxes[span], 0.0), ends[i])
         own = positives[starts[i] : starts[i + 1]]
-        asking = _uncovered(boxes, scores, own, limits[i], rules)
+        hides = own, regions[firsts[i] : firsts[i + 1]]
+        asking = _uncovered(boxes, scores, hides, limits[i], rules)
         state = states[i : i + 1].copy()
         candidates = 0
         for level in range(len(thresholds)):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from mmcv.transforms import Compose
+from mmdet.datasets.transforms import PackDetInputs
 from mmengine.logging import print_log
 
 from sniper_mmdet.chips import (
@@ -18,6 +19,7 @@ from sniper_mmdet.chips import (
     mine_chips,
 )
 from sniper_mmdet.registry import DATASETS
+from sniper_mmdet.structures import ALL_BOXES
 from sniper_mmdet.utils.choices import check_choice
 
 from .annotations import (
@@ -78,8 +80,9 @@ class ChipDataset:
             the proposal file get no negative chips. Defaults to 'raise'.
         out_of_range (str, optional): What becomes of visible boxes that a
             chip does not train: 'ignore', 'drop' or 'keep', see
-            :class:`CutChip`, whose own argument counts before this. Defaults
-            to None: 'ignore'.
+            :class:`CutChip`, whose own argument counts before this. AutoFocus
+            learns from all of them, whatever this is. Defaults to None:
+            'ignore'.
 
     Raises:
         ValueError: Settings that do not fit each other, an empty data set, a
@@ -117,13 +120,19 @@ class ChipDataset:
             dataset = read_annotations(dataset, DATASETS.build, dataset)
         self.dataset = dataset
         self.pipeline = Compose(pipeline)
-        kinds = [type(t) for t in self.pipeline.transforms]
-        if pipeline and not any(issubclass(kind, CutChip) for kind in kinds):
+        steps = self.pipeline.transforms
+        cuts = [step for step in steps if isinstance(step, CutChip)]
+        if pipeline and not cuts:
             raise ValueError(
                 'the pipeline of a ChipDataset must hold a '
                 'sniper_mmdet.CutChip after the image is loaded. Received: '
-                f'{[kind.__name__ for kind in kinds]}.'
+                f'{[type(step).__name__ for step in steps]}.'
             )
+        packs = [step for step in steps if isinstance(step, PackDetInputs)]
+        modes = [cut.out_of_range or out_of_range for cut in cuts]
+        self._keep_unseen = bool(packs) and 'drop' in modes
+        for pack in packs if self._keep_unseen else ():
+            pack.meta_keys = (*pack.meta_keys, *ALL_BOXES)
         self._images = self._table = self._proposals = None
 
     @property
@@ -244,6 +253,8 @@ class ChipDataset:
         )
         if self.out_of_range:
             info['chip']['out_of_range'] = self.out_of_range
+        if self._keep_unseen:
+            info['chip']['keep_unseen'] = True
         return info
 
     def _cut(self, row: np.void) -> dict:

@@ -17,7 +17,7 @@ from .proposals import image_id, image_keys
 class CollectedBoxes(NamedTuple):
     """What chips are mined from, of all images of a data set."""
 
-    images: ImageBoxes  # of trained boxes; a broken one is an empty pixel
+    images: ImageBoxes  # trained and ignored; a broken one is an empty pixel
     broken: np.ndarray  # (N,) bool, images that are broken
     keys: list[str]  # what each image is called in a proposal file
     labels: set[int]  # of all boxes, ignored ones too
@@ -41,7 +41,7 @@ def collect_boxes(
         ValueError: Two images cannot be told apart.
     """
     num_images = len(dataset)
-    sizes, boxes, names = [], [], []
+    sizes, boxes, regions, names = [], [], [], []
     broken, labels, num_degenerate = np.zeros(num_images, bool), set(), 0
     bar = ProgressBar(num_images) if num_images >= 20000 else None
     for index in range(num_images):
@@ -58,8 +58,11 @@ def collect_boxes(
         sizes.append(size)
         names.append(image_id(info))
         labels.update(i['bbox_label'] for i in kept)
-        trained = [i['bbox'] for i in kept if not i['ignore_flag']]
-        boxes.append(np.array(trained, np.float32).reshape(-1, 4))
+        for found, ignored in ((boxes, False), (regions, True)):
+            own = [
+                i['bbox'] for i in kept if bool(i['ignore_flag']) == ignored
+            ]
+            found.append(np.array(own, np.float32).reshape(-1, 4))
         if bar:
             bar.update()
     if num_degenerate:
@@ -68,5 +71,5 @@ def collect_boxes(
             'inside their image and are left out',
             'current',
         )
-    images = ImageBoxes.from_lists(sizes, boxes)
+    images = ImageBoxes.from_lists(sizes, boxes, regions)
     return CollectedBoxes(images, broken, image_keys(names), labels)

@@ -102,11 +102,13 @@ model = dict(
         # All RoIs, whatever they are.
         rcnn=dict(
             assigner=dict(
-                type='MaxIoUAssigner',
+                # The head leaves only boxes that are annotated as ignored.
+                type='sniper_mmdet.RangeAwareAssigner',
                 pos_iou_thr=0.5,
                 neg_iou_thr=0.5,
                 min_pos_iou=0.5,
                 match_low_quality=False,
+                ignore_iou_thr=0.5,
             ),
             sampler=dict(type='PseudoSampler'),
             mask_size=28,

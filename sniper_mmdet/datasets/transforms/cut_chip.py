@@ -6,6 +6,7 @@ from mmdet.structures.bbox import BaseBoxes, HorizontalBoxes
 
 from sniper_mmdet.chips import BoxState, classify_boxes
 from sniper_mmdet.registry import TRANSFORMS
+from sniper_mmdet.structures import UNSEEN
 from sniper_mmdet.utils.choices import check_choice
 from sniper_mmdet.utils.image import cut_level
 
@@ -25,8 +26,9 @@ class CutChip(BaseTransform):
 
     - img
     - chip (dict): ``region`` (x1, y1, x2, y2) in original pixels, ``scale``
-      (fx, fy) from original to level pixels, ``valid_range``; ``level`` and
-      ``out_of_range`` (optional); as put there by :class:`ChipDataset`
+      (fx, fy) from original to level pixels, ``valid_range``; ``level``,
+      ``out_of_range`` and ``keep_unseen`` (optional); as put there by
+      :class:`ChipDataset`
     - gt_bboxes, gt_bboxes_labels, gt_ignore_flags, gt_masks (optional)
 
     Modified keys:
@@ -46,8 +48,11 @@ class CutChip(BaseTransform):
         out_of_range (str, optional): What becomes of visible boxes that the
             chip does not train. 'ignore': ignored where the detector's
             assigner can (``gt_instances_ignore``). 'drop': left out, so
-            background. 'keep': trained like any other. Defaults to None: what
-            the ChipDataset says, or else 'ignore'.
+            background; where the chip has ``keep_unseen`` the detector alone
+            does not see them: their flag is
+            :data:`~sniper_mmdet.structures.UNSEEN`. 'keep': trained like any
+            other. Boxes that are annotated as ignored stay so. Defaults to
+            None: what the ChipDataset says, or else 'ignore'.
         min_visible (float): A box cut by the chip's border is left out when
             one of its visible sides is below this many chip pixels. Defaults
             to 10, as released.
@@ -112,15 +117,20 @@ class CutChip(BaseTransform):
             self.min_visible_share,
         )
         out_of_range = self.out_of_range or chip.get('out_of_range', 'ignore')
-        valid, seen = states == BoxState.VALID, states != BoxState.OUTSIDE
-        kept = np.flatnonzero(valid if out_of_range == 'drop' else seen)
+        valid = states == BoxState.VALID
+        kept = np.flatnonzero(states != BoxState.OUTSIDE)
         labels = results.get('gt_bboxes_labels')
-        flags = results.get('gt_ignore_flags')
-        if labels is not None and flags is not None:
+        flags = results.get('gt_ignore_flags', np.zeros(len(boxes)))
+        flags = np.asarray(flags, bool)
+        if labels is not None:
             # So that they can be told from those that other chips train.
             results['gt_bboxes_labels'] = np.where(flags, -1, labels)
         if out_of_range == 'ignore':
-            results['gt_ignore_flags'] = results['gt_ignore_flags'] | ~valid
+            results['gt_ignore_flags'] = flags | ~valid
+        elif out_of_range == 'drop' and chip.get('keep_unseen'):
+            results['gt_ignore_flags'] = np.where(flags | valid, flags, UNSEEN)
+        elif out_of_range == 'drop':
+            kept = kept[(flags | valid)[kept]]
         moved = boxes[kept].reshape(-1, 2, 2) * (fx, fy)
         moved = np.clip(moved - results['chip_offset'], 0, (w, h))
         moved = moved.reshape(-1, 4).astype(np.float32)

@@ -1,5 +1,13 @@
-"""Anchors and proposals that resemble an ignored box train nothing."""
+"""Anchors and proposals of which nobody knows what they show train nothing.
 
+Ignored boxes are of two kinds. One that the chip does not train, of another
+level's size or cut, is an object all the same: what would be mistaken for it,
+by IoU, is ignored. One that is annotated as ignored, a crowd or a region that
+nobody labelled, may hold objects of any size: background that lies in it, by
+its own area, is ignored too. :class:`CutChip` labels the latter -1.
+"""
+
+import torch
 from mmdet.models.task_modules import (
     AssignResult,
     ATSSAssigner,
@@ -7,11 +15,12 @@ from mmdet.models.task_modules import (
 )
 from mmengine.structures import InstanceData
 
+from sniper_mmdet.chips.boxes import IN_REGION
 from sniper_mmdet.registry import TASK_UTILS
 
 
-class _IgnoresByIoU:
-    """What assigners that ignore by IoU share; comes before mmdet's own."""
+class _Ignores:
+    """What the assigners here share; comes before mmdet's own."""
 
     def __init__(self, *args, ignore_iou_thr: float = 0.3, **kwargs) -> None:
         super().__init__(*args, **kwargs)
@@ -20,13 +29,21 @@ class _IgnoresByIoU:
     def _ignore(
         self, result: AssignResult, candidates, ignored, positive: bool
     ) -> AssignResult:
-        """Ignore background, or positives too, mistaken for an ignored box."""
+        """Ignore background; positives too, if told so, out of range."""
         if ignored is None or not len(ignored) or not len(candidates):
             return result
-        ious = self.iou_calculator(candidates.priors, ignored.bboxes)
-        where = ious.max(dim=1).values > self.ignore_iou_thr
-        if not positive:
-            where &= result.gt_inds == 0
+        priors, boxes = candidates.priors, ignored.bboxes
+        mistaken = self.iou_calculator(priors, boxes) > self.ignore_iou_thr
+        where = mistaken.any(1) & (result.gt_inds == 0)
+        annotated = torch.zeros_like(mistaken[0])
+        if 'labels' in ignored:
+            annotated = ignored.labels < 0
+        if positive:
+            where |= mistaken[:, ~annotated].any(1)
+        if annotated.any():
+            shares = self.iou_calculator(priors, boxes[annotated], mode='iof')
+            lies_in = (shares > IN_REGION).any(1)
+            where |= lies_in & (result.gt_inds == 0)
         result.gt_inds[where] = -1
         if result.labels is not None:
             result.labels[where] = -1
@@ -34,17 +51,20 @@ class _IgnoresByIoU:
 
 
 @TASK_UTILS.register_module()
-class RangeAwareAssigner(_IgnoresByIoU, MaxIoUAssigner):
-    """A MaxIoUAssigner that ignores by IoU (SNIP, section 4.2).
+class RangeAwareAssigner(_Ignores, MaxIoUAssigner):
+    """A MaxIoUAssigner that ignores by IoU, as SNIP does (section 4.2).
 
     Differs from its parent in the measure: the parent's ``ignore_iof_thr``
     ignores whatever lies mostly inside an ignored box, so that a small valid
     object in front of a large out-of-range one would never be learned. Here
-    only what would be *mistaken for* the ignored box is ignored.
+    only what would be *mistaken for* the ignored box is ignored. Of a box that
+    is annotated as ignored (label -1), also the background of which more than
+    half lies in it; a match with an object stays one there.
 
     Args:
         ignore_iou_thr (float): Candidates with a larger IoU to any ignored
-            box are assigned -1, positive or not. Defaults to 0.3.
+            box are assigned -1, positive or not; positive ones not for a box
+            that is annotated as ignored. Defaults to 0.3.
         **kwargs: Of MaxIoUAssigner, ``ignore_iof_thr`` included, which is off
             by default.
     """
@@ -65,15 +85,16 @@ class RangeAwareAssigner(_IgnoresByIoU, MaxIoUAssigner):
 
 
 @TASK_UTILS.register_module()
-class RangeAwareATSSAssigner(_IgnoresByIoU, ATSSAssigner):
-    """An ATSSAssigner that ignores by IoU, as RangeAwareAssigner does.
+class RangeAwareATSSAssigner(_Ignores, ATSSAssigner):
+    """An ATSSAssigner that ignores as RangeAwareAssigner does.
 
     Differs from its parent in the measure, as there, and in when: the
     parent's ``ignore_iof_thr`` takes ignored anchors from the candidates of
     all objects before it chooses, and ignores nothing in an image without an
     object. Here objects choose their anchors first, and of the others, the
-    background, what would be mistaken for an ignored box is ignored. An
-    object has a few anchors only, chosen by their places, and keeps them.
+    background, what would be mistaken for an ignored box, or lies in one
+    that is annotated so, is ignored. An object has a few anchors only, chosen
+    by their places, and keeps them.
 
     Args:
         ignore_iou_thr (float): Background with a larger IoU to any ignored
