@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-#: In ``gt_ignore_flags``, beside 0 and 1: a box that the detector does not see.
+#: In ``gt_ignore_flags``, beside 0 and 1: a box that detectors do not see.
 #: PackDetInputs puts it neither into gt_instances nor into ignored_instances.
 UNSEEN = 2
 #: What the metainfo of a sample has where boxes are unseen: all boxes.

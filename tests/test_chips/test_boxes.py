@@ -91,8 +91,23 @@ def test_images_keep_their_boxes_apart():
     assert [len(images.of_image(i)) for i in range(3)] == [2, 0, 1]
     assert images.of_image(2).tolist() == [[3, 3, 4, 4]]
     assert images.boxes.dtype == np.float32
+    assert len(images.regions) == 0
+    assert images.region_offsets.tolist() == [0] * 4
     empty = ImageBoxes.from_lists([], [])
     assert len(empty) == 0 and empty.boxes.shape == (0, 4)
+    assert empty.region_offsets.tolist() == [0]
+
+
+def test_images_keep_their_ignored_regions_apart():
+    regions = [[], [(0, 0, 9, 9), (1, 1, 2, 2)], [(3, 3, 4, 4)]]
+    images = ImageBoxes.from_lists([(9, 9)] * 3, [[]] * 3, regions)
+    assert images.regions.dtype == np.float32
+    assert images.regions.tolist() == [list(r) for r in sum(regions, [])]
+    assert images.region_images.tolist() == [1, 1, 2]
+    assert images.region_offsets.tolist() == [0, 0, 2, 3]
+    # As they were before there were any.
+    plain = ImageBoxes(*images[:4])
+    assert len(plain.regions) == 0 and len(plain) == 3
 
 
 COCO = dict(
@@ -120,6 +135,23 @@ def test_coco_boxes_are_clipped_and_sorted_by_image(tmp_path):
     assert images.widths.tolist() == [100, 60]
     assert images.of_image(0).tolist() == [[90, 40, 100, 50], [0, 0, 5, 10]]
     assert images.of_image(1).tolist() == [[1, 2, 11, 22]]
+    assert len(images.regions) == 0
+
+
+def test_coco_crowds_are_regions(tmp_path):
+    crowd = dict(iscrowd=1, image_id=3, category_id=2)
+    annotations = [
+        *COCO['annotations'],
+        dict(crowd, id=4, bbox=[50, 50, 30, 5]),
+        dict(crowd, id=5, bbox=[1, 2, 30, 40], image_id=7),
+        dict(crowd, id=6, bbox=[70, 2, 30, 40]),  # outside
+        dict(crowd, id=7, bbox=[1, 2, 30, 40], ignore=1),
+    ]
+    path = write(tmp_path, annotations=annotations)
+    images, num_degenerate = read_coco(path)
+    assert len(images.boxes) == 3 and num_degenerate == 1
+    assert images.regions.tolist() == [[1, 2, 31, 42], [50, 50, 60, 55]]
+    assert images.region_images.tolist() == [0, 1]
 
 
 @pytest.mark.parametrize(

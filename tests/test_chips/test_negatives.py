@@ -60,6 +60,7 @@ def datasets(draw):
         return np.concatenate([corner, np.minimum(corner + sides, size)], 1)
 
     boxes = [boxes_of(s, draw(st.integers(0, 5)), 6) for s in sizes]
+    ignored = [boxes_of(s, draw(st.integers(0, 2)), 6) for s in sizes]
     found = [
         boxes_of(s, draw(st.sampled_from([0, 40, 120])), 5) for s in sizes
     ]
@@ -76,7 +77,7 @@ def datasets(draw):
     )
     scores = rng.uniform(0, 1, sum(map(len, found)))
     return (
-        ImageBoxes.from_lists(sizes, boxes),
+        ImageBoxes.from_lists(sizes, boxes, ignored),
         chip_settings,
         proposals_of(found, entries, scores),
         negatives,
@@ -184,11 +185,35 @@ def test_negative_chips_are_few_in_their_image_and_of_chip_size(data, seed):
     assert (high - low) * level / size == pytest.approx(expected, abs=0.01)
 
 
+@given(data=datasets())
+@settings(max_examples=50, deadline=None)
+def test_what_lies_in_a_region_asks_for_no_chip_and_all_else_does(data):
+    images, settings, proposals, negatives = data
+    plain = ImageBoxes(*images[:4])
+    table = mine_chips(plain, settings)
+    for image in range(len(images)):
+        found, before = (
+            uncovered_proposals(
+                each, settings, negatives, proposals, table, image
+            )
+            for each in (images, plain)
+        )
+        boxes = clipped(images, proposals, image).astype(float)
+        areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
+        inside = np.zeros(len(boxes), bool)
+        span = slice(*images.region_offsets[image : image + 2])
+        for region in images.regions[span].astype(float):
+            low = np.maximum(boxes[:, :2], region[:2])
+            sides = np.minimum(boxes[:, 2:], region[2:]) - low
+            inside |= sides.clip(0).prod(1) > 0.5 * areas
+        assert (found == before & ~inside[:, None]).all()
+
+
 @given(data=datasets(), seed=st.integers(0, 99), epoch=st.integers(0, 99))
 @settings(max_examples=50, deadline=None)
 def test_positive_chips_are_the_same_with_and_without(data, seed, epoch):
     table = mined(data, seed, epoch)
-    alone = mine_chips(*data[:2], seed, epoch)
+    alone = mine_chips(ImageBoxes(*data[0][:4]), data[1], seed, epoch)
     assert table[table['positive']].tobytes() == alone.tobytes()
     order = np.lexsort((~table['positive'], table['level'], table['image']))
     assert (order == np.arange(len(table))).all()
@@ -331,6 +356,36 @@ def test_the_chip_that_shows_most_of_a_proposal_decides():
     assert uncovered([box], [most, less], low=30) == [False]
     assert uncovered([box], [less, most], low=30) == [False]
     assert uncovered([box], [less], low=30) == [True]
+
+
+@pytest.mark.parametrize(
+    ('region', 'expected'),
+    [
+        ((0, 0, 200, 200), False),  # larger than a chip
+        ((40, 40, 80, 80), False),
+        ((50, 50, 61, 70), False),  # 11 of 20 columns
+        ((50, 50, 60, 70), True),  # one half
+        ((55, 55, 65, 65), True),  # in the proposal, a quarter of it
+        ((70, 50, 90, 70), True),  # only touches
+    ],
+)
+def test_a_region_hides_what_lies_in_it(region, expected):
+    regions = [[], [region], []]
+    images = ImageBoxes.from_lists([(200, 200)] * 3, [[]] * 3, regions)
+    proposals = proposals_of([[(50, 50, 70, 70)] * 2] * 3)
+    settings = ChipSettings(ONE_LEVEL, 100, 20)
+    table = mined((images, settings, proposals, NegativeSettings(2)))
+    assert table['image'].tolist() == [0] + [1] * expected + [2]
+    assert not table['positive'].any()
+
+
+def test_an_object_in_a_region_has_its_chip():
+    region, box = [(0, 0, 400, 400)], [(50, 50, 70, 70)]
+    images = ImageBoxes.from_lists([(400, 400)], [box], [region])
+    proposals = proposals_of([[(300, 300, 320, 320)] * 5])
+    settings = ChipSettings(ONE_LEVEL, 100, 20)
+    table = mined((images, settings, proposals, NegativeSettings(2)))
+    assert table['positive'].tolist() == [True]
 
 
 def test_proposals_that_do_not_count():

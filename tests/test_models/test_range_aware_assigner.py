@@ -11,7 +11,9 @@ OBJECT = (0, 0, 10, 10)
 CROWD = (100, 0, 200, 100)
 
 
-def assign(priors, boxes=(OBJECT,), ignored=(CROWD,), thr=0.5, **kwargs):
+def assign(
+    priors, boxes=(OBJECT,), ignored=(CROWD,), thr=0.5, labels=None, **kwargs
+):
     """Indices and labels of priors; objects have the labels 5, 6, ..."""
     settings = dict(pos_iou_thr=0.5, neg_iou_thr=0.4, min_pos_iou=0.3)
     settings.update(kwargs)
@@ -26,6 +28,8 @@ def assign(priors, boxes=(OBJECT,), ignored=(CROWD,), thr=0.5, **kwargs):
         ignored = InstanceData(
             bboxes=torch.tensor(ignored, dtype=torch.float32).reshape(-1, 4)
         )
+        if labels is not None:
+            ignored.labels = torch.tensor(labels)
     result = assigner.assign(
         InstanceData(
             priors=torch.tensor(priors, dtype=torch.float32).reshape(-1, 4)
@@ -111,6 +115,46 @@ def test_no_objects():
 
 def test_no_priors():
     assert assign([]) == ([], [])
+    assert assign([], labels=[-1]) == ([], [])
+
+
+# In the crowd, seven tenths of it, one half of it, around it, far away.
+PLACES = [
+    (120, 20, 140, 40),
+    (194, 20, 204, 40),
+    (195, 20, 205, 40),
+    (60, -40, 240, 140),
+    (50, 50, 60, 60),
+]
+
+
+@pytest.mark.parametrize(
+    ('label', 'expected'),
+    [(-1, [-1, -1, 0, 0, 0]), (0, [0] * 5), (7, [0] * 5)],
+)
+def test_background_in_what_is_annotated_as_ignored(label, expected):
+    """A box out of range, which has its label, hides no smaller one."""
+    for boxes in ((), [OBJECT]):
+        found, labels = assign(PLACES, boxes, labels=[label])
+        assert found == expected and set(labels) == {-1}
+
+
+def test_an_object_in_what_is_annotated_as_ignored_is_learned():
+    box = (120, 20, 140, 40)
+    priors = [box, (120, 20, 140, 38), (150, 20, 170, 40)]
+    assert assign(priors, [box], labels=[-1])[0] == [1, 1, -1]
+    # As large as the crowd itself, too, but not as a box out of range.
+    assert assign([CROWD], [CROWD], labels=[-1]) == ([1], [5])
+    assert assign([CROWD], [CROWD], labels=[3]) == ([-1], [-1])
+
+
+def test_ignored_boxes_of_both_kinds():
+    boxes = [CROWD, (300, 0, 400, 100)]
+    priors = [(120, 20, 140, 40), (320, 20, 340, 40), boxes[1], CROWD]
+    assert assign(priors, (), boxes, labels=[-1, 4])[0] == [-1, 0, -1, -1]
+    assert assign(priors, (), boxes, labels=[4, -1])[0] == [0, -1, -1, -1]
+    priors = [boxes[1], CROWD]
+    assert assign(priors, priors, boxes, labels=[-1, 4])[0] == [-1, 2]
 
 
 def test_the_object_of_a_positive_is_the_best():
@@ -118,7 +162,7 @@ def test_the_object_of_a_positive_is_the_best():
     assert assign([(0, 0, 10, 12), (0, 0, 10, 10)], boxes) == ([2, 1], [6, 5])
 
 
-def assign_atss(boxes, ignored):
+def assign_atss(boxes, ignored, label=0):
     """Indices of 3x3 anchors of 40 px, 20 px apart, the first at (0, 0)."""
     assigner = TASK_UTILS.build(
         dict(type='sniper_mmdet.RangeAwareATSSAssigner', topk=3)
@@ -132,7 +176,10 @@ def assign_atss(boxes, ignored):
             bboxes=torch.tensor(boxes).float().reshape(-1, 4),
             labels=torch.full((len(boxes),), 5),
         ),
-        InstanceData(bboxes=torch.tensor(ignored).float().reshape(-1, 4)),
+        InstanceData(
+            bboxes=torch.tensor(ignored).float().reshape(-1, 4),
+            labels=torch.full((len(ignored),), label),
+        ),
     )
     positive = result.gt_inds > 0
     assert (result.labels == torch.where(positive, 5, -1)).all()
@@ -145,3 +192,11 @@ def test_atss_ignores_of_the_background():
     assert assign_atss([], [middle]) == [0, -1, 0, -1, -1, -1, 0, -1, 0]
     assert assign_atss([left], []) == [0, 0, 0, 1, 0, 0, 0, 0, 0]
     assert assign_atss([left], [middle]) == [0, -1, 0, 1, -1, -1, 0, -1, 0]
+
+
+def test_atss_ignores_background_in_what_is_annotated_as_ignored():
+    left, region = (0, 20, 40, 60), (-200, -200, 45, 200)
+    assert assign_atss([left], [region]) == [0, 0, 0, 1, 0, 0, 0, 0, 0]
+    # All of the first column, 25 of 40 px of the second, 5 of the third.
+    found = assign_atss([left], [region], label=-1)
+    assert found == [-1, -1, 0, 1, -1, 0, -1, -1, 0]

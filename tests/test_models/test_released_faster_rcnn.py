@@ -251,9 +251,18 @@ def test_boxes_take_the_place_of_the_worst_proposals(detector, monkeypatch):
 def test_boxes_annotated_as_ignored_label_nothing(detector, monkeypatch):
     sample = chip([], [[40, 40, 120, 120]])
     sample.ignored_instances.labels[:] = -1
-    proposals = [[40.0, 40, 120, 110], [0.0, 0, 30, 28]]
+    proposals = [[40.0, 40, 120, 110], [50.0, 50, 70, 70], [0.0, 0, 30, 28]]
     seen = rois_of(detector, monkeypatch, sample, proposals)
-    assert set(seen.values()) == {'background'} and len(seen) == 2
+    # What lies in it is no background either.
+    assert seen == {(0, 0, 30, 28): 'background'}
+
+
+def test_an_object_in_an_ignored_region_is_learned(detector, monkeypatch):
+    sample = chip([[50, 50, 80, 80]], [[40, 40, 120, 120]])
+    sample.ignored_instances.labels[:] = -1
+    proposals = [[50.0, 50, 80, 78], [90.0, 90, 119, 119]]
+    seen = rois_of(detector, monkeypatch, sample, proposals)
+    assert seen == {(50, 50, 80, 78): 0, (50, 50, 80, 80): 0}
 
 
 def test_a_loss_that_is_not_finite_is_no_crash(detector):
