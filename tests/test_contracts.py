@@ -23,6 +23,7 @@ from mmdet.models.detectors.base import BaseDetector
 from mmdet.models.roi_heads import StandardRoIHead
 from mmdet.registry import MODELS, TRANSFORMS
 from mmdet.structures import DetDataSample
+from mmdet.structures.bbox import HorizontalBoxes
 from mmdet.utils import get_test_pipeline_cfg
 from mmengine.config import Config, ConfigDict
 from mmengine.evaluator import BaseMetric
@@ -37,6 +38,7 @@ from torch import nn
 from torch.nn.modules import batchnorm
 
 from sniper_mmdet.engine import HalfPrecisionOptimWrapper
+from sniper_mmdet.structures import ALL_BOXES, UNSEEN
 
 _NUMBERS = itertools.count()
 
@@ -421,6 +423,22 @@ def test_coco_keeps_its_matches_image_by_image():
     assert image['dtIgnore'][0].tolist() == [False, True, False], told
     assert np.allclose(image['dtScores'], [1, 0.9, 0.8]), told
     assert sorted(np.ravel(image['gtIgnore']).tolist()) == [0, 1], told
+
+
+def test_boxes_of_a_third_flag_are_packed_nowhere():
+    told = (
+        'PackDetInputs has changed: where out_of_range is drop, ChipDataset '
+        'keeps boxes from the detector by the flag UNSEEN.'
+    )
+    boxes = HorizontalBoxes(np.eye(3, 4, dtype=np.float32))
+    flags = np.array([0, 1, UNSEEN])
+    pack = TRANSFORMS.build(dict(type='PackDetInputs', meta_keys=ALL_BOXES))
+    given = dict(gt_bboxes=boxes, gt_bboxes_labels=np.arange(3))
+    sample = pack(dict(given, gt_ignore_flags=flags))['data_samples']
+    assert sample.gt_instances.labels.tolist() == [0], told
+    assert sample.ignored_instances.labels.tolist() == [1], told
+    assert len(sample.gt_bboxes) == 3, told
+    assert sample.gt_ignore_flags.tolist() == flags.tolist(), told
 
 
 def test_the_test_pipeline_of_a_config_is_found_in_its_wrappers():

@@ -17,6 +17,7 @@ from sniper_mmdet.chips import (
     mine_chips,
 )
 from sniper_mmdet.datasets import CutChip
+from sniper_mmdet.structures import UNSEEN
 
 ALL = (0, np.inf)
 
@@ -232,15 +233,45 @@ def test_what_must_be_seen_is_counted_in_pixels_of_the_chip():
     assert boxes_of(results).tolist() == [[288, 150, 300, 210]]
 
 
-@pytest.mark.parametrize('mode', ['ignore', 'keep'])
-def test_boxes_ignored_before_stay_ignored(mode):
+def test_dropped_boxes_stay_for_others_where_the_chip_says_so():
     img = np.zeros((300, 300, 3), np.uint8)
-    results = sample(img, CHIP, 1.0, (10, 50), BOXES[:1])
+    results = sample(img, CHIP, 1.0, (10, 50), BOXES)
+    results['chip']['keep_unseen'] = True
+    whole = CutChip('ignore').transform(dict(results))
+    results['gt_ignore_flags'][1] = True
+    results = CutChip('drop').transform(results)
+    assert results['gt_bboxes_labels'].tolist() == [0, -1, 2]
+    assert results['gt_ignore_flags'].tolist() == [0, 1, UNSEEN]
+    assert boxes_of(results).tolist() == boxes_of(whole).tolist()
+
+
+@pytest.mark.parametrize('mode', ['ignore', 'drop', 'keep'])
+@pytest.mark.parametrize('box', [0, 1])
+def test_boxes_ignored_before_stay_ignored(mode, box):
+    img = np.zeros((300, 300, 3), np.uint8)
+    results = sample(img, CHIP, 1.0, (10, 50), BOXES[box : box + 1])
     results['gt_ignore_flags'][:] = True
     results = CutChip(mode).transform(results)
     assert results['gt_ignore_flags'].tolist() == [True]
     # Unlike those that the chip does not train.
     assert results['gt_bboxes_labels'].tolist() == [-1]
+
+
+@pytest.mark.parametrize('mode', ['ignore', 'drop', 'keep'])
+def test_flags_may_be_missing_or_numbers(mode):
+    img = np.zeros((300, 300, 3), np.uint8)
+    expected, plain, counted = (
+        sample(img, CHIP, 1.0, (10, 50), BOXES) for _ in range(3)
+    )
+    del plain['gt_ignore_flags']
+    counted['gt_ignore_flags'] = counted['gt_ignore_flags'].astype(int)
+    expected = CutChip(mode).transform(expected)
+    for found in (plain, counted):
+        found = CutChip(mode).transform(found)
+        for key in ('gt_bboxes_labels', 'gt_ignore_flags'):
+            if key in found:
+                assert found[key].tolist() == expected[key].tolist()
+        assert boxes_of(found).tolist() == boxes_of(expected).tolist()
 
 
 def test_boxes_may_be_an_array():
