@@ -81,6 +81,8 @@ def read_coco(path: str) -> tuple[ImageBoxes, int]:
     num_degenerate = 0
     for kind in (boxes, regions):
         for i, found in enumerate(kind):
+            if not found:
+                continue
             clipped, kept = clip_boxes(np.reshape(found, (-1, 4)), sizes[i])
             kind[i] = clipped[kept]
             num_degenerate += len(found) - kept.sum()

@@ -175,5 +175,6 @@ def test_regions_stay_ignored_and_can_be_told(kind, folder):
 def test_a_file_and_its_data_set_have_the_same_regions(folder):
     dataset = chip_dataset(as_coco(folder))
     alone = from_coco(str(folder / 'coco.json'))
+    assert alone.region_images.tolist() == [0, 0, 1, 2, 2, 3]
     for ours, theirs in zip(dataset.images, alone, strict=True):
         assert ours.dtype == theirs.dtype and (ours == theirs).all()

@@ -123,8 +123,9 @@ class FocusHead(BaseModule):
         """Loss over features (B, C, h, w) of a batch of chips.
 
         Samples have all boxes of the chips, chip pixels: those that are
-        ignored count too, those that a chip hardly shows are not among them
-        (see ``min_visible`` of :class:`CutChip`).
+        ignored count too, and those that the detector does not see; those
+        that a chip hardly shows are not among them (see ``min_visible`` of
+        :class:`CutChip`).
         """
         logits = self._logits(features, batch_data_samples)
         target = self.targets(batch_data_samples, logits.shape[-2:])

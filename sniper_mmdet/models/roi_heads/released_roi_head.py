@@ -24,7 +24,9 @@ class ReleasedRoIHead(StandardRoIHead):
     place of the worst proposals (SNIPER, section 3.3).
 
     A box that is annotated as ignored, as a crowd is, labels nothing: its
-    label is -1 (see :class:`CutChip`).
+    label is -1 (see :class:`CutChip`), and a :class:`RangeAwareAssigner`
+    leaves out the RoIs that lie in it. To the original, which reads no crowd,
+    those are background.
 
     Args:
         *args: Of StandardRoIHead.
