@@ -18,7 +18,7 @@ def annotated_boxes(sample) -> np.ndarray:
     where the metainfo has :data:`ALL_BOXES`.
     """
     boxes, flags = (sample.get(key) for key in ALL_BOXES)
-    if boxes is not None:
+    if boxes is not None and flags is not None:
         found = [boxes[flags == 0], boxes[flags != 0]]
     else:
         found = [sample.get(k) for k in ('gt_instances', 'ignored_instances')]

@@ -19,7 +19,6 @@ LEAST_SIDE = 1.0
 #: What has a larger share of itself in an ignored region lies in it: nobody
 #: knows whether it is an object.
 IN_REGION = 0.5
-_NO_REGIONS = np.zeros((0, 4), np.float32), np.zeros(0, np.int64)
 
 
 class ImageBoxes(NamedTuple):
@@ -41,8 +40,8 @@ class ImageBoxes(NamedTuple):
     heights: np.ndarray
     boxes: np.ndarray
     offsets: np.ndarray
-    regions: np.ndarray = _NO_REGIONS[0]
-    region_images: np.ndarray = _NO_REGIONS[1]
+    regions: np.ndarray = np.zeros((0, 4), np.float32)
+    region_images: np.ndarray = np.zeros(0, np.int64)
 
     def __len__(self) -> int:  # number of images, not of fields
         return len(self.widths)

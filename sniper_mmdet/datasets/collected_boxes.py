@@ -58,10 +58,8 @@ def collect_boxes(
         sizes.append(size)
         names.append(image_id(info))
         labels.update(i['bbox_label'] for i in kept)
-        for found, ignored in ((boxes, False), (regions, True)):
-            own = [
-                i['bbox'] for i in kept if bool(i['ignore_flag']) == ignored
-            ]
+        for found, flag in ((boxes, False), (regions, True)):
+            own = [i['bbox'] for i in kept if bool(i['ignore_flag']) == flag]
             found.append(np.array(own, np.float32).reshape(-1, 4))
         if bar:
             bar.update()

@@ -99,10 +99,10 @@ model = dict(
             nms=dict(type='nms', iou_threshold=0.7),
             min_bbox_size=3,
         ),
-        # All RoIs, whatever they are.
+        # All RoIs, but for those that lie in a crowd: of ignored boxes the
+        # head tells only those that are annotated so.
         rcnn=dict(
             assigner=dict(
-                # The head leaves only boxes that are annotated as ignored.
                 type='sniper_mmdet.RangeAwareAssigner',
                 pos_iou_thr=0.5,
                 neg_iou_thr=0.5,

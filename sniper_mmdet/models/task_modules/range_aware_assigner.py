@@ -29,7 +29,7 @@ class _Ignores:
     def _ignore(
         self, result: AssignResult, candidates, ignored, positive: bool
     ) -> AssignResult:
-        """Ignore background; positives too, if told so, out of range."""
+        """Ignore background; if told so, positives like a box out of range."""
         if ignored is None or not len(ignored) or not len(candidates):
             return result
         priors, boxes = candidates.priors, ignored.bboxes
