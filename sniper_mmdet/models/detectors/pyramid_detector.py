@@ -19,6 +19,7 @@ from sniper_mmdet.chips.presets import SOFT_NMS
 from sniper_mmdet.registry import MODELS
 
 from .box_proposals import propose, rpn_config
+from .mask_parts import crop_masks, full_masks
 
 
 @MODELS.register_module()
@@ -166,8 +167,9 @@ class PyramidDetector(BaseDetector):
             found = self.propose(images)
         else:
             levels = range(len(self.pyramid))
-            found = [self.detect_level(images, level) for level in levels]
-            found = map(self.merge_levels, zip(*found, strict=True))
+            found = [self._detect_level(images, level) for level in levels]
+            merged = map(self.merge_levels, zip(*found, strict=True))
+            found = map(_of_image, merged, images)
         return self.add_pred_to_datasample(batch_data_samples, list(found))
 
     def detect_level(
@@ -179,6 +181,10 @@ class PyramidDetector(BaseDetector):
             images (Sequence[ndarray]): uint8 (H, W, 3), original pixels.
             level (int): Index into the pyramid.
         """
+        return list(map(_of_image, self._detect_level(images, level), images))
+
+    def _detect_level(self, images, level) -> list[InstanceData]:
+        """The same, masks as parts."""
         return [
             self._keep_valid(result, level)
             for batch in self.level_batches(images, level)
@@ -245,7 +251,7 @@ class PyramidDetector(BaseDetector):
 
         The batch is as :meth:`level_batches` gives it; its samples are told
         their ``batch_input_shape``. Results are in pixels before the scale
-        factor.
+        factor, masks as parts.
         """
         data = self._preprocess(inputs, samples)
         shape = tuple(data['inputs'].shape[-2:])
@@ -254,7 +260,7 @@ class PyramidDetector(BaseDetector):
         found = self.detector.predict(
             data['inputs'], data['data_samples'], rescale=True
         )
-        return [sample.pred_instances for sample in found]
+        return [crop_masks(sample.pred_instances) for sample in found]
 
     def _preprocess(self, inputs: list[Tensor], samples: SampleList) -> dict:
         return self.detector.data_preprocessor(
@@ -312,6 +318,10 @@ class PyramidDetector(BaseDetector):
 def as_arrays(images: Sequence[Tensor]) -> list[np.ndarray]:
     """Images (3, H, W) as arrays (H, W, 3), on the CPU."""
     return [img.permute(1, 2, 0).cpu().numpy() for img in images]
+
+
+def _of_image(result: InstanceData, image: np.ndarray) -> InstanceData:
+    return full_masks(result, image.shape[:2])
 
 
 def as_input(
