@@ -23,7 +23,11 @@ class MaskPart(NamedTuple):
 
 
 def crop_masks(result: InstanceData) -> InstanceData:
-    """The same result, its masks (N, H, W) as a list of parts."""
+    """The same result, its masks (N, H, W) as a list of parts.
+
+    What is no tensor, as a detector of the user's own may have encoded its
+    masks, stays as it is.
+    """
     if isinstance(result.get('masks'), Tensor):
         result.masks = _parts(result.masks)
     return result
@@ -54,7 +58,9 @@ def full_masks(result: InstanceData, shape: tuple[int, int]) -> InstanceData:
     memory are used in which a mask has pixels.
     """
     parts = result.get('masks')
-    if not isinstance(parts, list):
+    if not isinstance(parts, list) or not all(
+        isinstance(part, MaskPart) for part in parts
+    ):
         return result
     like = parts[0].pixels if parts else result.bboxes.new_zeros(0).bool()
     size = len(parts), *shape

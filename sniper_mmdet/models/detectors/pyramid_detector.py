@@ -186,7 +186,7 @@ class PyramidDetector(BaseDetector):
     def _detect_level(self, images, level) -> list[InstanceData]:
         """The same, masks as parts."""
         return [
-            self._keep_valid(result, level)
+            self._keep_valid(crop_masks(result), level)
             for batch in self.level_batches(images, level)
             for result in self.run_detector(*batch)
         ]
@@ -251,7 +251,7 @@ class PyramidDetector(BaseDetector):
 
         The batch is as :meth:`level_batches` gives it; its samples are told
         their ``batch_input_shape``. Results are in pixels before the scale
-        factor, masks as parts.
+        factor.
         """
         data = self._preprocess(inputs, samples)
         shape = tuple(data['inputs'].shape[-2:])
@@ -260,7 +260,7 @@ class PyramidDetector(BaseDetector):
         found = self.detector.predict(
             data['inputs'], data['data_samples'], rescale=True
         )
-        return [crop_masks(sample.pred_instances) for sample in found]
+        return [sample.pred_instances for sample in found]
 
     def _preprocess(self, inputs: list[Tensor], samples: SampleList) -> dict:
         return self.detector.data_preprocessor(
