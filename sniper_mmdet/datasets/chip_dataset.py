@@ -6,15 +6,18 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from mmcv.transforms import Compose
+from mmdet.datasets.transforms import LoadAnnotations
 from mmengine.logging import print_log
 
 from sniper_mmdet.chips import (
+    BoxState,
     ChipSettings,
     ImageBoxes,
     ImagePyramid,
     NegativeSettings,
     Proposals,
     chip_regions,
+    classify_boxes,
     mine_chips,
 )
 from sniper_mmdet.registry import DATASETS
@@ -29,6 +32,7 @@ from .annotations import (
 )
 from .collected_boxes import collect_boxes
 from .proposals import ProposalFile
+from .transforms.annotated_masks import LoadAnnotatedMasks
 from .transforms.cut_chip import OUT_OF_RANGE, CutChip
 
 
@@ -117,7 +121,14 @@ class ChipDataset:
             dataset = read_annotations(dataset, DATASETS.build, dataset)
         self.dataset = dataset
         self.pipeline = Compose(pipeline)
-        kinds = [type(t) for t in self.pipeline.transforms]
+        steps = self.pipeline.transforms
+        steps[:] = [
+            LoadAnnotatedMasks.like(step)
+            if type(step) is LoadAnnotations
+            else step
+            for step in steps
+        ]
+        kinds = [type(t) for t in steps]
         if pipeline and not any(issubclass(kind, CutChip) for kind in kinds):
             raise ValueError(
                 'the pipeline of a ChipDataset must hold a '
@@ -250,7 +261,7 @@ class ChipDataset:
         for _ in range(100):
             info = self.get_data_info(row)
             try:
-                sample = self.pipeline(info)
+                sample = self.pipeline(_only_seen(info))
                 if sample is not None:
                     return sample
             except Exception as error:  # a broken file raises what it likes
@@ -301,3 +312,11 @@ class ChipDataset:
             f'{self.__class__.__name__}({len(self.dataset)} images, '
             f'{len(self)} chips, {self.settings})'
         )
+
+
+def _only_seen(info: dict) -> dict:
+    """Without instances of which the chip shows nothing, or their masks."""
+    boxes = [instance['bbox'] for instance in info['instances']]
+    states = classify_boxes(boxes, info['chip']['region'], (0, np.inf))
+    seen = np.flatnonzero(states != BoxState.OUTSIDE)
+    return dict(info, instances=[info['instances'][k] for k in seen])
