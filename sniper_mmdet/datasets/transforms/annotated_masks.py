@@ -90,16 +90,19 @@ def _draw(annotation, size) -> tuple[np.ndarray, int, int]:
                 f'({height}, {width}). Received: {pixels.shape}.'
             )
         return pixels, 0, 0
-    # On pycocotools' own grid, moving by whole pixels changes nothing.
-    polygons = [np.trunc(_FINE * p + 0.5) / _FINE for p in annotation]
-    points = np.concatenate(polygons).reshape(-1, 2)
-    x, y = np.maximum(np.floor(points.min(0)), 0).astype(int).tolist()
-    right, bottom = np.ceil(points.max(0)).astype(int) + 1
-    w, h = min(right, width) - x, min(bottom, height) - y
+    points = [polygon.reshape(-1, 2) for polygon in annotation]
+    first = np.floor(np.min([p.min(0) for p in points], 0))
+    last = np.ceil(np.max([p.max(0) for p in points], 0)) + 1
+    first = np.maximum(first, 0).astype(int)
+    w, h = np.minimum(last, (width, height)).astype(int) - first
     if w <= 0 or h <= 0:
         return np.zeros((0, 0), np.uint8), 0, 0
-    moved = [(p.reshape(-1, 2) - (x, y)).ravel() for p in polygons]
+    # Points of pycocotools' own grid stay what they are in another place.
+    moved = [np.trunc(_FINE * p + 0.5) / _FINE - first for p in points]
+    pairs = zip(moved, points, strict=True)
+    moved = [np.where(first > 0, *pair).ravel() for pair in pairs]
     found = coco_mask.frPyObjects(moved, h, w)
+    x, y = first.tolist()
     return coco_mask.decode(coco_mask.merge(found)), x, y
 
 
@@ -118,6 +121,13 @@ class LoadAnnotatedMasks(LoadAnnotations):
         return own
 
     def _load_masks(self, results: dict) -> None:
+        for instance in results['instances']:
+            if 'mask' not in instance:
+                raise ValueError(
+                    'LoadAnnotations(with_mask=True) needs a segmentation of '
+                    'each object, and one has none. Received: the box '
+                    f'{instance["bbox"]} of {results["img_path"]}.'
+                )
         if not self.poly2mask:
             return super()._load_masks(results)
         masks = self._process_masks(results)
