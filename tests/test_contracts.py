@@ -18,6 +18,7 @@ import mmcv
 import numpy as np
 import pytest
 import torch
+from mmdet.datasets.transforms import LoadAnnotations
 from mmdet.models.dense_heads import RPNHead
 from mmdet.models.detectors.base import BaseDetector
 from mmdet.models.roi_heads import StandardRoIHead
@@ -93,6 +94,8 @@ def runner_of(folder, **settings) -> Runner:
         (StandardRoIHead, '_bbox_forward', 'released/outputs.py'),
         (StandardRoIHead, '_mask_forward', 'released/outputs.py'),
         (BaseDetector, '_forward', 'PyramidDetector'),
+        (LoadAnnotations, '_load_masks', 'LoadAnnotatedMasks'),
+        (LoadAnnotations, '_process_masks', 'LoadAnnotatedMasks'),
         (nn.Module, '_register_state_dict_hook', 'PyramidDetector'),
         (nn.Module, '_register_load_state_dict_pre_hook', 'PyramidDetector'),
         (batchnorm, '_BatchNorm', 'PreActResNet'),

@@ -14,20 +14,11 @@ import numpy as np
 
 from .boxes import ImageBoxes
 from .settings import ChipSettings
+from .splitmix import advance, random_after
 
 # Level pixels: above the error of float64, and too little for a box to count
 # as cut by a chip that it sticks out of.
 _EPS = 1e-6
-
-
-@numba.njit(cache=True)
-def next_random(state):
-    """Advance a splitmix64 generator held in ``state`` (uint64 array (1,))."""
-    state[0] += np.uint64(0x9E3779B97F4A7C15)
-    z = state[0]
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
 
 
 @numba.njit(cache=True)
@@ -83,7 +74,7 @@ def greedy_cover(boxes_level, width, height, chip, stride, state, enough=1):
     spans = np.empty((num_boxes, 4), np.int64)
     todo = np.empty(num_boxes, np.int64)
     num_todo = 0
-    counts = np.zeros((ny + 1, nx + 1), np.int64)
+    counts = np.zeros((ny + 1, nx + 1), np.int32)
     for i in range(num_boxes):
         x1, y1, x2, y2 = boxes_level[i]
         ix0, ix1 = _holding(x1, x2, xs, chip, stride)
@@ -104,21 +95,15 @@ def greedy_cover(boxes_level, width, height, chip, stride, state, enough=1):
         for x in range(nx):
             counts[y, x] += counts[y - 1, x]
 
+    most, cells = np.zeros(ny, np.int32), np.zeros(ny, np.int32)
+    _summarise(counts, nx, 0, ny, most, cells)
     num_chips = 0
     while num_todo > 0:
-        best, ties, bx, by = 0, 0, 0, 0
-        for y in range(ny):
-            for x in range(nx):
-                if counts[y, x] > best:
-                    best, ties, bx, by = counts[y, x], 1, x, y
-                elif counts[y, x] == best and best > 0:
-                    ties += 1
-                    if next_random(state) % np.uint64(ties) == 0:
-                        bx, by = x, y
+        best, bx, by = _draw_largest(counts, nx, most, cells, state)
         if best < enough:
             break
         chips[num_chips] = (xs[bx], ys[by])
-        kept = 0
+        kept, top, end = 0, ny, 0
         for k in range(num_todo):
             i = todo[k]
             ix0, ix1, iy0, iy1 = spans[i]
@@ -127,12 +112,64 @@ def greedy_cover(boxes_level, width, height, chip, stride, state, enough=1):
                 for y in range(iy0, iy1 + 1):
                     for x in range(ix0, ix1 + 1):
                         counts[y, x] -= 1
+                top, end = min(top, iy0), max(end, iy1 + 1)
             else:
                 todo[kept] = i
                 kept += 1
+        _summarise(counts, nx, top, end, most, cells)
         num_todo = kept
         num_chips += 1
     return chips[:num_chips], owner
+
+
+@numba.njit(cache=True)
+def _summarise(counts, nx, top, end, most, cells):
+    """The largest count of each of some rows, and how many cells have it."""
+    for y in range(top, end):
+        row = counts[y]
+        largest = np.int32(0)
+        for x in range(nx):
+            largest = max(largest, row[x])
+        num = np.int32(0)
+        for x in range(nx):
+            num += np.int32(row[x] == largest)
+        most[y], cells[y] = largest, num
+
+
+@numba.njit(cache=True)
+def _draw_largest(counts, nx, most, cells, state):
+    """The largest count, and x and y of a cell that has it, drawn at random.
+
+    The draw is that of a reader of all cells, row by row, who puts the t-th of
+    those that equal the largest so far in the place of the one before with a
+    chance of 1 / t. Smaller rows are not read, equal ones only counted; of the
+    draws those that come to nothing are skipped.
+    """
+    best, ties = 1, 0
+    for y in range(len(most)):
+        if most[y] == best:
+            ties += cells[y]
+        elif most[y] > best:
+            for x in range(nx):
+                if counts[y, x] > best:
+                    advance(state, max(ties - 1, 0))
+                    best, ties = counts[y, x], 1
+                elif counts[y, x] == best:
+                    ties += 1
+    drawn = ties
+    while drawn > 1 and random_after(state, drawn - 1) % np.uint64(drawn) != 0:
+        drawn -= 1
+    advance(state, max(ties - 1, 0))
+    y = 0
+    while most[y] < best or drawn > cells[y]:
+        if most[y] == best:
+            drawn -= cells[y]
+        y += 1
+    x = -1
+    while drawn > 0:
+        x += 1
+        drawn -= counts[y, x] == best
+    return best, x, y
 
 
 class Levels(NamedTuple):

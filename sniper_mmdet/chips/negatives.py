@@ -11,9 +11,10 @@ import numba
 import numpy as np
 
 from .boxes import IN_REGION, LEAST_SIDE, ImageBoxes, clip_boxes
-from .cover import Levels, cover_level, next_random
+from .cover import Levels, cover_level
 from .pyramid import in_range
 from .settings import ChipSettings, NegativeSettings
+from .splitmix import next_random
 
 #: Original pixels by which a proposal may stick out of its image: rounding.
 _TOLERANCE = 1.0

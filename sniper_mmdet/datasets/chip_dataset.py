@@ -6,16 +6,18 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from mmcv.transforms import Compose
-from mmdet.datasets.transforms import PackDetInputs
+from mmdet.datasets.transforms import LoadAnnotations, PackDetInputs
 from mmengine.logging import print_log
 
 from sniper_mmdet.chips import (
+    BoxState,
     ChipSettings,
     ImageBoxes,
     ImagePyramid,
     NegativeSettings,
     Proposals,
     chip_regions,
+    classify_boxes,
     mine_chips,
 )
 from sniper_mmdet.registry import DATASETS
@@ -31,6 +33,7 @@ from .annotations import (
 )
 from .collected_boxes import collect_boxes
 from .proposals import ProposalFile
+from .transforms.annotated_masks import LoadAnnotatedMasks
 from .transforms.cut_chip import OUT_OF_RANGE, CutChip
 
 
@@ -121,6 +124,12 @@ class ChipDataset:
         self.dataset = dataset
         self.pipeline = Compose(pipeline)
         steps = self.pipeline.transforms
+        steps[:] = [
+            LoadAnnotatedMasks.like(step)
+            if type(step) is LoadAnnotations
+            else step
+            for step in steps
+        ]
         cuts = [step for step in steps if isinstance(step, CutChip)]
         if pipeline and not cuts:
             raise ValueError(
@@ -261,7 +270,7 @@ class ChipDataset:
         for _ in range(100):
             info = self.get_data_info(row)
             try:
-                sample = self.pipeline(info)
+                sample = self.pipeline(_only_seen(info))
                 if sample is not None:
                     return sample
             except Exception as error:  # a broken file raises what it likes
@@ -312,3 +321,11 @@ class ChipDataset:
             f'{self.__class__.__name__}({len(self.dataset)} images, '
             f'{len(self)} chips, {self.settings})'
         )
+
+
+def _only_seen(info: dict) -> dict:
+    """Without instances of which the chip shows nothing, or their masks."""
+    boxes = [instance['bbox'] for instance in info['instances']]
+    states = classify_boxes(boxes, info['chip']['region'], (0, np.inf))
+    seen = np.flatnonzero(states != BoxState.OUTSIDE)
+    return dict(info, instances=[info['instances'][k] for k in seen])

@@ -10,6 +10,8 @@ from sniper_mmdet.structures import UNSEEN
 from sniper_mmdet.utils.choices import check_choice
 from sniper_mmdet.utils.image import cut_level
 
+from .annotated_masks import AnnotatedMasks
+
 #: What becomes of boxes that a chip does not train; None leaves it open.
 OUT_OF_RANGE = (None, 'ignore', 'drop', 'keep')
 
@@ -100,7 +102,10 @@ class CutChip(BaseTransform):
             masks = masks.resize(size[::-1])
             x = round(offset[0] - around[0] * scale[0])
             y = round(offset[1] - around[1] * scale[1])
-            results['gt_masks'] = masks.crop(np.array([x, y, x + w, y + h]))
+            masks = masks.crop(np.array([x, y, x + w, y + h]))
+            if isinstance(masks, AnnotatedMasks):
+                masks = masks.drawn()
+            results['gt_masks'] = masks
         return results
 
     def _move_boxes(self, results: dict) -> None:

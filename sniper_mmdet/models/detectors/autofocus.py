@@ -16,6 +16,7 @@ from sniper_mmdet.structures import annotated_boxes
 
 from .box_proposals import few_proposals
 from .focused_image import FocusedImage, make_batches
+from .mask_parts import crop_masks, full_masks
 from .pyramid_detector import PyramidDetector, as_arrays
 
 # Level pixels of a part of a level that has ``max_proposals``.
@@ -161,7 +162,10 @@ class AutoFocus(PyramidDetector):
             thresholds = [step.threshold for step in self.focus]
             settings = dict(thresholds=thresholds, labels=head.labelling)
             sample.set_field(dict(image.looked_at(), **settings), 'focus')
-        merged = [self.merge_levels(image.found) for image in images]
+        merged = [
+            full_masks(self.merge_levels(image.found), image.shape)
+            for image in images
+        ]
         return self.add_pred_to_datasample(samples, merged)
 
     def _look(self, images: list[FocusedImage], level: int) -> None:
@@ -179,6 +183,7 @@ class AutoFocus(PyramidDetector):
                 results = self.run_detector(inputs, samples)
             found = zip(batch, results, offsets, strict=True)
             for (image, chip), own, offset in found:
+                own = crop_masks(own)
                 own = image.move_in(own, offset, level, chip, self.border)
                 image.add(self._keep_valid(own, level), offset)
             if level < len(self.focus) and not self.ground_truth:

@@ -17,6 +17,7 @@ from sniper_mmdet.chips.focus import (
 )
 from sniper_mmdet.utils.image import cut_level
 
+from .mask_parts import MaskPart
 from .pyramid_detector import as_input
 
 # Level pixels that the memory of a chip's proposals is like.
@@ -86,13 +87,13 @@ class FocusedImage:
         return result[torch.from_numpy(whole).to(result.bboxes.device)]
 
     def add(self, result: InstanceData, offset: np.ndarray) -> None:
-        """Keep what was found, masks (N, h, w) of a chip as (N, H, W)."""
+        """Keep what was found, parts of masks moved from a chip's place."""
         if 'masks' in result:
-            masks, (x, y) = result.masks, np.rint(offset).astype(int)
-            h, w = masks.shape[1:]
-            result.masks = masks.new_zeros((len(masks), *self.shape))
-            part = result.masks[:, y : y + h, x : x + w]
-            part[:] = masks[:, : part.shape[1], : part.shape[2]]
+            x, y = np.rint(offset).astype(int).tolist()
+            result.masks = [
+                MaskPart(part.x + x, part.y + y, part.pixels)
+                for part in result.masks
+            ]
         self.found.append(result)
 
     def _cells(self, chip: list) -> tuple[slice, slice]:

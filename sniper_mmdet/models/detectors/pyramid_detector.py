@@ -19,6 +19,7 @@ from sniper_mmdet.chips.presets import SOFT_NMS
 from sniper_mmdet.registry import MODELS
 
 from .box_proposals import propose, rpn_config
+from .mask_parts import crop_masks, full_masks
 
 
 @MODELS.register_module()
@@ -166,8 +167,9 @@ class PyramidDetector(BaseDetector):
             found = self.propose(images)
         else:
             levels = range(len(self.pyramid))
-            found = [self.detect_level(images, level) for level in levels]
-            found = map(self.merge_levels, zip(*found, strict=True))
+            found = [self._detect_level(images, level) for level in levels]
+            merged = map(self.merge_levels, zip(*found, strict=True))
+            found = map(_of_image, merged, images)
         return self.add_pred_to_datasample(batch_data_samples, list(found))
 
     def detect_level(
@@ -179,8 +181,12 @@ class PyramidDetector(BaseDetector):
             images (Sequence[ndarray]): uint8 (H, W, 3), original pixels.
             level (int): Index into the pyramid.
         """
+        return list(map(_of_image, self._detect_level(images, level), images))
+
+    def _detect_level(self, images, level) -> list[InstanceData]:
+        """The same, masks as parts."""
         return [
-            self._keep_valid(result, level)
+            self._keep_valid(crop_masks(result), level)
             for batch in self.level_batches(images, level)
             for result in self.run_detector(*batch)
         ]
@@ -312,6 +318,10 @@ class PyramidDetector(BaseDetector):
 def as_arrays(images: Sequence[Tensor]) -> list[np.ndarray]:
     """Images (3, H, W) as arrays (H, W, 3), on the CPU."""
     return [img.permute(1, 2, 0).cpu().numpy() for img in images]
+
+
+def _of_image(result: InstanceData, image: np.ndarray) -> InstanceData:
+    return full_masks(result, image.shape[:2])
 
 
 def as_input(
