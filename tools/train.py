@@ -5,6 +5,7 @@ from mmengine.device import get_device
 from sniper_mmdet.engine import build
 from sniper_mmdet.engine.cpu import prepare_cpu
 from sniper_mmdet.utils import cli
+from sniper_mmdet.utils.files import why_not_written
 
 
 def parse_args():
@@ -51,8 +52,9 @@ def main():
         cfg.load_from = None if args.resume == 'auto' else args.resume
 
     prepare_cpu(args.launcher, cfg)
-    build.build_runner(cfg).train()
+    build.train(cfg)
 
 
 if __name__ == '__main__':
-    main()
+    with cli.one_sentence('train', why_not_written):
+        main()

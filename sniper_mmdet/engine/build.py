@@ -1,13 +1,16 @@
 """Build what a config describes, outside of a runner."""
 
 from argparse import Namespace
+from contextlib import nullcontext
 from pathlib import Path
 
 from mmengine.config import Config
+from mmengine.dist import is_main_process
 from mmengine.registry import RUNNERS, init_default_scope
 from mmengine.runner import Runner
 
 from sniper_mmdet.registry import DATASETS
+from sniper_mmdet.utils.files import claimed
 
 
 def load_config(path: str, options: dict | None = None) -> Config:
@@ -37,6 +40,20 @@ def build_runner(cfg: Config) -> Runner:
     if 'runner_type' in cfg:
         return RUNNERS.build(cfg)
     return Runner.from_cfg(cfg)
+
+
+def train(cfg: Config) -> None:
+    """Train what a config describes, alone in its work directory.
+
+    Raises:
+        FileError: Another training is going on there.
+    """
+    runner = build_runner(cfg)
+    lock = nullcontext()
+    if is_main_process():
+        lock = claimed(Path(runner.work_dir, '.lock'), runner.work_dir)
+    with lock:
+        runner.train()
 
 
 def require_pretrained(cfg: Config) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,23 +25,34 @@ _held: set[BinaryIO] = set()
 
 
 class FileError(OSError):
-    """A file cannot be written; the message is a sentence that names it."""
+    """A file cannot be written: a sentence that names it.
+
+    Args:
+        path (str | Path): The file, or what errors are to name.
+        reason (str): Why it cannot be written.
+    """
+
+    def __init__(self, path: str | Path, reason: object) -> None:
+        super().__init__(f'{path} cannot be written: {reason}.')
+        self.reason = str(reason)
 
 
-def cannot_write(error: Exception) -> bool:
-    """Whether an error says that a file cannot be written, or has no room."""
-    full = getattr(error, 'errno', None) in _NO_ROOM
-    return full or isinstance(error, FileError)
+def why_not_written(error: Exception) -> str | None:
+    """The reason, where an error says that a file cannot be written."""
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        return f'{error.strerror}; what was there before is as it was'
+    return error.reason if isinstance(error, FileError) else None
 
 
 @contextmanager
-def whole_file(path: str | Path) -> Iterator[Path]:
+def whole_file(path: str | Path, wait: bool = False) -> Iterator[Path]:
     """A file to write to that gets its name once it is whole on the disk.
 
     Its folder must exist. What is to be written ends as ``path`` does, is
     there already and empty, and is removed where an error ends the context;
     what a killed process left is written over. Links are followed; what is
-    no file, such as /dev/null, is written to itself.
+    no file, such as /dev/null, is written to itself. ``wait`` is that of
+    :func:`claimed`.
 
     Raises:
         FileError: It cannot be written, or another process writes it.
@@ -52,23 +64,47 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     target = Path(os.path.realpath(path))
     part = target.with_name(f'.part-{target.name}')
     try:
-        with claimed(part, path):
+        with claimed(part, path, wait):
             os.truncate(part, 0)
             yield part
             with part.open('rb+') as file:
                 os.fsync(file.fileno())
             os.replace(part, target)
     except OSError as error:
-        if error.errno not in _NO_ROOM or isinstance(error, FileError):
+        if error.errno not in _NO_ROOM:
             raise
-        raise FileError(
-            f'{path} cannot be written: {error.strerror}. Nothing of it is '
-            'kept, and what was there before is as it was.'
-        ) from None
+        raise FileError(path, why_not_written(error)) from None
 
 
 @contextmanager
-def claimed(path: str | Path, what: str | Path) -> Iterator[None]:
+def scratch_folder(path: str | Path) -> Iterator[Path]:
+    """A new folder in that of ``path``, for what is to become part of it.
+
+    It is removed when the context ends; what a killed process left in it, when
+    the next one begins.
+
+    Raises:
+        FileError: It cannot be written, or another process writes there.
+    """
+    path = Path(path)
+    folder = path.with_name(f'.part-{path.name}')
+    with claimed(f'{folder}.lock', path):
+        try:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            yield folder
+        except OSError as error:
+            if (reason := why_not_written(error)) is None:
+                raise
+            raise FileError(path, reason) from None
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def claimed(
+    path: str | Path, what: str | Path, wait: bool = False
+) -> Iterator[None]:
     """A file that is this process's own until the context ends, then removed.
 
     That is kept by a lock, which ends with the process however that ends.
@@ -76,6 +112,8 @@ def claimed(path: str | Path, what: str | Path) -> Iterator[None]:
     Args:
         path (str | Path): The file; made if it is not there.
         what (str | Path): What errors name: the thing that it stands for.
+        wait (bool): For the end of another process that has it. Defaults to
+            False: that is an error.
 
     Raises:
         FileError: It cannot be made, or is another process's.
@@ -89,18 +127,15 @@ def claimed(path: str | Path, what: str | Path) -> Iterator[None]:
             path.unlink(missing_ok=True)
         return
     try:
-        file = _locked(path)
+        file = _locked(path, wait)
         while not _is_at(file, path):  # whose it was took it away meanwhile
             file.close()
-            file = _locked(path)
+            file = _locked(path, wait)
     except BlockingIOError:
-        raise FileError(
-            f'{what} is being written by another process: wait for its end, '
-            'or choose another place.'
-        ) from None
+        reason = 'another process does so now; wait for its end, or choose '
+        raise FileError(what, f'{reason}another place') from None
     except OSError as error:
-        reason = error.strerror
-        raise FileError(f'{what} cannot be written: {reason}.') from None
+        raise FileError(what, error.strerror) from None
     _held.add(file)
     try:
         yield
@@ -112,18 +147,20 @@ def claimed(path: str | Path, what: str | Path) -> Iterator[None]:
 
 
 def write_whole(path: str | Path, save: Callable[[Path], object]) -> None:
-    """Write a file by a function of its path; see :func:`whole_file`."""
-    with whole_file(path) as part:
+    """Write a file by a function of its path, at once: the last one counts.
+
+    See :func:`whole_file`.
+    """
+    with whole_file(path, wait=True) as part:
         save(part)
 
 
 def write_figure(path: str | Path, figure: Figure) -> None:
     """Write a figure of matplotlib as a picture, whole."""
-    with whole_file(path) as part:
-        figure.savefig(part, dpi=100)
+    write_whole(path, lambda part: figure.savefig(part, dpi=100))
 
 
-def _locked(path: Path) -> BinaryIO:
+def _locked(path: Path, wait: bool) -> BinaryIO:
     """A file, opened and locked where its file system has locks.
 
     Raises:
@@ -131,7 +168,7 @@ def _locked(path: Path) -> BinaryIO:
     """
     file = path.open('ab')
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         file.close()
         raise
