@@ -74,6 +74,15 @@ def require_pretrained(cfg: Config) -> None:
     )
 
 
+def set_proposals(cfg: Config, path: str) -> None:
+    """Let a config mine negative chips from a proposal file, of any path.
+
+    Raises:
+        ValueError: It does not train on chips.
+    """
+    _chip_dataset(cfg)['proposals'] = path
+
+
 def build_chip_dataset(cfg: Config, proposals: str | None = None):
     """The training ChipDataset of a config.
 
@@ -82,15 +91,9 @@ def build_chip_dataset(cfg: Config, proposals: str | None = None):
     Raises:
         ValueError: The config trains on something else.
     """
-    dataset = cfg.get('train_dataloader', {}).get('dataset', {})
-    if not _is_chip_dataset(dataset):
-        raise ValueError(
-            f'{cfg.filename}: train_dataloader.dataset.type must be '
-            f'sniper_mmdet.ChipDataset. Received: {dataset.get("type")}.'
-        )
     if proposals is not None:
-        dataset = {**dataset, 'proposals': proposals}
-    dataset = DATASETS.build(dataset)
+        set_proposals(cfg, proposals)
+    dataset = DATASETS.build(_chip_dataset(cfg))
     dataset.full_init()
     return dataset
 
@@ -125,6 +128,16 @@ def build_boxes_dataset(cfg: Config, split: str):
         chips = dict(type='sniper_mmdet.ChipDataset', scales=[1.0])
         dataset = DATASETS.build(dict(chips, dataset=dataset))
     dataset.full_init()
+    return dataset
+
+
+def _chip_dataset(cfg: Config) -> dict:
+    dataset = cfg.get('train_dataloader', {}).get('dataset', {})
+    if not _is_chip_dataset(dataset):
+        raise ValueError(
+            f'{cfg.filename}: train_dataloader.dataset.type must be '
+            f'sniper_mmdet.ChipDataset. Received: {dataset.get("type")}.'
+        )
     return dataset
 
 
