@@ -57,7 +57,7 @@ def tile_images(
     (out / 'images').mkdir(parents=True, exist_ok=True)
     coco = CocoWriter([])
     coco.categories = source.dataset['categories']
-    with scratch_folder(out / name) as folder:
+    with scratch_folder(out / f'{name}.json') as folder:
         for i in track_iter_progress(range(len(found) // count)):
             path = folder / f'{name}_{i:04d}.png'
             coco.add_image(path.name, columns * width, rows * height)
