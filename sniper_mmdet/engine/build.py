@@ -1,16 +1,19 @@
 """Build what a config describes, outside of a runner."""
 
+import os
 from argparse import Namespace
 from contextlib import nullcontext
 from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.dist import is_main_process
 from mmengine.registry import RUNNERS, init_default_scope
 from mmengine.runner import Runner
 
 from sniper_mmdet.registry import DATASETS
 from sniper_mmdet.utils.files import claimed
+
+#: Where launchers tell a process its rank.
+_RANKS = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
 
 
 def load_config(path: str, options: dict | None = None) -> Config:
@@ -48,12 +51,13 @@ def train(cfg: Config) -> None:
     Raises:
         FileError: Another training is going on there.
     """
-    runner = build_runner(cfg)
     lock = nullcontext()
-    if is_main_process():
-        lock = claimed(Path(runner.work_dir, '.lock'), runner.work_dir)
+    # Building a runner writes there, and comes before ranks are asked for.
+    if os.environ.get(_RANKS.get(cfg.launcher, ''), '0') == '0':
+        Path(cfg.work_dir).mkdir(parents=True, exist_ok=True)
+        lock = claimed(Path(cfg.work_dir, '.lock'), cfg.work_dir)
     with lock:
-        runner.train()
+        build_runner(cfg).train()
 
 
 def require_pretrained(cfg: Config) -> None:
@@ -91,9 +95,10 @@ def build_chip_dataset(cfg: Config, proposals: str | None = None):
     Raises:
         ValueError: The config trains on something else.
     """
+    dataset = _chip_dataset(cfg)
     if proposals is not None:
-        set_proposals(cfg, proposals)
-    dataset = DATASETS.build(_chip_dataset(cfg))
+        dataset = {**dataset, 'proposals': proposals}
+    dataset = DATASETS.build(dataset)
     dataset.full_init()
     return dataset
 

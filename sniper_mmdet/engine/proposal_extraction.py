@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 
@@ -110,49 +110,49 @@ def extract_proposals(
     is_first = get_dist_info()[0] == 0
     settings = dict(num=num, iou_threshold=iou_threshold)
     size = max(min(_PART, len(images) // 16), batch_size)
-    folder = Path(f'{path}.parts')
+    folder, lock = Path(f'{path}.parts'), Path(f'{path}.lock')
     parts = {
         folder / f'{start:09d}.npz': range(len(images))[start : start + size]
         for start in range(0, len(images), size)
     }
+    found = [None]
+    if is_first:
+        about = _about(model, images, settings, config)
+        found = [(about, _is_of(path, about))]
+    broadcast_object_list(found)
+    about, made = found[0]
+    if made:
+        print_log(f'{path} is there already, of the same weights', 'current')
+        if is_first and folder.exists():
+            with suppress(OSError), claimed(lock, path):
+                shutil.rmtree(folder)
+        return proposals.ProposalFile(path)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with claimed(f'{path}.lock', path) if is_first else nullcontext():
-        found = [None]
-        if is_first:
-            about = _about(model, images, settings, config)
-            of_parts = dict(about, part=size)
-            made = _is_of(path, about)
-            pending = [] if made else _pending(parts, of_parts)
-            found = [(made, of_parts, pending)]
-        broadcast_object_list(found)
-        made, of_parts, pending = found[0]
-        if made:
-            print_log(
-                f'{path} is there already, of the same weights', 'current'
-            )
-        else:
-            work = {part: parts[part] for part in pending}
-            loader, ends = _share(images, work, batch_size, num_workers)
-            training = model.training
-            model.eval()
-            try:
-                propose = partial(model.propose, **settings)
-                _write_parts(loader, ends, propose, of_parts)
-            finally:
-                model.train(training)
+    with claimed(lock, path) if is_first else nullcontext():
+        of_parts = dict(about, part=size)
+        found = [_pending(parts, of_parts) if is_first else None]
+        broadcast_object_list(found)  # till then no process writes
+        work = {part: parts[part] for part in found[0]}
+        loader, ends = _share(images, work, batch_size, num_workers)
+        training = model.training
+        model.eval()
+        try:
+            propose = partial(model.propose, **settings)
+            _write_parts(loader, ends, propose, of_parts)
+        finally:
+            model.train(training)
         barrier()
-        if is_first and not made:
+        if is_first:
             if _pending(parts, of_parts):
                 raise ValueError(
                     f'{folder}: another extraction wrote there meanwhile. '
                     'Run this again, alone.'
                 )
             proposals.join_proposals(path, list(parts), about)
-        if is_first:
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(folder)
         barrier()
         file = proposals.ProposalFile(path)
-        barrier()  # till then none may write over it
+        barrier()  # till then no other process writes over it
     return file
 
 

@@ -260,6 +260,8 @@ def test_two_extractions_into_a_file(extract):
     assert os.listdir() == ['data']
     extract()
     assert sorted(os.listdir()) == ['data', 'out.npz']
+    with claimed('out.npz.lock', 'x'):
+        extract()  # it is there
 
 
 def test_images_that_cannot_be_read(detector, here):
