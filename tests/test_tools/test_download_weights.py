@@ -213,6 +213,13 @@ def test_starts_anew_where_it_may_be_another_file(fetch, server, told, kept):
     check()
 
 
+def test_the_server_is_asked_whether_it_is_the_same_file(fetch, server):
+    part(server, ARCHIVE[:500], tag='"of an older file"')
+    fetch()
+    check()
+    assert server.asked == ['bytes=500-']  # answered with all of the file
+
+
 def test_goes_on_by_the_date_where_there_is_no_tag(fetch, server):
     date = 'Sat, 28 Nov 2020 00:00:00 GMT'
     server.headers = {'Last-Modified': date}
