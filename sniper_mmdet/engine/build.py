@@ -53,7 +53,7 @@ def train(cfg: Config) -> None:
     """
     lock = nullcontext()
     # Building a runner writes there, and comes before ranks are asked for.
-    if os.environ.get(_RANKS.get(cfg.launcher, ''), '0') == '0':
+    if os.environ.get(_RANKS.get(cfg.get('launcher'), ''), '0') == '0':
         Path(cfg.work_dir).mkdir(parents=True, exist_ok=True)
         lock = claimed(Path(cfg.work_dir, '.lock'), cfg.work_dir)
     with lock:
