@@ -57,6 +57,7 @@ NAMES = {
     'chips.focus': {'RELEASED_SIZES': 'chips.presets.RELEASED_FOCUS_SIZES'},
     'chips.advice': {'RELEASED_COCO_TEST': 'chips.presets.RELEASED_COCO_TEST'},
     'chips.statistics': {'RELEASED_COCO': 'chips.RELEASED_COCO'},
+    'released.download': {'unpack': 'released.archives.unpack'},
     'utils.released_weights': {
         name: f'released.reordering.{name}'
         for name in ('object_first', 'background_last')

@@ -1,4 +1,5 @@
 import os
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,26 @@ def pytest_collection_modifyitems(config, items):
         and not has_cuda()
     ):
         skip('gpu', 'no CUDA device')
+
+
+@pytest.fixture
+def full_disk():
+    """A context in which a file takes so many bytes, and no more.
+
+    To write more fails as it does on a full disk, in any process that starts.
+    """
+    resource = pytest.importorskip('resource')
+
+    @contextmanager
+    def limit(size: int):
+        old = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, old[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, old)
+
+    return limit
 
 
 @pytest.fixture

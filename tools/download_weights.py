@@ -17,7 +17,8 @@ import sys
 from pathlib import Path
 from textwrap import indent
 
-from sniper_mmdet.released.download import fetch, sha256, unpack
+from sniper_mmdet.released.archives import unpack
+from sniper_mmdet.released.download import fetch, sha256
 from sniper_mmdet.released.sniper import ARCHIVES, PRETRAINED
 from sniper_mmdet.utils import cli
 

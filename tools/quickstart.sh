@@ -62,7 +62,9 @@ train() {  # the next step tests: not at the end of training too
         --cfg-options randomness.seed=0 train_cfg.max_epochs=2 \
         train_cfg.val_begin=99 &&
         cp "$(cat "$work/train/last_checkpoint")" "$work/sniper.pth.tmp" &&
-        mv "$work/sniper.pth.tmp" "$work/sniper.pth"
+        mv "$work/sniper.pth.tmp" "$work/sniper.pth" && return
+    rm -f "$work/sniper.pth.tmp"
+    return 1
 }
 
 evaluate() {  # evaluate NAME [OPTION...]

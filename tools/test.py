@@ -8,6 +8,7 @@ from sniper_mmdet.engine.build import build_runner, run_config
 from sniper_mmdet.engine.checkpoints import unwrapped
 from sniper_mmdet.engine.cpu import prepare_cpu
 from sniper_mmdet.utils import cli
+from sniper_mmdet.utils.files import why_not_written
 
 
 def parse_args():
@@ -72,4 +73,5 @@ def main():
 
 
 if __name__ == '__main__':
-    main()
+    with cli.one_sentence('test', why_not_written):
+        main()

@@ -1,10 +1,11 @@
-"""Train a detector on chips: mmdet's own flags, on CPU or GPU."""
+"""Train a detector on chips, on CPU or GPU: mmdet's flags and --proposals."""
 
 from mmengine.device import get_device
 
 from sniper_mmdet.engine import build
 from sniper_mmdet.engine.cpu import prepare_cpu
 from sniper_mmdet.utils import cli
+from sniper_mmdet.utils.files import why_not_written
 
 
 def parse_args():
@@ -12,6 +13,7 @@ def parse_args():
     cli.add_options(
         parser,
         work_dir='the dir to save logs and models',
+        proposals="proposal file (.npz), instead of the config's own",
         amp=(False, 'enable automatic-mixed-precision training'),
         auto_scale_lr=(
             False,
@@ -34,6 +36,8 @@ def main():
     cfg = build.run_config(args)
     with cli.one_sentence('train'):
         build.require_pretrained(cfg)
+        if args.proposals:
+            build.set_proposals(cfg, args.proposals)
     kind = cfg.optim_wrapper.get('type', '')
     # A config in half precision is what --amp asks for.
     if args.amp and not kind.endswith('HalfPrecisionOptimWrapper'):
@@ -51,8 +55,9 @@ def main():
         cfg.load_from = None if args.resume == 'auto' else args.resume
 
     prepare_cpu(args.launcher, cfg)
-    build.build_runner(cfg).train()
+    build.train(cfg)
 
 
 if __name__ == '__main__':
-    main()
+    with cli.one_sentence('train', why_not_written):
+        main()

@@ -10,32 +10,47 @@
 #    from the proposals.
 #
 # A stage whose result is in WORK_DIR (default: work_dirs/CONFIG's name +
-# _neg) is skipped, and one that was cut off goes on. KEY=VALUE are options of
-# the config, for all stages. From the environment: GPUS, processes of each
-# stage (default 1); RPN_EPOCHS (default 2); EXTRACT_ARGS, arguments of
-# tools/extract_proposals.py.
+# _neg) is skipped, and one that was cut off goes on, if it is of the same
+# config and options: WORK_DIR/STAGE.txt tells. KEY=VALUE are options of the
+# config, for all stages; a WORK_DIR with a = in its name has a slash before it,
+# as ./lr=0.02. From the environment: GPUS, processes of each stage (default 1);
+# RPN_EPOCHS (default 2); EXTRACT_ARGS, arguments of tools/extract_proposals.py.
 set -euo pipefail
+
+die() {
+    echo "$0: $1" >&2
+    exit "${2:-1}"
+}
 
 if [ $# -lt 1 ] || [ "${1:0:1}" = - ]; then
     echo "usage: $0 CONFIG [WORK_DIR] [KEY=VALUE ...]" >&2
     exit 2
 fi
 config=$1
-[ -f "$config" ] || { echo "$0: there is no config $config" >&2; exit 2; }
+[ -f "$config" ] || die "there is no config $config" 2
 shift
 work=work_dirs/$(basename "$config" .py)_neg
-if [ $# -gt 0 ] && [[ $1 != *=* ]]; then
+is_option='^[^=/-][^=/]*='
+if [ $# -gt 0 ] && [[ ! $1 =~ $is_option && $1 != -* ]]; then
     work=$1
     shift
 fi
 for option; do
-    [[ $option == *=* ]] ||
-        { echo "$0: $option is not KEY=VALUE" >&2; exit 2; }
+    [[ $option =~ $is_option ]] || die "$option is not KEY=VALUE" 2
+    [ ! -d "$option" ] ||
+        die "$option is a folder; if it is WORK_DIR, say ./$option" 2
 done
 read -ra extract_args <<<"${EXTRACT_ARGS:-}"
-gpus=${GPUS:-1}
+gpus=${GPUS:-1} epochs=${RPN_EPOCHS:-2}
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 mkdir -p "$work"
+if command -v flock >/dev/null; then
+    exec 9<"$work"
+    busy=0
+    flock --nonblock --conflict-exit-code 99 9 2>/dev/null || busy=$?
+    # Other codes: a file system without locks.
+    [ "$busy" != 99 ] || die "another run of this is at work in $work"
+fi
 
 launch() {  # launch TOOL ARGS...: on as many processes as asked for
     local tool=$1
@@ -43,13 +58,30 @@ launch() {  # launch TOOL ARGS...: on as many processes as asked for
     if [ "$gpus" -gt 1 ]; then
         PYTHONPATH="$here/..${PYTHONPATH:+:$PYTHONPATH}" torchrun \
             --nproc-per-node="$gpus" --master-port="${PORT:-29500}" \
-            "$here/$tool" "$@" --launcher pytorch
+            "$here/$tool" "$@" --launcher pytorch 9<&-
     else
-        python "$here/$tool" "$@"
+        python "$here/$tool" "$@" 9<&-
     fi
 }
 
-train() {  # train NAME OPTION...: its last checkpoint becomes NAME.pth, whole
+same() {  # same STAGE RESULT SETTINGS: what is there of a stage is of these
+    local note=$work/$1.txt result=$2
+    [ -e "$result" ] || result=$work/$1
+    if [ -e "$result" ] && [ ! -e "$note" ]; then
+        echo "$0: nothing tells of which config and options $result is;" \
+            'it is used as it is' >&2
+    elif [ -e "$result" ] && [ "$(cat "$note")" != "$3" ]; then
+        diff "$note" - <<<"$3" | grep '^[<>]' | head -n 6 >&2 || true
+        die "$result is of another config or of other options (above: < \
+there, > now): name another WORK_DIR; or remove $note to use it all the same, \
+or $2 and $work/$1 to make it anew"
+    else
+        printf '%s\n' "$3" >"$note.tmp"
+        mv "$note.tmp" "$note"
+    fi
+}
+
+train() {  # train NAME ARG...: its last checkpoint becomes NAME.pth, whole
     local name=$1 result=$work/$1.pth
     shift
     if [ -e "$result" ]; then
@@ -59,39 +91,56 @@ train() {  # train NAME OPTION...: its last checkpoint becomes NAME.pth, whole
     local resume=()
     [ ! -e "$work/$name/last_checkpoint" ] || resume=(--resume)
     launch train.py "$config" --work-dir "$work/$name" \
-        ${resume[@]+"${resume[@]}"} ${1:+--cfg-options "$@"}
-    cp "$(cat "$work/$name/last_checkpoint")" "$result.tmp"
+        ${resume[@]+"${resume[@]}"} "$@"
+    cp "$(cat "$work/$name/last_checkpoint")" "$result.tmp" || {
+        rm -f "$result.tmp"
+        die "$result cannot be written"
+    }
     mv "$result.tmp" "$result"
 }
 
-rpn=()
-has_rpn=$(python - "$config" <<'PYTHON'
-import sys
-
+about=$(python - "$config" ${1:+--cfg-options "$@"} <<'PYTHON'
 from mmengine.config import Config
 
-cfg = Config.fromfile(sys.argv[1])
+from sniper_mmdet.utils import cli
+from sniper_mmdet.utils.config_text import settings
+
+args = cli.parse(cli.make_parser('', cli.add_config))
+with cli.quiet():
+    cfg = Config.fromfile(args.config)
+    cfg.merge_from_dict(args.cfg_options or {})
 for hook in cfg.get('custom_hooks') or []:
     if str(hook.get('type')).endswith('NegativeChipMiningHook'):
-        sys.exit(f'{sys.argv[1]} has a NegativeChipMiningHook, and sees to '
-                 'negative chips itself: train it with tools/train.py, or '
-                 'give it a ChipMiningHook.')
+        raise SystemExit(
+            f'{args.config} has a NegativeChipMiningHook, and sees to negative '
+            'chips itself: train it with tools/train.py, or give it a '
+            'ChipMiningHook.')
 detector = cfg.model.get('detector')
 heads = detector if isinstance(detector, dict) else cfg.model
 print('no' if heads.get('rpn_head') is None else 'yes')
+print('\n'.join(settings(cfg.to_dict())))
 PYTHON
 )
 # Of some networks the RPN does not see all that the backbone computes.
-if [ "$has_rpn" = yes ]; then
+rpn=()
+if [ "${about%%$'\n'*}" = yes ]; then
     rpn=(model.rpn_only=True find_unused_parameters=True)
 fi
+proposals=$work/proposals.npz
+of_rpn="${about#*$'\n'}
+RPN_EPOCHS=$epochs"
+of_proposals="$of_rpn
+EXTRACT_ARGS=${EXTRACT_ARGS:-}"
+same rpn "$work/rpn.pth" "$of_rpn"
+same proposals "$proposals" "$of_proposals"
+same sniper "$work/sniper.pth" "$of_proposals"
 
-echo "==> [1/3] ${rpn:+RPN of }the detector, on positive chips"
-train rpn "$@" ${rpn[@]+"${rpn[@]}"} train_cfg.max_epochs="${RPN_EPOCHS:-2}" \
-    train_cfg.val_begin=9999 train_dataloader.dataset.proposals=None
+echo "==> [1/3] ${rpn:+RPN of }the detector, on positive chips; to $work"
+train rpn --cfg-options "$@" ${rpn[@]+"${rpn[@]}"} \
+    train_cfg.max_epochs="$epochs" train_cfg.val_begin=9999 \
+    train_dataloader.dataset.proposals=None
 
 echo '==> [2/3] proposals on the training images'
-proposals=$work/proposals.npz
 if [ -e "$proposals" ]; then
     echo "    already there, skipped: $proposals"
 else
@@ -102,5 +151,5 @@ else
 fi
 
 echo '==> [3/3] the detector, on positive and negative chips'
-train sniper "$@" train_dataloader.dataset.proposals="$proposals"
+train sniper --proposals "$proposals" ${1:+--cfg-options "$@"}
 echo "the detector: $work/sniper.pth"

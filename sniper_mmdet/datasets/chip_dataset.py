@@ -186,8 +186,10 @@ class ChipDataset:
     def proposals(self) -> Proposals | None:
         """Proposals: what negative chips are mined from, if from anything."""
         self.full_init()
-        if self._proposals is None and self._file is not None:
-            self.set_proposals(self._file)
+        if self._file is not None:
+            self._file.require_unchanged()
+            if self._proposals is None:
+                self.set_proposals(self._file)
         return self._proposals
 
     def set_proposals(self, file: ProposalFile) -> None:

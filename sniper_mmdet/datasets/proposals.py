@@ -1,11 +1,12 @@
 """Proposals of a whole data set in one file, mapped rather than loaded."""
 
+import contextlib
 import json
 import os
-import zipfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePath
+from zipfile import ZIP_STORED, ZipFile
 
 import numpy as np
 
@@ -83,7 +84,8 @@ class ProposalFile:
     def __init__(self, path: str) -> None:
         self.path = str(path)
         try:
-            with zipfile.ZipFile(self.path) as archive:
+            self._state = _state(self.path)
+            with ZipFile(self.path) as archive:
                 arrays = {n: _map(self.path, archive, n) for n in _ARRAYS}
             for name, (kind, ndim) in _ARRAYS.items():
                 array = arrays[name]
@@ -126,6 +128,26 @@ class ProposalFile:
 
     def __reduce__(self):  # a worker maps the file, and gets no copy
         return type(self), (self.path,)
+
+    def require_unchanged(self) -> None:
+        """See that nobody wrote into the file since it was mapped.
+
+        Another file that took its name does no harm.
+
+        Raises:
+            ValueError: It is no longer what it was. Reading what is cut off
+                would end the process without a word.
+        """
+        try:
+            now = _state(self.path)
+        except OSError:  # it was removed
+            return
+        if now[0] == self._state[0] and now != self._state:
+            raise ValueError(
+                f'{self.path} was written over while it was in use. Write a '
+                'new file beside it and rename that, as '
+                'tools/extract_proposals.py does; then start again.'
+            )
 
     def select(
         self,
@@ -206,9 +228,6 @@ def write_proposals(
             f'{len(keys)} keys, boxes of {len(counts)} images, '
             f'{sum(counts)} boxes, {sum(map(len, scores))} scores.'
         )
-    # With something to join where there is no image.
-    boxes = np.concatenate([np.zeros((0, 4)), *boxes], dtype=np.float32)
-    scores = np.concatenate([np.zeros(0), *scores], dtype=np.float32)
     _write(path, keys, sizes, counts, boxes, scores, about)
 
 
@@ -222,19 +241,9 @@ def join_proposals(path: str, parts: Sequence[str], about: dict) -> None:
         keys += file.keys
         sizes += file.sizes.tolist()
         counts += np.diff(file.offsets).tolist()
-    total = max(sum(counts), 1)  # an empty file cannot be mapped
-    scratch = Path(f'{path}.tmp.raw')
-    try:
-        flat = np.memmap(scratch, np.float32, 'w+', shape=(total, 5))
-        start = 0
-        for file in map(ProposalFile, parts):
-            flat[start : start + len(file.boxes), :4] = file.boxes
-            flat[start : start + len(file.boxes), 4] = file.scores
-            start += len(file.boxes)
-        boxes, scores = flat[:start, :4], flat[:start, 4]
-        _write(path, keys, sizes, counts, boxes, scores, about)
-    finally:
-        scratch.unlink(missing_ok=True)
+    boxes = (file.boxes for file in map(ProposalFile, parts))
+    scores = (file.scores for file in map(ProposalFile, parts))
+    _write(path, keys, sizes, counts, boxes, scores, about)
 
 
 def _write(path, keys, sizes, counts, boxes, scores, about) -> None:
@@ -244,25 +253,45 @@ def _write(path, keys, sizes, counts, boxes, scores, about) -> None:
             f'two images of the data set are called {twice[0]!r} (id and file '
             'name): proposals are kept by that.'
         )
-    arrays = dict(
-        boxes=boxes,
-        scores=scores,
+    small = dict(
         offsets=np.cumsum([0, *counts], dtype=np.int64),
         keys=np.array([k.encode() for k in keys], dtype='S'),
         sizes=np.asarray(sizes, np.int64).reshape(-1, 2),
         about=np.array(json.dumps(about).encode()),
     )
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as part, part.open('wb') as file:
-        np.savez(file, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
+    # Not by a mapped file: where the disk is full, that kills the process.
+    with whole_file(path) as part:
+        with part.open('wb') as file:
+            np.savez(file, **small)
+        with ZipFile(part, 'a') as archive:
+            _append(archive, 'boxes', boxes, sum(counts), 4)
+            _append(archive, 'scores', scores, sum(counts))
 
 
-def _map(path: str, archive: zipfile.ZipFile, name: str) -> np.ndarray:
+def _append(archive, name, pieces, *shape) -> None:
+    """Add a float32 array to a .npz, as np.savez does, piece by piece."""
+    header = dict(descr='<f4', fortran_order=False, shape=shape)
+    with archive.open(f'{name}.npy', 'w', force_zip64=True) as member:
+        np.lib.format.write_array_header_1_0(member, header)
+        for piece in pieces:
+            rows = np.reshape(piece, (len(piece), *shape[1:]))
+            member.write(rows.astype('<f4').tobytes())
+
+
+def _state(path: str) -> tuple[int, list]:
+    """A file's number on its disk, and what its archive says it holds."""
+    number, members = os.stat(path).st_ino, []
+    # What is damaged, or is being written, raises anything.
+    with contextlib.suppress(Exception), ZipFile(path) as archive:
+        members = [(i.header_offset, i.CRC) for i in archive.infolist()]
+    return number, members
+
+
+def _map(path: str, archive: ZipFile, name: str) -> np.ndarray:
     """Map one array of an uncompressed .npz; numpy.load would read it."""
     info = archive.getinfo(f'{name}.npy')
-    if info.compress_type != zipfile.ZIP_STORED:
+    if info.compress_type != ZIP_STORED:
         raise ValueError('it is compressed, so that it cannot be mapped')
     with archive.open(info) as member:
         version = np.lib.format.read_magic(member)

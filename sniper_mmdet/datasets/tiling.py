@@ -8,6 +8,8 @@ import numpy as np
 from mmengine.utils import track_iter_progress
 from pycocotools.coco import COCO
 
+from sniper_mmdet.utils.files import scratch_folder
+
 from .formats.coco import CocoWriter
 
 
@@ -35,7 +37,7 @@ def tile_images(
         tuple: Number of scenes, of boxes in them, and of images left out.
 
     Raises:
-        OSError: An image cannot be read, or a scene not be written.
+        OSError: An image cannot be read; a FileError: nothing can be written.
         ValueError: There are too few images, or one of another size than the
             COCO file says.
     """
@@ -55,22 +57,29 @@ def tile_images(
     (out / 'images').mkdir(parents=True, exist_ok=True)
     coco = CocoWriter([])
     coco.categories = source.dataset['categories']
-    for i in track_iter_progress(range(len(found) // count)):
-        path = out / 'images' / f'{name}_{i:04d}.png'
-        coco.add_image(path.name, columns * width, rows * height)
-        scene = np.zeros((rows * height, columns * width, 3), np.uint8)
-        for cell, j in zip(cells, order[i * count :], strict=False):
-            x, y = cell[0] * width, cell[1] * height
-            pixels = _read(Path(image_dir), found[j], ann)
-            h, w = pixels.shape[:2]
-            scene[y : y + h, x : x + w] = pixels
-            for annotation in source.imgToAnns[found[j]['id']]:
-                # pycocotools takes an annotation of id 0 for none.
-                ids = dict(id=len(coco.annotations) + 1, image_id=i + 1)
-                coco.annotations.append(_moved(annotation, x, y) | ids)
-        if not cv2.imwrite(str(path), scene):
-            raise OSError(f'{path} cannot be written.')
-    coco.write(out / f'{name}.json')
+    with scratch_folder(out / f'{name}.json') as folder:
+        for i in track_iter_progress(range(len(found) // count)):
+            path = folder / f'{name}_{i:04d}.png'
+            coco.add_image(path.name, columns * width, rows * height)
+            scene = np.zeros((rows * height, columns * width, 3), np.uint8)
+            for cell, j in zip(cells, order[i * count :], strict=False):
+                x, y = cell[0] * width, cell[1] * height
+                pixels = _read(Path(image_dir), found[j], ann)
+                h, w = pixels.shape[:2]
+                scene[y : y + h, x : x + w] = pixels
+                for annotation in source.imgToAnns[found[j]['id']]:
+                    # pycocotools takes an annotation of id 0 for none.
+                    ids = dict(id=len(coco.annotations) + 1, image_id=i + 1)
+                    coco.annotations.append(_moved(annotation, x, y) | ids)
+            # Into memory: OpenCV does not always tell of a full disk.
+            path.write_bytes(cv2.imencode('.png', scene)[1])
+        coco.write(folder / 'coco.json')
+        # All at the end: a file that is there must not tell of other scenes.
+        (out / f'{name}.json').unlink(missing_ok=True)
+        for image in coco.images:
+            picture = image['file_name']
+            (folder / picture).replace(out / 'images' / picture)
+        (folder / 'coco.json').replace(out / f'{name}.json')
     return len(coco.images), len(coco.annotations), len(found) % count
 
 

@@ -9,3 +9,4 @@ from .hooks import (
     ChipVisualizationHook,
     NegativeChipMiningHook,
 )
+from .whole_backend import WholeBackend

@@ -1,6 +1,8 @@
 """Build what a config describes, outside of a runner."""
 
+import os
 from argparse import Namespace
+from contextlib import nullcontext
 from pathlib import Path
 
 from mmengine.config import Config
@@ -8,6 +10,10 @@ from mmengine.registry import RUNNERS, init_default_scope
 from mmengine.runner import Runner
 
 from sniper_mmdet.registry import DATASETS
+from sniper_mmdet.utils.files import claimed
+
+#: Where launchers tell a process its rank.
+_RANKS = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
 
 
 def load_config(path: str, options: dict | None = None) -> Config:
@@ -39,6 +45,21 @@ def build_runner(cfg: Config) -> Runner:
     return Runner.from_cfg(cfg)
 
 
+def train(cfg: Config) -> None:
+    """Train what a config describes, alone in its work directory.
+
+    Raises:
+        FileError: Another training is going on there.
+    """
+    lock = nullcontext()
+    # Building a runner writes there, and comes before ranks are asked for.
+    if os.environ.get(_RANKS.get(cfg.get('launcher'), ''), '0') == '0':
+        Path(cfg.work_dir).mkdir(parents=True, exist_ok=True)
+        lock = claimed(Path(cfg.work_dir, '.lock'), cfg.work_dir)
+    with lock:
+        build_runner(cfg).train()
+
+
 def require_pretrained(cfg: Config) -> None:
     """See that the file that the backbone starts from is there.
 
@@ -57,6 +78,15 @@ def require_pretrained(cfg: Config) -> None:
     )
 
 
+def set_proposals(cfg: Config, path: str) -> None:
+    """Let a config mine negative chips from a proposal file, of any path.
+
+    Raises:
+        ValueError: It does not train on chips.
+    """
+    _chip_dataset(cfg)['proposals'] = path
+
+
 def build_chip_dataset(cfg: Config, proposals: str | None = None):
     """The training ChipDataset of a config.
 
@@ -65,12 +95,7 @@ def build_chip_dataset(cfg: Config, proposals: str | None = None):
     Raises:
         ValueError: The config trains on something else.
     """
-    dataset = cfg.get('train_dataloader', {}).get('dataset', {})
-    if not _is_chip_dataset(dataset):
-        raise ValueError(
-            f'{cfg.filename}: train_dataloader.dataset.type must be '
-            f'sniper_mmdet.ChipDataset. Received: {dataset.get("type")}.'
-        )
+    dataset = _chip_dataset(cfg)
     if proposals is not None:
         dataset = {**dataset, 'proposals': proposals}
     dataset = DATASETS.build(dataset)
@@ -108,6 +133,16 @@ def build_boxes_dataset(cfg: Config, split: str):
         chips = dict(type='sniper_mmdet.ChipDataset', scales=[1.0])
         dataset = DATASETS.build(dict(chips, dataset=dataset))
     dataset.full_init()
+    return dataset
+
+
+def _chip_dataset(cfg: Config) -> dict:
+    dataset = cfg.get('train_dataloader', {}).get('dataset', {})
+    if not _is_chip_dataset(dataset):
+        raise ValueError(
+            f'{cfg.filename}: train_dataloader.dataset.type must be '
+            f'sniper_mmdet.ChipDataset. Received: {dataset.get("type")}.'
+        )
     return dataset
 
 

@@ -1,9 +1,9 @@
 """Run a detector over a data set and keep its proposals."""
 
 import hashlib
-import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from torch import nn
 from torch.utils.data import BatchSampler, DataLoader, Dataset
 
 from sniper_mmdet.datasets import proposals
+from sniper_mmdet.utils.files import claimed
 
 from .checkpoints import modules_after_proposals
 
@@ -89,7 +90,8 @@ def extract_proposals(
 
     What is there already is used again if the weights, the images, the
     settings and ``config`` are the same: the file, or, where an extraction
-    was cut off, its parts in ``{path}.parts``. All processes must see both.
+    was cut off, its parts in ``{path}.parts``; each says what it is of. All
+    processes must see both.
 
     Args:
         model (PyramidDetector): In training mode or not; its mode is kept.
@@ -102,32 +104,68 @@ def extract_proposals(
         config (str): Whatever else decides on the proposals. Defaults to ''.
 
     Raises:
+        FileError: Another extraction into the file is going on.
         ValueError: An image cannot be read.
     """
-    rank, world_size = get_dist_info()
+    is_first = get_dist_info()[0] == 0
     settings = dict(num=num, iou_threshold=iou_threshold)
-    found = [_about(model, images, settings, config) if rank == 0 else None]
-    broadcast_object_list(found)
-    about, folder = found[0], Path(f'{path}.parts')
-    made = _is(about, lambda: proposals.ProposalFile(path).about)
-    barrier()  # no process writes before all have looked
-    if made:
-        print_log(f'{path} is there already, of the same weights', 'current')
-        if rank == 0:
-            shutil.rmtree(folder, ignore_errors=True)
-        return proposals.ProposalFile(path)
     size = max(min(_PART, len(images) // 16), batch_size)
+    folder, lock = Path(f'{path}.parts'), Path(f'{path}.lock')
     parts = {
         folder / f'{start:09d}.npz': range(len(images))[start : start + size]
         for start in range(0, len(images), size)
     }
-    if rank == 0:
-        _prepare(folder, dict(about, part=size))
-    barrier()
-    pending = [part for part in parts if not part.exists()]
-    barrier()  # no process writes before all have looked
+    found = [None]
+    if is_first:
+        about = _about(model, images, settings, config)
+        found = [(about, _is_of(path, about))]
+    broadcast_object_list(found)
+    about, made = found[0]
+    if made:
+        print_log(f'{path} is there already, of the same weights', 'current')
+        if is_first and folder.exists():
+            with suppress(OSError), claimed(lock, path):
+                shutil.rmtree(folder)
+        return proposals.ProposalFile(path)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with claimed(lock, path) if is_first else nullcontext():
+        of_parts = dict(about, part=size)
+        found = [_pending(parts, of_parts) if is_first else None]
+        broadcast_object_list(found)  # till then no process writes
+        work = {part: parts[part] for part in found[0]}
+        loader, ends = _share(images, work, batch_size, num_workers)
+        training = model.training
+        model.eval()
+        try:
+            propose = partial(model.propose, **settings)
+            _write_parts(loader, ends, propose, of_parts)
+        finally:
+            model.train(training)
+        barrier()
+        if is_first:
+            if _pending(parts, of_parts):
+                raise ValueError(
+                    f'{folder}: another extraction wrote there meanwhile. '
+                    'Run this again, alone.'
+                )
+            proposals.join_proposals(path, list(parts), about)
+            shutil.rmtree(folder)
+        barrier()
+        file = proposals.ProposalFile(path)
+        barrier()  # till then no other process writes over it
+    return file
+
+
+def _share(
+    images: WholeImages,
+    parts: dict[Path, Sequence[int]],
+    batch_size: int,
+    num_workers: int,
+) -> tuple[DataLoader, dict[int, Path]]:
+    """This process's share of parts: what loads it, and as _write_parts."""
+    rank, world_size = get_dist_info()
     batches, ends = [], {}
-    for part in pending[rank::world_size]:
+    for part in list(parts)[rank::world_size]:
         batches += BatchSampler(parts[part], batch_size, drop_last=False)
         ends[len(batches) - 1] = part
     loader = DataLoader(
@@ -137,22 +175,11 @@ def extract_proposals(
         collate_fn=list,
         generator=torch.Generator(),  # draws nothing from the global one
     )
-    training = model.training
-    model.eval()
-    try:
-        _write_parts(loader, ends, partial(model.propose, **settings))
-    finally:
-        model.train(training)
-    barrier()
-    if rank == 0:
-        proposals.join_proposals(path, list(parts), about)
-        shutil.rmtree(folder)
-    barrier()
-    return proposals.ProposalFile(path)
+    return loader, ends
 
 
 def _write_parts(
-    loader: DataLoader, ends: dict[int, Path], propose: Callable
+    loader: DataLoader, ends: dict[int, Path], propose: Callable, about: dict
 ) -> None:
     """Write parts, given as the batch that each ends with."""
     bar = None
@@ -167,7 +194,7 @@ def _write_parts(
             if number in ends:
                 keys, sizes, *found = zip(*rows, strict=True)
                 found = keys, np.array(sizes), *found
-                proposals.write_proposals(ends[number], *found, about={})
+                proposals.write_proposals(ends[number], *found, about)
                 rows = []
     finally:
         if bar:
@@ -213,21 +240,14 @@ def _about(model, images, settings: dict, config: str) -> dict:
     )
 
 
-def _is(about: dict, read: Callable[[], dict]) -> bool:
-    """Whether a file can be read, and says the same."""
+def _is_of(path: str | Path, about: dict) -> bool:
+    """Whether a proposal file can be read, and says the same."""
     try:
-        return read() == about
+        return proposals.ProposalFile(path).about == about
     except (OSError, ValueError):
         return False
 
 
-def _prepare(folder: Path, about: dict) -> None:
-    """Make the folder of parts; those of another extraction are dropped."""
-    note = folder / 'about.json'
-    if _is(about, lambda: json.loads(note.read_text())):
-        return
-    if folder.exists():
-        print_log(f'{folder}: of another extraction, dropped', 'current')
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
-    note.write_text(json.dumps(about))
+def _pending(parts: Iterable[Path], about: dict) -> list[Path]:
+    """Parts that are not there, or of another extraction."""
+    return [part for part in parts if not _is_of(part, about)]

@@ -6,5 +6,5 @@ in ``sniper_mmdet.models``. What holds for one paper only is a module of
 tables, as ``sniper``, that ``weights`` and ``outputs`` take.
 
 Nothing is imported here: ``mxnet_params``, ``weights`` and ``sniper`` need
-NumPy alone, and ``download`` Python alone.
+NumPy alone, ``download`` and ``archives`` Python alone.
 """

@@ -8,13 +8,13 @@ from types import ModuleType
 import torch
 from mmdet.registry import DATASETS
 from mmengine.config import Config
+from mmengine.runner import save_checkpoint
 
 from sniper_mmdet.engine.build import load_config
 from sniper_mmdet.registry import MODELS
 from sniper_mmdet.released import sniper
 from sniper_mmdet.released.mxnet_params import read_params
 from sniper_mmdet.released.weights import Conversion, convert
-from sniper_mmdet.utils.files import whole_file
 
 
 def convert_file(
@@ -53,10 +53,7 @@ def convert_file(
         meta=dict(source=Path(path).name, dataset_meta=_dataset_meta(cfg)),
         state_dict={k: torch.from_numpy(v) for k, v in done.state.items()},
     )
-    Path(out).parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(out) as part, open(part, 'wb') as file:
-        # Into an open file: given a name, torch writes that into the file.
-        torch.save(checkpoint, file)
+    save_checkpoint(checkpoint, str(out))
     return done
 
 

@@ -1,19 +1,25 @@
-"""Fetches an archive over HTTP and unpacks it, without trusting either."""
+"""Fetches an archive over HTTP, without trusting what comes."""
 
-import gzip
 import hashlib
+import json
 import os
 import re
 import shutil
 import sys
-import zlib
 from http.client import HTTPException, HTTPResponse
-from pathlib import Path, PurePosixPath
-from tarfile import TarError, TarFile, TarInfo
+from pathlib import Path
 from urllib.error import HTTPError
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from sniper_mmdet.utils.files import whole_file
+from sniper_mmdet.moved import getattr_of
+from sniper_mmdet.utils.files import (
+    FileError,
+    claimed,
+    why_not_written,
+    write_whole,
+)
+
+__getattr__ = getattr_of(__name__)
 
 _MB = 10**6
 #: Bytes read at once; what of them came when the connection breaks is lost.
@@ -27,33 +33,61 @@ _TRIES = 5
 _AGENT = 'github sniper_mmdet'
 
 
+class _StayOnHttps(HTTPRedirectHandler):
+    """Follows no redirection from https to what can be changed on its way."""
+
+    def redirect_request(self, req, fp, code, msg, headers, newurl):
+        if req.type == 'https' and not newurl.startswith('https:'):
+            raise ValueError(
+                f'{req.full_url} leads to {newurl}, which is not https: what '
+                'comes from there may be of anyone.'
+            )
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
 def fetch(url: str, path: Path) -> None:
     """Fetch a .tar.gz, which appears whole or not at all.
 
-    What came so far is kept in ``path.part``; the rest is asked for when the
-    connection breaks, and at the next call. Redirections are followed.
+    What came so far is kept in ``path.part``, and beside it what the server
+    knows it by. When the connection breaks, and at the next call, the rest is
+    asked for, if the server says that it is of the same file; else all of it.
+    Redirections are followed, but none from https to http.
 
     Raises:
         OSError: Nothing answers, or with an error, or the connection breaks
-            again and again.
+            again and again; a FileError: the file cannot be written.
         ValueError: What comes is no such archive.
     """
-    part = Path(f'{path}.part')
     path.parent.mkdir(parents=True, exist_ok=True)
+    with claimed(f'{path}.lock', path):
+        try:
+            _fetch(url, path)
+        except OSError as error:
+            if (reason := why_not_written(error)) is None:
+                raise
+            kept = f'what came so far is kept in {path}.part'
+            raise FileError(path, f'{reason}; {kept}') from None
+
+
+def _fetch(url: str, path: Path) -> None:
+    part = Path(f'{path}.part')
     elsewhere = f'Download it elsewhere, put it at {path} and run this again.'
     for _ in range(_TRIES):
-        start = part.stat().st_size if part.exists() else 0
+        tag = _tag_of(part, url)
+        start = part.stat().st_size if tag else 0
         kept = f' {start / _MB:.1f} MB are kept in {part}.' if start else ''
         request = Request(url, headers={'User-Agent': _AGENT})
         if start:
             request.add_header('Range', f'bytes={start}-')
+            request.add_header('If-Range', tag)
         try:
-            response = urlopen(request, timeout=_TIMEOUT)
+            opener = build_opener(_StayOnHttps)
+            response = opener.open(request, timeout=_TIMEOUT)
         except HTTPError as error:
             # Asked for what follows the end: all is there, or of another file.
             if error.code == 416 and start:
                 if error.headers.get('Content-Range') == f'bytes */{start}':
-                    os.replace(part, path)
+                    _finish(part, path)
                     return
                 part.unlink()
                 continue
@@ -69,8 +103,8 @@ def fetch(url: str, path: Path) -> None:
                 f'{elsewhere}{kept}'
             ) from None
         with response:
-            if _receive(response, url, part, start, path):
-                os.replace(part, path)
+            if _receive(response, url, part, start, path, tag):
+                _finish(part, path)
                 return
     size = part.stat().st_size if part.exists() else 0
     raise OSError(
@@ -79,12 +113,44 @@ def fetch(url: str, path: Path) -> None:
     )
 
 
+def _note_of(part: Path) -> Path:
+    """Beside a part: of which link it is, and the server's tag of its file."""
+    return Path(f'{part}.json')
+
+
+def _tag_of(part: Path, url: str) -> str:
+    """By what the server knows the file of a part; '' if there is none."""
+    try:
+        note = json.loads(_note_of(part).read_text())
+        return note['tag'] if note['url'] == url and part.exists() else ''
+    except (OSError, ValueError, TypeError, KeyError):
+        return ''
+
+
+def _tag(response: HTTPResponse) -> str:
+    """What tells the answer's file from others byte by byte, or ''."""
+    tag = response.headers.get('ETag') or 'W/'
+    if tag.startswith('W/'):  # one for files that are much the same
+        tag = response.headers.get('Last-Modified') or ''
+    return tag
+
+
+def _finish(part: Path, path: Path) -> None:
+    os.replace(part, path)
+    _note_of(part).unlink(missing_ok=True)
+
+
 def _receive(
-    response: HTTPResponse, url: str, part: Path, start: int, path: Path
+    response: HTTPResponse,
+    url: str,
+    part: Path,
+    start: int,
+    path: Path,
+    tag: str,
 ) -> bool:
     """Write an answer at the end of part, or anew; whether it is whole."""
     begin, total = _span(response)
-    if begin not in (0, start):
+    if begin and (begin != start or _tag(response) != tag):
         part.unlink(missing_ok=True)
         return False
     piece = _read(response)
@@ -98,8 +164,16 @@ def _receive(
             f'not an archive. Open {response.url} in a browser, save the '
             f'archive as {path} and run this again.'
         )
+    if not begin:
+        part.unlink(missing_ok=True)
+        note = json.dumps(dict(url=url, tag=_tag(response)))
+        write_whole(_note_of(part), lambda file: file.write_text(note))
+    free = shutil.disk_usage(part.parent).free
+    if total and total - begin > free:
+        more = f'{(total - begin) / _MB:.0f} MB are to come'
+        raise FileError(path, f'{more}, and {free / _MB:.0f} MB are free')
     done = begin
-    with open(part, 'ab' if begin else 'wb') as file:
+    with open(part, 'ab') as file:
         while piece:
             file.write(piece)
             done += len(piece)
@@ -140,61 +214,3 @@ def sha256(path: Path) -> str:
         while piece := file.read(_MB):
             digest.update(piece)
     return digest.hexdigest()
-
-
-def unpack(path: Path, folder: Path, inside: str = '') -> list[Path]:
-    """Unpack a .tar.gz of plain files; all of it is checked first.
-
-    Links in the folder are followed, as that of a ``data`` that lies on
-    another disk; so links of the archive, which could point anywhere, are
-    refused. ``inside`` is a folder therein to unpack in, unless the archive
-    has it too.
-
-    Raises:
-        ValueError: It is none, or damaged, or a member would leave the folder
-            or is no plain file.
-    """
-    with open(path, 'rb') as file:
-        start = file.read(16)
-    if not start.startswith(_GZIP):
-        raise ValueError(
-            f'{path} is no .tar.gz, it starts with {start}: remove it and '
-            'run this again.'
-        )
-    try:
-        with TarFile.open(path, 'r:gz') as archive:
-            members = [_checked(member, path) for member in archive]
-            # To the very end, where the checksum is.
-            while archive.fileobj.read(_MB):
-                pass
-            tops = {PurePosixPath(member.name).parts[:1] for member in members}
-            if (inside,) not in tops:
-                folder = folder / inside
-            files = [member for member in members if member.isfile()]
-            return [_write(archive, member, folder) for member in files]
-    except (TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ValueError(
-            f'{path} is damaged ({error}): remove it and run this again to '
-            'fetch it anew.'
-        ) from None
-
-
-def _checked(member: TarInfo, path: Path) -> TarInfo:
-    parts = re.split(r'[/\\]', member.name)
-    if not parts[0] or ':' in parts[0] or '..' in parts:
-        reason = 'would be written outside of the folder'
-    elif not (member.isfile() or member.isdir()):
-        reason = 'is neither a file nor a folder'
-    else:
-        return member
-    raise ValueError(
-        f'{path}: its member {member.name!r} {reason}. Nothing was unpacked.'
-    )
-
-
-def _write(archive: TarFile, member: TarInfo, folder: Path) -> Path:
-    target = folder / member.name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(target) as part, open(part, 'wb') as file:
-        shutil.copyfileobj(archive.extractfile(member), file, _MB)
-    return target

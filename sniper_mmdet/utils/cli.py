@@ -32,11 +32,18 @@ def run(main: Callable[[], object]) -> None:
 
 
 @contextlib.contextmanager
-def one_sentence(tool: str) -> Iterator[None]:
-    """End a tool in one sentence where what is done here finds bad input."""
+def one_sentence(
+    tool: str, of: Callable[[Exception], object] = lambda error: True
+) -> Iterator[None]:
+    """End a tool in one sentence where what is done here finds bad input.
+
+    Errors for which ``of`` gives nothing keep their traceback.
+    """
     try:
         yield
     except (OSError, ValueError) as error:
+        if not of(error):
+            raise
         raise SystemExit(f'{tool}: {error}') from None
 
 

@@ -1,10 +1,22 @@
 """Python text of configs, as the formatter of this package would have it."""
 
 import math
+import re
 import textwrap
+from collections.abc import Iterator
 from keyword import iskeyword
 
 WIDTH = 79
+#: Settings that change where and how fast things are done, and no result.
+_NO_MATTER = {
+    'log_level',
+    'num_workers',
+    'persistent_workers',
+    'pin_memory',
+    'prefetch_factor',
+    'resume',
+    'work_dir',
+}
 
 
 class Code(str):
@@ -29,6 +41,33 @@ def assignment(name: str, value) -> str:
 def call(name: str, **arguments) -> str:
     """A statement that calls."""
     return name + _text(arguments, len(name), 0).removeprefix('dict')
+
+
+def settings(config: dict) -> Iterator[str]:
+    """Lines KEY=VALUE of all that decides on a run's result, to compare runs.
+
+    Keys are in order, those in lists by their place.
+
+    Examples:
+        >>> list(settings(dict(model=dict(scales=[1, 2], type='A'))))
+        ["model.scales.0=1", "model.scales.1=2", "model.type='A'"]
+    """
+    yield from _settings('', config)
+
+
+def _settings(prefix: str, value) -> Iterator[str]:
+    items = {}
+    if isinstance(value, dict):
+        items = {str(k): v for k, v in sorted(value.items(), key=str)}
+    elif isinstance(value, (list, tuple)):
+        items = {str(i): v for i, v in enumerate(value)}
+    for name, item in items.items():
+        if name not in _NO_MATTER:
+            yield from _settings(f'{prefix}{name}.', item)
+    if not items:
+        # An object's place in memory is another in each process.
+        text = re.sub(' at 0x[0-9a-f]+', '', repr(value))
+        yield f'{prefix[:-1]}={text}'
 
 
 def comment(text: str, indent: str = '# ', first: str = '# ') -> str:

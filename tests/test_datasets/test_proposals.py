@@ -221,6 +221,33 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch, broken):
     check(reader, KEYS, boxes, scores)
 
 
+@pytest.mark.parametrize('images', [0, 2, 9])
+def test_a_file_that_is_written_over_in_place(scenes, images):
+    """Reading what is no longer there would end the process by a signal."""
+    path = scenes / 'all.npz'
+    dataset = chip_dataset(
+        coco_config(scenes), proposals=str(path), negatives=FEW
+    )
+    before = dataset.mine(0, 0)
+    os.utime(path, (1, 1))
+    copied = path.read_bytes()
+    # Another file of that name, and none, do no harm.
+    path.rename(scenes / 'kept.npz')
+    assert dataset.mine(0, 0).tobytes() == before.tobytes()
+    path.write_bytes(b'')
+    assert dataset.mine(0, 0).tobytes() == before.tobytes()
+    (scenes / 'kept.npz').rename(path)
+    assert dataset.mine(0, 0).tobytes() == before.tobytes()
+    propose(scenes, 'other.npz', range(images))
+    with path.open('r+b') as file:
+        file.write((scenes / 'other.npz').read_bytes())
+        file.truncate()
+    with pytest.raises(ValueError, match='all.npz was written over while it'):
+        dataset.mine(0, 1)
+    path.write_bytes(copied)
+    assert dataset.mine(0, 0).tobytes() == before.tobytes()
+
+
 def is_refused(path, data):
     """Whether the data is no proposal file; what is one can be used."""
     path.write_bytes(data)

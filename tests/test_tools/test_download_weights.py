@@ -7,6 +7,9 @@ import os
 import re
 import runpy
 import shlex
+import shutil
+import ssl
+import subprocess
 import sys
 import tarfile
 import threading
@@ -23,9 +26,10 @@ from released import OUTPUTS
 from runs import TOOLS, free_port
 from tiny import ROOT
 
-from sniper_mmdet.released import conversion, download
+from sniper_mmdet.released import archives, conversion, download
 from sniper_mmdet.released.sniper import CONFIGS, config_of
 from sniper_mmdet.released.weights import Conversion
+from sniper_mmdet.utils.files import claimed
 
 CONVERTER = 'tools/model_converters/mxnet_to_mmdet.py'
 
@@ -47,6 +51,7 @@ def tar_gz(members):
 # Two pieces and a half, which do not compress.
 CONTENT = np.random.default_rng(0).bytes(160_000)
 ARCHIVE = tar_gz({'output/a/b.bin': CONTENT})
+TAG = '"of this very file"'
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -57,10 +62,14 @@ class Handler(BaseHTTPRequestHandler):
         asked = self.headers.get('Range')
         server.asked.append(asked)
         if self.path == '/moved':
-            self.answer(302, {'Location': '/elsewhere'})
+            self.answer(302, {'Location': server.location})
             return
         body, headers, status = server.body, dict(server.headers), 200
-        if asked and server.ranges:
+        same = self.headers.get('If-Range') in (
+            None,
+            server.headers.get('ETag'),
+        )
+        if asked and server.ranges and (same or server.ignores):
             start = int(re.fullmatch(r'bytes=(\d+)-', asked)[1])
             total = len(body)
             if start >= total:
@@ -96,9 +105,10 @@ class Handler(BaseHTTPRequestHandler):
 def server():
     """Serves an archive at any address, and misbehaves as it is told."""
     server = ThreadingHTTPServer(('127.0.0.1', 0), Handler)
-    server.body, server.headers, server.status = ARCHIVE, {}, None
+    server.body, server.status = ARCHIVE, None
+    server.headers, server.ignores = {'ETag': TAG}, False
     server.ranges, server.shift, server.cuts, server.hangs = True, 0, [], 0
-    server.asked, server.span = [], None
+    server.asked, server.span, server.location = [], None, '/elsewhere'
     server.url = f'http://127.0.0.1:{server.server_port}/file'
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
@@ -140,15 +150,18 @@ def error_of(fetch, *args):
     return caught.value.code
 
 
-def part(content):
+def part(server, content, **changes):
+    """What an earlier call left, with the note of what it is of."""
     Path('sniper_models.tar.gz.part').write_bytes(content)
+    note = dict(url=server.url, tag=TAG) | changes
+    Path('sniper_models.tar.gz.part.json').write_text(json.dumps(note))
 
 
 def check():
     """That the archive is whole, and unpacked."""
     assert Path('sniper_models.tar.gz').read_bytes() == ARCHIVE
     assert Path('output/a/b.bin').read_bytes() == CONTENT
-    assert not list(Path().rglob('*.part'))
+    assert not list(Path().glob('*.part*'))
 
 
 def test_what_is_there_is_not_fetched_again(fetch, server, capsys):
@@ -173,21 +186,58 @@ def test_what_is_there_is_not_fetched_again(fetch, server, capsys):
 )
 def test_goes_on_where_it_was_cut_off(fetch, server, told, asked):
     vars(server).update(told)
-    part(ARCHIVE[:70000])
+    part(server, ARCHIVE[:70000])
     fetch()
     check()
     assert server.asked == asked
 
 
+@pytest.mark.parametrize(
+    'told, kept',
+    [
+        (dict(), dict(tag='"of an older file"')),
+        (dict(ignores=True), dict(tag='"of an older file"')),
+        (dict(headers={}), dict(tag='')),
+        (dict(headers={'ETag': f'W/{TAG}'}), dict(tag='')),
+        (dict(), dict(url='http://127.0.0.1/another')),
+        (dict(), None),
+    ],
+    ids=['changed', 'told nothing', 'no tag', 'weak tag', 'link', 'no note'],
+)
+def test_starts_anew_where_it_may_be_another_file(fetch, server, told, kept):
+    vars(server).update(told)
+    part(server, b'of another file' * 1000, **(kept or {}))
+    if kept is None:
+        Path('sniper_models.tar.gz.part.json').unlink()
+    fetch()
+    check()
+
+
+def test_the_server_is_asked_whether_it_is_the_same_file(fetch, server):
+    part(server, ARCHIVE[:500], tag='"of an older file"')
+    fetch()
+    check()
+    assert server.asked == ['bytes=500-']  # answered with all of the file
+
+
+def test_goes_on_by_the_date_where_there_is_no_tag(fetch, server):
+    date = 'Sat, 28 Nov 2020 00:00:00 GMT'
+    server.headers = {'Last-Modified': date}
+    server.cuts, server.ignores = [70_000], True
+    fetch()
+    check()
+    assert server.asked == [None, 'bytes=70000-']
+
+
 def test_goes_on_where_all_had_come(fetch, server):
-    part(ARCHIVE)
+    part(server, ARCHIVE)
     fetch()
     check()
     assert server.asked == [f'bytes={len(ARCHIVE)}-']
 
 
 def test_starts_anew_where_the_file_became_shorter(fetch, server):
-    part(ARCHIVE + b'more')
+    part(server, ARCHIVE + b'more')
     fetch()
     check()
     assert server.asked == [f'bytes={len(ARCHIVE) + 4}-', None]
@@ -239,7 +289,7 @@ def test_another_digest(fetch, server):
 @pytest.mark.parametrize('kept', [b'', ARCHIVE[:70000]])
 def test_a_page_instead_of_the_archive(fetch, server, kept):
     if kept:
-        part(kept)
+        part(server, kept)
     server.body, server.ranges = b'<!DOCTYPE html>' * 100, False
     server.headers['Content-Type'] = 'text/html; charset=utf-8'
     server.url = server.url.replace('file', 'moved')
@@ -248,7 +298,7 @@ def test_a_page_instead_of_the_archive(fetch, server, kept):
     assert f'{server.url} gave a web page (text/html), not' in error
     assert f'Open {final} in a browser, save the archive as sniper_' in error
     # What is kept is not lost to a page.
-    left = [path.read_bytes() for path in Path().iterdir()]
+    left = [path.read_bytes() for path in Path().glob('*.part')]
     assert left == ([kept] if kept else [])
 
 
@@ -280,7 +330,7 @@ def test_no_network(fetch, server, here):
         rf'{path} and run this again\.',
         error,
     )
-    part(ARCHIVE[:50000])
+    part(server, ARCHIVE[:50000])
     kept = ' 0.1 MB are kept in sniper_models.tar.gz.part.'
     assert error_of(fetch).endswith(kept)
     # As it was told.
@@ -321,6 +371,131 @@ def test_a_member_that_is_not_to_be_trusted(
     assert error.endswith('. Nothing was unpacked.')
     files = [path.name for path in here.rglob('*') if not path.is_dir()]
     assert files == ['sniper_models.tar.gz']
+
+
+@pytest.mark.parametrize('what', ['detectors', 'pretrained', 'proposals'])
+@pytest.mark.parametrize(
+    'name', ['tools/download_weights.py', './setup.py', 'Output/b', '.bashrc']
+)
+def test_members_beside_the_folder_are_refused(run, server, here, what, name):
+    inside = 'output' if what == 'detectors' else 'data'
+    server.body = tar_gz({f'./{inside}/a.params': b'a', name: b'payload'})
+    error = error_of(run, what)
+    assert f"'{name.split('/')[0]}' is outside of its folder" in error or (
+        f"'setup.py' is outside of its folder {inside}" in error
+    )
+    assert error.endswith('Nothing was unpacked.')
+    assert [path.suffix for path in here.iterdir()] == ['.gz']
+
+
+def test_notes_of_a_mac_are_left_out(fetch, server, here):
+    server.body = tar_gz(
+        {'._output': b'?', 'output/._a': b'?', 'output/a': b''}
+    )
+    fetch()
+    assert [path.name for path in Path('output').iterdir()] == ['a']
+    assert not Path('._output').exists()
+
+
+@pytest.mark.parametrize(
+    'body',
+    [
+        tar_gz({'output/a': bytes(3 * 10**6)}),
+        tar_gz({f'output/{i}': bytes(10**6) for i in range(3)}),
+        # Behind the last member, where a reader may look for the checksum.
+        gzip.compress(gzip.decompress(ARCHIVE) + bytes(3 * 10**6)),
+        # A name of three megabytes.
+        gzip.compress(gzip.decompress(tar_gz({'n' * 3 * 10**6: b''}))),
+    ],
+    ids=['a member', 'members', 'what follows', 'a name'],
+)
+def test_what_unpacks_to_too_much_is_refused(
+    fetch, server, here, monkeypatch, body
+):
+    monkeypatch.setattr(archives, '_MOST', 2 * 10**6)
+    monkeypatch.setattr(archives, '_MOST_TIMES', 2)
+    server.body = body
+    error = error_of(fetch)
+    assert 'tar.gz would unpack to more than 2 MB' in error
+    assert not Path('output').exists()
+
+
+def test_no_room_to_unpack(fetch, server, monkeypatch, here):
+    Path('output/a').mkdir(parents=True)
+    Path('output/a/b.bin').write_bytes(b'old')
+    part(server, ARCHIVE)
+    usage = type('usage', (), dict(free=10**5))
+    monkeypatch.setattr(archives.shutil, 'disk_usage', lambda path: usage)
+    assert error_of(fetch) == (
+        'download_weights: . cannot be written: it takes 0 MB, and 0 MB are '
+        'free.'
+    )
+    assert Path('output/a/b.bin').read_bytes() == b'old'
+
+
+def test_all_files_are_unpacked_or_none(fetch, server, here, full_disk):
+    server.body = tar_gz({'output/a': b'a', 'output/b': CONTENT})
+    Path('output').mkdir()
+    Path('output/a').write_bytes(b'old')
+    Path('sniper_models.tar.gz').write_bytes(server.body)
+    with full_disk(100_000):
+        error = error_of(fetch)
+    assert 'output/b cannot be written: File too large; what was' in error
+    assert [p.read_bytes() for p in Path('output').iterdir()] == [b'old']
+    fetch()
+    assert Path('output/a').read_bytes() == b'a'
+
+
+def test_a_full_disk_keeps_what_came(fetch, server, full_disk):
+    with full_disk(100_000):
+        error = error_of(fetch)
+    assert error.startswith(
+        'download_weights: sniper_models.tar.gz cannot be written: File too '
+    )
+    assert error.endswith('is kept in sniper_models.tar.gz.part.')
+    fetch()
+    check()
+    assert server.asked[-1].startswith('bytes=')
+
+
+def test_two_calls_at_once(fetch, server):
+    with claimed('sniper_models.tar.gz.lock', 'x'):
+        assert 'another process does so now' in error_of(fetch)
+    assert not server.asked
+    fetch()
+    check()
+
+
+@pytest.fixture
+def https(server, here, monkeypatch):
+    """The server, of https."""
+    line = (
+        'openssl req -x509 -newkey rsa:2048 -nodes -days 2 -keyout key.pem '
+        '-out cert.pem -subj /CN=test -addext subjectAltName=IP:127.0.0.1'
+    )
+    if shutil.which('openssl') is None:
+        pytest.skip('there is no openssl to make a certificate')
+    subprocess.run(line.split(), check=True, capture_output=True)
+    monkeypatch.setenv('SSL_CERT_FILE', 'cert.pem')
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain('cert.pem', 'key.pem')
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.url = server.url.replace('http:', 'https:').replace('file', 'moved')
+    return server
+
+
+def test_redirections_stay_on_https(fetch, https):
+    fetch()
+    check()
+
+
+def test_a_redirection_from_https_to_http_is_refused(fetch, https, here):
+    https.location = 'http://127.0.0.1/elsewhere'
+    error = error_of(fetch)
+    assert (
+        f'{https.url} leads to {https.location}, which is not https' in error
+    )
+    assert not list(here.glob('sniper*'))
 
 
 def test_a_folder_that_lies_on_another_disk(run, server, here):

@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from mmengine.registry import init_default_scope
 from runs import ONE_EPOCH, TOOLS, free_port, start
 from tiny import SAMPLE_CONFIG, cli, sample_options
 
-from sniper_mmdet.datasets import ChipDataset, ProposalFile
+from sniper_mmdet.datasets import ChipDataset, ProposalFile, proposals
+from sniper_mmdet.datasets.proposals import write_proposals
+from sniper_mmdet.engine import proposal_extraction as extraction
 from sniper_mmdet.engine.build import build_image_dataset, load_config
 from sniper_mmdet.engine.proposal_extraction import (
     WholeImages,
@@ -20,6 +23,7 @@ from sniper_mmdet.engine.proposal_extraction import (
 )
 from sniper_mmdet.models import PyramidDetector
 from sniper_mmdet.registry import MODELS
+from sniper_mmdet.utils.files import claimed
 
 pytestmark = pytest.mark.usefixtures('fast_configs')
 OPTIONS = sample_options()
@@ -205,6 +209,59 @@ def test_parts_of_other_weights_are_dropped(detector, monkeypatch):
     found = extract_proposals(model, images, 'cut.npz', **settings)
     other = extract_proposals(model, images, 'new.npz', **settings)
     assert np.array_equal(found.boxes, other.boxes)
+
+
+def test_parts_say_whose_they_are(detector, monkeypatch):
+    """One extraction takes up none of another's, whoever wrote them last."""
+    model, dataset = detector
+    images, settings = WholeImages(dataset), dict(num=20, num_workers=0)
+    whole = extract_proposals(model, images, 'whole.npz', **settings)
+    parts = []
+
+    def keep(path, *rows):
+        write_proposals(path, *rows)
+        parts.append((Path(path).name, Path(path).read_bytes()))
+
+    rpn_cls = model.detector.rpn_head.rpn_cls.weight
+    ours = rpn_cls.data.clone()
+    with monkeypatch.context() as patch:
+        patch.setattr(proposals, 'write_proposals', keep)
+        torch.nn.init.normal_(rpn_cls)
+        extract_proposals(model, images, 'other.npz', **settings)
+    rpn_cls.data = ours
+    os.mkdir('cut.npz.parts')
+    for name, content in parts:
+        Path('cut.npz.parts', name).write_bytes(content)
+    found = extract_proposals(model, images, 'cut.npz', **settings)
+    assert np.array_equal(found.boxes, whole.boxes)
+    # Where there are no locks: the last part, after ours was written.
+    join = extraction._pending
+
+    def overwritten(todo, about):
+        found = join(todo, about)
+        if not found:
+            Path('new.npz.parts', parts[0][0]).write_bytes(parts[0][1])
+        return join(todo, about)
+
+    monkeypatch.setattr(extraction, '_pending', overwritten)
+    with pytest.raises(ValueError, match='another extraction wrote there'):
+        extract_proposals(model, images, 'new.npz', **settings)
+    assert not os.path.exists('new.npz')
+
+
+def test_two_extractions_into_a_file(extract):
+    with claimed('out.npz.lock', 'x'):
+        with pytest.raises(SystemExit) as stop:
+            extract()
+    assert str(stop.value) == (
+        'extract_proposals: out.npz cannot be written: another process does '
+        'so now; wait for its end, or choose another place.'
+    )
+    assert os.listdir() == ['data']
+    extract()
+    assert sorted(os.listdir()) == ['data', 'out.npz']
+    with claimed('out.npz.lock', 'x'):
+        extract()  # it is there
 
 
 def test_images_that_cannot_be_read(detector, here):

@@ -25,6 +25,7 @@ from sniper_mmdet.engine.evaluation_options import (
     set_format_only,
     set_metrics,
 )
+from sniper_mmdet.utils.files import claimed
 
 NAME = SAMPLE_CONFIG.stem
 pytestmark = pytest.mark.usefixtures('fast_configs')
@@ -38,6 +39,40 @@ def logged(work_dir, key):
         for line in map(json.loads, path.read_text().splitlines())
         if key in line
     ]
+
+
+def test_one_training_a_work_dir_and_a_full_disk(tool, here, full_disk):
+    options = sample_options(**ONE_EPOCH)
+    (here / 'w').mkdir()
+    (here / 'w/epoch_1.pth').write_text('old')
+    args = 'train.py', SAMPLE_CONFIG, '--work-dir', 'w'
+    with claimed('w/.lock', 'x'), pytest.raises(SystemExit) as stop:
+        tool(*args, **options)
+    assert stop.value.code == (
+        'train: w cannot be written: another process does so now; wait for '
+        'its end, or choose another place.'
+    )
+    assert [path.name for path in (here / 'w').iterdir()] == ['epoch_1.pth']
+    with full_disk(300_000), pytest.raises(SystemExit) as stop:
+        tool(*args, **options)
+    assert 'w/epoch_1.pth cannot be written: File too large' in stop.value.code
+    assert (here / 'w/epoch_1.pth').read_text() == 'old'
+    assert not list(here.glob('w/.*'))
+
+
+def test_proposals_of_any_path(tool, here, monkeypatch):
+    trained = []
+    monkeypatch.setattr('sniper_mmdet.engine.build.train', trained.append)
+    path = 'my runs/a,b [1].npz'
+    tool('train.py', SAMPLE_CONFIG, '--proposals', path, **sample_options())
+    assert trained[0].train_dataloader.dataset.proposals == path
+    plain = (
+        SAMPLE_CONFIG.parents[1]
+        / 'baselines/faster-rcnn_r18-slim_fpn_stock-ms_9e_deeppcb.py'
+    )
+    with pytest.raises(SystemExit) as stop:
+        tool('train.py', plain, '--proposals', path)
+    assert 'dataset.type must be sniper_mmdet.ChipDataset' in stop.value.code
 
 
 def test_train(trained):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from sniper_mmdet.chips.boxes import LEAST_SIDE
-from sniper_mmdet.utils.files import whole_file
+from sniper_mmdet.utils.files import write_whole
 
 #: How many of those that are left out are named.
 NAMED = 10
@@ -136,5 +136,5 @@ def _polygon_area(points: Sequence[float]) -> float:
 def write_json(path: Path, content: dict | list) -> None:
     """Write a json file, and the folders that it is in."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as part:
-        part.write_text(json.dumps(content), encoding='utf-8')
+    text = json.dumps(content)
+    write_whole(path, lambda part: part.write_text(text, encoding='utf-8'))

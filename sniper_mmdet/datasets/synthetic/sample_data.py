@@ -4,11 +4,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
 from mmengine.utils import track_iter_progress
+
+from sniper_mmdet.utils.files import (
+    FileError,
+    scratch_folder,
+    why_not_written,
+)
 
 from ..formats.coco import CocoWriter
 from .scenes import draw_scene
@@ -92,7 +97,7 @@ def write_sample_data(
         bool: Whether it was written; False if it was there already.
 
     Raises:
-        OSError: The folder cannot be written.
+        FileError: The folder cannot be written.
         ValueError: The folder holds something else, and may not be replaced.
     """
     out = out.resolve()
@@ -102,17 +107,18 @@ def write_sample_data(
             return False
         out.parent.mkdir(parents=True, exist_ok=True)
         # A sibling, so that whole sets arrive by a rename; broken ones never.
-        with TemporaryDirectory(prefix=f'.{out.name}-', dir=out.parent) as tmp:
-            part = Path(tmp) / 'new'
+        with scratch_folder(out) as folder:
+            part = folder / 'new'
             (part / 'images').mkdir(parents=True)
             for split in SPLITS:
                 _write_split(part, split, settings)
             (part / 'settings.json').write_text(text)
             if out.exists():
-                out.rename(Path(tmp) / 'old')
+                out.rename(folder / 'old')
             part.rename(out)
     except OSError as error:
-        raise OSError(f'OUT_DIR {out} cannot be written: {error}') from None
+        reason = why_not_written(error) or error
+        raise FileError(f'OUT_DIR {out}', reason) from None
     return True
 
 

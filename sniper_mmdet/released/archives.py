@@ -1,0 +1,136 @@
+"""Unpacks an archive, without trusting it."""
+
+import gzip
+import os
+import re
+import shutil
+import zlib
+from contextlib import ExitStack
+from pathlib import Path, PurePosixPath
+from tarfile import TarError, TarFile, TarInfo
+
+from sniper_mmdet.utils.files import FileError, whole_file
+
+_MB = 10**6
+_GZIP = b'\x1f\x8b'
+#: What an archive may unpack to: so many times its size, and always so much.
+#: Weights and proposals hardly shrink; gzip reaches a thousand times.
+_MOST_TIMES = 20
+_MOST = 1000 * _MB
+
+
+def unpack(path: Path, folder: Path, inside: str = '') -> list[Path]:
+    """Unpack a .tar.gz of plain files; all of it is checked first.
+
+    All of its files appear, or none. Links in the folder are followed, as
+    that of a ``data`` that lies on another disk; so links of the archive,
+    which could point anywhere, are refused. ``inside`` is a folder therein to
+    unpack in: if the archive has it too, it may have nothing beside. What
+    macOS adds to archives, ``._NAME``, is left out.
+
+    Raises:
+        FileError: There is no room for it.
+        ValueError: It is none, or damaged, or too large for its size, or a
+            member would leave the folder or is no plain file.
+    """
+    with open(path, 'rb') as file:
+        start = file.read(16)
+    if not start.startswith(_GZIP):
+        raise ValueError(
+            f'{path} is no .tar.gz, it starts with {start}: remove it and '
+            'run this again.'
+        )
+    try:
+        with _Bounded(path) as stream, TarFile(fileobj=stream) as archive:
+            members = [_checked(member, path) for member in archive]
+            # To the very end, where the checksum is.
+            while stream.read(_MB):
+                pass
+            files = {
+                PurePosixPath(member.name): member
+                for member in members
+                if not PurePosixPath(member.name).name.startswith('._')
+            }
+            tops = {name.parts[0] for name in files if name.parts}
+            if inside not in tops:
+                folder = folder / inside
+            elif others := sorted(tops - {inside}):
+                raise _refused(
+                    path, others[0], f'is outside of its folder {inside}'
+                )
+            files = {
+                folder / name: member
+                for name, member in files.items()
+                if member.isfile()
+            }
+            _require_room(folder, sum(m.size for m in files.values()))
+            with ExitStack() as stack:
+                for target, member in files.items():
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    part = stack.enter_context(whole_file(target))
+                    with part.open('wb') as file:
+                        content = archive.extractfile(member)
+                        shutil.copyfileobj(content, file, _MB)
+            return list(files)
+    except (TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ValueError(
+            f'{path} is damaged ({error}): remove it and run this again to '
+            'fetch it anew.'
+        ) from None
+
+
+class _Bounded(gzip.GzipFile):
+    """A .gz that is read up to a limit: a small one can unpack to anything.
+
+    Raises:
+        ValueError: More is to be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, 'rb')
+        self.most = max(_MOST, _MOST_TIMES * path.stat().st_size)
+
+    def read(self, size: int) -> bytes:
+        data = super().read(min(size, self.most + 1 - self.tell()))
+        self._require(self.tell())
+        return data
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if whence == os.SEEK_SET:  # to unpack on the way there
+            self._require(offset)
+        return super().seek(offset, whence)
+
+    def _require(self, end: int) -> None:
+        if end > self.most:
+            raise ValueError(
+                f'{self.name} would unpack to more than '
+                f'{self.most / _MB:.0f} MB, as no such archive does. Nothing '
+                'was unpacked.'
+            )
+
+
+def _checked(member: TarInfo, path: Path) -> TarInfo:
+    parts = re.split(r'[/\\]', member.name)
+    if not parts[0] or ':' in parts[0] or '..' in parts:
+        reason = 'would be written outside of the folder'
+    elif not (member.isfile() or member.isdir()):
+        reason = 'is neither a file nor a folder'
+    else:
+        return member
+    raise _refused(path, member.name, reason)
+
+
+def _refused(path: Path, name: str, reason: str) -> ValueError:
+    return ValueError(
+        f'{path}: its member {name!r} {reason}. Nothing was unpacked.'
+    )
+
+
+def _require_room(folder: Path, size: int) -> None:
+    there = folder.absolute()
+    while not there.exists():
+        there = there.parent
+    free = shutil.disk_usage(there).free
+    if size > free:
+        need = f'it takes {size / _MB:.0f} MB'
+        raise FileError(folder, f'{need}, and {free / _MB:.0f} MB are free')
