@@ -5,6 +5,7 @@ from mmdet.evaluation import DumpDetResults
 
 from sniper_mmdet.engine import evaluation_options as options
 from sniper_mmdet.engine.build import build_runner, run_config
+from sniper_mmdet.engine.checkpoint_files import CheckpointError
 from sniper_mmdet.engine.checkpoints import unwrapped
 from sniper_mmdet.engine.cpu import prepare_cpu
 from sniper_mmdet.utils import cli
@@ -68,7 +69,9 @@ def main():
     if args.out is not None:
         dump = DumpDetResults(out_file_path=args.out)
         runner.test_evaluator.metrics.append(dump)
-    runner.test()
+    told = CheckpointError, FileNotFoundError
+    with cli.one_sentence('test', told):
+        runner.test()
 
 
 if __name__ == '__main__':

@@ -9,6 +9,8 @@ from mmengine.runner import Runner
 
 from sniper_mmdet.registry import DATASETS
 
+from .hooks import ResumeHook
+
 
 def load_config(path: str, options: dict | None = None) -> Config:
     """Read a config, override options, and enter its default scope."""
@@ -33,10 +35,14 @@ def run_config(args: Namespace) -> Config:
 
 
 def build_runner(cfg: Config) -> Runner:
-    """The runner of a config, of its own type if it names one."""
-    if 'runner_type' in cfg:
-        return RUNNERS.build(cfg)
-    return Runner.from_cfg(cfg)
+    """The runner of a config, of its own type if it names one.
+
+    What it resumes goes on with schedules at their place: a ResumeHook.
+    """
+    named = 'runner_type' in cfg
+    runner = RUNNERS.build(cfg) if named else Runner.from_cfg(cfg)
+    runner.register_hook(ResumeHook())
+    return runner
 
 
 def require_pretrained(cfg: Config) -> None:

@@ -1,129 +1,73 @@
-"""Where a run goes on whose epochs have another number of iterations."""
+"""Which checkpoint a run goes on from."""
 
-import heapq
-import warnings
-from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from mmengine.optim import OptimWrapperDict
-from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
-
-#: What of a scheduler's state is no setting: its place, and what follows.
-_PLACE = {'last_step', '_global_step', '_last_value', 'base_values', 'verbose'}
+from .checkpoint_files import (
+    CheckpointError,
+    UntrustedError,
+    load_from_local,
+)
 
 
-def resume_at(runner, checkpoint: dict, iteration: int) -> None:
-    """Move a checkpoint to the same place in epochs of another length.
+def checkpoint_to_resume(work_dir: str, path: str | None = None) -> str | None:
+    """See that a run can go on from a checkpoint; returns its path.
 
-    For ``after_load_checkpoint`` of a run in epochs, whose schedulers are
-    built but not yet loaded. With another batch size or number of processes
-    an epoch has another number of iterations, in which the checkpoint tells
-    the iteration, and settings and place of schedules. They become those that
-    a run as it is now has there. A schedule whose settings do not depend on
-    the length of an epoch, as a warm-up of 1,000 iterations, keeps its place.
+    Weights are not read: it takes no time.
 
     Args:
-        runner (Runner): Of the run that goes on.
-        checkpoint (dict): Is changed.
-        iteration (int): Iterations before the place, with epochs as now.
+        work_dir (str): Of the run. Its ``last_checkpoint`` names the
+            checkpoint.
+        path (str, optional): Another checkpoint. Defaults to None.
+
+    Returns:
+        str: None if ``work_dir`` knows of no checkpoint: the run starts anew.
 
     Raises:
-        ValueError: A schedule follows results of validation besides: no place
-            tells its value.
+        CheckpointError: It is not there, not whole or no run's; names the
+            newest other one that is.
     """
-    info = checkpoint['message_hub']['runtime_info']
-    length = len(runner.train_dataloader)
-    before = info['max_iters'] // info['max_epochs']
-    if length == before:
-        return
-    epoch = checkpoint['meta']['epoch']
-    checkpoint['meta']['iter'] = iteration
-    for schedulers, states, wrapper, saved in _parts(runner, checkpoint):
-        ends = runner.max_iters, info['max_iters']
-        moved, times = False, []
-        for scheduler, state in zip(schedulers, states, strict=False):
-            if scheduler.by_epoch:
-                times.append((epoch, 1))
-            elif _settings(scheduler.state_dict(), ends[0]) == _settings(
-                state, ends[1]
-            ):
-                scheduler.end = state['end']
-                times.append((state['_global_step'], before))
-            else:
-                moved = True
-                times.append((iteration, length))
-        if not moved:
+    pointer = Path(work_dir, 'last_checkpoint')
+    if path is None and not pointer.is_file():
+        return None
+    named = pointer.read_text().strip() if path is None else path
+    if '://' in named:
+        return named
+    try:
+        if not named:
+            raise CheckpointError(f'{pointer} is empty; it names a checkpoint')
+        _require_run(named)
+    except UntrustedError:
+        raise
+    except (CheckpointError, FileNotFoundError) as error:
+        folder = Path(work_dir if path is None else Path(path).parent)
+        other = _newest(folder, besides=named)
+        advice = (
+            f'there is no other checkpoint of a run in {folder}.'
+            if other is None
+            else f'--resume {other} goes on from the newest other one there.'
+        )
+        problem = str(error).rstrip('.')
+        raise CheckpointError(f'{problem}: {advice}') from None
+    return named
+
+
+def _require_run(path: str) -> None:
+    found = load_from_local(path, map_location='cpu', mmap=True)
+    if not isinstance(found, dict) or not {'meta', 'message_hub'} <= {*found}:
+        raise CheckpointError(
+            f'{path} has no meta and message_hub of a run; as weights to '
+            f'start from, it is given by --cfg-options load_from={path}'
+        )
+
+
+def _newest(folder: Path, besides: str) -> Path | None:
+    """The newest other checkpoint of a folder that a run can go on from."""
+    paths = [p for p in folder.glob('*.pth') if p.name != Path(besides).name]
+    paths.sort(key=lambda p: p.stat().st_mtime, reverse=True)
+    for path in paths:
+        try:
+            _require_run(str(path))
+        except (CheckpointError, OSError):
             continue
-        if any(getattr(one, 'need_val_args', False) for one in schedulers):
-            raise ValueError(
-                f'an epoch has {length} iterations, and had {before} in the '
-                'run that is resumed. A schedule that counts them cannot be '
-                'moved where another one follows the validation: resume with '
-                'the batch size and the number of processes of that run.'
-            )
-        _step(schedulers, times)
-        states[:] = [one.state_dict() for one in schedulers]
-        _copy_values(schedulers, wrapper, saved)
-    runner.logger.info(
-        f'An epoch has {length} iterations, and had {before} before: the run '
-        f'and its schedules go on after {iteration} of {runner.max_iters}.'
-    )
-
-
-def _parts(runner, checkpoint: dict) -> Iterator[tuple]:
-    """Schedulers, their states, optimizer and its state, by optimizer."""
-    if not runner.param_schedulers or 'param_schedulers' not in checkpoint:
-        return
-    parts = (
-        runner.param_schedulers,
-        checkpoint['param_schedulers'],
-        runner.optim_wrapper,
-        checkpoint.get('optimizer'),
-    )
-    if isinstance(runner.optim_wrapper, OptimWrapperDict):
-        for name in runner.optim_wrapper.keys():
-            yield tuple(part and part[name] for part in parts)
-    else:
-        yield parts
-
-
-def _settings(state: dict, end: int) -> dict:
-    """What of a scheduler's state may depend on the length of an epoch."""
-    kept = {k: v for k, v in state.items() if k not in _PLACE}
-    # Without an end of its own it has that of the training.
-    kept['end'] = None if state['end'] == end else state['end']
-    return {k: v for k, v in kept.items() if not callable(v)}
-
-
-def _step(
-    schedulers: Sequence[_ParamScheduler],
-    times: Sequence[tuple[int, int]],
-) -> None:
-    """Step schedulers in the order of a run: so often, so many an epoch.
-
-    Their values are products of those before: there is no other way to one.
-    """
-
-    def places(order: int, steps: int, per_epoch: int):
-        by_epoch = schedulers[order].by_epoch
-        return ((k / per_epoch, by_epoch, order) for k in range(1, steps + 1))
-
-    every = [places(order, *time) for order, time in enumerate(times)]
-    with warnings.catch_warnings():
-        # Of steps of the schedule without one of the optimizer.
-        warnings.simplefilter('ignore', UserWarning)
-        for _, _, order in heapq.merge(*every):
-            schedulers[order].step()
-
-
-def _copy_values(
-    schedulers: Sequence[_ParamScheduler], wrapper, saved: dict | None
-) -> None:
-    """What is scheduled goes from an optimizer to a state of it."""
-    if saved is None:
-        return
-    names = {one.param_name for one in schedulers}
-    names |= {f'initial_{name}' for name in names}
-    names |= {'betas'} & {'betas' for name in names if name == 'momentum'}
-    groups = [*saved['param_groups'], saved.get('base_param_settings')]
-    for group, now in zip(groups, wrapper.param_groups, strict=False):
-        group.update({k: v for k, v in now.items() if k in names})
+        return path
+    return None

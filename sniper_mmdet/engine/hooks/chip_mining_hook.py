@@ -14,7 +14,7 @@ from sniper_mmdet.chips import ImagePyramid, chip_pixels
 from sniper_mmdet.engine.checkpoints import unwrapped
 from sniper_mmdet.engine.config_checks import check_agreement
 from sniper_mmdet.engine.endless_chips import EndlessChips
-from sniper_mmdet.engine.resuming import resume_at
+from sniper_mmdet.engine.schedules import resume_at
 from sniper_mmdet.registry import HOOKS
 
 
@@ -30,7 +30,7 @@ class ChipMiningHook(Hook):
     too, and keeps the seed of its first start. Checkpoints say in
     ``chips_seen`` how many chips of their epoch, ``chips_epoch``, all
     processes had seen. In an EpochBasedTrainLoop schedules keep their place in
-    epochs, see :func:`~sniper_mmdet.engine.resuming.resume_at`; in an
+    epochs, see :func:`~sniper_mmdet.engine.schedules.resume_at`; in an
     IterBasedTrainLoop, which counts nothing but iterations, that in
     iterations.
 

@@ -1,0 +1,173 @@
+"""Reads checkpoint files, and runs nothing that is in them.
+
+A checkpoint is a pickle, which may call whatever it names. torch reads one
+with ``weights_only=True`` and then knows its own classes; here it learns the
+few that checkpoints of mmengine hold besides. mmengine falls back to a full
+pickle. Once this module is imported its loaders do not: they stand in
+``CheckpointLoader``, which every way of MMDetection to a checkpoint goes
+through, for ``--resume``, ``load_from`` and ``init_cfg`` too.
+
+Who trusts a file says ``--trust-checkpoint``, or sets torch's own variable
+:data:`~sniper_mmdet.utils.cli.TRUSTED`.
+"""
+
+import functools
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from pickle import UnpicklingError
+
+import numpy as np
+import torch
+from mmengine.config import ConfigDict
+from mmengine.logging import HistoryBuffer
+from mmengine.optim.scheduler import OneCycleParamScheduler
+from mmengine.runner import checkpoint as mmengine_loaders
+from mmengine.runner.checkpoint import CheckpointLoader
+
+from sniper_mmdet.utils.cli import TRUSTED
+
+#: Lets torch.load read weights only, whatever its caller asks for.
+_FORCED = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
+#: What torch says of a pickle that names what it does not know.
+_UNKNOWN = re.compile(
+    r'GLOBAL ([\w.]+)|unrecognized (function .*)|(?:but|, ) got (.*)'
+)
+
+
+class CheckpointError(ValueError):
+    """What is said of a file that is not the checkpoint that it must be."""
+
+
+class UntrustedError(CheckpointError):
+    """What is said of a checkpoint that may run code."""
+
+
+def trusted() -> bool:
+    """Whether checkpoints may run code."""
+    return os.environ.get(TRUSTED, '0').lower() in ('1', 'y', 'yes', 'true')
+
+
+def load_from_local(path: str, map_location=None, **options):
+    """Read a checkpoint; options are ``torch.load``'s.
+
+    Raises:
+        CheckpointError: It is no checkpoint, or not a whole one.
+        UntrustedError: It holds what is not known to be harmless.
+        FileNotFoundError: There is no such file.
+    """
+    full = Path(path).expanduser()
+    if not full.is_file():
+        raise FileNotFoundError(f'the checkpoint {path} does not exist.')
+    options.update(map_location=map_location, weights_only=not trusted())
+    with _explained(path):
+        return torch.load(full, **options)
+
+
+@contextmanager
+def _explained(path: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, torch.cuda.OutOfMemoryError):
+        raise
+    except Exception as error:  # whatever torch finds wrong with a file
+        text = ' '.join(str(error).split())
+        # torch's own, without its advice.
+        text = text.rpartition('WeightsUnpickler error: ')[2]
+        text = text.partition(' Check the documentation')[0]
+        unknown = isinstance(error, UnpicklingError) and _UNKNOWN.search(text)
+        if unknown:
+            name = next(filter(None, unknown.groups()))[:80].rstrip('. ')
+            raise UntrustedError(
+                f'{path} holds {name}, which may run any code when the file '
+                'is read. If you trust whom the file is from, give '
+                f'--trust-checkpoint, or set {TRUSTED}=1 in the environment.'
+            ) from None
+        raise CheckpointError(
+            f'{path} is not a checkpoint, or not a whole one: '
+            f'{type(error).__name__}: {text[:200]}'
+        ) from None
+
+
+def _checked(load: Callable) -> Callable:
+    """mmengine's loader of addresses, which reads weights only."""
+
+    @functools.wraps(load)
+    def checked(path: str, map_location=None):
+        before = os.environ.get(_FORCED)
+        if not trusted():
+            os.environ[_FORCED] = '1'
+        try:
+            with _explained(path):
+                return load(path, map_location=map_location)
+        finally:
+            os.environ.pop(_FORCED, None)
+            if before is not None:
+                os.environ[_FORCED] = before
+
+    return checked
+
+
+def _named(path: str, call: Callable) -> Callable:
+    """A function that torch takes for that of a pickle's name."""
+
+    def named(*args):
+        return call(*args)
+
+    named.__module__, _, named.__qualname__ = path.rpartition('.')
+    named.__name__ = named.__qualname__
+    return named
+
+
+def _method(owner: type, name: str) -> Callable:
+    """What pickles take by getattr, of the classes that have such.
+
+    getattr itself would give a pickle any function.
+    """
+    known = {
+        HistoryBuffer: ('min', 'max', 'current', 'mean'),
+        OneCycleParamScheduler: ('_annealing_cos', '_annealing_linear'),
+    }
+    if name not in known.get(owner, ()):
+        raise UnpicklingError('GLOBAL builtins.getattr of an unknown name')
+    return getattr(owner, name)
+
+
+def _harmless() -> list:
+    """What checkpoints of mmengine hold that torch does not know."""
+    array = np.empty(0).__reduce__()[0]
+    scalar = np.float64(0).__reduce__()[0]
+    numbers = np.typecodes['AllInteger'] + np.typecodes['AllFloat']
+    found = [
+        ConfigDict,
+        HistoryBuffer,
+        OneCycleParamScheduler,
+        _named('builtins.getattr', _method),
+        np.dtype,
+        np.ndarray,
+        *{type(np.dtype(code)) for code in f'{numbers}?SU'},
+    ]
+    # NumPy 2 has another name for the module.
+    for module in ('numpy.core', 'numpy._core'):
+        found.append(_named(f'{module}.multiarray._reconstruct', array))
+        found.append(_named(f'{module}.multiarray.scalar', scalar))
+    return found
+
+
+def _register() -> None:
+    torch.serialization.add_safe_globals(_harmless())
+    register = functools.partial(CheckpointLoader.register_scheme, force=True)
+    register('', load_from_local)
+    for prefixes, name in {
+        ('http://', 'https://'): 'http',
+        ('modelzoo://', 'torchvision://'): 'torchvision',
+        ('open-mmlab://', 'openmmlab://'): 'openmmlab',
+        ('mmcls://',): 'mmcls',
+    }.items():
+        load = getattr(mmengine_loaders, f'load_from_{name}')
+        register(prefixes, _checked(load))
+
+
+_register()
