@@ -1,9 +1,9 @@
 """Reads checkpoint files, and runs nothing that is in them.
 
-A checkpoint is a pickle, which may call whatever it names. torch reads one
-with ``weights_only=True`` and then knows its own classes; here it learns the
-few that checkpoints of mmengine hold besides. mmengine falls back to a full
-pickle. Once this module is imported its loaders do not: they stand in
+A checkpoint is a pickle, which may call whatever it names. Here torch reads
+one with ``weights_only=True`` and knows the few classes more that checkpoints
+of mmengine hold; mmengine falls back to a full pickle, and knows getattr, by
+which a pickle reaches all. Once this module is imported its loaders stand in
 ``CheckpointLoader``, which every way of MMDetection to a checkpoint goes
 through, for ``--resume``, ``load_from`` and ``init_cfg`` too.
 
@@ -11,6 +11,7 @@ Who trusts a file says ``--trust-checkpoint``, or sets torch's own variable
 :data:`~sniper_mmdet.utils.cli.TRUSTED`.
 """
 
+import errno
 import functools
 import os
 import re
@@ -19,15 +20,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
 
-import numpy as np
 import torch
-from mmengine.config import ConfigDict
-from mmengine.logging import HistoryBuffer
-from mmengine.optim.scheduler import OneCycleParamScheduler
 from mmengine.runner import checkpoint as mmengine_loaders
 from mmengine.runner.checkpoint import CheckpointLoader
 
 from sniper_mmdet.utils.cli import TRUSTED
+
+from .harmless_pickles import load_harmless
 
 #: Lets torch.load read weights only, whatever its caller asks for.
 _FORCED = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
@@ -61,18 +60,23 @@ def load_from_local(path: str, map_location=None, **options):
     full = Path(path).expanduser()
     if not full.is_file():
         raise FileNotFoundError(f'the checkpoint {path} does not exist.')
-    options.update(map_location=map_location, weights_only=not trusted())
+    options.update(map_location=map_location)
     with _explained(path):
-        return torch.load(full, **options)
+        if trusted():
+            return torch.load(full, weights_only=False, **options)
+        return load_harmless(full, **options)
 
 
 @contextmanager
 def _explained(path: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, torch.cuda.OutOfMemoryError):
+    except torch.cuda.OutOfMemoryError:
         raise
     except Exception as error:  # whatever torch finds wrong with a file
+        # A file that is cut off, torch reads from before its start.
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise
         text = ' '.join(str(error).split())
         # torch's own, without its advice.
         text = text.rpartition('WeightsUnpickler error: ')[2]
@@ -110,54 +114,7 @@ def _checked(load: Callable) -> Callable:
     return checked
 
 
-def _named(path: str, call: Callable) -> Callable:
-    """A function that torch takes for that of a pickle's name."""
-
-    def named(*args):
-        return call(*args)
-
-    named.__module__, _, named.__qualname__ = path.rpartition('.')
-    named.__name__ = named.__qualname__
-    return named
-
-
-def _method(owner: type, name: str) -> Callable:
-    """What pickles take by getattr, of the classes that have such.
-
-    getattr itself would give a pickle any function.
-    """
-    known = {
-        HistoryBuffer: ('min', 'max', 'current', 'mean'),
-        OneCycleParamScheduler: ('_annealing_cos', '_annealing_linear'),
-    }
-    if name not in known.get(owner, ()):
-        raise UnpicklingError('GLOBAL builtins.getattr of an unknown name')
-    return getattr(owner, name)
-
-
-def _harmless() -> list:
-    """What checkpoints of mmengine hold that torch does not know."""
-    array = np.empty(0).__reduce__()[0]
-    scalar = np.float64(0).__reduce__()[0]
-    numbers = np.typecodes['AllInteger'] + np.typecodes['AllFloat']
-    found = [
-        ConfigDict,
-        HistoryBuffer,
-        OneCycleParamScheduler,
-        _named('builtins.getattr', _method),
-        np.dtype,
-        np.ndarray,
-        *{type(np.dtype(code)) for code in f'{numbers}?SU'},
-    ]
-    # NumPy 2 has another name for the module.
-    for module in ('numpy.core', 'numpy._core'):
-        found.append(_named(f'{module}.multiarray._reconstruct', array))
-        found.append(_named(f'{module}.multiarray.scalar', scalar))
-    return found
-
-
 def _register() -> None:
-    torch.serialization.add_safe_globals(_harmless())
     register = functools.partial(CheckpointLoader.register_scheme, force=True)
     register('', load_from_local)
     for prefixes, name in {
