@@ -269,7 +269,15 @@ def test_a_resumed_run_may_have_another_batch_size(whole, scenes, tmp_path):
         scenes, tmp_path, resume=True, load_from=str(tmp_path / 'stop.pth')
     )
     cfg.train_dataloader.batch_size = 5
-    Runner.from_cfg(cfg).train()
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    # The schedule has come to its end with the last iteration, too.
+    assert runner.iter == runner.max_iters == 3 * 4
+    cosine = runner.param_schedulers[1]
+    assert cosine.end == runner.max_iters == cosine.last_step + 1
+    rate = runner.optim_wrapper.get_lr()['lr'][0]
+    usual = whole.optim_wrapper.get_lr()['lr'][0]
+    assert rate == pytest.approx(usual, rel=0.5) and rate < 1e-4
     one, other = (
         [
             [row for s in recorder.read(work_dir) if s[0] == k for row in s[2]]
@@ -371,7 +379,7 @@ def test_a_resumed_run_of_iterations_may_have_another_batch_size(
     seen = [row for s in recorder.read(tmp_path) for row in s[2]]
     assert len(seen) == 6 and seen == expected[:6]
     (log,) = tmp_path.glob('2*/*.log')
-    assert 'An iteration has 2 chips, and had 4 before' in log.read_text()
+    assert 'All chips take 9 iterations, and took 5' in log.read_text()
 
 
 def test_a_checkpoint_without_the_epoch_of_its_chips(

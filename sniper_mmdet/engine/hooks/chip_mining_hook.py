@@ -54,40 +54,43 @@ class ChipMiningHook(Hook):
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         if not runner._resume:
             return
-        sampler = chip_sampler(runner)
+        total = chip_sampler(runner).total_size
         seen = checkpoint.get('chips_seen', 0)
         if isinstance(runner.train_loop, IterBasedTrainLoop):
-            # Without chips_epoch chips_seen is of all epochs.
-            self._epoch, seen = (
-                (checkpoint['chips_epoch'], seen)
-                if 'chips_epoch' in checkpoint
-                else divmod(seen, sampler.total_size)
-            )
+            self._epoch = checkpoint.get('chips_epoch')
+            if self._epoch is None:  # chips_seen is of all epochs then
+                self._epoch, seen = divmod(seen, total)
         else:
             self._epoch = checkpoint['meta']['epoch']
         # Another number of processes may have made the epoch longer.
-        self._seen = min(seen, sampler.total_size)
-        batches = runner.train_dataloader.batch_sampler
+        self._seen = min(seen, total)
+        self._move(runner, checkpoint)
+
+    def _move(self, runner, checkpoint: dict) -> None:
+        """To epochs of another length; or say that it cannot be."""
+        loader = runner.train_dataloader
+        length = len(loader)
         if isinstance(runner.train_loop, IterBasedTrainLoop):
-            chips = batches.batch_size * get_world_size()
-            before = checkpoint.get('chips_per_iteration', chips)
-            if chips != before:
+            before = checkpoint.get('chips_iterations', length)
+            if length != before:
                 runner.logger.warning(
-                    f'An iteration has {chips} chips, and had {before} '
+                    f'All chips take {length} iterations, and took {before} '
                     'before: max_iters, intervals and schedules of an '
                     'IterBasedTrainLoop count iterations as ever.'
                 )
             return
-        left = range(sampler.num_samples - self._seen // get_world_size())
-        left = len(BatchSampler(left, batches.batch_size, batches.drop_last))
-        done = (self._epoch + 1) * len(runner.train_dataloader) - left
-        resume_at(runner, checkpoint, done)
+        left = length
+        if self._seen:
+            batches, world = loader.batch_sampler, get_world_size()
+            rest = len(chip_sampler(runner)) - self._seen // world
+            how = batches.batch_size, batches.drop_last
+            left = len(BatchSampler(range(rest), *how))
+        resume_at(runner, checkpoint, (self._epoch + 1) * length - left)
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
-        size = runner.train_dataloader.batch_sampler.batch_size
         checkpoint['chips_epoch'] = self._epoch
         checkpoint['chips_seen'] = self._seen
-        checkpoint['chips_per_iteration'] = size * get_world_size()
+        checkpoint['chips_iterations'] = len(runner.train_dataloader)
 
     def before_train(self, runner) -> None:
         sampler = chip_sampler(runner)
