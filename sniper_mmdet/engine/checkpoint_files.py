@@ -122,6 +122,8 @@ def _register() -> None:
         ('modelzoo://', 'torchvision://'): 'torchvision',
         ('open-mmlab://', 'openmmlab://'): 'openmmlab',
         ('mmcls://',): 'mmcls',
+        ('pavi://',): 'pavi',
+        (r'(\S+\:)?s3://', r'(\S+\:)?petrel://'): 'ceph',
     }.items():
         load = getattr(mmengine_loaders, f'load_from_{name}')
         register(prefixes, _checked(load))

@@ -32,13 +32,14 @@ def resume_at(runner, checkpoint: dict, iteration: int) -> None:
         CheckpointError: A schedule follows results of validation besides: no
             place tells its value.
     """
-    info = checkpoint['message_hub']['runtime_info']
+    info = checkpoint['message_hub'].get('runtime_info', {})
     length = len(runner.train_dataloader)
-    ends = runner.max_iters, info['max_iters']
-    before = ends[1] // info['max_epochs']
+    # A run without a RuntimeInfoHook says nothing.
+    ends = runner.max_iters, info.get('max_iters', runner.max_iters)
+    before = ends[1] // info.get('max_epochs', runner.max_epochs)
     if length == before:
         return
-    # The place is told in epochs as now, max_epochs may differ.
+    # Another hook finds it moved.
     info.update(max_iters=ends[0], max_epochs=runner.max_epochs)
     epoch = checkpoint['meta']['epoch']
     checkpoint['meta']['iter'] = iteration

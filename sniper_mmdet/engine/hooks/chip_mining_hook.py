@@ -29,10 +29,10 @@ class ChipMiningHook(Hook):
     were still to come, with another number of processes or another batch size
     too, and keeps the seed of its first start. Checkpoints say in
     ``chips_seen`` how many chips of their epoch, ``chips_epoch``, all
-    processes had seen. In an EpochBasedTrainLoop schedules keep their place in
-    epochs, see :func:`~sniper_mmdet.engine.schedules.resume_at`; in an
-    IterBasedTrainLoop, which counts nothing but iterations, that in
-    iterations.
+    processes had seen, and in ``chips_iterations`` how many iterations one
+    has. In an EpochBasedTrainLoop schedules keep their place in epochs, see
+    :func:`~sniper_mmdet.engine.schedules.resume_at`; in an IterBasedTrainLoop,
+    which counts nothing but iterations, that in iterations.
 
     Negative chips are among them where the ChipDataset has ``proposals``.
 
@@ -105,6 +105,8 @@ class ChipMiningHook(Hook):
         sampler = chip_sampler(runner)
         if isinstance(runner.train_loop, IterBasedTrainLoop):
             EndlessChips.put_into(runner.train_loop, sampler)
+        else:
+            self._epoch = runner.epoch
         sampler.set_epoch(self._epoch)
         start = time.perf_counter()
         table = sampler.table
