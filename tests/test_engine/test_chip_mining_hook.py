@@ -17,6 +17,7 @@ from mmengine.runner import Runner, loops
 from tiny import SAMPLE_CONFIG, sample_options
 
 from sniper_mmdet.datasets import write_proposals
+from sniper_mmdet.engine.build import build_runner
 from sniper_mmdet.engine.endless_chips import EndlessChips
 from sniper_mmdet.engine.hooks import chip_mining_hook
 
@@ -269,7 +270,8 @@ def test_a_resumed_run_may_have_another_batch_size(whole, scenes, tmp_path):
         scenes, tmp_path, resume=True, load_from=str(tmp_path / 'stop.pth')
     )
     cfg.train_dataloader.batch_size = 5
-    runner = Runner.from_cfg(cfg)
+    # As of tools/train.py, with the hook for whole images besides.
+    runner = build_runner(cfg)
     runner.train()
     # The schedule has come to its end with the last iteration, too.
     assert runner.iter == runner.max_iters == 3 * 4

@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
+from mmengine.registry import MODELS
 from mmengine.runner import Runner
 
 from sniper_mmdet.engine import ResumeHook
+from sniper_mmdet.engine.build import build_runner
 from sniper_mmdet.engine.checkpoint_files import CheckpointError
 
 SAMPLES, EPOCHS = 24, 4
@@ -42,6 +45,7 @@ SCHEDULES = {
 }
 
 
+@MODELS.register_module(force=True)
 class OneWeight(BaseModel):
     def __init__(self):
         super().__init__()
@@ -174,3 +178,10 @@ def test_a_schedule_that_follows_the_validation_is_told(tmp_path):
         resumed(tmp_path, 2, 4, schedule)
     # Alone it is in epochs.
     assert resumed(tmp_path / 'alone', 2, 4, schedule[:1])
+
+
+def test_every_run_of_the_tools_has_the_hook(tmp_path):
+    model = dict(type='OneWeight')
+    cfg = dict(model=model, work_dir=str(tmp_path), log_level='ERROR')
+    runner = build_runner(Config(dict(cfg, experiment_name=tmp_path.name)))
+    assert any(isinstance(hook, ResumeHook) for hook in runner.hooks)
