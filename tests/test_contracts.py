@@ -76,13 +76,12 @@ def runner_of(folder, **settings) -> Runner:
             sampler=dict(type='DefaultSampler', shuffle=False),
             batch_size=1,
         ),
-        train_cfg=dict(by_epoch=True, max_epochs=1),
         optim_wrapper=OptimWrapper(optimizer),
         default_scope='mmdet',
         # Runners of one second would share their logger.
         experiment_name=f'{folder.name}_{next(_NUMBERS)}',
         log_level='ERROR',
-        **settings,
+        **{'train_cfg': dict(by_epoch=True, max_epochs=1), **settings},
     )
 
 
@@ -126,6 +125,60 @@ def test_a_runner_tells_a_resumed_run_from_a_loaded_one(tmp_path):
             'Runner._resume no longer says whether a checkpoint is resumed: '
             'ChipMiningHook.after_load_checkpoint needs another sign.'
         )
+
+
+def test_a_loop_takes_its_batches_from_where_a_hook_may_put_others(tmp_path):
+    class Other(Hook):
+        def before_train_epoch(self, runner):
+            batches = [[torch.zeros(1)]] * 2
+            runner.train_loop.dataloader_iterator = iter(batches)
+            self.left = runner.train_loop.dataloader_iterator
+
+    other = Other()
+    runner = runner_of(
+        tmp_path,
+        train_cfg=dict(by_epoch=False, max_iters=2),
+        custom_hooks=[other],
+    )
+    runner.train()
+    assert not list(other.left), (
+        'IterBasedTrainLoop no longer takes its batches from '
+        'dataloader_iterator: EndlessChips.put_into needs another place.'
+    )
+
+
+def test_schedules_are_there_before_their_checkpoint_is(tmp_path):
+    schedule = dict(type='LinearLR', by_epoch=False, end=9)
+    runner_of(tmp_path, param_scheduler=schedule).train()
+
+    class Looking(Hook):
+        def after_load_checkpoint(self, runner, checkpoint):
+            (one,) = runner.param_schedulers
+            (state,) = checkpoint['param_schedulers']
+            steps = one._global_step, state['_global_step']
+            self.seen = steps, state['end'], state['total_iters']
+
+    looking = Looking()
+    runner_of(
+        tmp_path,
+        param_scheduler=schedule,
+        load_from=str(tmp_path / 'epoch_1.pth'),
+        resume=True,
+        custom_hooks=[looking],
+    ).train()
+    assert looking.seen == ((0, 2), 9, 8), (
+        'A scheduler is no longer built before a checkpoint is loaded, or '
+        'keeps other things: see engine/schedules.py.'
+    )
+
+
+def test_torch_can_be_told_to_read_weights_only(tmp_path, monkeypatch):
+    path = tmp_path / 'one.pth'
+    torch.save(dict(one=Toy), path)
+    assert torch.load(path, weights_only=False)
+    monkeypatch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
+    with pytest.raises(pickle.UnpicklingError, match='GLOBAL .*Toy'):
+        torch.load(path, weights_only=False)
 
 
 def test_a_runner_keeps_how_it_is_seeded(tmp_path):

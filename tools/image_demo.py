@@ -61,6 +61,7 @@ def parse_args():
     )
     add('--device', default='cuda:0' if torch.cuda.is_available() else 'cpu')
     cli.add_cfg_options(parser)
+    cli.add_trust(parser)
     return cli.parse(parser)
 
 

@@ -8,7 +8,7 @@ from sniper_mmdet.engine.build import build_runner, run_config
 from sniper_mmdet.engine.checkpoints import unwrapped
 from sniper_mmdet.engine.cpu import prepare_cpu
 from sniper_mmdet.utils import cli
-from sniper_mmdet.utils.files import why_not_written
+from sniper_mmdet.utils.errors import is_for_user
 
 
 def parse_args():
@@ -73,5 +73,4 @@ def main():
 
 
 if __name__ == '__main__':
-    with cli.one_sentence('test', why_not_written):
-        main()
+    cli.run(main, is_for_user)

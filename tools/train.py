@@ -4,12 +4,14 @@ from mmengine.device import get_device
 
 from sniper_mmdet.engine import build
 from sniper_mmdet.engine.cpu import prepare_cpu
+from sniper_mmdet.engine.resuming import checkpoint_to_resume
 from sniper_mmdet.utils import cli
-from sniper_mmdet.utils.files import why_not_written
+from sniper_mmdet.utils.errors import is_for_user
 
 
 def parse_args():
-    parser = cli.make_parser(__doc__, cli.add_config, cli.add_launcher)
+    adders = cli.add_config, cli.add_launcher, cli.add_trust
+    parser = cli.make_parser(__doc__, *adders)
     cli.add_options(
         parser,
         work_dir='the dir to save logs and models',
@@ -53,11 +55,14 @@ def main():
     if args.resume is not None:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
+    if cfg.get('resume'):
+        with cli.one_sentence('train'):
+            given = cfg.work_dir, cfg.get('load_from')
+            cfg.load_from = checkpoint_to_resume(*given)
 
     prepare_cpu(args.launcher, cfg)
     build.train(cfg)
 
 
 if __name__ == '__main__':
-    with cli.one_sentence('train', why_not_written):
-        main()
+    cli.run(main, is_for_user)

@@ -3,10 +3,12 @@
 Whoever needs a detector with its weights or a data set of a config asks here.
 """
 
+from . import checkpoint_files as _files  # noqa: F401  # safe from now on
 from .half_precision import HalfPrecisionOptimWrapper
 from .hooks import (
     ChipMiningHook,
     ChipVisualizationHook,
     NegativeChipMiningHook,
+    ResumeHook,
 )
 from .whole_backend import WholeBackend

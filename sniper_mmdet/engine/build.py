@@ -15,6 +15,8 @@ from sniper_mmdet.utils.files import claimed
 #: Where launchers tell a process its rank.
 _RANKS = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
 
+from .hooks import ResumeHook
+
 
 def load_config(path: str, options: dict | None = None) -> Config:
     """Read a config, override options, and enter its default scope."""
@@ -39,10 +41,14 @@ def run_config(args: Namespace) -> Config:
 
 
 def build_runner(cfg: Config) -> Runner:
-    """The runner of a config, of its own type if it names one."""
-    if 'runner_type' in cfg:
-        return RUNNERS.build(cfg)
-    return Runner.from_cfg(cfg)
+    """The runner of a config, of its own type if it names one.
+
+    What it resumes goes on with schedules at their place: a ResumeHook.
+    """
+    named = 'runner_type' in cfg
+    runner = RUNNERS.build(cfg) if named else Runner.from_cfg(cfg)
+    runner.register_hook(ResumeHook())
+    return runner
 
 
 def train(cfg: Config) -> None:

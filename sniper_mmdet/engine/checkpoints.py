@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from sniper_mmdet.registry import MODELS
 
+from .checkpoint_files import CheckpointError
+
 #: Modules that proposals do not come from, of a detector with an RPN.
 _AFTER_RPN = ('focus_head.', 'roi_head.')
 
@@ -38,19 +40,19 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
 
     Raises:
         OSError: There is no such file.
-        ValueError: It is no checkpoint.
+        ValueError: It is no checkpoint, or may run code; see
+            :mod:`~sniper_mmdet.engine.checkpoint_files`.
     """
-    try:
-        found = CheckpointLoader.load_checkpoint(str(path), map_location='cpu')
+    found = CheckpointLoader.load_checkpoint(str(path), map_location='cpu')
+    if isinstance(found, dict):
         found = found.get('state_dict', found)
-        # Of a model that was distributed.
-        return {k.removeprefix('module.'): v for k, v in found.items()}
-    except OSError:
-        raise
-    except Exception as error:  # whatever torch finds wrong with a file
-        raise ValueError(
-            f'{path} is not a checkpoint: {type(error).__name__}: {error}'
-        ) from None
+    if not isinstance(found, dict):
+        raise CheckpointError(
+            f'{path} is not a checkpoint: it must hold a dict. Received: '
+            f'{type(found).__name__}.'
+        )
+    # Of a model that was distributed.
+    return {k.removeprefix('module.'): v for k, v in found.items()}
 
 
 def load_weights(

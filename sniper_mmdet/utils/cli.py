@@ -21,23 +21,32 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+#: torch's own variable: whether what loads a checkpoint may run its code.
+TRUSTED = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
+
 #: Of a table: by name, the row's values by column.
 Rows = dict[str, dict] | list[tuple[str, dict]]
 
 
-def run(main: Callable[[], object]) -> None:
-    """Run a tool; bad input ends it in one sentence, with its name."""
-    with one_sentence(Path(main.__code__.co_filename).stem):
+def run(
+    main: Callable[[], object],
+    of: Callable[[Exception], bool] = lambda error: True,
+) -> None:
+    """Run a tool; bad input ends it in one sentence, with its name.
+
+    See :func:`one_sentence`.
+    """
+    with one_sentence(Path(main.__code__.co_filename).stem, of):
         main()
 
 
 @contextlib.contextmanager
 def one_sentence(
-    tool: str, of: Callable[[Exception], object] = lambda error: True
+    tool: str, of: Callable[[Exception], bool] = lambda error: True
 ) -> Iterator[None]:
     """End a tool in one sentence where what is done here finds bad input.
 
-    Errors for which ``of`` gives nothing keep their traceback.
+    Errors for which ``of`` is false keep their traceback.
     """
     try:
         yield
@@ -65,9 +74,17 @@ def add_config(parser: ArgumentParser) -> None:
 
 
 def add_detector(parser: ArgumentParser) -> None:
-    """Add ``config``, ``checkpoint`` and ``--cfg-options``."""
+    """Add ``config``, ``checkpoint`` and what goes with them."""
     add_config(parser)
     parser.add_argument('checkpoint', help='checkpoint file')
+    add_trust(parser)
+
+
+def add_trust(parser: ArgumentParser) -> None:
+    """Add ``--trust-checkpoint``, of every tool that reads a checkpoint."""
+    about = 'read checkpoints that hold more than weights and numbers, which '
+    about += 'can run any code'
+    add_options(parser, trust_checkpoint=(False, about))
 
 
 def add_cfg_options(parser: ArgumentParser) -> None:
@@ -131,8 +148,13 @@ def add_launcher(parser: ArgumentParser) -> None:
 
 
 def parse(parser: ArgumentParser) -> Namespace:
-    """Parse the command line, and tell mmengine the rank that it names."""
+    """Parse the command line, and tell mmengine the rank that it names.
+
+    ``--trust-checkpoint`` is told the reader of checkpoints, and is gone.
+    """
     args = parser.parse_args()
+    if vars(args).pop('trust_checkpoint', False):
+        os.environ[TRUSTED] = '1'
     if 'local_rank' in args:
         os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     return args

@@ -13,10 +13,12 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from mmengine.registry import DATA_SAMPLERS, MODELS
-from mmengine.runner import Runner
+from mmengine.runner import Runner, loops
 from tiny import SAMPLE_CONFIG, sample_options
 
 from sniper_mmdet.datasets import write_proposals
+from sniper_mmdet.engine.build import build_runner
+from sniper_mmdet.engine.endless_chips import EndlessChips
 from sniper_mmdet.engine.hooks import chip_mining_hook
 
 EPOCHS = 3
@@ -268,7 +270,16 @@ def test_a_resumed_run_may_have_another_batch_size(whole, scenes, tmp_path):
         scenes, tmp_path, resume=True, load_from=str(tmp_path / 'stop.pth')
     )
     cfg.train_dataloader.batch_size = 5
-    Runner.from_cfg(cfg).train()
+    # As of tools/train.py, with the hook for whole images besides.
+    runner = build_runner(cfg)
+    runner.train()
+    # The schedule has come to its end with the last iteration, too.
+    assert runner.iter == runner.max_iters == 3 * 4
+    cosine = runner.param_schedulers[1]
+    assert cosine.end == runner.max_iters == cosine.last_step + 1
+    rate = runner.optim_wrapper.get_lr()['lr'][0]
+    usual = whole.optim_wrapper.get_lr()['lr'][0]
+    assert rate == pytest.approx(usual, rel=0.5) and rate < 1e-4
     one, other = (
         [
             [row for s in recorder.read(work_dir) if s[0] == k for row in s[2]]
@@ -277,6 +288,119 @@ def test_a_resumed_run_may_have_another_batch_size(whole, scenes, tmp_path):
         for work_dir in (whole.work_dir, tmp_path)
     )
     assert one == other
+
+
+class SaveAt(Hook):
+    """Saves checkpoints after some iterations."""
+
+    priority = 'LOWEST'
+
+    def __init__(self, steps):
+        self.steps = steps
+
+    def after_train_iter(self, runner, **kwargs):
+        step = runner.iter + 1
+        if step in self.steps:
+            name = f'iter_{step}.pth'
+            runner.save_checkpoint(runner.work_dir, name, by_epoch=False)
+
+
+def iterations(cfg, number, batch_size=4):
+    cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=number)
+    cfg.train_dataloader.batch_size = batch_size
+    return cfg
+
+
+@pytest.fixture(scope='module')
+def endless(scenes, tmp_path_factory):
+    """A run of iterations over some epochs, and where it kept checkpoints.
+
+    In the first epoch, at its end, within a later one and at its end.
+    """
+    work_dir = tmp_path_factory.mktemp('endless')
+    cfg = config(scenes, work_dir)
+    runner = Runner.from_cfg(iterations(cfg, 15))
+    steps = 2, 5, 7, 10
+    runner.register_hook(SaveAt(steps))
+    runner.train()
+    assert len(runner.train_dataloader) == 5
+    assert len(runner.train_dataloader.dataset) % 4  # a smaller batch
+    return runner, steps
+
+
+def test_iterations_see_the_chips_of_their_epochs(endless):
+    runner, _ = endless
+    dataset = runner.train_dataloader.dataset
+    seen = recorder.read(runner.work_dir)
+    for epoch in range(3):
+        counts = chips(seen[epoch * 5 : epoch * 5 + 5])
+        assert counts.total() == len(dataset)
+        assert set(counts) <= set(mined(dataset, runner.seed, epoch))
+
+
+@pytest.mark.parametrize(
+    'number, old', [(0, False), (1, False), (2, False), (3, False), (2, True)]
+)
+def test_a_resumed_run_of_iterations_goes_on_with_the_chips_to_come(
+    endless, number, old, scenes, tmp_path, monkeypatch
+):
+    """``old``: in mmengine before 0.10.12, whose loop asks for each batch."""
+    if old:
+        batches = loops._InfiniteDataloaderIterator
+        monkeypatch.delattr(batches, 'skip_iter', raising=False)
+        monkeypatch.setattr(EndlessChips, 'skip_iter', next_of_each)
+    runner, steps = endless
+    path = f'{runner.work_dir}/iter_{steps[number]}.pth'
+    cfg = config(scenes, tmp_path, resume=True, load_from=path)
+    cfg.randomness.seed = None  # that of the first start counts
+    cfg = iterations(cfg, 15)
+    if number == 2:
+        cfg.train_dataloader.update(num_workers=1, persistent_workers=True)
+    Runner.from_cfg(cfg).train()
+    expected = recorder.read(runner.work_dir)[steps[number] :]
+    assert [s[1:] for s in recorder.read(tmp_path)] == [
+        s[1:] for s in expected
+    ]
+
+
+def next_of_each(stream, num_iters):
+    for _ in range(num_iters):
+        next(stream)
+
+
+def test_a_resumed_run_of_iterations_may_have_another_batch_size(
+    endless, scenes, tmp_path
+):
+    runner, steps = endless
+    path = f'{runner.work_dir}/iter_{steps[2]}.pth'
+    cfg = config(scenes, tmp_path, resume=True, load_from=path)
+    Runner.from_cfg(iterations(cfg, steps[2] + 3, batch_size=2)).train()
+    expected = [
+        row for s in recorder.read(runner.work_dir)[steps[2] :] for row in s[2]
+    ]
+    seen = [row for s in recorder.read(tmp_path) for row in s[2]]
+    assert len(seen) == 6 and seen == expected[:6]
+    (log,) = tmp_path.glob('2*/*.log')
+    assert 'All chips take 9 iterations, and took 5' in log.read_text()
+
+
+def test_a_checkpoint_without_the_epoch_of_its_chips(
+    endless, scenes, tmp_path
+):
+    """As they were written before: chips of all epochs together."""
+    runner, steps = endless
+    found = torch.load(
+        f'{runner.work_dir}/iter_{steps[2]}.pth', weights_only=False
+    )
+    assert found.pop('chips_epoch') == 1
+    found['chips_seen'] += runner.train_dataloader.sampler.total_size
+    path = str(tmp_path / 'old.pth')
+    torch.save(found, path)
+    cfg = config(scenes, tmp_path, resume=True, load_from=path)
+    Runner.from_cfg(iterations(cfg, steps[2] + 2)).train()
+    expected = recorder.read(runner.work_dir)[steps[2] :]
+    seen = recorder.read(tmp_path)
+    assert [s[2] for s in seen] == [s[2] for s in expected[:2]]
 
 
 def test_runs_without_a_seed_of_their_own_agree_with_their_checkpoint(

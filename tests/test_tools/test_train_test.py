@@ -310,7 +310,8 @@ def test_wrong_flags(run_test, capsys, args, sentence):
 
 
 def test_missing_checkpoint_is_named(tool):
-    with pytest.raises(FileNotFoundError, match='no/such.pth'):
+    told = 'test: the checkpoint no/such.pth does not exist'
+    with pytest.raises(SystemExit, match=told):
         tool('test.py', SAMPLE_CONFIG, 'no/such.pth', **sample_options())
 
 

@@ -82,7 +82,7 @@ def parse_args():
     add('--repeats', type=int, default=3)
     add = command_of(inference, cli.add_detector)
     add('--num', type=int, default=0, help='images; 0 for all')
-    add = command_of(train, cli.add_config)
+    add = command_of(train, cli.add_config, cli.add_trust)
     batch = 'chips a step, each number in a process of its own'
     add('--batch', type=int, nargs='+', default=[1, 4, 16], help=batch)
     add('--iters', type=int, default=5, help='steps timed')

@@ -1,3 +1,4 @@
 from .chip_mining_hook import ChipMiningHook
 from .chip_visualization_hook import ChipVisualizationHook
 from .negative_chip_mining_hook import NegativeChipMiningHook
+from .resume_hook import ResumeHook

@@ -7,10 +7,14 @@ import torch
 from mmdet.models import BatchFixedSizePad
 from mmengine.dist import all_reduce, get_world_size, is_main_process
 from mmengine.hooks import Hook
+from mmengine.runner import IterBasedTrainLoop
+from torch.utils.data import BatchSampler
 
 from sniper_mmdet.chips import ImagePyramid, chip_pixels
 from sniper_mmdet.engine.checkpoints import unwrapped
 from sniper_mmdet.engine.config_checks import check_agreement
+from sniper_mmdet.engine.endless_chips import EndlessChips
+from sniper_mmdet.engine.schedules import resume_at
 from sniper_mmdet.registry import HOOKS
 
 
@@ -24,7 +28,11 @@ class ChipMiningHook(Hook):
     A run that is resumed in the middle of an epoch goes on with the chips that
     were still to come, with another number of processes or another batch size
     too, and keeps the seed of its first start. Checkpoints say in
-    ``chips_seen`` how many chips of their epoch all processes had seen.
+    ``chips_seen`` how many chips of their epoch, ``chips_epoch``, all
+    processes had seen, and in ``chips_iterations`` how many iterations one
+    has. In an EpochBasedTrainLoop schedules keep their place in epochs, see
+    :func:`~sniper_mmdet.engine.schedules.resume_at`; in an IterBasedTrainLoop,
+    which counts nothing but iterations, that in iterations.
 
     Negative chips are among them where the ChipDataset has ``proposals``.
 
@@ -40,14 +48,49 @@ class ChipMiningHook(Hook):
     priority = 'LOW'
 
     def __init__(self) -> None:
-        self._seen = 0
+        #: Chips of an epoch that all processes have seen.
+        self._epoch, self._seen = 0, 0
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        if runner._resume:
-            self._seen = checkpoint.get('chips_seen', 0)
+        if not runner._resume:
+            return
+        total = chip_sampler(runner).total_size
+        seen = checkpoint.get('chips_seen', 0)
+        if isinstance(runner.train_loop, IterBasedTrainLoop):
+            self._epoch = checkpoint.get('chips_epoch')
+            if self._epoch is None:  # chips_seen is of all epochs then
+                self._epoch, seen = divmod(seen, total)
+        else:
+            self._epoch = checkpoint['meta']['epoch']
+        # Another number of processes may have made the epoch longer.
+        self._seen = min(seen, total)
+        self._move(runner, checkpoint)
+
+    def _move(self, runner, checkpoint: dict) -> None:
+        """To epochs of another length; or say that it cannot be."""
+        loader = runner.train_dataloader
+        length = len(loader)
+        if isinstance(runner.train_loop, IterBasedTrainLoop):
+            before = checkpoint.get('chips_iterations', length)
+            if length != before:
+                runner.logger.warning(
+                    f'All chips take {length} iterations, and took {before} '
+                    'before: max_iters, intervals and schedules of an '
+                    'IterBasedTrainLoop count iterations as ever.'
+                )
+            return
+        left = length
+        if self._seen:
+            batches, world = loader.batch_sampler, get_world_size()
+            rest = len(chip_sampler(runner)) - self._seen // world
+            how = batches.batch_size, batches.drop_last
+            left = len(BatchSampler(range(rest), *how))
+        resume_at(runner, checkpoint, (self._epoch + 1) * length - left)
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        checkpoint['chips_epoch'] = self._epoch
         checkpoint['chips_seen'] = self._seen
+        checkpoint['chips_iterations'] = len(runner.train_dataloader)
 
     def before_train(self, runner) -> None:
         sampler = chip_sampler(runner)
@@ -60,14 +103,18 @@ class ChipMiningHook(Hook):
 
     def before_train_epoch(self, runner) -> None:
         sampler = chip_sampler(runner)
-        sampler.set_epoch(runner.epoch)
+        if isinstance(runner.train_loop, IterBasedTrainLoop):
+            EndlessChips.put_into(runner.train_loop, sampler)
+        else:
+            self._epoch = runner.epoch
+        sampler.set_epoch(self._epoch)
         start = time.perf_counter()
         table = sampler.table
         seconds = time.perf_counter() - start
         if self._seen:
             sampler.skip(self._seen // get_world_size())
             runner.logger.info(
-                f'Epoch {runner.epoch + 1} goes on after {self._seen} of '
+                f'Epoch {self._epoch + 1} goes on after {self._seen} of '
                 f'{sampler.total_size} chips.'
             )
         if is_main_process():
@@ -97,9 +144,9 @@ class ChipMiningHook(Hook):
         # Not through the message hub, whose scalars go into every line that
         # LoggerHook writes. All keys but the step hold a slash: by that tools
         # tell a line of an epoch from one of losses.
-        runner.visualizer.add_scalars(scalars, step=runner.epoch + 1)
+        runner.visualizer.add_scalars(scalars, step=self._epoch + 1)
         runner.logger.info(
-            f'Epoch {runner.epoch + 1}: mined {len(table)} chips in '
+            f'Epoch {self._epoch + 1}: mined {len(table)} chips in '
             f'{seconds:.2f} s, {per_image:.2f} an image; by level, coarse to '
             f'fine: {counts.sum(1).tolist()}{of_them}; {mpixels:.1f} Mpixels '
             'an epoch'
@@ -108,10 +155,14 @@ class ChipMiningHook(Hook):
     def after_train_iter(
         self, runner, batch_idx: int, data_batch=None, outputs=None
     ) -> None:
+        epoch = chip_sampler(runner).epoch
+        if epoch != self._epoch:  # of an IterBasedTrainLoop
+            self._epoch, self._seen = epoch, 0
         self._seen += len(data_batch['inputs']) * get_world_size()
 
     def after_train_epoch(self, runner) -> None:
-        self._seen = 0
+        if not isinstance(runner.train_loop, IterBasedTrainLoop):
+            self._epoch, self._seen = runner.epoch + 1, 0
         skipped = chip_sampler(runner).dataset.skipped.to(torch.uint8)
         all_reduce(skipped, 'max')  # each process knows its own workers'
         skipped = skipped.nonzero().flatten().tolist()

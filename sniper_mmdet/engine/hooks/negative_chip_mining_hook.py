@@ -103,7 +103,7 @@ class NegativeChipMiningHook(ChipMiningHook):
         dataset = chip_sampler(runner).dataset
         path = osp.join(runner.work_dir, 'proposals', f'epoch_{made_at}.npz')
         # The weights of a past epoch, or of the start of this one, are gone.
-        resumed = runner.epoch > made_at or self._seen
+        resumed = self._epoch > made_at or self._seen
         if resumed and osp.exists(path):
             runner.logger.info(f'negative chips: the proposals in {path}')
             file = ProposalFile(path)

@@ -1,0 +1,27 @@
+"""Moves the schedules of a run that is resumed with other epochs."""
+
+from mmengine.hooks import Hook
+from mmengine.runner import IterBasedTrainLoop
+
+from sniper_mmdet.engine.schedules import resume_at
+from sniper_mmdet.registry import HOOKS
+
+
+@HOOKS.register_module()
+class ResumeHook(Hook):
+    """Lets schedules of a resumed run keep their place in epochs.
+
+    For whole images, whose epochs MMDetection begins anew; a
+    :class:`ChipMiningHook`, which comes first, does so itself.
+    ``engine.build.build_runner`` adds it to every run.
+    """
+
+    priority = 'VERY_LOW'
+
+    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        if not runner._resume:
+            return
+        if isinstance(runner.train_loop, IterBasedTrainLoop):
+            return
+        epoch = checkpoint['meta']['epoch']
+        resume_at(runner, checkpoint, epoch * len(runner.train_dataloader))
