@@ -12,11 +12,10 @@ from mmengine.runner import Runner
 from sniper_mmdet.registry import DATASETS
 from sniper_mmdet.utils.files import claimed
 
-#: Where launchers tell a process its rank.
-_RANKS = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
-
 from .hooks import ResumeHook
 
+#: Where launchers tell a process its rank.
+_RANKS = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
 
 def load_config(path: str, options: dict | None = None) -> Config:
     """Read a config, override options, and enter its default scope."""
