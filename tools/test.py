@@ -47,6 +47,8 @@ def main():
     cfg.load_from = args.checkpoint
 
     if args.show or args.show_dir:
+        hooks = cfg.setdefault('default_hooks', {})
+        hooks.setdefault('visualization', dict(type='DetVisualizationHook'))
         cfg = trigger_visualization_hook(cfg, args)
     with cli.one_sentence('test'):
         if args.eval:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from mmengine.utils import track_iter_progress
 from pycocotools.coco import COCO
+
+from sniper_mmdet.utils.progress import track
 
 from .formats.coco import CocoWriter
 
@@ -55,7 +56,7 @@ def tile_images(
     (out / 'images').mkdir(parents=True, exist_ok=True)
     coco = CocoWriter([])
     coco.categories = source.dataset['categories']
-    for i in track_iter_progress(range(len(found) // count)):
+    for i in track(range(len(found) // count)):
         path = out / 'images' / f'{name}_{i:04d}.png'
         coco.add_image(path.name, columns * width, rows * height)
         scene = np.zeros((rows * height, columns * width, 3), np.uint8)

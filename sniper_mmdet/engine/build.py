@@ -33,7 +33,18 @@ def run_config(args: Namespace) -> Config:
 
 
 def build_runner(cfg: Config) -> Runner:
-    """The runner of a config, of its own type if it names one."""
+    """The runner of a config, of its own type if it names one.
+
+    Detections are drawn by our DetectionVisualizationHook where they would be
+    by mmdet's, of which it has all settings.
+    """
+    hook = cfg.get('default_hooks', {}).get('visualization') or {}
+    kind = hook.get('type')
+    if getattr(kind, '__name__', kind) in (
+        'DetVisualizationHook',
+        'mmdet.DetVisualizationHook',
+    ):
+        hook['type'] = 'sniper_mmdet.DetectionVisualizationHook'
     if 'runner_type' in cfg:
         return RUNNERS.build(cfg)
     return Runner.from_cfg(cfg)

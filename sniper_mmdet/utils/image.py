@@ -7,28 +7,38 @@ from collections.abc import Collection, Sequence
 from functools import cache
 from pathlib import Path
 
+import cv2
 import mmcv
 import numpy as np
 from mmcv.image import imresize
 from PIL import Image
 
-IMAGE_SUFFIXES = {'.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp'}
+_IMAGES = (
+    '.bmp .dib .jfif .jpe .jpeg .jpg .pbm .pgm .png .pnm .ppm .ras .sr .tif '
+    '.tiff .webp'
+)
+#: What OpenCV reads with 8 bits a channel, some only where it is built in.
+IMAGE_SUFFIXES = {
+    *_IMAGES.split(),
+    *(s for s in ('.avif', '.gif', '.jp2') if cv2.haveImageWriter(f'a{s}')),
+}
 _EXIF_ORIENTATION = 0x0112
 _HIDDEN = re.compile(r'(^|/)(\.|__MACOSX(/|$))')
 
 
 def find_files(
-    folder: Path, suffixes: Collection[str] = IMAGE_SUFFIXES
+    folder: Path, suffixes: Collection[str] | None = IMAGE_SUFFIXES
 ) -> list[Path]:
     """Files of a folder and of those in it, relative to it, in natural order.
 
     That is ``2.png`` before ``10.png``. What is hidden is left out, and what
     archives made on a Mac hold beside the files. Suffixes are in lower case,
-    with the dot.
+    with the dot; None stands for all.
     """
     found = []
     for path in folder.rglob('*'):
-        if path.suffix.lower() in suffixes and not path.is_dir():
+        known = suffixes is None or path.suffix.lower() in suffixes
+        if known and not path.is_dir():
             name = path.relative_to(folder)
             if not _HIDDEN.search(name.as_posix()):
                 found.append(name)

@@ -4,5 +4,6 @@ Functions of arrays that return arrays or figures and write no file.
 """
 
 from .chips import draw_chips, draw_image
+from .detections import MAX_PIXELS, at_most, with_palette
 from .focus import draw_focus
 from .sizes import draw_sizes

@@ -27,6 +27,7 @@ from tiny import ROOT
 from sniper_mmdet.apis import CocoResults, detect, focus_maps
 from sniper_mmdet.apis.inference import class_names
 from sniper_mmdet.apis.inputs import find_inputs
+from sniper_mmdet.utils import progress
 
 
 def write_results(results, *where) -> None:
@@ -209,7 +210,8 @@ def test_images_are_read_while_the_detector_is_at_work(model):
     assert len(list(quiet(model, images()))) == 2
 
 
-def test_progress_is_shown(model, folder, capsys):
+def test_progress_is_shown(model, folder, capsys, monkeypatch):
+    monkeypatch.setattr(progress, 'SECONDS', 0)
     list(detect(model, folder, batch_size=2))
     shown = capsys.readouterr()
     assert '2/3' in shown.err and '3/3' in shown.err and not shown.out
@@ -235,7 +237,7 @@ def test_videos_of_any_name_and_in_folders(model, video, tmp_path):
     results = list(quiet(model, tmp_path, out_json=tmp_path / 'found.json'))
     assert {r.img_path for r in results} == {str(video)}
     images = COCO(tmp_path / 'found.images.json').imgs
-    assert images[5]['file_name'] == str(tmp_path / 'clip/000004.jpg')
+    assert images[5]['file_name'] == str(tmp_path / 'clip.avi/000004.jpg')
 
 
 def test_images_of_any_name(model, folder):
@@ -504,7 +506,7 @@ def test_frames_that_annotations_do_not_know(model, video, tmp_path):
     out = tmp_path / 'found.json'
     results = quiet(model, video, out_json=out, ann_file=ann)
     next(results)
-    with pytest.raises(ValueError, match='no image of .*clip/000001.jpg'):
+    with pytest.raises(ValueError, match=r'no image of .*clip\.avi/000001.jpg'):
         next(results)
 
 
@@ -774,7 +776,7 @@ def test_image_demo_on_a_video(autofocus, video, demo, capsys):
     options = '--show-focus --out-json out/found.json'.split()
     demo('clip.avi', autofocus.config, autofocus.checkpoint, *options)
     assert '5 images: pictures in out/vis' in capsys.readouterr().out
-    names = [f'clip/{i:06d}.jpg' for i in range(5)]
+    names = [f'clip.avi/{i:06d}.jpg' for i in range(5)]
     predictions = json.loads(Path('out/predictions.json').read_text())
     assert [p['file'] for p in predictions] == names
     for name in names:

@@ -4,9 +4,8 @@ import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mmengine.utils import ProgressBar
-
 from sniper_mmdet.utils.image import IMAGE_SUFFIXES, find_files, image_size
+from sniper_mmdet.utils.progress import track
 
 from .coco import CocoWriter
 
@@ -82,14 +81,8 @@ def convert_text_files(
             if found:
                 coco.add_object(image, place, **found)
 
-    bar = ProgressBar(len(texts.images))
-    try:
-        for name in texts.images:
-            read(name)
-            bar.update()
-    finally:
-        # An error, too, starts on a new line.
-        print(flush=True)
+    for name in track(texts.images):
+        read(name)
     if not coco.images:
         raise ValueError(
             f'each of the {len(texts.images)} images in {images} is broken.'
