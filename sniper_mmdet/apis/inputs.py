@@ -17,13 +17,15 @@ from mmdet.utils import get_test_pipeline_cfg
 from mmengine.logging import print_log
 from torch import nn
 
-from sniper_mmdet.utils.image import IMAGE_SUFFIXES, find_files
+from sniper_mmdet.utils.image import IMAGE_SUFFIXES, find_all_files
 
 _VIDEOS = '.avi .flv .m4v .mkv .mov .mp4 .mpeg .mpg .webm .wmv'
 #: Those that a folder is searched for; given by its path, any is tried.
 VIDEO_SUFFIXES = set(_VIDEOS.split())
 
 Input = str | Path | np.ndarray
+#: Images that may hold several pictures.
+_PAGED = {'.avif', '.gif', '.png', '.tif', '.tiff', '.webp'}
 #: How many batches are read ahead, and how many pixels they hold at most.
 AHEAD, AHEAD_PIXELS = 2, 50_000_000
 #: How many of the files that are left out are named.
@@ -63,10 +65,7 @@ def find_inputs(entry: Input, name: str = 'the input') -> list[Input]:
     if not path.is_dir():
         return [entry]
     suffixes = IMAGE_SUFFIXES | VIDEO_SUFFIXES
-    found, others = [], []
-    for file in find_files(path, None):
-        known = file.suffix.lower() in suffixes
-        (found if known else others).append(path / file)
+    found, others = find_all_files(path, suffixes)
     names = ', '.join(map(str, others[:_NAMED]))
     names += ', ...' if len(others) > _NAMED else ''
     if not found:
@@ -77,7 +76,7 @@ def find_inputs(entry: Input, name: str = 'the input') -> list[Input]:
     if others:
         text = f'{len(others)} files of {path} are left out, whose endings are'
         print_log(f"{text} no image's and no video's: {names}", 'current')
-    return found
+    return [path / file for file in found]
 
 
 def is_video(entry: Input) -> bool:
@@ -85,9 +84,12 @@ def is_video(entry: Input) -> bool:
     if isinstance(entry, np.ndarray):
         return False
     suffix = Path(entry).suffix.lower()
-    return suffix in VIDEO_SUFFIXES or (
-        suffix not in IMAGE_SUFFIXES and not cv2.haveImageReader(str(entry))
-    )
+    if suffix in IMAGE_SUFFIXES | VIDEO_SUFFIXES:
+        return suffix in VIDEO_SUFFIXES
+    try:
+        return not cv2.haveImageReader(str(entry))
+    except cv2.error:  # of an image that needs a codec which is turned off
+        return False
 
 
 def image_name(result: DetDataSample) -> str | None:
@@ -218,6 +220,10 @@ class Reader:
             raise OSError(f'{path} cannot be read as an image.') from error
         if results is None:
             raise OSError(f'{path} cannot be read as an image.')
+        paged = Path(path).suffix.lower() in _PAGED
+        if paged and (pages := cv2.imcount(path)) > 1:
+            text = f'{path}: only the first of its {pages} pictures is read'
+            print_log(text, 'current')
         return results
 
     def _frames(self, path: str) -> Iterator[tuple[dict, dict]]:

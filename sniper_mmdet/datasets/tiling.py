@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from pycocotools.coco import COCO
 
+from sniper_mmdet.utils.image import read_image
 from sniper_mmdet.utils.progress import track
 
 from .formats.coco import CocoWriter
@@ -77,9 +78,7 @@ def tile_images(
 
 def _read(folder: Path, image: dict, ann: str | Path) -> np.ndarray:
     path = folder / image['file_name']
-    pixels = cv2.imread(str(path))
-    if pixels is None:
-        raise OSError(f'{path} cannot be read as an image.')
+    pixels = read_image(path)
     h, w = pixels.shape[:2]
     if (w, h) != (image['width'], image['height']):
         raise ValueError(

@@ -4,6 +4,7 @@ import io
 import math
 import re
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -27,22 +28,28 @@ _HIDDEN = re.compile(r'(^|/)(\.|__MACOSX(/|$))')
 
 
 def find_files(
-    folder: Path, suffixes: Collection[str] | None = IMAGE_SUFFIXES
+    folder: Path, suffixes: Collection[str] = IMAGE_SUFFIXES
 ) -> list[Path]:
     """Files of a folder and of those in it, relative to it, in natural order.
 
     That is ``2.png`` before ``10.png``. What is hidden is left out, and what
     archives made on a Mac hold beside the files. Suffixes are in lower case,
-    with the dot; None stands for all.
+    with the dot.
     """
-    found = []
+    return find_all_files(folder, suffixes)[0]
+
+
+def find_all_files(
+    folder: Path, suffixes: Collection[str] = IMAGE_SUFFIXES
+) -> tuple[list[Path], list[Path]]:
+    """What :func:`find_files` finds, and what it leaves out by its suffix."""
+    found, others = [], []
     for path in folder.rglob('*'):
-        known = suffixes is None or path.suffix.lower() in suffixes
-        if known and not path.is_dir():
-            name = path.relative_to(folder)
-            if not _HIDDEN.search(name.as_posix()):
-                found.append(name)
-    return sorted(found, key=_natural)
+        name = path.relative_to(folder)
+        if not path.is_dir() and not _HIDDEN.search(name.as_posix()):
+            known = path.suffix.lower() in suffixes
+            (found if known else others).append(name)
+    return sorted(found, key=_natural), sorted(others, key=_natural)
 
 
 def _natural(path: Path) -> tuple:
@@ -51,6 +58,20 @@ def _natural(path: Path) -> tuple:
     for part in parts:
         part[1::2] = map(int, part[1::2])
     return parts, path
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """An image, uint8 (H, W, 3), BGR.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    image = None
+    with suppress(Exception):  # whatever decoders raise
+        image = mmcv.imread(path)
+    if image is None:
+        raise OSError(f'{path} cannot be read as an image.')
+    return image
 
 
 def image_size(path: str | Path) -> tuple[int, int]:

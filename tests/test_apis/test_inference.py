@@ -506,7 +506,9 @@ def test_frames_that_annotations_do_not_know(model, video, tmp_path):
     out = tmp_path / 'found.json'
     results = quiet(model, video, out_json=out, ann_file=ann)
     next(results)
-    with pytest.raises(ValueError, match=r'no image of .*clip\.avi/000001.jpg'):
+    with pytest.raises(
+        ValueError, match=r'no image of .*clip\.avi/000001.jpg'
+    ):
         next(results)
 
 

@@ -4,7 +4,12 @@ import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sniper_mmdet.utils.image import IMAGE_SUFFIXES, find_files, image_size
+from sniper_mmdet.utils.image import (
+    IMAGE_SUFFIXES,
+    find_all_files,
+    find_files,
+    image_size,
+)
 from sniper_mmdet.utils.progress import track
 
 from .coco import CocoWriter
@@ -87,6 +92,7 @@ def convert_text_files(
         raise ValueError(
             f'each of the {len(texts.images)} images in {images} is broken.'
         )
+    coco.left_out["files whose endings are no image's"] = texts.unknown
     coco.left_out['text files of no image'] = texts.others
     coco.write(out)
     return f'{coco.summary()}\n{out} is written.'
@@ -97,7 +103,9 @@ class _Texts:
 
     def __init__(self, images: Path, labels: Path, may_lack: bool) -> None:
         self.folder, self.labels, self.may_lack = images, labels, may_lack
-        self.images = find_files(images)
+        self.images, others = find_all_files(images)
+        #: What may be an image of a kind that is not known.
+        self.unknown = [str(images / o) for o in others if o.suffix != '.txt']
         if not self.images:
             raise ValueError(
                 f'IMAGES must be a folder with images '
