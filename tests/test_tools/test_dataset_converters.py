@@ -1,6 +1,7 @@
 """VisDrone's, DOTA's and YOLO's text files, written by hand, as COCO files."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -311,10 +312,11 @@ def test_hidden_folders_are_left_alone(convert, kind):
     assert [i['file_name'] for i in coco['images']] == ['b9.png', 'b10.png']
 
 
-def test_errors_start_on_a_new_line(convert, capsys):
+def test_errors_start_on_a_new_line(convert, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, 'isatty', lambda: True, raising=False)
     with pytest.raises(SystemExit):
         convert('yolo', {'a.txt': 'x'})
-    assert capsys.readouterr().out.endswith('\n')
+    assert capsys.readouterr().err.endswith('ETA:\n')
 
 
 def test_areas_of_polygons(convert):
@@ -500,8 +502,9 @@ def test_all_images_broken(error_of, here, kind):
 
 @each_format
 def test_nothing_to_convert(error_of, here, kind):
-    error = error_of(kind, {'a.txt': ''}, images=['a.gif'])
-    assert 'IMAGES must be a folder with images (.bmp .jpeg .jpg' in error
+    error = error_of(kind, {'a.txt': ''}, images=['a.tga'])
+    assert 'IMAGES must be a folder with images (.' in error
+    assert ' .jpeg .jpg ' in error
     assert error.endswith('Received: images.')
     # Text files of another split.
     error = error_of(kind, {'a.txt': ''}, images=['b.png'])

@@ -92,7 +92,7 @@ def convert_text_files(
         raise ValueError(
             f'each of the {len(texts.images)} images in {images} is broken.'
         )
-    coco.left_out["files whose endings are no image's"] = texts.unknown
+    coco.left_out['files that are no image by their endings'] = texts.unknown
     coco.left_out['text files of no image'] = texts.others
     coco.write(out)
     return f'{coco.summary()}\n{out} is written.'
