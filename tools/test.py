@@ -47,8 +47,9 @@ def main():
     cfg.load_from = args.checkpoint
 
     if args.show or args.show_dir:
-        hooks = cfg.setdefault('default_hooks', {})
-        hooks.setdefault('visualization', dict(type='DetVisualizationHook'))
+        cfg.default_hooks = cfg.get('default_hooks') or {}
+        hook = dict(type='sniper_mmdet.DetectionVisualizationHook')
+        cfg.default_hooks.setdefault('visualization', hook)
         cfg = trigger_visualization_hook(cfg, args)
     with cli.one_sentence('test'):
         if args.eval:

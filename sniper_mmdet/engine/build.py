@@ -38,7 +38,7 @@ def build_runner(cfg: Config) -> Runner:
     Detections are drawn by our DetectionVisualizationHook where they would be
     by mmdet's, of which it has all settings.
     """
-    hook = cfg.get('default_hooks', {}).get('visualization') or {}
+    hook = (cfg.get('default_hooks') or {}).get('visualization') or {}
     kind = hook.get('type')
     if getattr(kind, '__name__', kind) in (
         'DetVisualizationHook',

@@ -2,6 +2,7 @@
 
 import pytest
 
+from sniper_mmdet.utils import pictures
 from sniper_mmdet.utils.pictures import PictureNames, drawing
 
 
@@ -20,10 +21,14 @@ def test_each_picture_has_a_name_of_its_own():
     assert len({name.casefold() for name in found}) == len(given)
 
 
-def test_an_error_of_a_drawing_ends_nothing(capsys):
+def test_an_error_of_a_drawing_ends_nothing(monkeypatch):
+    told = []
+    monkeypatch.setattr(pictures, 'print_log', lambda *args: told.append(args))
     with drawing('a.png'):
         raise AssertionError('The palette\nis too short.')
-    told = ' '.join(capsys.readouterr())
-    assert 'a.png is not drawn: AssertionError: The palette is too' in told
+    ((text, *_),) = told
+    assert (
+        text == 'a.png is not drawn: AssertionError: The palette is too short.'
+    )
     with pytest.raises(KeyboardInterrupt), drawing('a.png'):
         raise KeyboardInterrupt
