@@ -47,9 +47,9 @@ def main():
     cfg.load_from = args.checkpoint
 
     if args.show or args.show_dir:
-        cfg.default_hooks = cfg.get('default_hooks') or {}
         hook = dict(type='sniper_mmdet.DetectionVisualizationHook')
-        cfg.default_hooks.setdefault('visualization', hook)
+        hooks = dict(visualization=hook) | (cfg.get('default_hooks') or {})
+        cfg.default_hooks = hooks
         cfg = trigger_visualization_hook(cfg, args)
     with cli.one_sentence('test'):
         if args.eval:

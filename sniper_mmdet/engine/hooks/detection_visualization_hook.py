@@ -39,7 +39,7 @@ class DetectionVisualizationHook(DetVisualizationHook):
 
     def before_test(self, runner: Runner) -> None:
         self.before_val(runner)
-        self._names = PictureNames()
+        self._names, self._number = PictureNames(), 0
         self._folders = list(_image_folders(runner.test_dataloader.dataset))
         if self.test_out_dir is not None:
             started = Path(runner.work_dir, runner.timestamp)
@@ -54,7 +54,7 @@ class DetectionVisualizationHook(DetVisualizationHook):
     ) -> None:
         step = runner.iter + batch_idx
         if self.draw and step % self.interval == 0:
-            self._draw(outputs[0], 'val_img', step)
+            self._draw(runner, outputs[0], 'val_img', step)
 
     def after_test_iter(
         self,
@@ -64,11 +64,11 @@ class DetectionVisualizationHook(DetVisualizationHook):
         outputs: Sequence[DetDataSample],
     ) -> None:
         for sample in outputs if self.draw else ():
-            self._test_index += 1
+            self._number += 1
             file = None
             if self.test_out_dir is not None:
                 file = str(Path(self.test_out_dir, self._name(sample)))
-            self._draw(sample, 'test_img', self._test_index, file)
+            self._draw(runner, sample, 'test_img', self._number, file)
 
     def _name(self, sample: DetDataSample) -> PurePath:
         """A name for the picture of an image, as in the folder of images."""
@@ -79,6 +79,7 @@ class DetectionVisualizationHook(DetVisualizationHook):
 
     def _draw(
         self,
+        runner: Runner,
         sample: DetDataSample,
         name: str,
         step: int,
@@ -90,7 +91,7 @@ class DetectionVisualizationHook(DetVisualizationHook):
             image, sample = at_most(
                 image, sample, self.score_thr, self.max_pixels
             )
-            self._visualizer.add_datasample(
+            runner.visualizer.add_datasample(
                 PurePath(sample.img_path).name if self.show else name,
                 image,
                 data_sample=sample,
