@@ -78,6 +78,10 @@ def parse_args():
     cli.add_cfg_options(parser)
     args = cli.parse(parser)
     cli.require_at_least(parser, args, max_pixels=1)
+    own = Path(args.out_dir, 'predictions.json').resolve()
+    other = not args.out_json or Path(args.out_json).resolve() != own
+    rule = '--out-json must be another file than predictions.json of --out-dir'
+    cli.require(parser, other, rule, args.out_json)
     return args
 
 

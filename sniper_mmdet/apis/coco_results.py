@@ -48,6 +48,14 @@ class CocoResults:
                 f'COCO results must go to a .json file. Received: {path}.'
             )
         self.ann_file = ann_file
+        if (
+            ann_file is not None
+            and self.path.resolve() == Path(ann_file).resolve()
+        ):
+            raise ValueError(
+                f'COCO results must go to another file than that of the '
+                f'annotations. Received: {path}.'
+            )
         if ann_file is None:
             # Classes of one name are one category.
             self._images = CocoWriter(list(dict.fromkeys(classes)))

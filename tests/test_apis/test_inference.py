@@ -480,6 +480,11 @@ def test_a_path_of_several_that_is_not_there(model, folder):
         (dict(ann_file='a.json'), ValueError, 'out_json, which is None'),
         (dict(out_json='found.txt'), ValueError, 'a .json file. .*found.txt'),
         (
+            dict(out_json='a.json', ann_file='sub/../a.json'),
+            ValueError,
+            'another file than that of the annotations. Received: a.json',
+        ),
+        (
             dict(out_json='a.json', ann_file='no/such.json'),
             FileNotFoundError,
             'no/such.json',
@@ -874,6 +879,14 @@ def test_image_demo_skips_what_cannot_be_read(
     assert json.loads(Path('out/predictions.json').read_text()) == []
     with pytest.raises(SystemExit, match='batch_size must be positive'):
         demo('in', *model, '--batch-size', '0')
+
+
+def test_image_demo_writes_no_result_over_another(folder, demo, capsys):
+    for name in ('out/predictions.json', './in/../out/predictions.json'):
+        with pytest.raises(SystemExit):
+            demo('in', 'config.py', 'no/such.pth', '--out-json', name)
+        error = capsys.readouterr().err
+        assert f'than predictions.json of --out-dir. Received: {name}' in error
 
 
 def test_image_demo_with_a_config_of_mmdet(folder, demo):
