@@ -53,7 +53,7 @@ class CocoResults:
             and self.path.resolve() == Path(ann_file).resolve()
         ):
             raise ValueError(
-                f'COCO results must go to another file than that of the '
+                'COCO results must go to another file than that of the '
                 f'annotations. Received: {path}.'
             )
         if ann_file is None:

@@ -42,5 +42,5 @@ def drawing(what: object) -> Iterator[None]:
         yield
     except Exception as error:  # whatever OpenCV and matplotlib raise
         reason = ' '.join(str(error).split())
-        text = f'{what} is not drawn: {type(error).__name__}: {reason}'
+        text = f'{what} could not be drawn: {type(error).__name__}: {reason}'
         print_log(text, 'current', logging.WARNING)

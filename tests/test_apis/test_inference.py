@@ -941,7 +941,7 @@ def test_image_demo_keeps_results_whatever_a_drawing_does(
     demo('in', autofocus.config, autofocus.checkpoint, *options)
     assert len(json.loads(Path('out/predictions.json').read_text())) == 3
     assert len(COCO('out/found.images.json').imgs) == 3
-    assert log.text.count('is not drawn: RuntimeError: no font') == 3
+    assert log.text.count('could not be drawn: RuntimeError: no font') == 3
     assert len(list(Path('out/focus').rglob('*.[pP]*'))) == 3
 
 

@@ -290,6 +290,15 @@ def test_two_images_of_one_text_file(convert, error_of, kind, capsys):
     assert f'{sentence}\n1 broken images' in capsys.readouterr().out
 
 
+def test_files_of_other_endings_are_told(convert, here, capsys):
+    (here / 'images').mkdir()
+    for name in ('b.heic', 'a.txt', 'c.TXT'):
+        (here / 'images' / name).touch()
+    convert('yolo', {'a.txt': FORMATS['yolo'][1]})
+    shown = capsys.readouterr().out
+    assert 'b.heic\n1 files that are no image by their endings left' in shown
+
+
 def test_what_is_left_out_is_named(convert, capsys):
     labels = {f'other{k}.txt': '' for k in range(12)}
     labels['a.txt'] = '\n'.join(['9 0.5 0.5 0.1 0.1', *['x'] * 11])

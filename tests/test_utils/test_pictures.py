@@ -25,10 +25,8 @@ def test_an_error_of_a_drawing_ends_nothing(monkeypatch):
     told = []
     monkeypatch.setattr(pictures, 'print_log', lambda *args: told.append(args))
     with drawing('a.png'):
-        raise AssertionError('The palette\nis too short.')
+        raise AssertionError('too\nshort')
     ((text, *_),) = told
-    assert (
-        text == 'a.png is not drawn: AssertionError: The palette is too short.'
-    )
+    assert text == 'a.png could not be drawn: AssertionError: too short'
     with pytest.raises(KeyboardInterrupt), drawing('a.png'):
         raise KeyboardInterrupt

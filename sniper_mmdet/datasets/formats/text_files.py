@@ -105,7 +105,11 @@ class _Texts:
         self.folder, self.labels, self.may_lack = images, labels, may_lack
         self.images, others = find_all_files(images)
         #: What may be an image of a kind that is not known.
-        self.unknown = [str(images / o) for o in others if o.suffix != '.txt']
+        self.unknown = [
+            str(images / name)
+            for name in others
+            if name.suffix.lower() != '.txt'
+        ]
         if not self.images:
             raise ValueError(
                 f'IMAGES must be a folder with images '
