@@ -3,10 +3,12 @@
     python tools/image_demo.py INPUT CONFIG CHECKPOINT --out-dir DIR
 
 Writes each image with its detections drawn to DIR/vis, and all detections to
-DIR/predictions.json: a list with one entry an image. A frame of a video is
-called VIDEO/NUMBER.jpg; a folder's videos are looked at, too. With
---show-focus also what an AutoFocus detector looked at, a panel a level, to
-DIR/focus; with --out-json also COCO results.
+DIR/predictions.json: a list with one entry per image. A frame of a video is
+called VIDEO/NUMBER.jpg; a folder's videos are looked at, too. A picture has
+its image's name; .jpg is put after a name that is no picture's, a number into
+one that is taken. What cannot be drawn is logged. With --show-focus also what
+an AutoFocus detector looked at, a panel a level, to DIR/focus; with --out-json
+also COCO results.
 """
 
 from pathlib import Path
@@ -23,7 +25,13 @@ from sniper_mmdet.apis.inputs import find_inputs, image_name
 from sniper_mmdet.datasets.formats.coco import write_json
 from sniper_mmdet.engine.cpu import prepare_cpu
 from sniper_mmdet.utils import cli
-from sniper_mmdet.visualization import draw_focus
+from sniper_mmdet.utils.pictures import PictureNames, drawing
+from sniper_mmdet.visualization import (
+    MAX_PIXELS,
+    at_most,
+    draw_focus,
+    with_palette,
+)
 
 
 def parse_args():
@@ -34,6 +42,13 @@ def parse_args():
     add('checkpoint', help='checkpoint file')
     add('--out-dir', required=True)
     add('--score-thr', type=float, default=0.3, help='of what is drawn')
+    add(
+        '--max-pixels',
+        type=int,
+        default=MAX_PIXELS,
+        help='of an image as it is drawn: a larger one is drawn smaller '
+        '(default: %(default)s)',
+    )
     add(
         '--show-focus',
         action='store_true',
@@ -62,7 +77,13 @@ def parse_args():
     add('--device', default='cuda:0' if torch.cuda.is_available() else 'cpu')
     cli.add_cfg_options(parser)
     cli.add_trust(parser)
-    return cli.parse(parser)
+    args = cli.parse(parser)
+    cli.require_at_least(parser, args, max_pixels=1)
+    own = Path(args.out_dir, 'predictions.json').resolve()
+    other = not args.out_json or Path(args.out_json).resolve() != own
+    rule = '--out-json must be another file than predictions.json of --out-dir'
+    cli.require(parser, other, rule, args.out_json)
+    return args
 
 
 def main():
@@ -80,25 +101,34 @@ def main():
     options = dict(device=args.device, cfg_options=args.cfg_options or {})
     model = init_detector(config, args.checkpoint, **options)
     visualizer = DetLocalVisualizer('image_demo')
-    names = class_names(model)
-    visualizer.dataset_meta = dict(model.dataset_meta, classes=names)
+    meta = dict(model.dataset_meta, classes=class_names(model))
+    visualizer.dataset_meta = with_palette(meta)
     out_dir, root = Path(args.out_dir), Path(args.input)
     if not root.is_dir():
         root = root.parent
     vis, out = out_dir / 'vis', out_dir / 'predictions.json'
     shown = dict(draw_gt=False, pred_score_thr=args.score_thr)
     predictions, keys = [], ('bboxes', 'labels', 'scores')
+    names = PictureNames()
     settings = dict(batch_size=args.batch_size, on_error=args.on_error)
     coco = dict(out_json=args.out_json, ann_file=args.ann)
     for result in detect(model, files, keep_images=True, **settings, **coco):
         name = Path(image_name(result)).relative_to(root)
-        image, drawn = mmcv.bgr2rgb(result.image), str(vis / name)
-        visualizer.add_datasample(
-            name.name, image, result, out_file=drawn, **shown
-        )
+        picture, image = names(name), result.pop('image')
+        with drawing(name):
+            small = at_most(image, result, args.score_thr, args.max_pixels)
+            visualizer.add_datasample(
+                name.name,
+                mmcv.bgr2rgb(small[0]),
+                small[1],
+                out_file=str(vis / picture),
+                **shown,
+            )
         if args.show_focus:
-            panels = draw_focus(result.image, result, args.score_thr)
-            mmcv.imwrite(panels, str(out_dir / 'focus' / name))
+            with drawing(f'what was looked at of {name}'):
+                panels = draw_focus(image, result, args.score_thr)
+                mmcv.imwrite(panels, str(out_dir / 'focus' / picture))
+        del image  # not held while the next is read
         fields = {key: result.pred_instances[key].tolist() for key in keys}
         predictions.append(dict(file=str(name), **fields))
     write_json(out, predictions)

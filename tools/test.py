@@ -48,6 +48,9 @@ def main():
     cfg.load_from = args.checkpoint
 
     if args.show or args.show_dir:
+        hook = dict(type='sniper_mmdet.DetectionVisualizationHook')
+        hooks = dict(visualization=hook) | (cfg.get('default_hooks') or {})
+        cfg.default_hooks = hooks
         cfg = trigger_visualization_hook(cfg, args)
     with cli.one_sentence('test'):
         if args.eval:

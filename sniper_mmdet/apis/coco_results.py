@@ -26,9 +26,10 @@ class CocoResults:
         classes (Sequence[str]): Names of the labels.
         ann_file (str | Path, optional): A COCO file that gives images and
             categories their ids: by file name, the folders in it are the last
-            ones of the image's path; and by class name. Defaults to None:
-            both count from 1, and ``{stem}.images.json``, a COCO file without
-            annotations, is written beside to tell which image has which id.
+            ones of the image's path, a video's with its ending or without;
+            and by class name. Defaults to None: both count from 1, and
+            ``{stem}.images.json``, a COCO file without annotations, is
+            written beside to tell which image has which id.
 
     Raises:
         ValueError: Paths that are no files to write to or read, or
@@ -47,6 +48,14 @@ class CocoResults:
                 f'COCO results must go to a .json file. Received: {path}.'
             )
         self.ann_file = ann_file
+        if (
+            ann_file is not None
+            and self.path.resolve() == Path(ann_file).resolve()
+        ):
+            raise ValueError(
+                'COCO results must go to another file than that of the '
+                f'annotations. Received: {path}.'
+            )
         if ann_file is None:
             # Classes of one name are one category.
             self._images = CocoWriter(list(dict.fromkeys(classes)))
@@ -91,9 +100,15 @@ class CocoResults:
                 f'{self.ann_file} gives ids by file names, and an array has '
                 'none.'
             )
-        parts = PurePath(os.path.abspath(name)).parts
-        known = self.image_ids
-        tails = (PurePath(*parts[i:]).as_posix() for i in range(len(parts)))
+        known, paths = self.image_ids, [Path(os.path.abspath(name))]
+        if (video := paths[0].parent).is_file():
+            # Who has written its frames to a folder has left its ending out.
+            paths.append(video.with_suffix('') / paths[0].name)
+        tails = (
+            PurePath(*path.parts[i:]).as_posix()
+            for i in range(len(paths[0].parts))
+            for path in paths
+        )
         tail = next((tail for tail in tails if tail in known), None)
         if tail is None:
             raise ValueError(

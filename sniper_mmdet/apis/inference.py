@@ -1,7 +1,6 @@
 """Detection on folders of large images and on videos."""
 
 import copy
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -12,10 +11,10 @@ from mmdet.registry import DATASETS
 from mmdet.structures import DetDataSample
 from mmengine.dataset import pseudo_collate
 from mmengine.logging import print_log
-from mmengine.utils import ProgressBar
 from torch import nn
 
 from sniper_mmdet.utils.choices import check_choice
+from sniper_mmdet.utils.progress import Progress
 
 from .coco_results import CocoResults
 from .inputs import Input, Reader, read_ahead
@@ -36,15 +35,17 @@ def detect(
     """Detect on images, one result after the other.
 
     What mmdet's ``inference_detector`` does, for more images than memory
-    holds: the next two batches are decoded while the detector is at work, and
-    nothing is kept. Any detector of mmdet will do. On a machine without a GPU
-    :func:`sniper_mmdet.engine.cpu.prepare_cpu`, called once, makes it faster.
+    holds: the next two batches, fewer of large images, are decoded while the
+    detector is at work, and nothing is kept. Any detector of mmdet will do.
+    On a machine without a GPU :func:`sniper_mmdet.engine.cpu.prepare_cpu`,
+    called once, makes it faster.
 
     Args:
         model (nn.Module): Of mmdet's ``init_detector``.
         inputs (str | Path | ndarray | Iterable): An image; a folder, of which
             all images and videos are taken in natural order, those in its
-            folders too, but nothing hidden; a video, that is any other file
+            folders too, but nothing hidden, and what else is left out is
+            logged; a video, that is any other file
             that OpenCV reads as one, frame by frame; an array (H, W, 3),
             uint8, BGR; or several of these. A list's are looked at at once,
             another iterable's when they come.
@@ -58,7 +59,8 @@ def detect(
             there, cannot be read, or is not named in ``ann_file`` (or is
             again) is left out and logged. A wrong array or setting is an
             error in any case. Defaults to 'raise'.
-        progress (bool): Whether to show a bar, on stderr. Defaults to True.
+        progress (bool): Whether to tell on stderr how far it is. Defaults to
+            True.
         out_json (str | Path, optional): Where to write COCO results, once all
             are there. Defaults to None.
         ann_file (str | Path, optional): What gives images and categories of
@@ -93,7 +95,7 @@ def detect(
     if out_json is not None:
         file = CocoResults(out_json, class_names(model), ann_file)
         take = file.take if ann_file is not None else None
-    reader = Reader(model, inputs, on_error, take)
+    reader = Reader(model, inputs, on_error, take, keep_images)
 
     # What is wrong so far is said now, not when the first result is asked for.
     def results() -> Iterator[DetDataSample]:
@@ -102,11 +104,10 @@ def detect(
                 found = result.pred_instances
                 if score_thr > 0:
                     result.pred_instances = found[found.scores >= score_thr]
-                if not keep_images:
-                    result.pop('image', None)
                 if out_json is not None:
                     file.add(result)
                 yield result
+                del result, found  # not held while the next is detected on
 
     return results()
 
@@ -115,21 +116,27 @@ def _detect(
     model: nn.Module, reader: Reader, batch_size: int, progress: bool
 ) -> Iterator[DetDataSample]:
     """What is found, image by image."""
-    bar = ProgressBar(len(reader), file=sys.stderr) if progress else None
+    bar = Progress(len(reader)) if progress else None
     count = 0
+
+    def tell() -> None:
+        new = bar and count + reader.skipped - bar.done
+        if new:
+            bar.update(new)
+
     try:
         for batch in read_ahead(reader, batch_size):
             with torch.no_grad():
                 found = model.test_step(pseudo_collate(batch))
-            yield from map(DetDataSample.cpu, found)
             count += len(batch)
-            if bar:
-                bar.update(count + reader.skipped - bar.completed)
-        if bar and count + reader.skipped > bar.completed:
-            bar.update(count + reader.skipped - bar.completed)
+            del batch  # not held while the next is waited for
+            yield from map(DetDataSample.cpu, found)
+            del found
+            tell()
+        tell()
     finally:
         if bar:
-            bar.file.write('\n')
+            bar.close()
     if reader.skipped:
         count += reader.skipped
         text = f'{reader.skipped} of {count} inputs were skipped'

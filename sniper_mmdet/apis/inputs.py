@@ -2,13 +2,12 @@
 
 import copy
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import islice
+from itertools import count, islice
 from operator import length_hint
 from pathlib import Path
-from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -18,14 +17,19 @@ from mmdet.utils import get_test_pipeline_cfg
 from mmengine.logging import print_log
 from torch import nn
 
-from sniper_mmdet.utils.image import IMAGE_SUFFIXES, find_files
+from sniper_mmdet.utils.image import IMAGE_SUFFIXES, find_all_files
 
 _VIDEOS = '.avi .flv .m4v .mkv .mov .mp4 .mpeg .mpg .webm .wmv'
 #: Those that a folder is searched for; given by its path, any is tried.
 VIDEO_SUFFIXES = set(_VIDEOS.split())
 
 Input = str | Path | np.ndarray
-_T = TypeVar('_T')
+#: Images that may hold several pictures.
+_PAGED = {'.avif', '.gif', '.png', '.tif', '.tiff', '.webp'}
+#: How many batches are read ahead, and how many pixels they hold at most.
+AHEAD, AHEAD_PIXELS = 2, 50_000_000
+#: How many of the files that are left out are named.
+_NAMED = 3
 
 
 def find_inputs(entry: Input, name: str = 'the input') -> list[Input]:
@@ -34,6 +38,7 @@ def find_inputs(entry: Input, name: str = 'the input') -> list[Input]:
     Args:
         entry (Input): Of a folder, its images and videos are taken, those in
             its folders too, in natural order: ``2.png`` before ``10.png``.
+            How many other files it has is logged.
         name (str): What it is called in errors. Defaults to 'the input'.
 
     Raises:
@@ -60,13 +65,18 @@ def find_inputs(entry: Input, name: str = 'the input') -> list[Input]:
     if not path.is_dir():
         return [entry]
     suffixes = IMAGE_SUFFIXES | VIDEO_SUFFIXES
-    found = [path / file for file in find_files(path, suffixes)]
+    found, others = find_all_files(path, suffixes)
+    names = ', '.join(map(str, others[:_NAMED]))
+    names += ', ...' if len(others) > _NAMED else ''
     if not found:
         raise FileNotFoundError(
             f'no image and no video in folder {path}; known are '
-            f'{" ".join(sorted(suffixes))}.'
+            f'{" ".join(sorted(suffixes))}. Received: {names or "no file"}.'
         )
-    return found
+    if others:
+        text = f'{len(others)} files of {path} are left out, whose endings are'
+        print_log(f"{text} no image's and no video's: {names}", 'current')
+    return [path / file for file in found]
 
 
 def is_video(entry: Input) -> bool:
@@ -74,15 +84,19 @@ def is_video(entry: Input) -> bool:
     if isinstance(entry, np.ndarray):
         return False
     suffix = Path(entry).suffix.lower()
-    return suffix in VIDEO_SUFFIXES or (
-        suffix not in IMAGE_SUFFIXES and not cv2.haveImageReader(str(entry))
-    )
+    if suffix in IMAGE_SUFFIXES | VIDEO_SUFFIXES:
+        return suffix in VIDEO_SUFFIXES
+    try:
+        return not cv2.haveImageReader(str(entry))
+    except cv2.error:  # of an image that needs a codec which is turned off
+        return False
 
 
 def image_name(result: DetDataSample) -> str | None:
     """An image's path; of a frame ``{video}/{number}.jpg``; None of an array.
 
-    That is where a frame would be if the video were written as a folder.
+    The video's name is whole, as in ``a.mp4/000000.jpg``: no other input has
+    a name that begins so.
     """
     if result.img_path is None or 'frame_id' not in result:
         return result.img_path
@@ -90,7 +104,7 @@ def image_name(result: DetDataSample) -> str | None:
 
 
 def _frame_name(video: str, number: int) -> str:
-    return (Path(video).with_suffix('') / f'{number:06d}.jpg').as_posix()
+    return (Path(video) / f'{number:06d}.jpg').as_posix()
 
 
 class Reader:
@@ -107,6 +121,8 @@ class Reader:
         take (Callable, optional): Is told each image's name (that of
             :func:`image_name`) before it is read; a ValueError says that it
             is not taken. Defaults to None: all are.
+        keep_images (bool): Whether samples get a field ``image``, the array
+            that was loaded. Defaults to False.
 
     Raises:
         ValueError: The model's config has no test pipeline that loads images.
@@ -119,7 +135,9 @@ class Reader:
         inputs: Input | Iterable[Input],
         on_error: str = 'raise',
         take: Callable[[str | None], object] | None = None,
+        keep_images: bool = False,
     ) -> None:
+        self.keep_images = keep_images
         self.load, self.pack = _test_pipeline(model)
         self.on_error = on_error
         self.take = take or (lambda name: None)
@@ -141,14 +159,18 @@ class Reader:
         )
 
     def __iter__(self) -> Iterator[dict]:
-        # As the pipeline packs them; ``image`` is the array that was loaded.
-        for number, (results, meta) in enumerate(self._images()):
-            image = results['img']
-            packed = self.pack(dict(results, img_id=number))
-            sample = packed['data_samples']
-            sample.set_metainfo(dict(meta, ori_shape=image.shape[:2]))
+        # By a map, which holds nothing of an image once it is given out.
+        return map(self._packed, count(), self._images())
+
+    def _packed(self, number: int, loaded: tuple[dict, dict]) -> dict:
+        """An image as the pipeline packs it."""
+        results, meta = loaded
+        packed = self.pack(dict(results, img_id=number))
+        sample, image = packed['data_samples'], results['img']
+        sample.set_metainfo(dict(meta, ori_shape=image.shape[:2]))
+        if self.keep_images:
             sample.set_field(image, 'image')
-            yield packed
+        return packed
 
     def _find(self, inputs: Iterable[Input]) -> Iterator[Input]:
         """What is to be read; of videos it is told when they are."""
@@ -198,6 +220,10 @@ class Reader:
             raise OSError(f'{path} cannot be read as an image.') from error
         if results is None:
             raise OSError(f'{path} cannot be read as an image.')
+        paged = Path(path).suffix.lower() in _PAGED
+        if paged and (pages := cv2.imcount(path)) > 1:
+            text = f'{path}: only the first of its {pages} pictures is read'
+            print_log(text, 'current')
         return results
 
     def _frames(self, path: str) -> Iterator[tuple[dict, dict]]:
@@ -221,10 +247,11 @@ class Reader:
             )
 
 
-def read_ahead(items: Iterable[_T], num: int) -> Iterator[list[_T]]:
-    """Lists of ``num`` items; the last may have fewer.
+def read_ahead(items: Iterable[dict], num: int) -> Iterator[list[dict]]:
+    """Lists of ``num`` packed images; the last may have fewer.
 
-    Two are made ahead, in another thread, while the last is in use.
+    Those that come next are made ahead, in another thread, while the last is
+    in use: as many as would not pass AHEAD_PIXELS if they were as large.
     """
     source = iter(items)
     with ThreadPoolExecutor(1) as thread:
@@ -232,14 +259,24 @@ def read_ahead(items: Iterable[_T], num: int) -> Iterator[list[_T]]:
         def take():
             return thread.submit(list, islice(source, num))
 
-        waiting = deque(take() for _ in range(2))
+        waiting = deque([take()])
         try:
-            while batch := waiting.popleft().result():
-                waiting.append(take())
-                yield batch
+            while pixels := _num_pixels(waiting[0].result()):
+                ahead = min(AHEAD, AHEAD_PIXELS // pixels)
+                while len(waiting) <= ahead:
+                    waiting.append(take())
+                # Held by nothing here, while it is in use.
+                yield waiting.popleft().result()
+                if not waiting:
+                    waiting.append(take())
         finally:
             for made in waiting:
                 made.cancel()
+
+
+def _num_pixels(batch: Sequence[dict]) -> int:
+    shapes = (packed['data_samples'].ori_shape for packed in batch)
+    return sum(height * width for height, width in shapes)
 
 
 def _num_frames(path: Input) -> int:

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 from mmengine.logging import print_log
-from mmengine.utils import ProgressBar
 
 from sniper_mmdet.chips import ImageBoxes
 from sniper_mmdet.utils.image import image_size
+from sniper_mmdet.utils.progress import Progress
 
 from .annotations import usable_instances
 from .proposals import image_id, image_keys
@@ -43,7 +43,7 @@ def collect_boxes(
     num_images = len(dataset)
     sizes, boxes, regions, names = [], [], [], []
     broken, labels, num_degenerate = np.zeros(num_images, bool), set(), 0
-    bar = ProgressBar(num_images) if num_images >= 20000 else None
+    bar = Progress(num_images) if num_images >= 20000 else None
     for index in range(num_images):
         info = dataset.get_data_info(index)
         try:
@@ -63,6 +63,8 @@ def collect_boxes(
             found.append(np.array(own, np.float32).reshape(-1, 4))
         if bar:
             bar.update()
+    if bar:
+        bar.close()
     if num_degenerate:
         print_log(
             f'ChipDataset: {num_degenerate} boxes have less than a pixel '

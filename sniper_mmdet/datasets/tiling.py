@@ -5,10 +5,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from mmengine.utils import track_iter_progress
 from pycocotools.coco import COCO
 
 from sniper_mmdet.utils.files import scratch_folder
+from sniper_mmdet.utils.image import read_image
+from sniper_mmdet.utils.progress import track
 
 from .formats.coco import CocoWriter
 
@@ -58,7 +59,7 @@ def tile_images(
     coco = CocoWriter([])
     coco.categories = source.dataset['categories']
     with scratch_folder(out / f'{name}.json') as folder:
-        for i in track_iter_progress(range(len(found) // count)):
+        for i in track(range(len(found) // count)):
             path = folder / f'{name}_{i:04d}.png'
             coco.add_image(path.name, columns * width, rows * height)
             scene = np.zeros((rows * height, columns * width, 3), np.uint8)
@@ -85,9 +86,7 @@ def tile_images(
 
 def _read(folder: Path, image: dict, ann: str | Path) -> np.ndarray:
     path = folder / image['file_name']
-    pixels = cv2.imread(str(path))
-    if pixels is None:
-        raise OSError(f'{path} cannot be read as an image.')
+    pixels = read_image(path)
     h, w = pixels.shape[:2]
     if (w, h) != (image['width'], image['height']):
         raise ValueError(

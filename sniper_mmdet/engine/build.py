@@ -17,6 +17,7 @@ from .hooks import ResumeHook
 #: Where launchers tell a process its rank.
 _RANKS = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
 
+
 def load_config(path: str, options: dict | None = None) -> Config:
     """Read a config, override options, and enter its default scope."""
     cfg = Config.fromfile(path)
@@ -43,7 +44,16 @@ def build_runner(cfg: Config) -> Runner:
     """The runner of a config, of its own type if it names one.
 
     What it resumes goes on with schedules at their place: a ResumeHook.
+    Detections are drawn by our DetectionVisualizationHook where they would be
+    by mmdet's, of which it has all settings.
     """
+    hook = (cfg.get('default_hooks') or {}).get('visualization') or {}
+    kind = hook.get('type')
+    if getattr(kind, '__name__', kind) in (
+        'DetVisualizationHook',
+        'mmdet.DetVisualizationHook',
+    ):
+        hook['type'] = 'sniper_mmdet.DetectionVisualizationHook'
     named = 'runner_type' in cfg
     runner = RUNNERS.build(cfg) if named else Runner.from_cfg(cfg)
     runner.register_hook(ResumeHook())

@@ -12,12 +12,12 @@ import torch
 from mmcv.transforms import Compose, LoadImageFromFile
 from mmengine.dist import barrier, broadcast_object_list, get_dist_info
 from mmengine.logging import print_log
-from mmengine.utils import ProgressBar
 from torch import nn
 from torch.utils.data import BatchSampler, DataLoader, Dataset
 
 from sniper_mmdet.datasets import proposals
 from sniper_mmdet.utils.files import claimed
+from sniper_mmdet.utils.progress import Progress
 
 from .checkpoints import modules_after_proposals
 
@@ -182,23 +182,19 @@ def _write_parts(
     loader: DataLoader, ends: dict[int, Path], propose: Callable, about: dict
 ) -> None:
     """Write parts, given as the batch that each ends with."""
-    bar = None
-    if ends and get_dist_info()[0] == 0:
-        bar = ProgressBar(sum(map(len, loader.batch_sampler)))
+    progress = Progress(sum(map(len, loader.batch_sampler)))
     rows = []
     try:
         for number, batch in enumerate(loader):
             rows += _propose(propose, batch, loader.dataset.on_error)
-            if bar:
-                bar.update(len(batch))
+            progress.update(len(batch))
             if number in ends:
                 keys, sizes, *found = zip(*rows, strict=True)
                 found = keys, np.array(sizes), *found
                 proposals.write_proposals(ends[number], *found, about)
                 rows = []
     finally:
-        if bar:
-            bar.file.write('\n')
+        progress.close()
 
 
 def _propose(propose: Callable, batch: Sequence, on_error: str) -> list[tuple]:

@@ -89,12 +89,12 @@ def add_trust(parser: ArgumentParser) -> None:
 
 def add_cfg_options(parser: ArgumentParser) -> None:
     """Add ``--cfg-options``, as MMDetection's tools have it."""
-    from mmengine.config import DictAction
+    from .cfg_options import CfgOptions
 
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=CfgOptions,
         help='override settings of the config: key=value pairs, lists as '
         'key="[a,b]" or key=a,b, nested as key="[(a,b),(c,d)]"',
     )

@@ -4,15 +4,25 @@ import io
 import math
 import re
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+import cv2
 import mmcv
 import numpy as np
 from mmcv.image import imresize
 from PIL import Image
 
-IMAGE_SUFFIXES = {'.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp'}
+_IMAGES = (
+    '.bmp .dib .jfif .jpe .jpeg .jpg .pbm .pgm .png .pnm .ppm .ras .sr .tif '
+    '.tiff .webp'
+)
+#: What OpenCV reads with 8 bits a channel, some only where it is built in.
+IMAGE_SUFFIXES = {
+    *_IMAGES.split(),
+    *(s for s in ('.avif', '.gif', '.jp2') if cv2.haveImageWriter(f'a{s}')),
+}
 _EXIF_ORIENTATION = 0x0112
 _HIDDEN = re.compile(r'(^|/)(\.|__MACOSX(/|$))')
 
@@ -26,13 +36,20 @@ def find_files(
     archives made on a Mac hold beside the files. Suffixes are in lower case,
     with the dot.
     """
-    found = []
+    return find_all_files(folder, suffixes)[0]
+
+
+def find_all_files(
+    folder: Path, suffixes: Collection[str] = IMAGE_SUFFIXES
+) -> tuple[list[Path], list[Path]]:
+    """What :func:`find_files` finds, and what it leaves out by its suffix."""
+    found, others = [], []
     for path in folder.rglob('*'):
-        if path.suffix.lower() in suffixes and not path.is_dir():
-            name = path.relative_to(folder)
-            if not _HIDDEN.search(name.as_posix()):
-                found.append(name)
-    return sorted(found, key=_natural)
+        name = path.relative_to(folder)
+        if not path.is_dir() and not _HIDDEN.search(name.as_posix()):
+            known = path.suffix.lower() in suffixes
+            (found if known else others).append(name)
+    return sorted(found, key=_natural), sorted(others, key=_natural)
 
 
 def _natural(path: Path) -> tuple:
@@ -41,6 +58,20 @@ def _natural(path: Path) -> tuple:
     for part in parts:
         part[1::2] = map(int, part[1::2])
     return parts, path
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """An image, uint8 (H, W, 3), BGR.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    image = None
+    with suppress(Exception):  # whatever decoders raise
+        image = mmcv.imread(path)
+    if image is None:
+        raise OSError(f'{path} cannot be read as an image.')
+    return image
 
 
 def image_size(path: str | Path) -> tuple[int, int]:

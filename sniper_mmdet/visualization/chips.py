@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from mmcv.image import imread, imresize
+from mmcv.image import imresize
 
 from sniper_mmdet.chips import (
     BoxState,
@@ -15,6 +15,7 @@ from sniper_mmdet.chips import (
     classify_boxes,
     uncovered_proposals,
 )
+from sniper_mmdet.utils.image import read_image
 
 from .panels import draw_boxes, outline, show_only, with_title
 
@@ -100,10 +101,7 @@ def draw_image(
     Raises:
         OSError: The image cannot be read.
     """
-    path = dataset.dataset.get_data_info(index)['img_path']
-    image = imread(path)
-    if image is None:
-        raise OSError(f'{path} cannot be read as an image.')
+    image = read_image(dataset.dataset.get_data_info(index)['img_path'])
     images, settings = dataset.images, dataset.settings
     mined_from = proposals = dataset.proposals
     if proposals is not None:

@@ -10,11 +10,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
+import mmcv
 import numpy as np
 import pytest
 import torch
 from mmdet.apis import inference_detector, init_detector
 from mmdet.structures import DetDataSample
+from mmdet.visualization import DetLocalVisualizer
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
@@ -25,8 +27,10 @@ from pycocotools.cocoeval import COCOeval
 from tiny import ROOT
 
 from sniper_mmdet.apis import CocoResults, detect, focus_maps
+from sniper_mmdet.apis import inputs as reading
 from sniper_mmdet.apis.inference import class_names
-from sniper_mmdet.apis.inputs import find_inputs
+from sniper_mmdet.apis.inputs import find_inputs, image_name
+from sniper_mmdet.utils import progress
 
 
 def write_results(results, *where) -> None:
@@ -191,6 +195,41 @@ def test_nothing_is_kept(model):
     assert number == 29
 
 
+@pytest.mark.parametrize('batch_size', [1, 2])
+def test_large_images_are_held_once(model, tmp_path, monkeypatch, batch_size):
+    """A batch is read when the one before is gone, with all made of it."""
+    monkeypatch.setattr(reading, 'AHEAD_PIXELS', 60 * 100 - 1)
+    for number in range(6):
+        cv2.imwrite(str(tmp_path / f'{number}.png'), spot(number))
+    alive, find, seen = weakref.WeakSet(), reading._test_pipeline, []
+
+    class Array(np.ndarray):  # a plain one cannot be in a set
+        __hash__ = object.__hash__
+
+    def pipeline(model):
+        load, pack = find(model)
+
+        def watched(results):
+            seen.append(len(alive))
+            results = load(results)
+            results['img'] = results['img'].view(Array)
+            alive.add(results['img'])
+            return results
+
+        def packed(results):
+            results = pack(results)
+            alive.add(results['inputs'])
+            return results
+
+        return watched, packed
+
+    monkeypatch.setattr(reading, '_test_pipeline', pipeline)
+    results = quiet(model, tmp_path, batch_size=batch_size)
+    assert [box(result)[0] for result in results] == list(range(6))
+    # Of the second of a batch, the tensor of the first.
+    assert seen == {1: [0] * 6, 2: [0, 1] * 3}[batch_size]
+
+
 def test_images_are_read_while_the_detector_is_at_work(model):
     second = threading.Event()
 
@@ -209,7 +248,8 @@ def test_images_are_read_while_the_detector_is_at_work(model):
     assert len(list(quiet(model, images()))) == 2
 
 
-def test_progress_is_shown(model, folder, capsys):
+def test_progress_is_shown(model, folder, capsys, monkeypatch):
+    monkeypatch.setattr(progress, 'SECONDS', 0)
     list(detect(model, folder, batch_size=2))
     shown = capsys.readouterr()
     assert '2/3' in shown.err and '3/3' in shown.err and not shown.out
@@ -235,7 +275,79 @@ def test_videos_of_any_name_and_in_folders(model, video, tmp_path):
     results = list(quiet(model, tmp_path, out_json=tmp_path / 'found.json'))
     assert {r.img_path for r in results} == {str(video)}
     images = COCO(tmp_path / 'found.images.json').imgs
-    assert images[5]['file_name'] == str(tmp_path / 'clip/000004.jpg')
+    assert images[5]['file_name'] == str(tmp_path / 'clip.avi/000004.jpg')
+
+
+def test_names_stand_for_one_picture_each(model, video, folder, tmp_path):
+    """Videos of one stem, a folder of it, and a frame written by hand."""
+    clips = tmp_path / 'clips'
+    (clips / 'clip').mkdir(parents=True)
+    for name in ('clip.avi', 'clip.mkv'):
+        (clips / name).write_bytes(video.read_bytes())
+    cv2.imwrite(str(clips / 'clip/000000.jpg'), spot(3))
+    out = tmp_path / 'found.json'
+    results = list(quiet(model, clips, out_json=out))
+    images = COCO(tmp_path / 'found.images.json').imgs.values()
+    names = [image['file_name'] for image in images]
+    assert names == list(map(image_name, results))
+    assert len(set(names)) == len(names) == 11
+    # Ids of annotations may be of either name of a video.
+    names = (
+        'clip/000000.jpg',
+        *(
+            f'{folder}/{k:06d}.jpg'
+            for folder in ('clip.avi', 'clip.mkv')
+            for k in range(5)
+        ),
+    )
+    ann = annotations(tmp_path / 'ann.json', *names)
+    list(quiet(model, clips, out_json=out, ann_file=ann))
+    assert len(COCO(ann).loadRes(str(out)).getImgIds()) == 11
+    # Two videos of one name without their endings have one id.
+    ann = annotations(tmp_path / 'ann.json', *names[:1])
+    first = quiet(model, clips / 'clip.avi', out_json=out, ann_file=ann)
+    assert next(first).frame_id == 0
+
+
+def test_what_is_left_out_of_a_folder_is_told(model, folder, log):
+    names = [f'{k}.heic' for k in range(4)]
+    for name in names:
+        (folder / name).touch()
+    endings = ('jfif', 'jpe', 'JPG', 'ppm', 'pgm', 'pbm', 'dib', 'ras')
+    saved = dict(jfif='jpeg', jpe='jpeg', ras='png', dib='bmp')
+    for ending in endings:
+        image = Image.fromarray(spot(5))
+        image = image.convert({'pgm': 'L', 'pbm': '1'}.get(ending, 'RGB'))
+        image.save(folder / f'a.{ending}', saved.get(ending))
+    results = list(quiet(model, folder))
+    found = [Path(r.img_path).name for r in results]
+    assert len(found) == 3 + len(endings)
+    assert {f'a.{ending}' for ending in endings} < set(found)
+    assert f'5 files of {folder} are left out, whose endings are' in log.text
+    assert '0.heic, 1.heic, 2.heic, ...' in log.text
+    for path in folder.rglob('*'):
+        if path.is_file() and path.suffix not in ('.heic', '.txt'):
+            path.unlink()
+    with pytest.raises(FileNotFoundError, match='Received: 0.heic, 1.heic'):
+        quiet(model, folder)
+
+
+def test_only_the_first_page_is_read_and_it_is_told(model, tmp_path, log):
+    pages = [Image.fromarray(spot(k)) for k in (3, 4, 5)]
+    for name in ('a.tif', 'a.webp'):
+        path, more = tmp_path / name, pages[1:]
+        pages[0].save(path, save_all=True, append_images=more, lossless=True)
+        assert box(*quiet(model, path))[0] == 3
+        assert f'{name}: only the first of its 3 pictures' in log.text
+
+
+@pytest.mark.parametrize('name', ['a.exr', 'a', 'a.png'])
+@pytest.mark.parametrize('content', [b'v/1\x01' + bytes(9), b'P5 9 9 255\n'])
+def test_what_opencv_has_no_decoder_for(model, tmp_path, name, content):
+    """It raises for OpenEXR, which is there but turned off."""
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(OSError, match=f'{name} cannot be read as an image.$'):
+        list(quiet(model, tmp_path / name))
 
 
 def test_images_of_any_name(model, folder):
@@ -367,6 +479,11 @@ def test_a_path_of_several_that_is_not_there(model, folder):
         (dict(on_error='ignore'), ValueError, "on_error must be 'raise' or"),
         (dict(ann_file='a.json'), ValueError, 'out_json, which is None'),
         (dict(out_json='found.txt'), ValueError, 'a .json file. .*found.txt'),
+        (
+            dict(out_json='a.json', ann_file='sub/../a.json'),
+            ValueError,
+            'another file than that of the annotations. Received: a.json',
+        ),
         (
             dict(out_json='a.json', ann_file='no/such.json'),
             FileNotFoundError,
@@ -504,7 +621,9 @@ def test_frames_that_annotations_do_not_know(model, video, tmp_path):
     out = tmp_path / 'found.json'
     results = quiet(model, video, out_json=out, ann_file=ann)
     next(results)
-    with pytest.raises(ValueError, match='no image of .*clip/000001.jpg'):
+    with pytest.raises(
+        ValueError, match=r'no image of .*clip\.avi/000001.jpg'
+    ):
         next(results)
 
 
@@ -762,6 +881,14 @@ def test_image_demo_skips_what_cannot_be_read(
         demo('in', *model, '--batch-size', '0')
 
 
+def test_image_demo_writes_no_result_over_another(folder, demo, capsys):
+    for name in ('out/predictions.json', './in/../out/predictions.json'):
+        with pytest.raises(SystemExit):
+            demo('in', 'config.py', 'no/such.pth', '--out-json', name)
+        error = capsys.readouterr().err
+        assert f'than predictions.json of --out-dir. Received: {name}' in error
+
+
 def test_image_demo_with_a_config_of_mmdet(folder, demo):
     config = 'mmdet::retinanet/retinanet_r18_fpn_1x_coco.py'
     with pytest.raises(SystemExit, match='image_demo: no/such.pth does not'):
@@ -774,7 +901,7 @@ def test_image_demo_on_a_video(autofocus, video, demo, capsys):
     options = '--show-focus --out-json out/found.json'.split()
     demo('clip.avi', autofocus.config, autofocus.checkpoint, *options)
     assert '5 images: pictures in out/vis' in capsys.readouterr().out
-    names = [f'clip/{i:06d}.jpg' for i in range(5)]
+    names = [f'clip.avi/{i:06d}.jpg' for i in range(5)]
     predictions = json.loads(Path('out/predictions.json').read_text())
     assert [p['file'] for p in predictions] == names
     for name in names:
@@ -784,3 +911,48 @@ def test_image_demo_on_a_video(autofocus, video, demo, capsys):
     assert [i['file_name'] for i in images.imgs.values()] == names
     found = images.loadRes('out/found.json')
     assert len(found.anns) == sum(len(p['scores']) for p in predictions)
+
+
+@pytest.mark.parametrize('name', ['a', 'a.jfif', 'a.pgm', 'ä ö.ppm', 'b.png'])
+def test_image_demo_on_names_that_are_no_pictures(
+    autofocus, demo, tmp_path, name
+):
+    kind = dict(jfif='jpeg', pgm='ppm').get(name.split('.')[-1], 'png')
+    image = Image.fromarray(spot(5)).convert('L' if 'pgm' in name else 'RGB')
+    image.save(tmp_path / name, kind)
+    options = '--show-focus --max-pixels 1500'.split()
+    demo(name, autofocus.config, autofocus.checkpoint, *options)
+    (entry,) = json.loads(Path('out/predictions.json').read_text())
+    assert entry['file'] == name
+    drawn = name if name == 'b.png' else f'{name}.jpg'
+    # 60x100 px are more than may be drawn.
+    assert mmcv.imread(f'out/vis/{drawn}').shape == (30, 50, 3)
+    assert mmcv.imread(f'out/focus/{drawn}').shape[0] > 60
+
+
+def test_image_demo_keeps_results_whatever_a_drawing_does(
+    autofocus, folder, demo, monkeypatch, log
+):
+    def fail(*args, **kwargs):
+        raise RuntimeError('no font')
+
+    monkeypatch.setattr(DetLocalVisualizer, 'add_datasample', fail)
+    options = '--show-focus --out-json out/found.json'.split()
+    demo('in', autofocus.config, autofocus.checkpoint, *options)
+    assert len(json.loads(Path('out/predictions.json').read_text())) == 3
+    assert len(COCO('out/found.images.json').imgs) == 3
+    assert log.text.count('could not be drawn: RuntimeError: no font') == 3
+    assert len(list(Path('out/focus').rglob('*.[pP]*'))) == 3
+
+
+def test_image_demo_of_many_classes(small, folder, demo):
+    """A label above the 80 colours of COCO."""
+    many = small(
+        'sniper/faster-rcnn_r18-slim_fpn_sniper_2e_sample',
+        [f'c{k}' for k in range(365)],
+        **{'roi_head.bbox_head.num_classes': 365},
+    )
+    demo('in/2.png', many.config, many.checkpoint, '--score-thr', '0')
+    (entry,) = json.loads(Path('out/predictions.json').read_text())
+    assert max(entry['labels']) >= 80
+    assert (cv2.imread('out/vis/2.png') != cv2.imread('in/2.png')).any()

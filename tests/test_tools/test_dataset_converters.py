@@ -1,6 +1,7 @@
 """VisDrone's, DOTA's and YOLO's text files, written by hand, as COCO files."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -289,6 +290,15 @@ def test_two_images_of_one_text_file(convert, error_of, kind, capsys):
     assert f'{sentence}\n1 broken images' in capsys.readouterr().out
 
 
+def test_files_of_other_endings_are_told(convert, here, capsys):
+    (here / 'images').mkdir()
+    for name in ('b.heic', 'a.txt', 'c.TXT'):
+        (here / 'images' / name).touch()
+    convert('yolo', {'a.txt': FORMATS['yolo'][1]})
+    shown = capsys.readouterr().out
+    assert 'b.heic\n1 files that are no image by their endings left' in shown
+
+
 def test_what_is_left_out_is_named(convert, capsys):
     labels = {f'other{k}.txt': '' for k in range(12)}
     labels['a.txt'] = '\n'.join(['9 0.5 0.5 0.1 0.1', *['x'] * 11])
@@ -311,10 +321,11 @@ def test_hidden_folders_are_left_alone(convert, kind):
     assert [i['file_name'] for i in coco['images']] == ['b9.png', 'b10.png']
 
 
-def test_errors_start_on_a_new_line(convert, capsys):
+def test_errors_start_on_a_new_line(convert, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, 'isatty', lambda: True, raising=False)
     with pytest.raises(SystemExit):
         convert('yolo', {'a.txt': 'x'})
-    assert capsys.readouterr().out.endswith('\n')
+    assert capsys.readouterr().err.endswith('ETA:\n')
 
 
 def test_areas_of_polygons(convert):
@@ -500,8 +511,9 @@ def test_all_images_broken(error_of, here, kind):
 
 @each_format
 def test_nothing_to_convert(error_of, here, kind):
-    error = error_of(kind, {'a.txt': ''}, images=['a.gif'])
-    assert 'IMAGES must be a folder with images (.bmp .jpeg .jpg' in error
+    error = error_of(kind, {'a.txt': ''}, images=['a.tga'])
+    assert 'IMAGES must be a folder with images (.' in error
+    assert ' .jpeg .jpg ' in error
     assert error.endswith('Received: images.')
     # Text files of another split.
     error = error_of(kind, {'a.txt': ''}, images=['b.png'])

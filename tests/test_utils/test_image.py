@@ -6,7 +6,7 @@ import mmcv
 import pytest
 from PIL import Image
 
-from sniper_mmdet.utils.image import find_files, image_size
+from sniper_mmdet.utils.image import find_files, image_size, read_image
 
 
 @pytest.mark.parametrize('orientation', [1, 3, 6, 8])
@@ -29,6 +29,18 @@ def test_sizes_of_large_and_of_broken_images(tmp_path, monkeypatch):
     with pytest.raises(OSError):
         image_size(path)
     assert Image.MAX_IMAGE_PIXELS == 100
+
+
+@pytest.mark.parametrize(
+    'content', [b'', b'text', b'v/1\x01' + bytes(9), b'P5 9 9 255\n', None]
+)
+def test_what_opencv_cannot_decode_is_named(tmp_path, content):
+    """It raises where there is nothing, and for OpenEXR that is off."""
+    path = tmp_path / 'a.png'
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(OSError, match='a.png cannot be read as an image.$'):
+        read_image(path)
 
 
 def test_files_in_natural_order_without_hidden_ones(tmp_path):

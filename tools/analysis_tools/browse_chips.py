@@ -12,11 +12,11 @@ that they show but ignore are grey; what no chip of a level shows is dark.
 from pathlib import Path
 
 import mmcv
-from mmengine.utils import track_iter_progress
 
 from sniper_mmdet.chips import draw_stride
 from sniper_mmdet.engine.build import build_chip_dataset, load_config
 from sniper_mmdet.utils import cli
+from sniper_mmdet.utils.progress import track
 from sniper_mmdet.visualization import draw_image
 
 
@@ -36,11 +36,11 @@ def main():
     table = dataset.mine(args.seed, args.epoch)
     stride = draw_stride(dataset.settings, args.seed, args.epoch)
     shown = list(range(len(dataset.images)))[: args.num or None]
-    for index in track_iter_progress(shown):
+    for index in track(shown):
         image = Path(dataset.dataset.get_data_info(index)['img_path'])
         picture = draw_image(dataset, table, index, stride, args.height)
         mmcv.imwrite(picture, f'{args.out_dir}/{index:06d}_{image.stem}.jpg')
-    print(f'\n{len(shown)} pictures in {args.out_dir}')
+    print(f'{len(shown)} pictures in {args.out_dir}')
 
 
 if __name__ == '__main__':

@@ -10,12 +10,11 @@ released for COCO.
 
 from functools import partial
 
-from mmengine.utils import track_iter_progress
-
 from sniper_mmdet.chips import RELEASED_COCO, from_coco, mine_chips
 from sniper_mmdet.tuning import chip_statistics
 from sniper_mmdet.tuning.text import range_text
 from sniper_mmdet.utils import cli
+from sniper_mmdet.utils.progress import track
 
 HEAD = '{images} images, {boxes} boxes, mean of {epochs} epochs'
 SUMS = """\
@@ -69,7 +68,7 @@ def main():
         images, settings, mine = dataset.images, dataset.settings, dataset.mine
     epochs = range(args.epochs)
     if args.epochs > 1 and not args.json:
-        epochs = track_iter_progress(list(epochs))
+        epochs = track(epochs)
     tables = [mine(args.seed, epoch) for epoch in epochs]
     stats = chip_statistics(images, settings, tables)
     if args.json:

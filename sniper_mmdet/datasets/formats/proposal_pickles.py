@@ -8,7 +8,8 @@ from pathlib import PurePath
 
 import numpy as np
 from mmcv.ops import nms
-from mmengine.utils import track_iter_progress
+
+from sniper_mmdet.utils.progress import track
 
 from ..chip_dataset import ChipDataset
 from ..proposals import write_proposals
@@ -73,7 +74,7 @@ def convert_proposals(
         arrays = _by_name(found, dataset, src)
     sizes = dataset.images.sizes
     boxes, scores = [], []
-    for index in track_iter_progress(range(len(arrays))):
+    for index in track(range(len(arrays))):
         where = f'{src}: image {index} ({dataset.keys[index]})'
         kept, score = _checked(
             arrays[index], sizes[index], style == 'sniper', where

@@ -4,9 +4,13 @@ import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mmengine.utils import ProgressBar
-
-from sniper_mmdet.utils.image import IMAGE_SUFFIXES, find_files, image_size
+from sniper_mmdet.utils.image import (
+    IMAGE_SUFFIXES,
+    find_all_files,
+    find_files,
+    image_size,
+)
+from sniper_mmdet.utils.progress import track
 
 from .coco import CocoWriter
 
@@ -82,18 +86,13 @@ def convert_text_files(
             if found:
                 coco.add_object(image, place, **found)
 
-    bar = ProgressBar(len(texts.images))
-    try:
-        for name in texts.images:
-            read(name)
-            bar.update()
-    finally:
-        # An error, too, starts on a new line.
-        print(flush=True)
+    for name in track(texts.images):
+        read(name)
     if not coco.images:
         raise ValueError(
             f'each of the {len(texts.images)} images in {images} is broken.'
         )
+    coco.left_out['files that are no image by their endings'] = texts.unknown
     coco.left_out['text files of no image'] = texts.others
     coco.write(out)
     return f'{coco.summary()}\n{out} is written.'
@@ -104,7 +103,13 @@ class _Texts:
 
     def __init__(self, images: Path, labels: Path, may_lack: bool) -> None:
         self.folder, self.labels, self.may_lack = images, labels, may_lack
-        self.images = find_files(images)
+        self.images, others = find_all_files(images)
+        #: What may be an image of a kind that is not known.
+        self.unknown = [
+            str(images / name)
+            for name in others
+            if name.suffix.lower() != '.txt'
+        ]
         if not self.images:
             raise ValueError(
                 f'IMAGES must be a folder with images '

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from mmengine.utils import track_iter_progress
+
+from sniper_mmdet.utils.progress import track
 
 from sniper_mmdet.utils.files import (
     FileError,
@@ -151,7 +152,7 @@ def _is_done(out: Path, text: str, overwrite: bool) -> bool:
 def _write_split(folder: Path, split: str, settings: SampleSettings) -> None:
     """Draw the images of a split and write them and their COCO file."""
     coco = CocoWriter(tuple(CLASSES))
-    for index in track_iter_progress(range(getattr(settings, split))):
+    for index in track(range(getattr(settings, split))):
         # Each image has a stream of its own: more images leave these alone.
         rng = np.random.default_rng(
             [settings.seed, SPLITS.index(split), index]

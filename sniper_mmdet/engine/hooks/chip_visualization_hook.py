@@ -8,6 +8,7 @@ from mmengine.hooks import Hook
 
 from sniper_mmdet.registry import HOOKS
 from sniper_mmdet.structures import annotated_boxes
+from sniper_mmdet.utils.pictures import drawing
 from sniper_mmdet.visualization import chips as colors
 from sniper_mmdet.visualization.panels import draw_boxes, outline, with_title
 
@@ -72,9 +73,11 @@ class ChipVisualizationHook(Hook):
         if not self._due:
             return
         self._due = False
-        picture = draw_batch(data_batch, self.num_chips, self.draw_ignored)
-        picture = np.ascontiguousarray(picture[..., ::-1])  # RGB is asked for
-        runner.visualizer.add_image('chips', picture, step=runner.epoch + 1)
+        epoch = runner.epoch + 1
+        with drawing(f'the chips of epoch {epoch}'):
+            picture = draw_batch(data_batch, self.num_chips, self.draw_ignored)
+            picture = np.ascontiguousarray(picture[..., ::-1])  # to RGB
+            runner.visualizer.add_image('chips', picture, step=epoch)
 
 
 def draw_batch(

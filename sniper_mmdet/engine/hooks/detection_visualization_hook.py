@@ -1,0 +1,114 @@
+"""Pictures of detections, while a detector is tested."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePath
+
+import mmcv
+from mmdet.engine.hooks import DetVisualizationHook
+from mmdet.structures import DetDataSample
+from mmengine.fileio import get
+from mmengine.runner import Runner
+
+from sniper_mmdet.registry import HOOKS
+from sniper_mmdet.utils.pictures import PictureNames, drawing
+from sniper_mmdet.visualization import MAX_PIXELS, at_most, with_palette
+
+
+@HOOKS.register_module()
+class DetectionVisualizationHook(DetVisualizationHook):
+    """mmdet's DetVisualizationHook, which ends no run and loses no picture.
+
+    What cannot be drawn is logged. There is a colour for each class, however
+    many the data set has of its own; a large image is drawn smaller; and a
+    picture in ``test_out_dir`` has its image's name in the data set's folder
+    of images, or one made of that, see
+    :class:`~sniper_mmdet.utils.pictures.PictureNames`.
+
+    Args:
+        max_pixels (int): Of an image as it is drawn. Defaults to 4 million.
+        settings: Of mmdet's hook.
+    """
+
+    def __init__(self, *, max_pixels: int = MAX_PIXELS, **settings) -> None:
+        super().__init__(**settings)
+        self.max_pixels = max_pixels
+
+    def before_val(self, runner: Runner) -> None:
+        meta = runner.visualizer.dataset_meta
+        runner.visualizer.dataset_meta = with_palette(meta or {})
+
+    def before_test(self, runner: Runner) -> None:
+        self.before_val(runner)
+        self._names, self._number = PictureNames(), 0
+        self._folders = list(_image_folders(runner.test_dataloader.dataset))
+        if self.test_out_dir is not None:
+            started = Path(runner.work_dir, runner.timestamp)
+            self.test_out_dir = str(started / self.test_out_dir)
+
+    def after_val_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict,
+        outputs: Sequence[DetDataSample],
+    ) -> None:
+        step = runner.iter + batch_idx
+        if self.draw and step % self.interval == 0:
+            self._draw(runner, outputs[0], 'val_img', step)
+
+    def after_test_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict,
+        outputs: Sequence[DetDataSample],
+    ) -> None:
+        for sample in outputs if self.draw else ():
+            self._number += 1
+            file = None
+            if self.test_out_dir is not None:
+                file = str(Path(self.test_out_dir, self._name(sample)))
+            self._draw(runner, sample, 'test_img', self._number, file)
+
+    def _name(self, sample: DetDataSample) -> PurePath:
+        """A name for the picture of an image, as in the folder of images."""
+        path = PurePath(sample.get('img_path') or 'image')
+        folders = (f for f in self._folders if path.is_relative_to(f))
+        folder = next(folders, path.parent)
+        return self._names(path.relative_to(folder))
+
+    def _draw(
+        self,
+        runner: Runner,
+        sample: DetDataSample,
+        name: str,
+        step: int,
+        file: str | None = None,
+    ) -> None:
+        with drawing(sample.get('img_path') or name):
+            content = get(sample.img_path, backend_args=self.backend_args)
+            image = mmcv.imfrombytes(content, channel_order='rgb')
+            image, sample = at_most(
+                image, sample, self.score_thr, self.max_pixels
+            )
+            runner.visualizer.add_datasample(
+                PurePath(sample.img_path).name if self.show else name,
+                image,
+                data_sample=sample,
+                show=self.show,
+                wait_time=self.wait_time,
+                pred_score_thr=self.score_thr,
+                out_file=file,
+                step=step,
+            )
+
+
+def _image_folders(dataset) -> Iterator[PurePath]:
+    """Folders of images of a data set, and of those that it is made of."""
+    prefix = getattr(dataset, 'data_prefix', None)
+    if isinstance(prefix, dict) and isinstance(prefix.get('img'), str):
+        yield PurePath(prefix['img'])
+    inner = [getattr(dataset, 'dataset', None)]
+    for part in (*inner, *getattr(dataset, 'datasets', ())):
+        if part is not None:
+            yield from _image_folders(part)

@@ -1,0 +1,83 @@
+"""What mmdet's visualizer is given, so that it can draw whatever was found."""
+
+import numpy as np
+from mmcv.image import imresize
+from mmdet.structures import DetDataSample
+from mmdet.structures.bbox import get_box_tensor
+from mmdet.structures.mask import BaseInstanceMasks, BitmapMasks
+from mmdet.visualization import get_palette
+from mmengine.structures import InstanceData
+
+#: Larger images are drawn smaller: a picture is to be looked at.
+MAX_PIXELS = 4_000_000
+
+
+def with_palette(meta: dict) -> dict:
+    """What is known of a data set, with a colour for each of its classes.
+
+    Its own colours stay; where classes have none, mmdet's random ones follow.
+    """
+    palette = meta.get('palette')
+    if isinstance(palette, str):  # 'coco' has colours, 'random' has none
+        palette = get_palette(palette, 0) or palette
+    if np.ndim(palette) == 0 or (np.ndim(palette) == 1 and len(palette) == 3):
+        return meta  # mmdet makes as many of a name, None or one colour
+    others = get_palette('random', len(meta.get('classes') or ()))
+    own = [tuple(color) for color in palette]
+    return dict(meta, palette=own + others[len(own) :])
+
+
+def at_most(
+    image: np.ndarray,
+    sample: DetDataSample,
+    score_thr: float,
+    max_pixels: int = MAX_PIXELS,
+) -> tuple[np.ndarray, DetDataSample]:
+    """An image of so many pixels at most, and what is on it, to be drawn.
+
+    Args:
+        image (ndarray): (H, W, 3).
+        sample (:obj:`DetDataSample`): Its ``gt_instances`` and
+            ``pred_instances``. Pixels of segmentation are not resized: an
+            image that has some stays as it is.
+        score_thr (float): Predictions that are not above are left out.
+        max_pixels (int): Of the image. Defaults to 4 million.
+
+    Returns:
+        tuple: Image and sample, those given where the image is small enough.
+    """
+    height, width = image.shape[:2]
+    factor = (max_pixels / (height * width)) ** 0.5
+    if factor >= 1 or any(key.endswith('_seg') for key in sample.keys()):
+        return image, sample
+    size = max(int(width * factor), 1), max(int(height * factor), 1)
+    drawn = DetDataSample()
+    for name in ('gt_instances', 'pred_instances'):
+        if name in sample:
+            instances = sample.get(name)
+            if 'scores' in instances:
+                instances = instances[instances.scores > score_thr]
+            instances = _resized(instances.cpu(), (width, height), size)
+            drawn.set_field(instances, name, InstanceData)
+    return imresize(image, size), drawn
+
+
+def _resized(
+    instances: InstanceData, before: tuple[int, int], size: tuple[int, int]
+) -> InstanceData:
+    """Instances on an image that is resized, from (width, height) to size."""
+    resized = InstanceData()
+    for key in ('labels', 'scores', 'label_names'):
+        if key in instances:
+            resized.set_field(instances[key], key)
+    if 'bboxes' in instances:
+        boxes = get_box_tensor(instances.bboxes)
+        scale = boxes.new_tensor(size) / boxes.new_tensor(before)
+        resized.bboxes = boxes * scale.repeat(2)
+    if 'masks' in instances:
+        masks = instances.masks
+        if not isinstance(masks, BaseInstanceMasks):
+            masks = np.asarray(masks).view(np.uint8)
+            masks = BitmapMasks(masks, *before[::-1])
+        resized.masks = masks.resize(size[::-1])
+    return resized
