@@ -8,13 +8,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from sniper_mmdet.utils.progress import track
-
 from sniper_mmdet.utils.files import (
     FileError,
     scratch_folder,
     why_not_written,
 )
+from sniper_mmdet.utils.progress import track
 
 from ..formats.coco import CocoWriter
 from .scenes import draw_scene
