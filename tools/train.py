@@ -4,6 +4,7 @@ from mmengine.device import get_device
 
 from sniper_mmdet.engine import build
 from sniper_mmdet.engine.cpu import prepare_cpu
+from sniper_mmdet.engine.data_checks import DataError
 from sniper_mmdet.utils import cli
 
 
@@ -51,7 +52,10 @@ def main():
         cfg.load_from = None if args.resume == 'auto' else args.resume
 
     prepare_cpu(args.launcher, cfg)
-    build.build_runner(cfg).train()
+    with cli.one_sentence('train'):
+        runner = build.checked_runner(cfg, 'train', 'val')
+    with cli.one_sentence('train', (DataError,)):
+        runner.train()
 
 
 if __name__ == '__main__':

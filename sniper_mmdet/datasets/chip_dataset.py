@@ -22,11 +22,11 @@ from sniper_mmdet.utils.choices import check_choice
 
 from .annotations import (
     NO_IMAGE,
-    check_classes,
     dataset_name,
     read_annotations,
     usable_instances,
 )
+from .classes import check_classes
 from .collected_boxes import collect_boxes
 from .proposals import ProposalFile
 from .transforms.cut_chip import OUT_OF_RANGE, CutChip

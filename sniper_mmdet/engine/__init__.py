@@ -7,5 +7,6 @@ from .half_precision import HalfPrecisionOptimWrapper
 from .hooks import (
     ChipMiningHook,
     ChipVisualizationHook,
+    DataCheckHook,
     NegativeChipMiningHook,
 )

@@ -1,5 +1,6 @@
 """Build what a config describes, outside of a runner."""
 
+import copy
 from argparse import Namespace
 from pathlib import Path
 
@@ -8,6 +9,8 @@ from mmengine.registry import RUNNERS, init_default_scope
 from mmengine.runner import Runner
 
 from sniper_mmdet.registry import DATASETS
+
+from .hooks.data_check_hook import DataCheckHook
 
 
 def load_config(path: str, options: dict | None = None) -> Config:
@@ -37,6 +40,21 @@ def build_runner(cfg: Config) -> Runner:
     if 'runner_type' in cfg:
         return RUNNERS.build(cfg)
     return Runner.from_cfg(cfg)
+
+
+def checked_runner(cfg: Config, *splits: str) -> Runner:
+    """The runner of a config, the data of some splits read and checked.
+
+    Raises:
+        ValueError: See :mod:`~sniper_mmdet.engine.data_checks`.
+    """
+    runner = build_runner(cfg)
+    found = [one for one in runner.hooks if isinstance(one, DataCheckHook)]
+    hook = found[0] if found else DataCheckHook()
+    if not found:
+        runner.register_hook(hook)
+    hook.check(runner, *splits)
+    return runner
 
 
 def require_pretrained(cfg: Config) -> None:
@@ -93,6 +111,18 @@ def build_image_dataset(cfg: Config, split: str):
         # What it mines is of no matter, and may be what is yet to be made.
         dataset = {**dataset, 'proposals': None}
     return DATASETS.build(dataset)
+
+
+def build_unread_dataset(cfg: Config, split: str):
+    """The data set of a split, for what it is called: no file of it is read.
+
+    None where the config has no such split.
+    """
+    loader = cfg.get(f'{split}_dataloader') or {}
+    dataset = copy.deepcopy(loader.get('dataset') or {})
+    if 'type' not in dataset:
+        return None
+    return DATASETS.build(dict(dataset, lazy_init=True))
 
 
 def build_boxes_dataset(cfg: Config, split: str):

@@ -32,11 +32,13 @@ def run(main: Callable[[], object]) -> None:
 
 
 @contextlib.contextmanager
-def one_sentence(tool: str) -> Iterator[None]:
+def one_sentence(
+    tool: str, kinds: tuple[type[Exception], ...] = (OSError, ValueError)
+) -> Iterator[None]:
     """End a tool in one sentence where what is done here finds bad input."""
     try:
         yield
-    except (OSError, ValueError) as error:
+    except kinds as error:
         raise SystemExit(f'{tool}: {error}') from None
 
 

@@ -1,3 +1,4 @@
 from .chip_mining_hook import ChipMiningHook
 from .chip_visualization_hook import ChipVisualizationHook
+from .data_check_hook import DataCheckHook
 from .negative_chip_mining_hook import NegativeChipMiningHook

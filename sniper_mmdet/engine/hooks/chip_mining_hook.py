@@ -6,20 +6,22 @@ import numpy as np
 import torch
 from mmdet.models import BatchFixedSizePad
 from mmengine.dist import all_reduce, get_world_size, is_main_process
-from mmengine.hooks import Hook
 
 from sniper_mmdet.chips import ImagePyramid, chip_pixels
 from sniper_mmdet.engine.checkpoints import unwrapped
 from sniper_mmdet.engine.config_checks import check_agreement
 from sniper_mmdet.registry import HOOKS
 
+from .data_check_hook import DataCheckHook
+
 
 @HOOKS.register_module()
-class ChipMiningHook(Hook):
+class ChipMiningHook(DataCheckHook):
     """Has a fresh chip table mined before each epoch, and logs it.
 
     Before the first one it sees that the chips and the detector go together:
-    see :func:`~sniper_mmdet.engine.config_checks.check_agreement`.
+    see :func:`~sniper_mmdet.engine.config_checks.check_agreement`. It checks
+    what a run reads, as any :class:`DataCheckHook`, in tests too.
 
     A run that is resumed in the middle of an epoch goes on with the chips that
     were still to come, with another number of processes or another batch size
@@ -40,9 +42,11 @@ class ChipMiningHook(Hook):
     priority = 'LOW'
 
     def __init__(self) -> None:
+        super().__init__()
         self._seen = 0
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        super().after_load_checkpoint(runner, checkpoint)
         if runner._resume:
             self._seen = checkpoint.get('chips_seen', 0)
 
@@ -50,6 +54,7 @@ class ChipMiningHook(Hook):
         checkpoint['chips_seen'] = self._seen
 
     def before_train(self, runner) -> None:
+        super().before_train(runner)
         sampler = chip_sampler(runner)
         # A resumed run takes the seed of its checkpoint after the sampler was
         # built; with diff_rank_seed the runner's seed is not the ranks' own.
