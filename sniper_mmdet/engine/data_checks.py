@@ -6,6 +6,7 @@ mean different classes by it, nothing fails: the results are wrong.
 
 import os
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import PurePath
 
 from mmdet.evaluation import CocoMetric, LVISMetric, VOCMetric
@@ -67,7 +68,10 @@ def _built(runner: Runner, split: str):
         return getattr(runner, f'{split}_loop')
     except Exception:
         dataset = runner.cfg[f'{split}_dataloader']['dataset']
-        read_annotations(dataset, DATASETS.build, dataset)
+        try:
+            read_annotations(dataset, DATASETS.build, dataset)
+        except AssertionError as error:  # ids that repeat
+            raise DataError(f'{dataset_name(dataset)}: {error}') from None
         raise
 
 
@@ -89,15 +93,15 @@ def check_split(dataset, evaluator=(), settings=()) -> None:
     if isinstance(settings, dict):
         settings = settings.get('metrics', settings)
     settings = [settings] if isinstance(settings, dict) else settings or ()
-    paths = [one.get('ann_file') for one in settings if isinstance(one, dict)]
-    paths += [None] * len(metrics)
+    given = [one if isinstance(one, dict) else {} for one in settings]
     of_each = [dataset] * len(metrics)
     if hasattr(evaluator, 'dataset_prefixes'):  # parts with metrics of theirs
         of_each = dataset.datasets
     for part in of_each or [dataset]:
         check_classes(part)
-    for part, metric, path in zip(of_each, metrics, paths, strict=False):
-        _check_metric(part, metric, path)
+    pairs = zip_longest(metrics, given[: len(metrics)], fillvalue={})
+    for part, (metric, own) in zip(of_each, pairs, strict=False):
+        _check_metric(part, metric, own.get('ann_file'))
 
 
 def _check_metric(dataset, metric, path: str | None) -> None:
@@ -109,7 +113,7 @@ def _check_metric(dataset, metric, path: str | None) -> None:
     if truth is None:
         _check_own_truth(dataset, metric)
         return
-    path = path or 'the ann_file of the evaluator'
+    path = path or getattr(metric, 'ann_file', 'the ann_file of the metric')
     _check_images(dataset, truth.imgs, path)
     if isinstance(metric, CocoMetric):
         _check_categories(metric, truth, classes_of(dataset), path)
@@ -129,8 +133,9 @@ def _check_own_truth(dataset, metric) -> None:
     indices = range(len(dataset))
     if not any(dataset.get_data_info(k).get('instances') for k in indices):
         raise DataError(
-            f'{name} has no box of its classes to evaluate by, which '
-            f'metainfo.classes names: {classes_of(dataset)}.'
+            f'{name} has no box of a class to evaluate by; are the classes '
+            f'named as in the annotations? metainfo.classes is '
+            f'{classes_of(dataset)}.'
         )
     if isinstance(metric, VOCMetric):
         return
@@ -212,10 +217,8 @@ def check_heads(model: nn.Module, dataset) -> None:
     if not classes or reads_text(model):
         return
     # What is a thing and what is stuff have heads of their own.
-    counts = {
-        len(classes),
-        len(dataset.metainfo.get('thing_classes', classes)),
-    }
+    meta = next(parts_of(dataset)).metainfo
+    counts = {len(classes), len(meta.get('thing_classes', classes))}
     wrong = {}
     for path, module in model.named_modules():
         path = path.removeprefix('module.').removeprefix('detector.')
