@@ -10,6 +10,7 @@ from itertools import zip_longest
 from pathlib import PurePath
 
 from mmdet.evaluation import CocoMetric, LVISMetric, VOCMetric
+from mmdet.models import RPN, BaseMOTModel
 from mmengine.logging import print_log
 from mmengine.registry import DATASETS
 from mmengine.runner import Runner
@@ -203,8 +204,7 @@ def _name(dataset) -> str:
 def check_heads(model: nn.Module, dataset) -> None:
     """See that the heads of a detector tell as many classes as data name.
 
-    Left out are an RPN, heads that are one for all classes, and detectors
-    that look for what a text names.
+    Left out are an RPN, and heads that are one for all classes.
 
     Args:
         model (nn.Module): Wrapped or not.
@@ -214,7 +214,7 @@ def check_heads(model: nn.Module, dataset) -> None:
         ValueError: Names the key of the config.
     """
     classes = classes_of(dataset)
-    if not classes or reads_text(model):
+    if not classes or not has_classes(model):
         return
     # What is a thing and what is stuff have heads of their own.
     meta = next(parts_of(dataset)).metainfo
@@ -240,9 +240,16 @@ def check_heads(model: nn.Module, dataset) -> None:
         )
 
 
-def reads_text(model: nn.Module) -> bool:
-    names = (name.split('.')[-1] for name, _ in model.named_modules())
-    return 'language_model' in names
+def has_classes(model: nn.Module) -> bool:
+    """Whether a detector's labels are the classes of its data.
+
+    Those of an RPN are one, those of a tracker are of its detector's data, and
+    those of GLIP and its like are what a text names.
+    """
+    return not any(
+        isinstance(module, (RPN, BaseMOTModel)) or 'language_model' in path
+        for path, module in model.named_modules()
+    )
 
 
 def check_names(

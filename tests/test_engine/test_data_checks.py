@@ -310,6 +310,15 @@ def test_heads(name, keys, around):
         assert 'Received: 3' in text
 
 
+def test_an_rpn_alone_has_one_class():
+    """It is the first stage of negative chips; mmdet calls it bbox_head."""
+    model = dict(detector=plain_detector('faster-rcnn'), rpn_only=True)
+    model = MODELS.build(
+        dict(model, type='sniper_mmdet.PyramidDetector', scales=[1.0])
+    )
+    check_heads(model, Named(4))
+
+
 def test_one_head_of_several():
     bare = torch.nn.Module()
     bare.bbox_head = torch.nn.ModuleList(torch.nn.Module() for _ in range(3))

@@ -4,7 +4,7 @@ from mmengine.hooks import Hook
 
 from sniper_mmdet.datasets.classes import classes_of
 from sniper_mmdet.engine.checkpoints import trained_classes
-from sniper_mmdet.engine.data_checks import check_names, check_run, reads_text
+from sniper_mmdet.engine.data_checks import check_names, check_run, has_classes
 from sniper_mmdet.registry import HOOKS
 
 
@@ -52,5 +52,5 @@ class DataCheckHook(Hook):
         """The checkpoint's classes with those of a split."""
         loader = getattr(runner, f'{split}_dataloader')
         names = classes_of(loader.dataset)
-        if not reads_text(runner.model):
+        if has_classes(runner.model):
             check_names(self._trained, 'checkpoint', names, f'{split} data')
