@@ -120,6 +120,26 @@ def test_what_reads_something_else_is_left_alone(folder):
     check_classes(DATASETS.build(config))
 
 
+@MMDET.register_module()
+class CountingDataset(CocoDataset):
+    """What a user adds: labels that count from 1, as ids often do."""
+
+    def parse_data_info(self, raw_data_info):
+        info = super().parse_data_info(raw_data_info)
+        for one in info['instances']:
+            one['bbox_label'] += 1
+        return info
+
+
+def test_labels_beyond_the_classes(folder):
+    """A head of two classes has 2 for the background."""
+    config = coco_config(folder) | dict(type='CountingDataset')
+    with pytest.raises(
+        ValueError, match='labels must be below 2.*Received: 2'
+    ):
+        chip_dataset(config).full_init()
+
+
 def test_voc_numbers_by_its_classes(voc_folder):
     config = dict(
         type='VOCDataset',
