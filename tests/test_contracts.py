@@ -322,11 +322,11 @@ def test_a_metric_has_the_annotations_that_it_has_read(tmp_path):
     path.write_text('{"images": [], "annotations": [], "categories": []}')
     truth = getattr(CocoMetric(ann_file=str(path)), '_coco_api', None)
     assert isinstance(truth, COCO), (
-        'CocoMetric._coco_api is gone: engine/data_checks.py numbers its '
+        'CocoMetric._coco_api is gone: engine/metric_checks.py numbers its '
         'annotations and compares its images.'
     )
     assert '_lvis_api' in inspect.getsource(LVISMetric), (
-        'LVISMetric._lvis_api is gone: engine/data_checks.py numbers its '
+        'LVISMetric._lvis_api is gone: engine/metric_checks.py numbers its '
         'annotations.'
     )
 

@@ -7,7 +7,7 @@ from sniper_mmdet.engine import evaluation_options as options
 from sniper_mmdet.engine.build import checked_runner, run_config
 from sniper_mmdet.engine.checkpoints import unwrapped
 from sniper_mmdet.engine.cpu import prepare_cpu
-from sniper_mmdet.engine.data_checks import DataError
+from sniper_mmdet.engine.detector_checks import DataError
 from sniper_mmdet.utils import cli
 
 

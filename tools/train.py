@@ -4,7 +4,7 @@ from mmengine.device import get_device
 
 from sniper_mmdet.engine import build
 from sniper_mmdet.engine.cpu import prepare_cpu
-from sniper_mmdet.engine.data_checks import DataError
+from sniper_mmdet.engine.detector_checks import DataError
 from sniper_mmdet.utils import cli
 
 

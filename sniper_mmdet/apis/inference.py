@@ -14,7 +14,7 @@ from mmengine.utils import ProgressBar
 from torch import nn
 
 from sniper_mmdet.engine.build import build_unread_dataset
-from sniper_mmdet.engine.data_checks import check_names
+from sniper_mmdet.engine.detector_checks import check_names
 from sniper_mmdet.utils.choices import check_choice
 
 from .coco_results import CocoResults

@@ -12,11 +12,11 @@ from mmengine.runner import Runner
 from tiny import SAMPLE_CONFIG, plain_detector, sample_options, write_voc
 
 from sniper_mmdet.engine.build import checked_runner
-from sniper_mmdet.engine.data_checks import (
+from sniper_mmdet.engine.data_checks import check_split
+from sniper_mmdet.engine.detector_checks import (
     DataError,
     check_heads,
     check_names,
-    check_split,
 )
 from sniper_mmdet.registry import DATASETS, MODELS
 

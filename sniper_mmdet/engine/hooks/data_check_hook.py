@@ -4,7 +4,8 @@ from mmengine.hooks import Hook
 
 from sniper_mmdet.datasets.classes import classes_of
 from sniper_mmdet.engine.checkpoints import trained_classes
-from sniper_mmdet.engine.data_checks import check_names, check_run, has_classes
+from sniper_mmdet.engine.data_checks import check_run
+from sniper_mmdet.engine.detector_checks import check_names, has_classes
 from sniper_mmdet.registry import HOOKS
 
 
