@@ -80,7 +80,10 @@ def classes_of(dataset) -> list[str]:
 
 
 def check_order(
-    classes: Sequence[str], categories: Sequence[str], path: str
+    classes: Sequence[str],
+    categories: Sequence[str],
+    known: Sequence[str],
+    path: str,
 ) -> None:
     """See that labels, which a file's categories number, have their names.
 
@@ -90,6 +93,7 @@ def check_order(
     Args:
         classes (Sequence[str]): What the labels are called.
         categories (Sequence[str]): What their categories are called.
+        known (Sequence[str]): All categories of the file.
         path (str): The file.
 
     Raises:
@@ -97,11 +101,11 @@ def check_order(
     """
     if list(classes) == list(categories):
         return
-    unknown = [name for name in classes if name not in categories]
-    if unknown and len(categories) != len(classes):
+    unknown = [name for name in classes if name not in known]
+    if unknown and len(categories) < len(classes):
         raise ValueError(
             f'metainfo names the class {unknown[0]!r}, which {path} has not; '
-            f'it has {list(categories)}. metainfo=dict(classes=...) of each '
+            f'it has {list(known)}. metainfo=dict(classes=...) of each '
             'data set names the classes; without it they are those of its '
             'type.'
         )
@@ -162,9 +166,7 @@ def _check_file(dataset, classes: list[str]) -> None:
         found = [names[one] for one in ids]
     except (AttributeError, KeyError, OSError, TypeError, ValueError):
         return  # a data set of the user's own, which reads something else
-    if len(found) < len(classes):  # say what there is, not what fits
-        found = list(names.values())
-    check_order(classes, found, dataset.ann_file)
+    check_order(classes, found, list(names.values()), dataset.ann_file)
 
 
 def _name(dataset) -> str:

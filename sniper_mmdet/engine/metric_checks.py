@@ -85,9 +85,9 @@ def _check_own_truth(dataset, metric) -> None:
 def _check_categories(metric, truth, classes: list[str], path: str) -> None:
     """See that CocoMetric's labels, numbered by its file, are the classes."""
     ids = truth.getCatIds(catNms=classes)
-    if len(ids) < len(classes):  # say what there is, not what fits
-        ids = truth.getCatIds()
-    check_order(classes, [truth.cats[one]['name'] for one in ids], path)
+    found = [truth.cats[one]['name'] for one in ids]
+    known = [one['name'] for one in truth.cats.values()]
+    check_order(classes, found, known, path)
     if metric.classwise and ids != sorted(ids):
         raise DataError(
             f'{path}: for CocoMetric(classwise=True), which names its results '

@@ -135,6 +135,17 @@ def test_a_metric_that_lacks_a_class(scenes):
         checked(val_data(scenes), coco_metric(scenes, 'other.json'))
 
 
+def test_a_metric_that_calls_a_class_otherwise(scenes):
+    """The file has as many, all of them known but one."""
+    (scenes / 'other.json').write_text((scenes / 'val.json').read_text())
+    change(
+        scenes / 'other.json',
+        lambda coco: coco['categories'][3].update(name='rings'),
+    )
+    with pytest.raises(ValueError, match="'ring', which .* 'rings'"):
+        checked(val_data(scenes), coco_metric(scenes, 'other.json'))
+
+
 def test_classes_by_name_whose_ids_are_not_sorted(scenes):
     def renumber(coco):
         for one in coco['categories']:
