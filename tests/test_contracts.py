@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import torch
 from mmdet.datasets.transforms import LoadAnnotations
+from mmdet.evaluation import CocoMetric, LVISMetric
 from mmdet.models.dense_heads import RPNHead
 from mmdet.models.detectors.base import BaseDetector
 from mmdet.models.roi_heads import StandardRoIHead
@@ -371,6 +372,20 @@ def test_a_subclass_may_listen_to_the_meta_of_a_metric():
     assert BaseMetric.dataset_meta.fset is not None, (
         'BaseMetric.dataset_meta is no property any more: VisDroneMetric '
         'checks the classes when it is set.'
+    )
+
+
+def test_a_metric_has_the_annotations_that_it_has_read(tmp_path):
+    path = tmp_path / 'coco.json'
+    path.write_text('{"images": [], "annotations": [], "categories": []}')
+    truth = getattr(CocoMetric(ann_file=str(path)), '_coco_api', None)
+    assert isinstance(truth, COCO), (
+        'CocoMetric._coco_api is gone: engine/metric_checks.py numbers its '
+        'annotations and compares its images.'
+    )
+    assert '_lvis_api' in inspect.getsource(LVISMetric), (
+        'LVISMetric._lvis_api is gone: engine/metric_checks.py numbers its '
+        'annotations.'
     )
 
 

@@ -4,7 +4,7 @@ from mmdet.engine.hooks.utils import trigger_visualization_hook
 from mmdet.evaluation import DumpDetResults
 
 from sniper_mmdet.engine import evaluation_options as options
-from sniper_mmdet.engine.build import build_runner, run_config
+from sniper_mmdet.engine.build import checked_runner, run_config
 from sniper_mmdet.engine.checkpoints import unwrapped
 from sniper_mmdet.engine.cpu import prepare_cpu
 from sniper_mmdet.utils import cli
@@ -61,7 +61,8 @@ def main():
         options.set_flip_tta(cfg)
 
     prepare_cpu(args.launcher, cfg)
-    runner = build_runner(cfg)
+    with cli.one_sentence('test'):
+        runner = checked_runner(cfg, 'test')
     if 'segm' in (args.eval or ()):
         model = unwrapped(runner.model)
         model = getattr(model, 'detector', model)

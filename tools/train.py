@@ -61,7 +61,10 @@ def main():
             cfg.load_from = checkpoint_to_resume(*given)
 
     prepare_cpu(args.launcher, cfg)
-    build.train(cfg)
+    with build.own_work_dir(cfg):
+        with cli.one_sentence('train'):
+            runner = build.checked_runner(cfg, 'train', 'val')
+        runner.train()
 
 
 if __name__ == '__main__':

@@ -12,7 +12,11 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, METRICS
 
 from sniper_mmdet.chips import ImagePyramid
-from sniper_mmdet.engine.checkpoints import load_detector
+from sniper_mmdet.datasets.classes import classes_of
+from sniper_mmdet.engine.build import build_unread_dataset
+from sniper_mmdet.engine.checkpoints import load_detector, read_classes
+from sniper_mmdet.engine.data_checks import check_split
+from sniper_mmdet.engine.detector_checks import check_heads, check_names
 from sniper_mmdet.models import AutoFocus, PyramidDetector
 
 #: Takes a list of images (3, H, W) and one of samples; returns the samples.
@@ -24,9 +28,16 @@ def load_autofocus(cfg: Config, checkpoint: str) -> AutoFocus:
 
     Raises:
         OSError: There is no such checkpoint.
-        ValueError: The config or the checkpoint is of another model.
+        ValueError: The config or the checkpoint is of another model, or its
+            classes are not those of the test data.
     """
-    return load_detector(cfg, checkpoint, AutoFocus)
+    model = load_detector(cfg, checkpoint, AutoFocus)
+    dataset = build_unread_dataset(cfg, 'test')
+    if dataset is not None:
+        check_heads(model, dataset)
+        trained, tested = read_classes(checkpoint), classes_of(dataset)
+        check_names(trained, 'checkpoint', tested, 'test data')
+    return model
 
 
 def require_coco(cfg: Config) -> None:
@@ -84,6 +95,7 @@ def measure(
     metrics = {n: METRICS.build(copy.deepcopy(evaluator)) for n in ways}
     for metric in metrics.values():
         metric.dataset_meta = dataset.metainfo
+    check_split(dataset, list(metrics.values()), [evaluator] * len(metrics))
     count = min(len(dataset), num or len(dataset))
     result = {name: dict(images=count, seconds=0.0) for name in ways}
     for turn in range(-1, count):  # the first warms up, and does not count

@@ -1,18 +1,18 @@
 """Detection on folders of large images and on videos."""
 
-import copy
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import torch
-from mmdet.registry import DATASETS
 from mmdet.structures import DetDataSample
 from mmengine.dataset import pseudo_collate
 from mmengine.logging import print_log
 from torch import nn
 
+from sniper_mmdet.engine.build import build_unread_dataset
+from sniper_mmdet.engine.detector_checks import check_names
 from sniper_mmdet.utils.choices import check_choice
 from sniper_mmdet.utils.progress import Progress
 
@@ -150,23 +150,22 @@ def class_names(model: nn.Module) -> Sequence[str]:
     of the config's test data are taken where these do not fit.
 
     Raises:
-        ValueError: Neither do.
+        ValueError: Neither do, or both have the same names in two orders.
     """
     detector = getattr(model, 'detector', model)
     head = getattr(getattr(detector, 'roi_head', detector), 'bbox_head', None)
     head = head[-1] if isinstance(head, nn.ModuleList) else head
     count = getattr(head, 'num_classes', None)
-    given = []
-    for meta in _metas(model):
-        names = meta.get('classes') or ()
-        if names and count in (None, len(names)):
-            return names
-        given.append(len(names))
+    given = [meta.get('classes') or () for meta in _metas(model)]
+    right = [names for names in given if names and count in (None, len(names))]
+    if right:
+        check_names(right[0], 'checkpoint', right[-1], "config's test data")
+        return right[0]
     number = '' if count is None else f'{count} '
     raise ValueError(
         "model.dataset_meta['classes'], or metainfo.classes of the config's "
         f"test data, must be the names of the detector's {number}classes. "
-        f'Received: {given[0]} and {given[1]} names.'
+        f'Received: {len(given[0])} and {len(given[1])} names.'
     )
 
 
@@ -174,9 +173,8 @@ def _metas(model: nn.Module) -> Iterator[dict]:
     """What is known of a detector's data, then of its config's test data."""
     yield getattr(model, 'dataset_meta', None) or {}
     cfg = getattr(model, 'cfg', None) or {}
-    dataset = copy.deepcopy(cfg.get('test_dataloader', {}).get('dataset', {}))
-    dataset['lazy_init'] = True  # its annotations are not read
-    yield DATASETS.build(dataset).metainfo if 'type' in dataset else {}
+    dataset = build_unread_dataset(cfg, 'test')
+    yield {} if dataset is None else dataset.metainfo
 
 
 def focus_maps(result: DetDataSample) -> list[dict]:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from mmengine.fileio import load
 
 from sniper_mmdet.chips import clip_boxes
 
@@ -60,33 +59,6 @@ def _broken_xml(dataset) -> str:
         except SyntaxError:
             return f'{path}: '
     return ''
-
-
-def check_classes(dataset) -> None:
-    """CocoDataset leaves out classes that its file lacks, without a word.
-
-    Raises:
-        ValueError: Names the class and those that the file has.
-    """
-    for inner in getattr(dataset, 'datasets', []):
-        check_classes(inner)
-    if hasattr(dataset, 'dataset'):
-        check_classes(dataset.dataset)
-    if not hasattr(dataset, 'cat_ids'):
-        return
-    classes = dataset.metainfo.get('classes')
-    if classes is None or len(dataset.cat_ids) == len(classes):
-        return
-    known = [c['name'] for c in load(dataset.ann_file)['categories']]
-    unknown = [c for c in classes if c not in known]
-    if not unknown:
-        raise ValueError(
-            f'{dataset.ann_file} has two categories of one name: {known}.'
-        )
-    raise ValueError(
-        f'metainfo names the class {unknown[0]!r}, which '
-        f'{dataset.ann_file} has not; it has {known}.'
-    )
 
 
 def usable_instances(

@@ -26,11 +26,11 @@ from sniper_mmdet.utils.choices import check_choice
 
 from .annotations import (
     NO_IMAGE,
-    check_classes,
     dataset_name,
     read_annotations,
     usable_instances,
 )
+from .classes import check_classes, classes_of
 from .collected_boxes import collect_boxes
 from .proposals import ProposalFile
 from .transforms.annotated_masks import LoadAnnotatedMasks
@@ -297,7 +297,13 @@ class ChipDataset:
             print_log(f'ChipDataset skips {path}: {text}', 'current')
 
     def _warn(self, labels: set[int]) -> None:
-        classes = self.metainfo.get('classes') or ()
+        classes = classes_of(self)
+        if classes and max(labels, default=0) >= len(classes):
+            raise ValueError(
+                f'{dataset_name(self.dataset)}: labels must be below '
+                f'{len(classes)}, the number of metainfo.classes: {classes}. '
+                f'Received: {max(labels)}.'
+            )
         empty = [c for i, c in enumerate(classes) if i not in labels]
         if empty and len(empty) < len(classes):
             print_log(

@@ -8,6 +8,7 @@ from .half_precision import HalfPrecisionOptimWrapper
 from .hooks import (
     ChipMiningHook,
     ChipVisualizationHook,
+    DataCheckHook,
     DetectionVisualizationHook,
     NegativeChipMiningHook,
     ResumeHook,

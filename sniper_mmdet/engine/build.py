@@ -1,8 +1,10 @@
 """Build what a config describes, outside of a runner."""
 
+import copy
 import os
 from argparse import Namespace
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mmengine.config import Config
@@ -12,7 +14,7 @@ from mmengine.runner import Runner
 from sniper_mmdet.registry import DATASETS
 from sniper_mmdet.utils.files import claimed
 
-from .hooks import ResumeHook
+from .hooks import DataCheckHook, ResumeHook
 
 #: Where launchers tell a process its rank.
 _RANKS = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
@@ -60,19 +62,35 @@ def build_runner(cfg: Config) -> Runner:
     return runner
 
 
-def train(cfg: Config) -> None:
-    """Train what a config describes, alone in its work directory.
+@contextmanager
+def own_work_dir(cfg: Config) -> Iterator[None]:
+    """The work directory of a config, for one training at a time.
 
     Raises:
         FileError: Another training is going on there.
     """
-    lock = nullcontext()
     # Building a runner writes there, and comes before ranks are asked for.
-    if os.environ.get(_RANKS.get(cfg.get('launcher'), ''), '0') == '0':
-        Path(cfg.work_dir).mkdir(parents=True, exist_ok=True)
-        lock = claimed(Path(cfg.work_dir, '.lock'), cfg.work_dir)
-    with lock:
-        build_runner(cfg).train()
+    if os.environ.get(_RANKS.get(cfg.get('launcher'), ''), '0') != '0':
+        yield
+        return
+    Path(cfg.work_dir).mkdir(parents=True, exist_ok=True)
+    with claimed(Path(cfg.work_dir, '.lock'), cfg.work_dir):
+        yield
+
+
+def checked_runner(cfg: Config, *splits: str) -> Runner:
+    """The runner of a config, the data of some splits read and checked.
+
+    Raises:
+        ValueError: See :mod:`~sniper_mmdet.engine.data_checks`.
+    """
+    runner = build_runner(cfg)
+    found = [one for one in runner.hooks if isinstance(one, DataCheckHook)]
+    hook = found[0] if found else DataCheckHook()
+    if not found:
+        runner.register_hook(hook)
+    hook.check(runner, *splits)
+    return runner
 
 
 def require_pretrained(cfg: Config) -> None:
@@ -133,6 +151,18 @@ def build_image_dataset(cfg: Config, split: str):
         # What it mines is of no matter, and may be what is yet to be made.
         dataset = {**dataset, 'proposals': None}
     return DATASETS.build(dataset)
+
+
+def build_unread_dataset(cfg: Config, split: str):
+    """The data set of a split, for what it is called: no file of it is read.
+
+    None where the config has no such split.
+    """
+    loader = cfg.get(f'{split}_dataloader') or {}
+    dataset = copy.deepcopy(loader.get('dataset') or {})
+    if 'type' not in dataset:
+        return None
+    return DATASETS.build(dict(dataset, lazy_init=True))
 
 
 def build_boxes_dataset(cfg: Config, split: str):

@@ -55,6 +55,21 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     return {k.removeprefix('module.'): v for k, v in found.items()}
 
 
+def trained_classes(checkpoint: dict) -> list[str]:
+    """The classes that a checkpoint was trained on; empty if it has none."""
+    meta = checkpoint.get('meta') or {}
+    data = meta.get('dataset_meta') or {}
+    # mmdet before 3.0 had capitals.
+    names = data.get('classes') or data.get('CLASSES') or meta.get('CLASSES')
+    return list(names or ())
+
+
+def read_classes(path: str | Path) -> list[str]:
+    """:func:`trained_classes` of a file that :func:`read_weights` reads."""
+    found = CheckpointLoader.load_checkpoint(str(path), map_location='cpu')
+    return trained_classes(found)
+
+
 def load_weights(
     model: nn.Module,
     path: str | Path,

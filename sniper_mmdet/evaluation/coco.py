@@ -1,22 +1,16 @@
 """What COCO's own summary leaves out, from its own matching."""
 
-import contextlib
-import io
 from collections.abc import Sequence
 
 import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from .ground_truth import number_annotations, quiet
 from .matching import at_thresholds, mean_of_known
 
 #: Sizes by which proposals are told apart in SNIPER, table 1: pixels.
 RECALL_SIZES = ((0, 25), (25, 50), (50, 100), (100, 200), (200, 300))
-
-
-def quiet() -> contextlib.redirect_stdout:
-    """A context in which pycocotools does not say how it gets on."""
-    return contextlib.redirect_stdout(io.StringIO())
 
 
 def evaluate_boxes(
@@ -25,12 +19,13 @@ def evaluate_boxes(
     """COCO's evaluation of boxes, accumulated, without a word.
 
     Args:
-        ground_truth (COCO): Annotations.
+        ground_truth (COCO): Annotations; see :func:`number_annotations`.
         detections (list[dict] | ndarray): COCO results: ``image_id``,
             ``category_id``, ``bbox`` (x, y, w, h), ``score``; or as
             ``COCO.loadRes`` takes them as an array.
         **params: Of ``COCOeval.params``, such as ``maxDets``.
     """
+    number_annotations(ground_truth)
     with quiet():
         # COCO's own reader refuses an empty list.
         found = ground_truth.loadRes(detections) if len(detections) else COCO()

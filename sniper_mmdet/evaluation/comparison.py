@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from pycocotools.coco import COCO
 
-from .coco import average_precision, evaluate_boxes, false_positives, quiet
+from .coco import average_precision, evaluate_boxes, false_positives
+from .ground_truth import quiet, read_ground_truth
 
 
 def compare_detections(
@@ -34,8 +34,7 @@ def compare_detections(
     Raises:
         ValueError: A file is not what it must be.
     """
-    with _reading(ann, 'a COCO json'):
-        truth = COCO(ann)
+    truth = read_ground_truth(ann)
     runs = {}
     for name, path in files:
         with _reading(path, f'a COCO result file for {ann}'):

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
-from pycocotools.coco import COCO
 
 from sniper_mmdet.registry import METRICS
 
-from .coco import quiet
+from .ground_truth import read_ground_truth
 from .matching import (
     THRESHOLDS,
     at_thresholds,
@@ -65,11 +64,10 @@ class VisDroneMetric(BaseMetric):
         super().__init__(*args, **kwargs)
         self.ann_file = ann_file
         self.classwise = classwise
-        with quiet():
-            self._coco = COCO(ann_file)
+        self._coco_api = read_ground_truth(ann_file, ['bbox'])
         self._regions, self._objects = {}, defaultdict(list)
         self._counts = Counter()
-        for image, annotations in self._coco.imgToAnns.items():
+        for image, annotations in self._coco_api.imgToAnns.items():
             kinds = [a.get('visdrone_category') for a in annotations]
             boxes = np.array([a['bbox'] for a in annotations], float)
             regions = boxes[[kind == 0 for kind in kinds]]
@@ -93,27 +91,26 @@ class VisDroneMetric(BaseMetric):
     def dataset_meta(self, dataset_meta: dict) -> None:
         # Set before anything is tested: what is wrong is said at once.
         classes = dataset_meta.get('classes') or ()
-        # In the order of CocoDataset, that of the file.
-        self._categories = self._coco.getCatIds(catNms=classes)
-        if not classes or len(self._categories) != len(classes):
-            known = [c['name'] for c in self._coco.cats.values()]
+        ids = {c['name']: c['id'] for c in self._coco_api.cats.values()}
+        if not classes or not ids.keys() >= set(classes):
             raise ValueError(
                 f'{self.ann_file} must have the classes of the data set, '
-                f'{list(classes)}. Received: {known}.'
+                f'{list(classes)}. Received: {list(ids)}.'
             )
+        self._categories = [ids[name] for name in classes]
         BaseMetric.dataset_meta.fset(self, dataset_meta)
 
     def _share(self, image: int, boxes: np.ndarray) -> np.ndarray:
         if image not in self._regions:
             return np.zeros(len(boxes))
-        info = self._coco.imgs[image]
+        info = self._coco_api.imgs[image]
         size = info['width'], info['height']
         return ignored_share(boxes, self._regions[image], size)
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
             image, found = sample['img_id'], sample['pred_instances']
-            if image not in self._coco.imgs:
+            if image not in self._coco_api.imgs:
                 raise ValueError(
                     f'{self.ann_file} must have all images of the data set. '
                     f'Received: an image with the id {image}.'
@@ -153,7 +150,7 @@ class VisDroneMetric(BaseMetric):
             result[f'AR{number}'] = mean_of_known(recall[..., k])
         if self.classwise:
             for label, category in enumerate(categories):
-                name = self._coco.cats[category]['name']
+                name = self._coco_api.cats[category]['name']
                 result[f'AP_{name}'] = precision[label].mean()
         return {name: 100 * float(value) for name, value in result.items()}
 

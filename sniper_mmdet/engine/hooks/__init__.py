@@ -1,5 +1,6 @@
 from .chip_mining_hook import ChipMiningHook
 from .chip_visualization_hook import ChipVisualizationHook
+from .data_check_hook import DataCheckHook
 from .detection_visualization_hook import DetectionVisualizationHook
 from .negative_chip_mining_hook import NegativeChipMiningHook
 from .resume_hook import ResumeHook

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from mmdet.models import BatchFixedSizePad
 from mmengine.dist import all_reduce, get_world_size, is_main_process
-from mmengine.hooks import Hook
 from mmengine.runner import IterBasedTrainLoop
 from torch.utils.data import BatchSampler
 
@@ -17,13 +16,16 @@ from sniper_mmdet.engine.endless_chips import EndlessChips
 from sniper_mmdet.engine.schedules import resume_at
 from sniper_mmdet.registry import HOOKS
 
+from .data_check_hook import DataCheckHook
+
 
 @HOOKS.register_module()
-class ChipMiningHook(Hook):
+class ChipMiningHook(DataCheckHook):
     """Has a fresh chip table mined before each epoch, and logs it.
 
     Before the first one it sees that the chips and the detector go together:
-    see :func:`~sniper_mmdet.engine.config_checks.check_agreement`.
+    see :func:`~sniper_mmdet.engine.config_checks.check_agreement`. It checks
+    what a run reads, as any :class:`DataCheckHook`, in tests too.
 
     A run that is resumed in the middle of an epoch goes on with the chips that
     were still to come, with another number of processes or another batch size
@@ -48,10 +50,12 @@ class ChipMiningHook(Hook):
     priority = 'LOW'
 
     def __init__(self) -> None:
+        super().__init__()
         #: Chips of an epoch that all processes have seen.
         self._epoch, self._seen = 0, 0
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        super().after_load_checkpoint(runner, checkpoint)
         if not runner._resume:
             return
         total = chip_sampler(runner).total_size
@@ -93,6 +97,7 @@ class ChipMiningHook(Hook):
         checkpoint['chips_iterations'] = len(runner.train_dataloader)
 
     def before_train(self, runner) -> None:
+        super().before_train(runner)
         sampler = chip_sampler(runner)
         # A resumed run takes the seed of its checkpoint after the sampler was
         # built; with diff_rank_seed the runner's seed is not the ranks' own.

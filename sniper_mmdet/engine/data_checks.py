@@ -1,0 +1,80 @@
+"""What a run reads, seen to go together before it starts.
+
+A label is a number. Where data sets, their files, the metrics and the detector
+mean different classes by it, nothing fails: the results are wrong.
+"""
+
+from collections.abc import Sequence
+from itertools import zip_longest
+
+from mmengine.registry import DATASETS
+from mmengine.runner import Runner
+
+from sniper_mmdet.datasets.annotations import dataset_name, read_annotations
+from sniper_mmdet.datasets.classes import check_classes, classes_of
+
+from .detector_checks import DataError, check_heads, check_names
+from .metric_checks import check_metric
+
+
+def check_run(runner: Runner, splits: Sequence[str]) -> None:
+    """Check the data sets, the metrics and the detector of some splits.
+
+    What the runner has not built yet is built.
+
+    Raises:
+        ValueError: See the other functions here.
+    """
+    known = {}
+    for split in splits:
+        loop = _built(runner, split)
+        if loop is None:
+            continue
+        dataset = loop.dataloader.dataset
+        settings = runner.cfg.get(f'{split}_evaluator')
+        check_split(dataset, getattr(loop, 'evaluator', ()), settings)
+        check_heads(runner.model, dataset)
+        for other, classes in known.items():
+            names = classes_of(dataset)
+            check_names(classes, f'{other} data', names, f'{split} data')
+        known[split] = classes_of(dataset)
+
+
+def _built(runner: Runner, split: str):
+    """The loop of a split, None without one; its data's faults have a name."""
+    try:
+        return getattr(runner, f'{split}_loop')
+    except Exception:
+        loader = runner.cfg.get(f'{split}_dataloader') or {}
+        if dataset := loader.get('dataset'):
+            try:
+                read_annotations(dataset, DATASETS.build, dataset)
+            except AssertionError as error:  # ids that repeat
+                raise DataError(f'{dataset_name(dataset)}: {error}') from None
+        raise
+
+
+def check_split(dataset, evaluator=(), settings=()) -> None:
+    """Check a data set and the metrics that evaluate on it.
+
+    Args:
+        dataset (BaseDataset): Of mmdet, or one around others.
+        evaluator (Evaluator | Sequence[BaseMetric]): Its metrics.
+        settings (dict | Sequence[dict]): What these were built of.
+
+    Raises:
+        ValueError: Names the files, and what does not go together.
+    """
+    metrics = getattr(evaluator, 'metrics', evaluator)
+    if isinstance(settings, dict):
+        settings = settings.get('metrics', settings)
+    settings = [settings] if isinstance(settings, dict) else settings or ()
+    given = [one if isinstance(one, dict) else {} for one in settings]
+    of_each = [dataset] * len(metrics)
+    if hasattr(evaluator, 'dataset_prefixes'):  # parts with metrics of theirs
+        of_each = dataset.datasets
+    for part in of_each or [dataset]:
+        check_classes(part)
+    pairs = zip_longest(metrics, given[: len(metrics)], fillvalue={})
+    for part, (metric, own) in zip(of_each, pairs, strict=False):
+        check_metric(part, metric, own.get('ann_file'))

@@ -1,0 +1,138 @@
+"""What a metric evaluates by, seen to be of the data that is tested on."""
+
+import os
+from pathlib import PurePath
+
+from mmdet.evaluation import CocoMetric, LVISMetric, VOCMetric
+from mmengine.logging import print_log
+
+from sniper_mmdet.datasets.annotations import dataset_name
+from sniper_mmdet.datasets.classes import check_order, classes_of, parts_of
+from sniper_mmdet.evaluation import VisDroneMetric
+from sniper_mmdet.evaluation.ground_truth import (
+    check_annotations,
+    number_annotations,
+)
+
+from .detector_checks import DataError
+
+#: Images, at most, by which two files are compared.
+_COMPARED = 10000
+#: What boxes, and masks, are evaluated by.
+_FIELDS = 'bbox', 'area', 'segmentation'
+
+
+def check_metric(dataset, metric, path: str | None = None) -> None:
+    """Check one of mmdet's metrics or ours; others know themselves.
+
+    The ground truth that it has read from a file is numbered anew where it
+    must be, see :func:`number_annotations`.
+
+    Args:
+        dataset (BaseDataset): What it evaluates on.
+        metric (BaseMetric): Built.
+        path (str, optional): Its ``ann_file``. Defaults to None: not known.
+
+    Raises:
+        ValueError: Names the files, and what does not go together.
+    """
+    kinds = CocoMetric, LVISMetric, VisDroneMetric, VOCMetric
+    if not isinstance(metric, kinds):
+        return
+    lvis = getattr(metric, '_lvis_api', None)
+    truth = getattr(metric, '_coco_api', None) or lvis
+    if truth is None:
+        _check_own_truth(dataset, metric)
+        return
+    path = path or getattr(metric, 'ann_file', 'the ann_file of the metric')
+    _check_images(dataset, truth.imgs, path)
+    if isinstance(metric, CocoMetric):
+        _check_categories(metric, truth, classes_of(dataset), path)
+    if getattr(metric, 'format_only', False):
+        return
+    if lvis is None:  # whose annotations have no iscrowd
+        masks = 'segm' in getattr(metric, 'metrics', ())
+        check_annotations(truth, path, _FIELDS[: 3 if masks else 2])
+    number_annotations(truth)
+
+
+def _check_own_truth(dataset, metric) -> None:
+    """See that a metric can evaluate by what the data set itself holds."""
+    known = hasattr(dataset, 'get_data_info')
+    if getattr(metric, 'format_only', False) or not known:
+        return
+    name = _name(dataset)
+    infos = map(dataset.get_data_info, range(len(dataset)))
+    if not any(info.get('instances', True) for info in infos):
+        raise DataError(
+            f'{name} has no box of a class to evaluate by; are the classes '
+            f'named as in the annotations? metainfo.classes is '
+            f'{classes_of(dataset)}.'
+        )
+    if isinstance(metric, VOCMetric):
+        return
+    for part in parts_of(dataset):
+        steps = getattr(getattr(part, 'pipeline', None), 'transforms', [])
+        keys = getattr(steps[-1], 'meta_keys', None) if steps else None
+        if keys is not None and 'instances' not in keys:
+            raise DataError(
+                f'{type(metric).__name__} without ann_file needs "instances" '
+                f'among the meta_keys of the last transform of {name}. '
+                f'Received: {keys}.'
+            )
+
+
+def _check_categories(metric, truth, classes: list[str], path: str) -> None:
+    """See that CocoMetric's labels, numbered by its file, are the classes."""
+    ids = truth.getCatIds(catNms=classes)
+    found = [truth.cats[one]['name'] for one in ids]
+    known = [one['name'] for one in truth.cats.values()]
+    check_order(classes, found, known, path)
+    if metric.classwise and ids != sorted(ids):
+        raise DataError(
+            f'{path}: for CocoMetric(classwise=True), which names its results '
+            'in the order of the ids, categories must be in that order. '
+            f'Received: the ids {ids}.'
+        )
+
+
+def _check_images(dataset, images: dict, path: str) -> None:
+    """See that a metric's file has the images of a data set, and no others."""
+    files = [getattr(one, 'ann_file', None) for one in parts_of(dataset)]
+    count, name = len(dataset), _name(dataset)
+    if {os.path.realpath(str(one)) for one in files} == {
+        os.path.realpath(path)
+    }:
+        if count < len(images):
+            print_log(
+                f'{path} has {len(images)} images, and the data set takes '
+                f'{count} of them: objects of the others count as missed.',
+                'current',
+            )
+        return
+    if not hasattr(dataset, 'get_data_info'):  # none of mmdet's
+        return
+    must = f'{path}, by which {name} is evaluated, must have the same images.'
+    for index in range(0, count, -(-count // _COMPARED) or 1):
+        info = dataset.get_data_info(index)
+        key, file = info.get('img_id'), info.get('img_path')
+        own = images.get(key, {}).get('file_name') or file
+        if key not in images or _stem(own) != _stem(file):
+            found = f'is {own}' if key in images else 'is not there'
+            raise DataError(
+                f'{must} Received: image {key!r} {found}, and {file} in the '
+                'data set.'
+            )
+    if count < len(images):
+        raise DataError(
+            f'{must} Received: {len(images)} images there, whose objects all '
+            f'count, and {count} in the data set.'
+        )
+
+
+def _stem(path: str | None) -> str:
+    return PurePath(path or '').stem
+
+
+def _name(dataset) -> str:
+    return dataset_name(next(parts_of(dataset)))
