@@ -13,8 +13,10 @@ import pickle
 import textwrap
 import zipfile
 from importlib.util import find_spec
+from pathlib import Path
 
 import mmcv
+import numba
 import numpy as np
 import pytest
 import torch
@@ -36,6 +38,7 @@ from tiny import plain_detector
 from torch import nn
 from torch.nn.modules import batchnorm
 
+from sniper_mmdet.chips.cover import axis_positions
 from sniper_mmdet.engine import HalfPrecisionOptimWrapper
 
 _NUMBERS = itertools.count()
@@ -384,6 +387,17 @@ def test_setuptools_tells_how_extensions_are_compiled():
 def test_the_compiled_ops_of_mmcv_are_one_module():
     assert find_spec('mmcv._ext') is not None, (
         'mmcv._ext: utils/dependencies.py tells by it whether mmcv has ops.'
+    )
+
+
+def test_numba_asks_for_its_cache_where_a_function_is_decorated(
+    monkeypatch, tmp_path
+):
+    monkeypatch.setattr(numba.config, 'CACHE_DIR', str(tmp_path))
+    function = numba.njit(cache=True)(axis_positions.py_func)
+    monkeypatch.undo()
+    assert tmp_path in Path(function.stats.cache_path).parents, (
+        'numba.config.CACHE_DIR: chips/compiled.py names a folder by it.'
     )
 
 

@@ -9,10 +9,10 @@ is ever compared with every box (SNIPER, section 3.1).
 import math
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
 from .boxes import ImageBoxes
+from .compiled import njit
 from .settings import ChipSettings
 
 # Level pixels: above the error of float64, and too little for a box to count
@@ -20,7 +20,7 @@ from .settings import ChipSettings
 _EPS = 1e-6
 
 
-@numba.njit(cache=True)
+@njit
 def next_random(state):
     """Advance a splitmix64 generator held in ``state`` (uint64 array (1,))."""
     state[0] += np.uint64(0x9E3779B97F4A7C15)
@@ -30,7 +30,7 @@ def next_random(state):
     return z ^ (z >> np.uint64(31))
 
 
-@numba.njit(cache=True)
+@njit
 def axis_positions(extent, chip, stride):
     """Chip positions along one axis: 0, stride, ... and ``extent - chip``."""
     last = max(extent - chip, 0)
@@ -40,7 +40,7 @@ def axis_positions(extent, chip, stride):
     return positions
 
 
-@numba.njit(cache=True)
+@njit
 def _holding(low, high, positions, chip, stride):
     """First and last grid index whose chip holds an interval (low, high)."""
     first = max(math.ceil((high - chip - _EPS) / stride), 0)
@@ -51,7 +51,7 @@ def _holding(low, high, positions, chip, stride):
     return first, final
 
 
-@numba.njit(cache=True)
+@njit
 def greedy_cover(boxes_level, width, height, chip, stride, state, enough=1):
     """Cover boxes by as few chips as greedy choice finds.
 
@@ -152,7 +152,7 @@ class Levels(NamedTuple):
         return cls(sizes, factors, settings.chip_size, stride)
 
 
-@numba.njit(cache=True)
+@njit
 def cover_level(boxes, held, levels, image, level, state, enough=1):
     """Chips of :func:`greedy_cover` for those boxes (N, 4) that are held.
 

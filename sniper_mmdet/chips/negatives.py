@@ -7,10 +7,10 @@ those that hold many are candidates, of which each epoch draws a few.
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
 from .boxes import LEAST_SIDE, ImageBoxes, clip_boxes
+from .compiled import njit
 from .cover import Levels, cover_level, next_random
 from .pyramid import in_range
 from .settings import ChipSettings, NegativeSettings
@@ -159,7 +159,7 @@ def _raise_bad_proposal(images, proposals, image) -> None:
     )
 
 
-@numba.njit(cache=True)
+@njit
 def _is_bad(boxes, scores, ends):
     """Whether any proposal is not finite, or not in its image."""
     # Comparisons with NaN are false.
@@ -167,7 +167,7 @@ def _is_bad(boxes, scores, ends):
     return not (inside.all() and np.isfinite(scores).all())
 
 
-@numba.njit(cache=True)
+@njit
 def _uncovered(boxes, scores, chips, limits, rules):
     """:func:`uncovered_proposals` of an image, boxes clipped to it."""
     bounds, min_side, min_score = rules
@@ -198,7 +198,7 @@ def _uncovered(boxes, scores, chips, limits, rules):
     return asking
 
 
-@numba.njit(cache=True)
+@njit
 def _mine(proposals, positives, per_image, levels, rules, kept):
     """Fill ``found``; its length, or -1 - image where a proposal is bad."""
     all_boxes, all_scores, offsets, entries = proposals
