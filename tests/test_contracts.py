@@ -372,18 +372,6 @@ def test_where_an_array_lies_in_an_npz(tmp_path, fortran):
     ), told
 
 
-def test_setuptools_tells_how_extensions_are_compiled():
-    from setuptools._distutils.ccompiler import new_compiler
-    from setuptools._distutils.sysconfig import customize_compiler
-
-    compiler = new_compiler()
-    customize_compiler(compiler)
-    assert len(compiler.compiler_so) > 1, (
-        'setuptools._distutils has changed: tools/misc/build_mmcv_ops.py '
-        "precompiles mmcv's common header with the flags of the build."
-    )
-
-
 def test_the_compiled_ops_of_mmcv_are_one_module():
     assert find_spec('mmcv._ext') is not None, (
         'mmcv._ext: utils/dependencies.py tells by it whether mmcv has ops.'
