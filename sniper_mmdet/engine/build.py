@@ -7,7 +7,11 @@ from mmengine.config import Config
 from mmengine.registry import RUNNERS, init_default_scope
 from mmengine.runner import Runner
 
+from sniper_mmdet.models.detectors.runnable import require_runnable
 from sniper_mmdet.registry import DATASETS
+
+from .checkpoints import unwrapped
+from .hooks.checkpoint_fit_hook import CheckpointFitHook
 
 
 def load_config(path: str, options: dict | None = None) -> Config:
@@ -33,10 +37,18 @@ def run_config(args: Namespace) -> Config:
 
 
 def build_runner(cfg: Config) -> Runner:
-    """The runner of a config, of its own type if it names one."""
-    if 'runner_type' in cfg:
-        return RUNNERS.build(cfg)
-    return Runner.from_cfg(cfg)
+    """The runner of a config, of its own type if it names one.
+
+    It tells where a checkpoint is of another detector.
+
+    Raises:
+        ValueError: The detector cannot run with this mmdet.
+    """
+    named = 'runner_type' in cfg
+    runner = RUNNERS.build(cfg) if named else Runner.from_cfg(cfg)
+    require_runnable(unwrapped(runner.model))
+    runner.register_hook(CheckpointFitHook())
+    return runner
 
 
 def require_pretrained(cfg: Config) -> None:

@@ -19,6 +19,7 @@ from sniper_mmdet.chips.presets import SOFT_NMS
 from sniper_mmdet.registry import MODELS
 
 from .box_proposals import propose, rpn_config
+from .runnable import require_runnable
 
 
 @MODELS.register_module()
@@ -102,6 +103,7 @@ class PyramidDetector(BaseDetector):
                 f'({num_levels}). Received: {batch_size}.'
             )
         built = MMDET_MODELS.build(detector)
+        require_runnable(built)
         super().__init__(data_preprocessor=built.data_preprocessor)
         self.detector = built
         self.merge = dict(merge or SOFT_NMS)
