@@ -158,6 +158,7 @@ def test_a_config_in_pure_python_is_told_by_its_text(tmp_path, text, lazy):
     )
 
 
+@pytest.mark.cpu_fp16
 def test_the_half_precision_wrapper_has_all_that_its_parent_sets():
     source = textwrap.dedent(inspect.getsource(AmpOptimWrapper.__init__))
     expected = {
