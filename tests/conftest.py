@@ -1,4 +1,5 @@
 import os
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +16,17 @@ def has_cuda() -> bool:
     except ImportError:
         return False
     return torch.cuda.is_available()
+
+
+def has_cpu_fp16() -> bool:
+    """Whether torch autocasts to float16 and scales losses on the CPU."""
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # it says that it does nothing
+        with torch.autocast('cpu', torch.float16):
+            found = torch.ones(1, 1) @ torch.ones(1, 1)
+    return found.dtype == torch.float16 and hasattr(torch.amp, 'GradScaler')
 
 
 def pytest_addoption(parser):
@@ -43,6 +55,11 @@ def pytest_collection_modifyitems(config, items):
         and not has_cuda()
     ):
         skip('gpu', 'no CUDA device')
+    if (
+        any(item.get_closest_marker('cpu_fp16') for item in items)
+        and not has_cpu_fp16()
+    ):
+        skip('cpu_fp16', 'torch before 2.3 has no float16 on the CPU')
 
 
 @pytest.fixture

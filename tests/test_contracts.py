@@ -13,8 +13,10 @@ import pickle
 import textwrap
 import zipfile
 from importlib.util import find_spec
+from pathlib import Path
 
 import mmcv
+import numba
 import numpy as np
 import pytest
 import torch
@@ -39,6 +41,7 @@ from tiny import plain_detector
 from torch import nn
 from torch.nn.modules import batchnorm
 
+from sniper_mmdet.chips.cover import axis_positions
 from sniper_mmdet.engine import HalfPrecisionOptimWrapper
 from sniper_mmdet.structures import ALL_BOXES, UNSEEN
 
@@ -214,6 +217,7 @@ def test_a_config_in_pure_python_is_told_by_its_text(tmp_path, text, lazy):
     )
 
 
+@pytest.mark.cpu_fp16
 def test_the_half_precision_wrapper_has_all_that_its_parent_sets():
     source = textwrap.dedent(inspect.getsource(AmpOptimWrapper.__init__))
     expected = {
@@ -442,21 +446,20 @@ def test_where_an_array_lies_in_an_npz(tmp_path, fortran):
     ), told
 
 
-def test_setuptools_tells_how_extensions_are_compiled():
-    from setuptools._distutils.ccompiler import new_compiler
-    from setuptools._distutils.sysconfig import customize_compiler
-
-    compiler = new_compiler()
-    customize_compiler(compiler)
-    assert len(compiler.compiler_so) > 1, (
-        'setuptools._distutils has changed: tools/misc/build_mmcv_ops.py '
-        "precompiles mmcv's common header with the flags of the build."
-    )
-
-
 def test_the_compiled_ops_of_mmcv_are_one_module():
     assert find_spec('mmcv._ext') is not None, (
         'mmcv._ext: utils/dependencies.py tells by it whether mmcv has ops.'
+    )
+
+
+def test_numba_asks_for_its_cache_where_a_function_is_decorated(
+    monkeypatch, tmp_path
+):
+    monkeypatch.setattr(numba.config, 'CACHE_DIR', str(tmp_path))
+    function = numba.njit(cache=True)(axis_positions.py_func)
+    monkeypatch.undo()
+    assert tmp_path in Path(function.stats.cache_path).parents, (
+        'numba.config.CACHE_DIR: chips/compiled.py names a folder by it.'
     )
 
 

@@ -1,12 +1,16 @@
 """The package installs in every way, and mim finds its files in each."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import zipfile
+from functools import partial
+from importlib import metadata
 from pathlib import Path
 
+import packaging
 import pytest
 
 import sniper_mmdet
@@ -230,17 +234,69 @@ def test_chips_need_no_openmmlab(tmp_path):
     )
 
 
+NEWER = ('onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection')
+OLDER = ('mmengine', 'mmcv', 'mmdet')
+
+
+def pretend_installed(folder, names) -> None:
+    for name in names:
+        info = folder / f'{name.replace("-", "_")}-1.0.0.dist-info'
+        info.mkdir(parents=True)
+        (info / 'METADATA').write_text(f'Name: {name}\nVersion: 1.0.0\n')
+
+
+@pytest.fixture
+def installed(monkeypatch, tmp_path):
+    """Pretend that nothing but some distributions is installed."""
+
+    def pretend(*names):
+        pretend_installed(tmp_path / 'site', names)
+        monkeypatch.setattr(
+            dependencies.metadata,
+            'distributions',
+            partial(metadata.distributions, path=[str(tmp_path / 'site')]),
+        )
+
+    return pretend
+
+
 @pytest.mark.parametrize(
-    ('missing', 'command'),
+    ('names', 'lines'),
     [
-        ('torch', 'pip install torch'),
-        ('mmengine', 'pip install onedl-mmengine'),
-        ('mmcv', 'mim install onedl-mmcv'),
-        ('mmdet', 'pip install onedl-mmdetection'),
-        ('mmcv._ext', 'mim install onedl-mmcv'),
+        ((), []),
+        (NEWER, ['newer']),
+        (OLDER, ['older']),
+        (('onedl-mmcv',), ['newer']),
+        (('mmdet', 'onedl-mim'), ['older']),
+        (('mmcv-lite', 'openmim'), []),
+        (('mmcv', 'onedl-mmdetection'), ['newer', 'older']),
     ],
 )
-def test_missing_package_is_named(monkeypatch, missing, command):
+def test_lines_are_known_by_what_is_installed(installed, names, lines):
+    installed(*names)
+    assert dependencies.installed_lines() == lines
+
+
+@pytest.mark.parametrize(
+    ('names', 'missing', 'command'),
+    [
+        ((), 'torch', 'pip install torch'),
+        ((), 'mmengine', 'pip install onedl-mmengine'),
+        ((), 'mmcv', 'mim install onedl-mmcv'),
+        ((), 'mmdet', 'pip install onedl-mmdetection'),
+        (NEWER, 'mmcv._ext', 'mim install onedl-mmcv'),
+        (NEWER[:2], 'mmdet', 'pip install onedl-mmdetection'),
+        (OLDER, 'torch', "pip install 'torch<2.6'"),
+        (OLDER[1:], 'mmengine', 'pip install mmengine'),
+        (OLDER[::2], 'mmcv', "mim install 'mmcv<2.2'"),
+        (OLDER[:2], 'mmdet', 'pip install mmdet'),
+        (OLDER, 'mmcv._ext', "mim install 'mmcv<2.2'"),
+    ],
+)
+def test_missing_package_is_named(
+    installed, monkeypatch, names, missing, command
+):
+    installed(*names)
     monkeypatch.setattr(
         dependencies,
         'find_spec',
@@ -249,7 +305,9 @@ def test_missing_package_is_named(monkeypatch, missing, command):
     with pytest.raises(ImportError) as error:
         dependencies.require_openmmlab()
     assert error.value.name == missing
-    assert missing in str(error.value) and command in str(error.value)
+    assert missing in str(error.value)
+    # The command of the other line only begins alike.
+    assert str(error.value).endswith(command)
     assert '\n' not in str(error.value)
 
 
@@ -280,3 +338,81 @@ def test_set_up_names_an_unfit_python(source, tmp_path, says, expected):
     assert done.returncode == 1
     assert f"'{unfit}' {expected}" in done.stderr
     assert not (source / '.venv').exists()
+
+
+#: Stands for pip: keeps what it was asked for, and installs mmcv.
+PIP = """
+import sys
+from pathlib import Path
+
+here = Path(__file__).parents[1]
+args = sys.argv[1:]
+files = [Path(a).read_text() for a in args if Path(a).is_file()]
+with open(here / 'asked.txt', 'a') as asked:
+    print(*args, *files, sep='\\n', file=asked)
+if 'show' in args:
+    sys.exit(1)
+if any('mmcv==' in arg for arg in args):
+    (here / 'mmcv').mkdir()
+    (here / 'mmcv' / 'ops.py').touch()
+"""
+
+
+@pytest.mark.parametrize(
+    ('names', 'brought', 'ops'),
+    [
+        (OLDER[::2], {'openmim', 'setuptools>=80'}, 'mmcv==2.1.0'),
+        (OLDER[2:], {'mmengine', 'openmim', 'setuptools>=80'}, 'mmcv==2.1.0'),
+        (
+            NEWER[:1],
+            {'onedl-mim>=0.5.1', 'onedl-mmdetection>=3.5.1', 'setuptools>=80'},
+            'onedl-mmcv==2.3.6',
+        ),
+    ],
+)
+def test_set_up_completes_the_line_that_is_there(
+    source, environment, tmp_path, names, brought, ops
+):
+    (site,) = environment.parents[1].glob('lib/python*/site-packages')
+    (site / 'these.pth').unlink()
+    pretend_installed(site, ('torch', 'numpy', *names))
+    for info in site.glob('torch-*/METADATA'):
+        info.write_text('Name: torch\nVersion: 2.5.1\n')
+    for module in ('cv2', 'mmdet'):
+        (site / f'{module}.py').touch()
+    (site / 'pip').mkdir()
+    (site / 'pip' / '__main__.py').write_text(PIP)
+    (site / 'packaging').symlink_to(Path(packaging.__file__).parent)
+    done = subprocess.run(
+        ['bash', source / 'tools/setup_env.sh'],
+        env=dict(
+            os.environ,
+            VIRTUAL_ENV=str(environment.parents[1]),
+            SNIPER_WHEELS=str(tmp_path),
+        ),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    asked = (site / 'asked.txt').read_text().splitlines()
+    assert brought <= {*asked}, asked
+    assert ops in asked
+    # Nothing of the other line, and nothing that it cannot work with.
+    other = OLDER if names[0] in NEWER else NEWER
+    assert not {re.split('[<=>]', line)[0] for line in asked} & {*other}
+    assert ('setuptools==81.0.0' in asked) == (names[0] in OLDER)
+
+
+def test_set_up_refuses_a_mix_of_lines(source, environment, tmp_path):
+    (site,) = environment.parents[1].glob('lib/python*/site-packages')
+    pretend_installed(site, ('mmengine', 'onedl-mmcv'))
+    done = subprocess.run(
+        ['bash', source / 'tools/setup_env.sh'],
+        env=dict(os.environ, VIRTUAL_ENV=str(environment.parents[1])),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert 'packages of both lines are here' in done.stderr

@@ -23,6 +23,7 @@ from sniper_mmdet.apis import detect
 from sniper_mmdet.apis.inference import class_names
 from sniper_mmdet.apis.inputs import find_inputs, image_name
 from sniper_mmdet.datasets.formats.coco import write_json
+from sniper_mmdet.engine.checkpoints import read_weights, require_fit
 from sniper_mmdet.engine.cpu import prepare_cpu
 from sniper_mmdet.utils import cli
 from sniper_mmdet.utils.pictures import PictureNames, drawing
@@ -100,6 +101,7 @@ def main():
     prepare_cpu()
     options = dict(device=args.device, cfg_options=args.cfg_options or {})
     model = init_detector(config, args.checkpoint, **options)
+    require_fit(model, read_weights(args.checkpoint), args.checkpoint)
     visualizer = DetLocalVisualizer('image_demo')
     meta = dict(model.dataset_meta, classes=class_names(model))
     visualizer.dataset_meta = with_palette(meta)

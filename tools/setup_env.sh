@@ -7,7 +7,8 @@
 # Works in the active virtual environment, or else in .venv beside this
 # package, which it makes; afterwards: source .venv/bin/activate
 # What is installed already is kept: a second run takes seconds, and an
-# interrupted one goes on where it stopped.
+# interrupted one goes on where it stopped. Where packages of the older line
+# are (mmengine, mmcv, mmdet) that line is completed.
 #
 #   PYTHON=python3.11    the interpreter to make .venv with (default: python3)
 #   SNIPER_WHEELS=DIR    take mmcv's wheel from DIR, and keep a built one there
@@ -19,7 +20,7 @@ venv=${VIRTUAL_ENV:-$root/.venv}
 py=$venv/bin/python
 log=$venv/setup.log
 ready=$venv/.sniper_mmdet_ready
-constraints=$root/requirements/constraints.txt
+pins=$venv/pins.txt
 number=0
 total=5
 # torch builds in parallel only where it finds ninja, and mmcv is built by it.
@@ -67,6 +68,7 @@ pip() { run "$py" -m pip --no-input --disable-pip-version-check "$@"; }
 query() {  # query QUESTION: about what is installed, importing none of it
     "$py" - "$root" "$@" <<'PYTHON'
 import json
+import re
 import shutil
 import sys
 import sysconfig
@@ -74,10 +76,14 @@ from importlib import metadata
 from pathlib import Path
 
 root, question = Path(sys.argv[1]), sys.argv[2]
-# The older line of the OpenMMLab packages does as well, and the two must not
-# be mixed.
-OLDER = {'onedl-mmengine': 'mmengine', 'onedl-mmcv': 'mmcv',
-         'onedl-mmdetection': 'mmdet', 'onedl-mim': 'openmim'}
+sys.path.insert(0, str(root))
+
+from sniper_mmdet.utils.dependencies import installed_lines
+
+older = installed_lines() == ['older']
+MMCV = ('onedl-mmcv', 'mmcv')
+# Each works with either line.
+MIMS = {'onedl-mim': 'openmim', 'openmim': 'onedl-mim'}
 
 
 def version(name):
@@ -90,7 +96,12 @@ def version(name):
 def lines(name):
     text = (root / 'requirements' / f'{name}.txt').read_text()
     found = (line.split('#')[0].strip() for line in text.splitlines())
-    return [line for line in found if line]
+    return [line for line in found
+            if line and not (older and line.startswith('onedl-'))]
+
+
+def named(line):
+    return re.match(r'[\w.-]+', line)[0]
 
 
 def satisfied(line):
@@ -102,21 +113,37 @@ def satisfied(line):
     installed = version(requirement.name)
     return (bool(installed) and requirement.specifier.contains(
                 installed, prereleases=True)
-            or bool(version(OLDER.get(requirement.name, 'no such package'))))
+            or bool(version(MIMS.get(requirement.name, 'no such package'))))
 
 
 def missing():
-    return [line for name in ('build', 'runtime', 'mminstall', 'tests')
+    openmmlab = 'mminstall_older' if older else 'mminstall'
+    return [line for name in ('build', 'runtime', openmmlab, 'tests')
             for line in lines(name) if not satisfied(line)
-            and not line.startswith('onedl-mmcv')]  # has a step of its own
+            and named(line) not in MMCV]  # has a step of its own
+
+
+def pins():
+    found = {named(line): line for line in lines('constraints')}
+    if older:
+        found |= {named(line): line for line in lines('constraints_older')}
+    return list(found.values())
+
+
+def mmcv():
+    return [line for line in pins() if named(line) in MMCV]
 
 
 def constraints():
     """Pins of what is to come; pip then leaves alone what is installed."""
-    wanted = {line.split('>')[0] for line in missing()}
-    return [line for line in lines('constraints')
-            if line.split('==')[0] in wanted
-            or not version(line.split('==')[0])]
+    wanted = {named(line) for line in missing()}
+    found = [line for line in pins() if named(line) in wanted
+             or not version(named(line))]
+    if older and version('numpy'):
+        # What was compiled for one major version does not run with another.
+        major = int(version('numpy').split('.')[0])
+        found.append(f'numpy<{major + 1}')
+    return found
 
 
 def forget_half_installed():
@@ -148,7 +175,8 @@ def package():
 
 def stamp():
     return ' '.join(f'{name}={version(name)}' for name in (
-        'torch', 'numpy', 'onedl-mmcv', 'onedl-mmengine', 'mmcv'))
+        'torch', 'numpy', 'onedl-mmcv', 'onedl-mmengine', 'mmcv', 'mmengine',
+        'mmdet'))
 
 
 answer = globals()[question]()
@@ -200,6 +228,14 @@ cd "$root"
 if [ -z "${VIRTUAL_ENV:-}" ] && [ ! -e "$ready" ]; then
     query forget_half_installed
 fi
+[ "$(query installed_lines | wc -l)" -lt 2 ] ||
+    die "packages of both lines are here, which overwrite each other's files; \
+remove them all:
+    $py -m pip uninstall mmengine mmcv mmdet onedl-mmengine onedl-mmcv \
+onedl-mmdetection
+  and run this again, which brings the newer line; for the older one run first:
+    $py -m pip install mmdet"
+query pins >"$pins"
 was=$(cat "$ready" 2>/dev/null || true)
 
 # 2. torch -----------------------------------------------------------------
@@ -209,7 +245,7 @@ if [ -n "$torch" ]; then
     skip "$torch"
 else
     rm -f "$ready"
-    pip install torch -c "$constraints"
+    pip install torch -c "$pins"
     finish
 fi
 
@@ -230,24 +266,22 @@ if [ "$was" != "$(query stamp)" ] &&
     # opens windows needs libGL, which a server may not have.
     echo '    cv2 does not import; installing the build without windows'
     pip install --force-reinstall --no-deps opencv-python-headless \
-        -c "$constraints"
+        -c "$pins"
     run "$py" -c 'import cv2'
 fi
 
 # 4. mmcv's compiled ops ---------------------------------------------------
 step 'mmcv with compiled ops' \
     'the index has only its source; compiled once, 4 minutes on 2 cores'
-mmcv=$(grep '^onedl-mmcv==' "$constraints")
+mmcv=$(query mmcv)
 if { [ -e "$ready" ] && [ "$was" = "$(query stamp)" ]; } || has_ops; then
     skip
 else
     rm -f "$ready"
-    for other in mmcv mmcv-lite; do
-        if "$py" -m pip show -q "$other" 2>/dev/null; then
-            fail "$other is installed and has no ops that import; remove it \
-($py -m pip uninstall $other) and run this again"
-        fi
-    done
+    if "$py" -m pip show -q mmcv-lite 2>/dev/null; then
+        die "mmcv-lite is installed, which has no ops; remove it \
+($py -m pip uninstall mmcv-lite) and run this again"
+    fi
     if [ -n "${SNIPER_WHEELS:-}" ] && "$py" -m pip install --no-index \
         --find-links "$SNIPER_WHEELS" --only-binary :all: --no-deps \
         --force-reinstall "$mmcv" >>"$log" 2>&1 && has_ops; then
@@ -277,6 +311,9 @@ Ubuntu: apt-get install python3-dev)"
         has_ops || fail 'mmcv was built, but its ops do not import'
     fi
     finish
+fi
+if [ ! -e "$ready" ]; then
+    run "$py" -c 'import mmdet'  # it refuses some versions of mmcv
 fi
 
 # 5. This package ----------------------------------------------------------

@@ -43,11 +43,15 @@ import torch
 from mmengine.device import get_device
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.optim import build_optim_wrapper
-from mmengine.runner import load_checkpoint, set_random_seed
+from mmengine.runner import set_random_seed
 from torch import nn
 
 from sniper_mmdet.engine.build import load_config
-from sniper_mmdet.engine.checkpoints import build_detector
+from sniper_mmdet.engine.checkpoints import (
+    build_detector,
+    read_weights,
+    require_fit,
+)
 from sniper_mmdet.engine.cpu import prepare_cpu
 from sniper_mmdet.utils.cli import quiet
 
@@ -161,7 +165,8 @@ def measure(steps: Steps, batch: int, data: dict) -> Iterator[dict]:
     model = build_detector(cfg, nn.Module)
     model.init_weights()
     if steps.checkpoint:
-        load_checkpoint(model, steps.checkpoint, map_location='cpu')
+        weights = read_weights(steps.checkpoint)
+        require_fit(model, weights, steps.checkpoint)
     device = get_device()
     model.to(device).train()
     optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)

@@ -9,10 +9,10 @@ is ever compared with every box (SNIPER, section 3.1).
 import math
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
 from .boxes import ImageBoxes
+from .compiled import njit
 from .settings import ChipSettings
 from .splitmix import advance, random_after
 
@@ -21,7 +21,7 @@ from .splitmix import advance, random_after
 _EPS = 1e-6
 
 
-@numba.njit(cache=True)
+@njit
 def axis_positions(extent, chip, stride):
     """Chip positions along one axis: 0, stride, ... and ``extent - chip``."""
     last = max(extent - chip, 0)
@@ -31,7 +31,7 @@ def axis_positions(extent, chip, stride):
     return positions
 
 
-@numba.njit(cache=True)
+@njit
 def _holding(low, high, positions, chip, stride):
     """First and last grid index whose chip holds an interval (low, high)."""
     first = max(math.ceil((high - chip - _EPS) / stride), 0)
@@ -42,7 +42,7 @@ def _holding(low, high, positions, chip, stride):
     return first, final
 
 
-@numba.njit(cache=True)
+@njit
 def greedy_cover(boxes_level, width, height, chip, stride, state, enough=1):
     """Cover boxes by as few chips as greedy choice finds.
 
@@ -122,7 +122,7 @@ def greedy_cover(boxes_level, width, height, chip, stride, state, enough=1):
     return chips[:num_chips], owner
 
 
-@numba.njit(cache=True)
+@njit
 def _summarise(counts, nx, top, end, most, cells):
     """The largest count of each of some rows, and how many cells have it."""
     for y in range(top, end):
@@ -136,7 +136,7 @@ def _summarise(counts, nx, top, end, most, cells):
         most[y], cells[y] = largest, num
 
 
-@numba.njit(cache=True)
+@njit
 def _draw_largest(counts, nx, most, cells, state):
     """The largest count, and x and y of a cell that has it, drawn at random.
 
@@ -189,7 +189,7 @@ class Levels(NamedTuple):
         return cls(sizes, factors, settings.chip_size, stride)
 
 
-@numba.njit(cache=True)
+@njit
 def cover_level(boxes, held, levels, image, level, state, enough=1):
     """Chips of :func:`greedy_cover` for those boxes (N, 4) that are held.
 

@@ -1,9 +1,9 @@
 """Chips of a whole dataset (SNIPER, section 3.1)."""
 
-import numba
 import numpy as np
 
 from .boxes import ImageBoxes, box_sizes, whole_in
+from .compiled import njit
 from .cover import Levels, cover_level
 from .negatives import Proposals, mine_negatives
 from .settings import ChipSettings, NegativeSettings
@@ -98,7 +98,7 @@ def mine_chips(
     return table[np.lexsort((table['level'], table['image']))]
 
 
-@numba.njit(cache=True)
+@njit
 def _mine(boxes, offsets, valid, levels, states):
     """int64 (C, 4): image, level, x and y of each chip, level pixels."""
     found = np.empty((np.count_nonzero(valid), 4), np.int64)

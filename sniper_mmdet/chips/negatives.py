@@ -7,10 +7,10 @@ those that hold many are candidates, of which each epoch draws a few.
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
 from .boxes import IN_REGION, LEAST_SIDE, ImageBoxes, clip_boxes
+from .compiled import njit
 from .cover import Levels, cover_level
 from .pyramid import in_range
 from .settings import ChipSettings, NegativeSettings
@@ -165,7 +165,7 @@ def _raise_bad_proposal(images, proposals, image) -> None:
     )
 
 
-@numba.njit(cache=True)
+@njit
 def _is_bad(boxes, scores, ends):
     """Whether any proposal is not finite, or not in its image."""
     # Comparisons with NaN are false.
@@ -173,7 +173,7 @@ def _is_bad(boxes, scores, ends):
     return not (inside.all() and np.isfinite(scores).all())
 
 
-@numba.njit(cache=True)
+@njit
 def _lies_in(box, regions):
     """Whether the most part of a box lies in one of the regions."""
     x1, y1, x2, y2 = box
@@ -185,7 +185,7 @@ def _lies_in(box, regions):
     return False
 
 
-@numba.njit(cache=True)
+@njit
 def _uncovered(boxes, scores, hides, limits, rules):
     """:func:`uncovered_proposals` of an image, boxes clipped to it."""
     chips, regions = hides
@@ -219,7 +219,7 @@ def _uncovered(boxes, scores, hides, limits, rules):
     return asking
 
 
-@numba.njit(cache=True)
+@njit
 def _mine(proposals, positives, per_image, levels, rules, kept):
     """Fill ``found``; its length, or -1 - image where a proposal is bad."""
     all_boxes, all_scores, offsets, entries = proposals

@@ -4,13 +4,14 @@ A state is an array (1,), uint64, changed in place. Numbers are a function of
 how many steps the state is away, so that steps can be skipped.
 """
 
-import numba
 import numpy as np
+
+from .compiled import njit
 
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 
 
-@numba.njit(cache=True)
+@njit
 def random_after(state, steps):
     """uint64: the number that so many steps from now will give."""
     z = state[0] + np.uint64(steps) * _STEP
@@ -19,13 +20,13 @@ def random_after(state, steps):
     return z ^ (z >> np.uint64(31))
 
 
-@numba.njit(cache=True)
+@njit
 def advance(state, steps):
     """Take so many steps."""
     state[0] += np.uint64(steps) * _STEP
 
 
-@numba.njit(cache=True)
+@njit
 def next_random(state):
     """uint64: the next number, whose step is taken."""
     advance(state, 1)

@@ -11,10 +11,12 @@ from mmengine.config import Config
 from mmengine.registry import RUNNERS, init_default_scope
 from mmengine.runner import Runner
 
+from sniper_mmdet.models.detectors.runnable import require_runnable
 from sniper_mmdet.registry import DATASETS
 from sniper_mmdet.utils.files import claimed
 
-from .hooks import DataCheckHook, ResumeHook
+from .checkpoints import unwrapped
+from .hooks import CheckpointFitHook, DataCheckHook, ResumeHook
 
 #: Where launchers tell a process its rank.
 _RANKS = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
@@ -47,7 +49,11 @@ def build_runner(cfg: Config) -> Runner:
 
     What it resumes goes on with schedules at their place: a ResumeHook.
     Detections are drawn by our DetectionVisualizationHook where they would be
-    by mmdet's, of which it has all settings.
+    by mmdet's, of which it has all settings. A CheckpointFitHook tells where
+    a checkpoint is of another detector.
+
+    Raises:
+        ValueError: The detector cannot run with this mmdet.
     """
     hook = (cfg.get('default_hooks') or {}).get('visualization') or {}
     kind = hook.get('type')
@@ -58,7 +64,9 @@ def build_runner(cfg: Config) -> Runner:
         hook['type'] = 'sniper_mmdet.DetectionVisualizationHook'
     named = 'runner_type' in cfg
     runner = RUNNERS.build(cfg) if named else Runner.from_cfg(cfg)
+    require_runnable(unwrapped(runner.model))
     runner.register_hook(ResumeHook())
+    runner.register_hook(CheckpointFitHook())
     return runner
 
 

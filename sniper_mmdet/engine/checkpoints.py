@@ -16,6 +16,11 @@ from sniper_mmdet.registry import MODELS
 
 from .checkpoint_files import CheckpointError
 
+#: Said where a DINO does not fit.
+_DINO = (
+    ' The zoo has weights for the DINO of mmdet 3.3; that of '
+    'onedl-mmdetection 3.5.1 has another ref_point_head.'
+)
 #: Modules that proposals do not come from, of a detector with an RPN.
 _AFTER_RPN = ('focus_head.', 'roi_head.')
 
@@ -35,6 +40,43 @@ def modules_after_proposals(model: nn.Module) -> tuple[str, ...]:
     return _AFTER_RPN if with_rpn else _AFTER_RPN[:1]
 
 
+class MisfitError(CheckpointError):
+    """A checkpoint is of another detector."""
+
+
+def require_fit(
+    model: nn.Module, weights: dict[str, Tensor], path: str | Path
+) -> tuple[list[str], list[str]]:
+    """Give a detector weights, all of which fit it in shape.
+
+    mmengine leaves weights as they are that do not, which are random then.
+
+    Returns:
+        tuple: Names of weights that are missing, and that have no place.
+
+    Raises:
+        MisfitError: Some do not fit. All others are loaded.
+    """
+    try:
+        missing, unused = model.load_state_dict(weights, strict=False)
+    except (RuntimeError, pickle.UnpicklingError) as error:
+        misfits = str(error).strip().splitlines()
+        # torch's first line names the model.
+        misfits = [' '.join(m.split()) for m in misfits[1:] or misfits]
+        told = _DINO if 'ref_point_head' in str(error) else ''
+        raise MisfitError(
+            f'{path} is of another detector, as {len(misfits)} of its weights '
+            f'do not fit: {" ".join(misfits[:3])}{told}'
+        ) from None
+    return missing, unused
+
+
+def weights_of(checkpoint: dict) -> dict[str, Tensor]:
+    """The state dict of a checkpoint, of a distributed model too."""
+    found = checkpoint.get('state_dict', checkpoint)
+    return {k.removeprefix('module.'): v for k, v in found.items()}
+
+
 def read_weights(path: str | Path) -> dict[str, Tensor]:
     """Read the state dict of a checkpoint.
 
@@ -44,15 +86,13 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
             :mod:`~sniper_mmdet.engine.checkpoint_files`.
     """
     found = CheckpointLoader.load_checkpoint(str(path), map_location='cpu')
-    if isinstance(found, dict):
-        found = found.get('state_dict', found)
-    if not isinstance(found, dict):
+    held = found.get('state_dict', found) if isinstance(found, dict) else found
+    if not isinstance(held, dict):
         raise CheckpointError(
             f'{path} is not a checkpoint: it must hold a dict. Received: '
-            f'{type(found).__name__}.'
+            f'{type(held).__name__}.'
         )
-    # Of a model that was distributed.
-    return {k.removeprefix('module.'): v for k, v in found.items()}
+    return weights_of(found)
 
 
 def trained_classes(checkpoint: dict) -> list[str]:
@@ -89,11 +129,7 @@ def load_weights(
     without = (*without, *(f'detector.{prefix}' for prefix in without))
     weights = read_weights(path).items()
     found = {k: v for k, v in weights if not k.startswith(without)}
-    try:
-        missing, unused = model.load_state_dict(found, strict=False)
-    except (RuntimeError, pickle.UnpicklingError) as error:
-        text = ' '.join(str(error).split())[:300]
-        raise ValueError(f'{path} is of another detector: {text}') from None
+    missing, unused = require_fit(model, found, path)
     needed = [key for key in missing if not key.startswith(without)]
     missing = [k for k in needed if not k.endswith('num_batches_tracked')]
     if missing:

@@ -1,12 +1,38 @@
+from importlib import metadata
 from importlib.util import find_spec
 
-# In the order in which they build on each other, each with what installs it.
-REQUIRED = {
+# What each line of OpenMMLab packages needs, in the order in which it builds
+# on each other, each with what installs it.
+NEWER = {
     'torch': 'pip install torch',
     'mmengine': 'pip install onedl-mmengine',
     'mmcv': 'pip install onedl-mim && mim install onedl-mmcv',
     'mmdet': 'pip install onedl-mmdetection',
 }
+OLDER = {
+    # mmengine 0.10.7 cannot load its own checkpoints from torch 2.6 on.
+    'torch': "pip install 'torch<2.6'",
+    'mmengine': 'pip install mmengine',
+    'mmcv': "pip install openmim && mim install 'mmcv<2.2'",
+    'mmdet': 'pip install mmdet',
+}
+_LINES = {
+    'newer': ('onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection'),
+    'older': ('mmengine', 'mmcv', 'mmdet'),
+}
+
+
+def installed_lines() -> list[str]:
+    """The lines, 'newer' and 'older', of which packages are installed.
+
+    Both have the same modules: where both are, each has overwritten files of
+    the other.
+    """
+    return [
+        line
+        for line, names in _LINES.items()
+        if any(next(metadata.distributions(name=n), None) for n in names)
+    ]
 
 
 def require_openmmlab() -> None:
@@ -17,9 +43,10 @@ def require_openmmlab() -> None:
 
     Raises:
         ImportError: One sentence that names what is missing and the command
-            that installs it.
+            that installs it, of the line that is there.
     """
-    for name, command in REQUIRED.items():
+    required = OLDER if installed_lines() == ['older'] else NEWER
+    for name, command in required.items():
         if find_spec(name) is None:
             raise ImportError(
                 f'sniper_mmdet needs {name}, which is not installed; install '
@@ -28,9 +55,11 @@ def require_openmmlab() -> None:
             )
     # Looking for a submodule imports mmcv, hence after all others are there.
     if find_spec('mmcv._ext') is None:
+        installed = metadata.packages_distributions()
+        lacking = installed.get('mmcv', ['mmcv'])[0]
         raise ImportError(
             'sniper_mmdet needs mmcv with its compiled ops (mmcv._ext), which '
-            'the installed mmcv lacks; remove it (pip uninstall mmcv-lite) '
-            f'and install one that has them: {REQUIRED["mmcv"]}',
+            f'the installed {lacking} lacks; remove it (pip uninstall '
+            f'{lacking}) and install one that has them: {required["mmcv"]}',
             name='mmcv._ext',
         )

@@ -897,6 +897,19 @@ def test_image_demo_with_a_config_of_mmdet(folder, demo):
         demo('in', 'mmdet::retinanet/no-such.py', 'no/such.pth')
 
 
+def test_image_demo_names_weights_that_do_not_fit(autofocus, folder, demo):
+    checkpoint = torch.load(autofocus.checkpoint, weights_only=False)
+    name, weight = next(
+        (k, v)
+        for k, v in checkpoint['state_dict'].items()
+        if 'fc_cls.weight' in k
+    )
+    checkpoint['state_dict'][name] = weight[:-1]
+    torch.save(checkpoint, 'other.pth')
+    with pytest.raises(SystemExit, match=f'other.pth is of another .*{name}'):
+        demo('in', autofocus.config, 'other.pth')
+
+
 def test_image_demo_on_a_video(autofocus, video, demo, capsys):
     options = '--show-focus --out-json out/found.json'.split()
     demo('clip.avi', autofocus.config, autofocus.checkpoint, *options)

@@ -22,7 +22,10 @@ from sniper_mmdet.engine.half_precision import (
 
 RECIPE = Config.fromfile(ROOT / 'configs/_base_/schedules/half_precision.py')
 HALF = dict(float16=torch.float16, bfloat16=torch.bfloat16)
-each_dtype = pytest.mark.parametrize('dtype', HALF)
+needs_fp16 = pytest.mark.cpu_fp16
+each_dtype = pytest.mark.parametrize(
+    'dtype', [pytest.param('float16', marks=needs_fp16), 'bfloat16']
+)
 
 
 class Net(nn.Module):
@@ -87,6 +90,7 @@ def test_results_in_fp32_are_those_of_fp32():
         assert not torch.equal(net(x), plain)
 
 
+@needs_fp16
 def test_nested_inputs_are_cast():
     Pair = namedtuple('Pair', 'a b')
 
@@ -170,6 +174,7 @@ def test_names_are_those_of_the_plain_detector(in_pyramid, distributed):
     assert seen['rpn_head.rpn_conv'] == torch.bfloat16
 
 
+@needs_fp16
 def test_names_that_match_nothing():
     net = Net()
     with pytest.raises(ValueError, match=r"float32 .* Received: 'steam'"):
@@ -201,6 +206,7 @@ def test_settings_out_of_bounds(settings, words):
         wrapper(Net(), **settings)
 
 
+@needs_fp16
 @pytest.mark.parametrize('clip_grad', [None, dict(max_norm=10)])
 @pytest.mark.parametrize(
     ('loss_scale', 'first', 'after'),
@@ -225,6 +231,7 @@ def test_a_step_with_inf_is_skipped(loss_scale, first, after, clip_grad):
     assert torch.allclose(moved, torch.full_like(moved, size), atol=1e-4)
 
 
+@needs_fp16
 def test_bfloat16_has_no_scale_unless_one_is_given():
     assert not wrapper(Net(), dtype='bfloat16').loss_scaler.is_enabled()
     optim = wrapper(Net(), dtype='bfloat16', loss_scale=8)
@@ -239,7 +246,7 @@ def loss_of(optim):
 
 
 def test_torch_before_2_3_scales_on_gpus_only(monkeypatch):
-    monkeypatch.delattr(torch.amp, 'GradScaler')
+    monkeypatch.delattr(torch.amp, 'GradScaler', raising=False)
     with pytest.raises(ValueError, match=r'torch >= 2.3\. Received: torch'):
         wrapper(Net())
     assert not wrapper(Net(), dtype='bfloat16').loss_scaler.is_enabled()
@@ -287,6 +294,7 @@ def test_gradients_that_add_up_are_not_synchronised():
         optim.update_params(loss)
 
 
+@needs_fp16
 def test_state_survives_a_resume():
     optim = wrapper(Net(), loss_scale='dynamic')
     optim.update_params(loss_of(optim) * torch.inf)
@@ -336,10 +344,10 @@ def train_step(cfg: dict, settings: dict | None):
 @pytest.mark.parametrize(
     ('name', 'setting'),
     [
-        ('faster-rcnn', 'half_precision'),
+        pytest.param('faster-rcnn', 'half_precision', marks=needs_fp16),
         ('faster-rcnn', 'bfloat16'),
         ('mask-rcnn', 'bfloat16'),
-        ('retinanet', 'half_precision_static'),
+        pytest.param('retinanet', 'half_precision_static', marks=needs_fp16),
         ('retinanet', 'bfloat16'),
     ],
 )
@@ -393,8 +401,8 @@ BASES = {
 @pytest.mark.parametrize(
     ('base', 'setting'),
     [
-        ('sniper', 'half_precision'),
-        ('mmdet', 'half_precision_static'),
+        pytest.param('sniper', 'half_precision', marks=needs_fp16),
+        pytest.param('mmdet', 'half_precision_static', marks=needs_fp16),
         ('paramwise', 'bfloat16'),
     ],
 )
@@ -426,7 +434,7 @@ def test_the_recipe_keeps_the_optimizer(base, setting, fast_configs, tmp_path):
 
 
 @pytest.mark.gpu
-@each_dtype
+@pytest.mark.parametrize('dtype', HALF)
 def test_on_cuda(dtype):
     net = Net().cuda()
     optim = wrapper(net, dtype=dtype, float32=['stem'])

@@ -101,7 +101,13 @@ def test_deform_conv_learns_and_takes_any_batch():
     torch.testing.assert_close(conv(x, offset)[5:6], alone)
 
 
-@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize(
+    'dtype',
+    [
+        torch.bfloat16,
+        pytest.param(torch.float16, marks=pytest.mark.cpu_fp16),
+    ],
+)
 def test_deform_conv_takes_half_precision(dtype):
     torch.manual_seed(0)
     conv = ClampedDeformConv2d(2, 2, 3, 1, 1)

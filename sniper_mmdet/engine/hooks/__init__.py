@@ -1,3 +1,4 @@
+from .checkpoint_fit_hook import CheckpointFitHook
 from .chip_mining_hook import ChipMiningHook
 from .chip_visualization_hook import ChipVisualizationHook
 from .data_check_hook import DataCheckHook

@@ -20,6 +20,7 @@ from sniper_mmdet.registry import MODELS
 
 from .box_proposals import propose, rpn_config
 from .mask_parts import crop_masks, full_masks
+from .runnable import require_runnable
 
 
 @MODELS.register_module()
@@ -103,6 +104,7 @@ class PyramidDetector(BaseDetector):
                 f'({num_levels}). Received: {batch_size}.'
             )
         built = MMDET_MODELS.build(detector)
+        require_runnable(built)
         super().__init__(data_preprocessor=built.data_preprocessor)
         self.detector = built
         self.merge = dict(merge or SOFT_NMS)
