@@ -57,12 +57,23 @@ class ImageBoxes(NamedTuple):
         boxes: Sequence[np.ndarray | list],
     ) -> 'ImageBoxes':
         """From one (width, height) and one array (K, 4) an image."""
-        sizes = np.array(sizes, np.int64).reshape(-1, 2)
         flat = [np.asarray(b, np.float32).reshape(-1, 4) for b in boxes]
         flat = np.concatenate([np.zeros((0, 4), np.float32), *flat])
-        offsets = np.cumsum([0, *map(len, boxes)], dtype=np.int64)
+        return cls.from_flat(sizes, flat, list(map(len, boxes)))
+
+    @classmethod
+    def from_flat(
+        cls,
+        sizes: Sequence[tuple[int, int]] | np.ndarray,
+        boxes: np.ndarray,
+        counts: Sequence[int] | np.ndarray,
+    ) -> 'ImageBoxes':
+        """From the boxes (M, 4) of all images, and how many each image has."""
+        sizes = np.array(sizes, np.int64).reshape(-1, 2)
         widths, heights = np.ascontiguousarray(sizes.T)
-        return cls(widths, heights, flat, offsets)
+        offsets = np.zeros(len(sizes) + 1, np.int64)
+        np.cumsum(counts, out=offsets[1:])
+        return cls(widths, heights, boxes.astype(np.float32), offsets)
 
 
 class BoxState(IntEnum):
@@ -100,19 +111,20 @@ def whole_in(
 
 
 def clip_boxes(
-    boxes: np.ndarray, size: tuple[float, float]
+    boxes: np.ndarray, size: tuple[float, float] | np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Clip boxes to their image, and tell which are left large enough.
 
     Args:
         boxes (ndarray (N, 4)): Original pixels.
-        size (tuple[float]): (width, height) of the image.
+        size (tuple[float] | ndarray (N, 2)): (width, height) of the image, or
+            of each box's.
 
     Returns:
         tuple: The clipped boxes (N, 4); and bool (N,), whether at least
         :data:`LEAST_SIDE` pixels of the width and of the height are left.
     """
-    clipped = np.clip(boxes, 0, (*size, *size))
+    clipped = np.clip(boxes, 0, np.tile(size, 2))
     sides = clipped[:, 2:] - clipped[:, :2]
     return clipped, (sides >= LEAST_SIDE).all(1)
 
