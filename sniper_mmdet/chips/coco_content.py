@@ -33,6 +33,12 @@ REASONS = {
 }
 
 
+def first_of(names: Sequence, count: int = 3) -> str:
+    """The first few of some names, and dots where there are more."""
+    more = ['...'] * (len(names) > count)
+    return ', '.join([*map(str, names[:count]), *more])
+
+
 class CocoContent(NamedTuple):
     """What a COCO json holds, as arrays.
 
@@ -65,14 +71,14 @@ class CocoContent(NamedTuple):
         """A sentence on the annotations that train no box; '' for none."""
         parts = []
         for name, mask in self.left_out.items():
-            found = [self.annotations[i] for i in np.flatnonzero(mask)[:3]]
-            if not found:
-                continue
-            count, (what, field) = mask.sum(), REASONS[name]
-            ids = ', '.join(str(ann.get('id')) for ann in found)
-            first = f'; {field} {found[0].get(field)!r:.60}' if field else ''
-            more = ', ...' if count > len(found) else ''
-            parts.append(f'{count} {what} (annotation {ids}{more}{first})')
+            if mask.any():
+                found = list(compress(self.annotations, mask))
+                what, field = REASONS[name]
+                ids = first_of([ann.get('id') for ann in found])
+                text = f'{len(found)} {what} (annotation {ids}'
+                if field:
+                    text += f'; {field} {found[0].get(field)!r:.60}'
+                parts.append(f'{text})')
         if not parts:
             return ''
         return (

@@ -19,16 +19,18 @@ from sniper_mmdet.chips import (
 )
 from sniper_mmdet.registry import DATASETS
 from sniper_mmdet.utils.choices import check_choice
+from sniper_mmdet.utils.image import image_size
 
 from .annotations import (
+    NO_BOX,
     NO_IMAGE,
     check_classes,
     dataset_name,
-    read_annotations,
     usable_instances,
 )
-from .collected_boxes import collect_boxes
+from .collected_boxes import CollectedBoxes, collect_boxes
 from .proposals import ProposalFile
+from .reading import build_unread, read_dataset
 from .transforms.cut_chip import OUT_OF_RANGE, CutChip
 
 
@@ -113,9 +115,13 @@ class ChipDataset:
         self.negatives.thresholds(len(pyramid))
         self.negatives.bounds(pyramid)
         self._file = ProposalFile(proposals) if proposals else None
+        self._left_out: list[str] | None = None
         if isinstance(dataset, dict):
-            dataset = read_annotations(dataset, DATASETS.build, dataset)
-        self.dataset = dataset
+            self.dataset = build_unread(dataset)
+            if not dataset.get('lazy_init'):
+                self._read()
+        else:
+            self.dataset = dataset
         self.pipeline = Compose(pipeline)
         kinds = [type(t) for t in self.pipeline.transforms]
         if pipeline and not any(issubclass(kind, CutChip) for kind in kinds):
@@ -125,6 +131,7 @@ class ChipDataset:
                 f'{[kind.__name__ for kind in kinds]}.'
             )
         self._images = self._table = self._proposals = None
+        self._no_box = ''
 
     @property
     def metainfo(self) -> dict:
@@ -147,8 +154,7 @@ class ChipDataset:
         """Read all annotations; called by the runner before workers start."""
         if self._images is not None:
             return
-        if hasattr(self.dataset, 'full_init'):
-            read_annotations(self.dataset, self.dataset.full_init)
+        self._read()
         check_classes(self.dataset)
         num_images = len(self.dataset)
         if num_images == 0:
@@ -160,9 +166,23 @@ class ChipDataset:
         self.keys, self._images = found.keys, found.images
         # Not those that a worker marks later: all processes mine alike.
         self._unreadable = found.broken
-        self._warn(found.labels)
+        self._warn(found)
         if self._file is not None:
             self.set_proposals(self._file)
+
+    def _read(self) -> None:
+        if self._left_out is None:
+            self._left_out = read_dataset(self.dataset, self._measure)
+
+    def _measure(self, path: str) -> tuple[int, int]:
+        """Size of an image whose annotation has none."""
+        try:
+            return image_size(path)
+        except OSError as error:
+            if self.on_error == 'raise':
+                raise
+            print_log(f'ChipDataset skips {path}: {error}', 'current')
+            return 0, 0
 
     @property
     def proposals(self) -> Proposals | None:
@@ -198,6 +218,15 @@ class ChipDataset:
         settings, negatives = self.settings, self.negatives
         return mine_chips(
             self.images, settings, seed, epoch, self.proposals, negatives
+        )
+
+    def why_no_chip(self) -> str:
+        """Why no chip can be cut, where none can."""
+        self.full_init()
+        return self._no_box or (
+            f'no chip can be cut: none of the {len(self.images.boxes)} boxes '
+            f'of {dataset_name(self.dataset)} is valid at any level of '
+            f'{self.settings}.'
         )
 
     def __len__(self) -> int:
@@ -274,10 +303,25 @@ class ChipDataset:
             self.skipped[index] = True
             print_log(f'ChipDataset skips {path}: {text}', 'current')
 
-    def _warn(self, labels: set[int]) -> None:
+    def _warn(self, found: CollectedBoxes) -> None:
+        if found.num_degenerate:
+            self._left_out.append(
+                f'{found.num_degenerate} boxes have less than a pixel inside '
+                'their image and are left out.'
+            )
+            print_log(f'ChipDataset: {self._left_out[-1]}', 'current')
         classes = self.metainfo.get('classes') or ()
-        empty = [c for i, c in enumerate(classes) if i not in labels]
-        if empty and len(empty) < len(classes):
+        empty = [c for i, c in enumerate(classes) if i not in found.labels]
+        if not len(found.images.boxes):
+            self._no_box = NO_BOX.format(
+                dataset_name(self.dataset),
+                images=len(found.images),
+                ignored=found.num_ignored,
+                left_out=''.join(f'{text} ' for text in self._left_out),
+                classes=list(classes),
+            )
+            print_log(f'ChipDataset: {self._no_box}', 'current')
+        elif empty:
             print_log(
                 f'ChipDataset: no box of the classes {empty}; are they named '
                 'as in the annotations?',
