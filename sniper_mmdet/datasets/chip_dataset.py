@@ -21,14 +21,9 @@ from sniper_mmdet.registry import DATASETS
 from sniper_mmdet.utils.choices import check_choice
 from sniper_mmdet.utils.image import image_size
 
-from .annotations import (
-    NO_BOX,
-    NO_IMAGE,
-    check_classes,
-    dataset_name,
-    usable_instances,
-)
+from .annotations import NO_BOX, NO_IMAGE, check_classes, dataset_name
 from .collected_boxes import CollectedBoxes, collect_boxes
+from .instances import no_mask, usable_instances
 from .proposals import ProposalFile
 from .reading import build_unread, read_dataset
 from .transforms.cut_chip import OUT_OF_RANGE, CutChip
@@ -283,6 +278,8 @@ class ChipDataset:
                 if sample is not None:
                     return sample
             except Exception as error:  # a broken file raises what it likes
+                if isinstance(error, KeyError) and error.args == ('mask',):
+                    error = no_mask(info)
                 self._fail(int(row['image']), error, info['img_path'])
             other = np.random.randint(len(self))
             row = self._table[other]

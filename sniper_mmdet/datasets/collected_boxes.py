@@ -8,7 +8,7 @@ import numpy as np
 
 from sniper_mmdet.chips import ImageBoxes, clip_boxes
 
-from .annotations import annotated_size, instance_boxes, instance_labels
+from .instances import annotated_size, instance_boxes, instance_labels
 from .proposals import image_id, image_keys
 
 

@@ -8,6 +8,8 @@ import numpy as np
 from mmengine.utils import track_iter_progress
 from pycocotools.coco import COCO
 
+from sniper_mmdet.chips.coco import load_coco
+
 from .formats.coco import CocoWriter
 
 
@@ -36,11 +38,13 @@ def tile_images(
 
     Raises:
         OSError: An image cannot be read, or a scene not be written.
-        ValueError: There are too few images, or one of another size than the
-            COCO file says.
+        ValueError: The COCO file is broken, there are too few images, or one
+            of another size than the file says.
     """
-    source = COCO(ann)
-    found = list(source.imgs.values())
+    source = COCO()
+    source.dataset, content = load_coco(ann)
+    source.createIndex()
+    found = content.images
     columns, rows = grid
     count = columns * rows
     if len(found) < count:
