@@ -153,7 +153,8 @@ class ChipDataset:
         check_classes(self.dataset)
         num_images = len(self.dataset)
         if num_images == 0:
-            raise ValueError(NO_IMAGE.format(dataset_name(self.dataset)))
+            text = NO_IMAGE.format(dataset_name(self.dataset))
+            raise ValueError(' '.join([text, *self._left_out]))
         # Shared: what a worker marks is seen by the main process.
         self.skipped = torch.zeros(num_images, dtype=torch.bool)
         self.skipped.share_memory_()

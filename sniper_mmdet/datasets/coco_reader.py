@@ -1,6 +1,5 @@
 """Reads a CocoDataset's file once, for mmdet and for the checks."""
 
-import json
 from collections import Counter
 from collections.abc import Callable
 from os import path as osp
@@ -55,12 +54,14 @@ class CocoReader:
         return self.left_out(len(dataset))
 
     def __call__(self, path: str) -> COCO:
-        coco = type(self.dataset).COCOAPI()
-        with open(path, encoding='utf-8') as file:
-            coco.dataset = json.load(file)
-        self._check(coco.dataset)
-        coco.createIndex()
-        return coco
+        check = self._check
+
+        class CheckedCOCO(COCO):
+            def createIndex(self) -> None:
+                check(self.dataset)
+                super().createIndex()
+
+        return CheckedCOCO(path)
 
     def _check(self, coco: dict) -> None:
         dataset, path = self.dataset, self.dataset.ann_file

@@ -37,10 +37,15 @@ class VOCReader:
             ValueError: What is wrong, with its file and field.
         """
         dataset = self.dataset
-        rules = dataset.filter_cfg or {}
         # Indices count the images that the filter has left.
-        is_ours = dataset._indices is None and not dataset.test_mode
-        least = rules.pop('min_size', 0) if is_ours else 0
+        is_ours = (
+            dataset.filter_cfg is not None
+            and dataset._indices is None
+            and not dataset.test_mode
+        )
+        rules = dataset.filter_cfg
+        if is_ours:
+            dataset.filter_cfg = dict(rules, min_size=float('-inf'))
         try:
             read_annotations(
                 dataset, dataset.full_init, left_out=self.left_out
@@ -49,19 +54,20 @@ class VOCReader:
             for path in self._files():
                 check_voc_file(path, dataset.metainfo['classes'])
             raise
+        finally:
+            dataset.filter_cfg = rules
+        least = rules.get('min_size', 0) if is_ours else float('-inf')
         kept = []
         for index in range(len(dataset)):
             info = dataset.get_data_info(index)
             self._instances[info['xml_path']] = len(info['instances'])
             size = info['width'], info['height']
-            if least and min(size) < 1:
+            if is_ours and min(size) < 1:
                 size = self._measure(info['img_path'])
             if min(size) >= least:
                 kept.append(index)
             else:
                 self._small.append(info['xml_path'])
-        if least:
-            rules['min_size'] = least
         if self._small:
             read_annotations(
                 dataset, dataset.get_subset_, kept, left_out=self.left_out
