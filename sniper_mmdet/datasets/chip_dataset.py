@@ -61,9 +61,9 @@ class ChipDataset:
             an annotation with a box that is not finite, is replaced by
             another image's chip, reported once, and counted in
             ``skipped_images``. Defaults to 'raise'. OpenCV before 4.11 reads a
-            JPEG that breaks off, and leaves the rest of it grey. mmdet's own
-            CocoDataset leaves out boxes that have no area or are not finite
-            before they get here.
+            JPEG that breaks off, and leaves the rest of it grey. What mmdet's
+            own data sets leave out before it gets here is told once, see
+            :func:`~sniper_mmdet.datasets.reading.read_dataset`.
         proposals (str, optional): Proposal file, as written by
             ``tools/extract_proposals.py``, to mine negative chips from.
             Defaults to None: no negative chips, or those of
