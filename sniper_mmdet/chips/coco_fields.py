@@ -6,7 +6,7 @@ ValueError.
 
 from collections import deque
 from collections.abc import Callable, Collection, Hashable
-from itertools import chain
+from itertools import chain, repeat
 from operator import itemgetter
 from typing import Any
 
@@ -120,8 +120,10 @@ def image_of(
 ) -> np.ndarray:
     index = {image['id']: i for i, image in enumerate(images)}
     found = np.full(len(annotations), -1)
+    ids = map(itemgetter('image_id'), annotations)
     try:
-        found[:] = [index.get(ann['image_id'], -1) for ann in annotations]
+        indices = map(index.get, ids, repeat(-1))
+        found = np.fromiter(indices, np.int64, len(annotations))
         first = 0
     except TypeError:
         hashable = [isinstance(a['image_id'], Hashable) for a in annotations]
@@ -173,7 +175,8 @@ def read_boxes(annotations: list[dict], path: str) -> np.ndarray:
     try:
         numbers = set(map(type, chain.from_iterable(boxes)))
         if numbers <= _NUMBERS and set(map(len, boxes)) <= {4}:
-            return np.array(boxes, float).reshape(-1, 4)
+            flat = chain.from_iterable(boxes)
+            return np.fromiter(flat, float, 4 * len(boxes)).reshape(-1, 4)
     except (OverflowError, TypeError):
         pass
     for ann, box in zip(annotations, boxes, strict=True):
@@ -193,4 +196,5 @@ def read_areas(
         for ann in annotations:
             if type(ann.get('area')) not in allowed:
                 raise wrong_field(path, ann, 'area', 'a number')
-    return np.array([1 if area is None else area for area in areas], float)
+    known = (1 if area is None else area for area in areas)
+    return np.fromiter(known, float, len(areas))
