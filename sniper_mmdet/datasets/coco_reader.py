@@ -51,7 +51,9 @@ class CocoReader:
             )
         finally:
             del dataset.COCOAPI
-        return self.left_out(len(dataset))
+        sentences = self.left_out(len(dataset))
+        self._content = None  # the class below, a circle, would keep the file
+        return sentences
 
     def __call__(self, path: str) -> COCO:
         check = self._check
