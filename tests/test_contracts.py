@@ -9,6 +9,7 @@ import copy
 import inspect
 import io
 import itertools
+import json
 import pickle
 import textwrap
 import zipfile
@@ -20,6 +21,7 @@ import numba
 import numpy as np
 import pytest
 import torch
+from mmdet.datasets import CocoDataset
 from mmdet.datasets.transforms import LoadAnnotations
 from mmdet.evaluation import CocoMetric, LVISMetric
 from mmdet.models.dense_heads import RPNHead
@@ -356,6 +358,19 @@ def test_state_dicts_pass_hooks_that_may_rename_tensors():
     assert inspect.signature(
         nn.Module._register_load_state_dict_pre_hook
     ).parameters['with_module'], told
+
+
+def test_a_coco_dataset_reads_by_an_attribute(tmp_path):
+    coco = dict(images=[], annotations=[], categories=[])
+    path = tmp_path / 'coco.json'
+    path.write_text(json.dumps(coco))
+    config = dict(serialize_data=False, lazy_init=True, indices=0)
+    dataset = CocoDataset(ann_file=str(path), **config)
+    assert dataset._indices == 0  # VOCReader asks, before the file is read
+    given, read = [], dataset.COCOAPI
+    dataset.COCOAPI = lambda path: given.append(path) or read(path)
+    dataset.full_init()
+    assert given == [str(path)]
 
 
 def test_all_batch_norms_are_of_one_private_kind():

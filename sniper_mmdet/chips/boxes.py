@@ -20,6 +20,9 @@ LEAST_SIDE = 1.0
 #: knows whether it is an object.
 IN_REGION = 0.5
 
+_NO_REGION = np.zeros((0, 4), np.float32)
+_NO_IMAGE = np.zeros(0, np.int64)
+
 
 class ImageBoxes(NamedTuple):
     """Sizes and boxes of all images of a dataset.
@@ -40,8 +43,8 @@ class ImageBoxes(NamedTuple):
     heights: np.ndarray
     boxes: np.ndarray
     offsets: np.ndarray
-    regions: np.ndarray = np.zeros((0, 4), np.float32)
-    region_images: np.ndarray = np.zeros(0, np.int64)
+    regions: np.ndarray = _NO_REGION
+    region_images: np.ndarray = _NO_IMAGE
 
     def __len__(self) -> int:  # number of images, not of fields
         return len(self.widths)
@@ -75,12 +78,37 @@ class ImageBoxes(NamedTuple):
 
         Regions, if any, are one array (K, 4) per image, too.
         """
-        sizes = np.array(sizes, np.int64).reshape(-1, 2)
-        offsets = np.cumsum([0, *map(len, boxes)], dtype=np.int64)
         images = np.repeat(np.arange(len(regions)), [*map(len, regions)])
+        counts = [*map(len, boxes)]
+        return cls.from_flat(
+            sizes, _flat(boxes), counts, _flat(regions), images
+        )
+
+    @classmethod
+    def from_flat(
+        cls,
+        sizes: Sequence[tuple[int, int]] | np.ndarray,
+        boxes: np.ndarray,
+        counts: Sequence[int] | np.ndarray,
+        regions: np.ndarray = _NO_REGION,
+        region_images: np.ndarray = _NO_IMAGE,
+    ) -> 'ImageBoxes':
+        """From the boxes (M, 4) of all images, and how many each image has.
+
+        Regions are as the attributes have them.
+        """
+        sizes = np.array(sizes, np.int64).reshape(-1, 2)
         widths, heights = np.ascontiguousarray(sizes.T)
-        flat = _flat(boxes), offsets, _flat(regions), images
-        return cls(widths, heights, *flat)
+        offsets = np.zeros(len(sizes) + 1, np.int64)
+        np.cumsum(counts, out=offsets[1:])
+        return cls(
+            widths,
+            heights,
+            boxes.astype(np.float32),
+            offsets,
+            regions.astype(np.float32),
+            region_images.astype(np.int64),
+        )
 
 
 def _flat(boxes: Sequence) -> np.ndarray:
@@ -124,19 +152,20 @@ def whole_in(
 
 
 def clip_boxes(
-    boxes: np.ndarray, size: tuple[float, float]
+    boxes: np.ndarray, size: tuple[float, float] | np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Clip boxes to their image, and tell which are left large enough.
 
     Args:
         boxes (ndarray (N, 4)): Original pixels.
-        size (tuple[float]): (width, height) of the image.
+        size (tuple[float] | ndarray (N, 2)): (width, height) of the image, or
+            of each box's.
 
     Returns:
         tuple: The clipped boxes (N, 4); and bool (N,), whether at least
         :data:`LEAST_SIDE` pixels of the width and of the height are left.
     """
-    clipped = np.clip(boxes, 0, (*size, *size))
+    clipped = np.clip(boxes, 0, np.tile(size, 2))
     sides = clipped[:, 2:] - clipped[:, :2]
     return clipped, (sides >= LEAST_SIDE).all(1)
 

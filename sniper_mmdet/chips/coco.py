@@ -1,12 +1,13 @@
 """Boxes of a COCO json, read without any framework."""
 
 import json
-from collections.abc import Hashable
+import logging
 from pathlib import Path
 
 import numpy as np
 
 from .boxes import ImageBoxes, clip_boxes
+from .coco_content import CocoContent, check_coco
 
 
 def from_coco(path: str) -> ImageBoxes:
@@ -15,6 +16,8 @@ def from_coco(path: str) -> ImageBoxes:
     Boxes and regions of too little area are left out, and annotations with
     ``ignore``, as mmdet's CocoDataset leaves them out. The released code
     leaves out crowds, too.
+
+    What is left out is counted, and told by Python's own logging.
 
     Args:
         path (str): COCO json with ``images`` and ``annotations``.
@@ -29,62 +32,43 @@ def from_coco(path: str) -> ImageBoxes:
 def read_coco(path: str) -> tuple[ImageBoxes, int]:
     """The boxes of :func:`from_coco`, and how many had too little area.
 
-    Less than a pixel of the width or height of those is in their image;
-    regions count, too.
+    Less than a pixel of the width or height of those is in their image, or
+    their ``area`` is 0; regions count, too.
+    """
+    content = load_coco(path)[1]
+    content.must_be_finite()
+    image, crowd = content.image, content.left_out['crowd']
+    boxes, large = clip_boxes(content.boxes, content.sizes[image])
+    content.left_out['area'][(content.trained | crowd) & ~large] = True
+    crowd &= large
+    text = content.left_out_text()
+    if text:
+        logging.getLogger(__name__).warning(text)
+
+    def by_image(mask):
+        order = np.flatnonzero(mask)
+        return order[np.argsort(image[order], kind='stable')]
+
+    order, regions = by_image(content.trained), by_image(crowd)
+    counts = np.bincount(image[order], minlength=len(content.sizes))
+    images = ImageBoxes.from_flat(
+        content.sizes, boxes[order], counts, boxes[regions], image[regions]
+    )
+    return images, int(content.left_out['area'].sum())
+
+
+def load_coco(path: str) -> tuple[dict, CocoContent]:
+    """A COCO json as it is, and its checked content.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Not a COCO json, or a broken image or annotation.
     """
     try:
-        coco = json.loads(Path(path).read_text())
-        images, annotations = coco['images'], coco['annotations']
-        for found in (images, annotations):
-            if not isinstance(found, list):
-                raise TypeError(f'a list is needed, not {found!r:.40}')
-            for entry in found:
-                if not isinstance(entry, dict):
-                    raise TypeError(f'a dict is needed, not {entry!r:.40}')
-        index = {img['id']: i for i, img in enumerate(images)}
-        sizes = [(img['width'], img['height']) for img in images]
-    except (KeyError, TypeError, ValueError) as error:
+        coco = json.loads(Path(path).read_text(encoding='utf-8'))
+    except ValueError as error:
         raise ValueError(
             f'{path} is not a COCO detection json: '
             f'{type(error).__name__}: {error}.'
         ) from None
-    for img, size in zip(images, sizes, strict=True):
-        for name, side in zip(('width', 'height'), size, strict=True):
-            if not isinstance(side, (int, float)) or not 1 <= side <= 1e9:
-                raise ValueError(
-                    f'{path}: the {name} of image {img["id"]} must be a '
-                    f'number from 1 to 1e9. Received: {side!r}.'
-                )
-    boxes: list[list] = [[] for _ in images]
-    regions: list[list] = [[] for _ in images]
-    for ann in annotations:
-        if ann.get('ignore'):
-            continue
-        image = ann.get('image_id')
-        i = index.get(image) if isinstance(image, Hashable) else None
-        if i is None:
-            raise ValueError(
-                f'{path}: annotation {ann.get("id")} names image '
-                f'{image}, which is not in the file.'
-            )
-        try:
-            x, y, w, h = bbox = [float(v) for v in ann['bbox']]
-            if not np.isfinite(bbox).all():
-                raise ValueError
-        except (KeyError, OverflowError, TypeError, ValueError):
-            raise ValueError(
-                f'{path}: the bbox of annotation {ann.get("id")} must be '
-                f'[x, y, width, height]. Received: {ann.get("bbox")!r:.200}.'
-            ) from None
-        kind = regions if ann.get('iscrowd') else boxes
-        kind[i].append((x, y, x + w, y + h))
-    num_degenerate = 0
-    for kind in (boxes, regions):
-        for i, found in enumerate(kind):
-            if not found:
-                continue
-            clipped, kept = clip_boxes(np.reshape(found, (-1, 4)), sizes[i])
-            kind[i] = clipped[kept]
-            num_degenerate += len(found) - kept.sum()
-    images = ImageBoxes.from_lists(sizes, boxes, regions)
-    return images, int(num_degenerate)
+    return coco, check_coco(coco, path)

@@ -23,16 +23,14 @@ from sniper_mmdet.chips import (
 from sniper_mmdet.registry import DATASETS
 from sniper_mmdet.structures import ALL_BOXES
 from sniper_mmdet.utils.choices import check_choice
+from sniper_mmdet.utils.image import image_size
 
-from .annotations import (
-    NO_IMAGE,
-    dataset_name,
-    read_annotations,
-    usable_instances,
-)
+from .annotations import NO_BOX, NO_IMAGE, dataset_name
 from .classes import check_classes, classes_of
-from .collected_boxes import collect_boxes
+from .collected_boxes import CollectedBoxes, collect_boxes
+from .instances import no_mask, usable_instances
 from .proposals import ProposalFile
+from .reading import build_unread, read_dataset
 from .transforms.annotated_masks import LoadAnnotatedMasks
 from .transforms.cut_chip import OUT_OF_RANGE, CutChip
 
@@ -69,9 +67,9 @@ class ChipDataset:
             an annotation with a box that is not finite, is replaced by
             another image's chip, reported once, and counted in
             ``skipped_images``. Defaults to 'raise'. OpenCV before 4.11 reads a
-            JPEG that breaks off, and leaves the rest of it grey. mmdet's own
-            CocoDataset leaves out boxes that have no area or are not finite
-            before they get here.
+            JPEG that breaks off, and leaves the rest of it grey. What mmdet's
+            own data sets leave out before it gets here is told once, see
+            :func:`~sniper_mmdet.datasets.reading.read_dataset`.
         proposals (str, optional): Proposal file, as written by
             ``tools/extract_proposals.py``, to mine negative chips from.
             Defaults to None: no negative chips, or those of
@@ -119,9 +117,13 @@ class ChipDataset:
         self.negatives.thresholds(len(pyramid))
         self.negatives.bounds(pyramid)
         self._file = ProposalFile(proposals) if proposals else None
+        self._left_out: list[str] | None = None
         if isinstance(dataset, dict):
-            dataset = read_annotations(dataset, DATASETS.build, dataset)
-        self.dataset = dataset
+            self.dataset = build_unread(dataset)
+            if not dataset.get('lazy_init'):
+                self._read()
+        else:
+            self.dataset = dataset
         self.pipeline = Compose(pipeline)
         steps = self.pipeline.transforms
         steps[:] = [
@@ -143,6 +145,7 @@ class ChipDataset:
         for pack in packs if self._keep_unseen else ():
             pack.meta_keys = (*pack.meta_keys, *ALL_BOXES)
         self._images = self._table = self._proposals = None
+        self._no_box = ''
 
     @property
     def metainfo(self) -> dict:
@@ -165,12 +168,12 @@ class ChipDataset:
         """Read all annotations; called by the runner before workers start."""
         if self._images is not None:
             return
-        if hasattr(self.dataset, 'full_init'):
-            read_annotations(self.dataset, self.dataset.full_init)
+        self._read()
         check_classes(self.dataset)
         num_images = len(self.dataset)
         if num_images == 0:
-            raise ValueError(NO_IMAGE.format(dataset_name(self.dataset)))
+            text = NO_IMAGE.format(dataset_name(self.dataset))
+            raise ValueError(' '.join([text, *self._left_out]))
         # Shared: what a worker marks is seen by the main process.
         self.skipped = torch.zeros(num_images, dtype=torch.bool)
         self.skipped.share_memory_()
@@ -178,9 +181,23 @@ class ChipDataset:
         self.keys, self._images = found.keys, found.images
         # Not those that a worker marks later: all processes mine alike.
         self._unreadable = found.broken
-        self._warn(found.labels)
+        self._warn(found)
         if self._file is not None:
             self.set_proposals(self._file)
+
+    def _read(self) -> None:
+        if self._left_out is None:
+            self._left_out = read_dataset(self.dataset, self._measure)
+
+    def _measure(self, path: str) -> tuple[int, int]:
+        """Size of an image whose annotation has none."""
+        try:
+            return image_size(path)
+        except OSError as error:
+            if self.on_error == 'raise':
+                raise
+            print_log(f'ChipDataset skips {path}: {error}', 'current')
+            return 0, 0
 
     @property
     def proposals(self) -> Proposals | None:
@@ -218,6 +235,15 @@ class ChipDataset:
         settings, negatives = self.settings, self.negatives
         return mine_chips(
             self.images, settings, seed, epoch, self.proposals, negatives
+        )
+
+    def why_no_chip(self) -> str:
+        """Why no chip can be cut, where none can."""
+        self.full_init()
+        return self._no_box or (
+            f'no chip can be cut: none of the {len(self.images.boxes)} boxes '
+            f'of {dataset_name(self.dataset)} is valid at any level of '
+            f'{self.settings}.'
         )
 
     def __len__(self) -> int:
@@ -276,6 +302,8 @@ class ChipDataset:
                 if sample is not None:
                     return sample
             except Exception as error:  # a broken file raises what it likes
+                if isinstance(error, KeyError) and error.args == ('mask',):
+                    error = no_mask(info)
                 self._fail(int(row['image']), error, info['img_path'])
             other = np.random.randint(len(self))
             row = self._table[other]
@@ -296,16 +324,31 @@ class ChipDataset:
             self.skipped[index] = True
             print_log(f'ChipDataset skips {path}: {text}', 'current')
 
-    def _warn(self, labels: set[int]) -> None:
+    def _warn(self, found: CollectedBoxes) -> None:
+        if found.num_degenerate:
+            self._left_out.append(
+                f'{found.num_degenerate} boxes have less than a pixel inside '
+                'their image and are left out.'
+            )
+            print_log(f'ChipDataset: {self._left_out[-1]}', 'current')
         classes = classes_of(self)
-        if classes and max(labels, default=0) >= len(classes):
+        if classes and max(found.labels, default=0) >= len(classes):
             raise ValueError(
                 f'{dataset_name(self.dataset)}: labels must be below '
                 f'{len(classes)}, the number of metainfo.classes: {classes}. '
-                f'Received: {max(labels)}.'
+                f'Received: {max(found.labels)}.'
             )
-        empty = [c for i, c in enumerate(classes) if i not in labels]
-        if empty and len(empty) < len(classes):
+        empty = [c for i, c in enumerate(classes) if i not in found.labels]
+        if not len(found.images.boxes):
+            self._no_box = NO_BOX.format(
+                dataset_name(self.dataset),
+                images=len(found.images),
+                ignored=found.num_ignored,
+                left_out=''.join(f'{text} ' for text in self._left_out),
+                classes=classes,
+            )
+            print_log(f'ChipDataset: {self._no_box}', 'current')
+        elif empty:
             print_log(
                 f'ChipDataset: no box of the classes {empty}; are they named '
                 'as in the annotations?',

@@ -53,10 +53,7 @@ class ChipSampler(Sampler):
         self.rank, self.world_size = get_dist_info()
         total = len(dataset)
         if total == 0:
-            raise ValueError(
-                'no chip can be cut: no box is valid at any level of '
-                f'{dataset.settings}.'
-            )
+            raise ValueError(dataset.why_no_chip())
         if epoch_size is not None:
             total = epoch_size
         if total < 1:

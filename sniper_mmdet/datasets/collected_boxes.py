@@ -1,16 +1,14 @@
 """Sizes and boxes of all images of a data set, collected once."""
 
 from collections.abc import Callable
+from itertools import compress
 from typing import NamedTuple
 
 import numpy as np
-from mmengine.logging import print_log
 
-from sniper_mmdet.chips import ImageBoxes
-from sniper_mmdet.utils.image import image_size
-from sniper_mmdet.utils.progress import Progress
+from sniper_mmdet.chips import ImageBoxes, clip_boxes
 
-from .annotations import usable_instances
+from .instances import annotated_size, instance_boxes, instance_labels
 from .proposals import image_id, image_keys
 
 
@@ -21,6 +19,8 @@ class CollectedBoxes(NamedTuple):
     broken: np.ndarray  # (N,) bool, images that are broken
     keys: list[str]  # what each image is called in a proposal file
     labels: set[int]  # of all boxes, ignored ones too
+    num_ignored: int  # boxes that are ignored
+    num_degenerate: int  # boxes with too little of them in their image
 
 
 def collect_boxes(
@@ -28,48 +28,59 @@ def collect_boxes(
 ) -> CollectedBoxes:
     """Read sizes and boxes of all images of a data set.
 
-    Boxes are clipped to their image; too small ones are left out, and their
-    number is logged, see :func:`~sniper_mmdet.chips.clip_boxes`.
+    Boxes are clipped to their image; too small ones are left out, see
+    :func:`~sniper_mmdet.chips.clip_boxes`.
 
     Args:
         dataset (BaseDataset): Any that offers ``get_data_info(index)``.
         on_broken (Callable): Gets the index, the error and the path of an
-            image that cannot be read, or that has a box that is not finite;
-            may raise.
+            image that cannot be read, or that has a broken instance; may
+            raise.
 
     Raises:
         ValueError: Two images cannot be told apart.
     """
     num_images = len(dataset)
-    sizes, boxes, regions, names = [], [], [], []
-    broken, labels, num_degenerate = np.zeros(num_images, bool), set(), 0
-    bar = Progress(num_images) if num_images >= 20000 else None
+    sizes = np.ones((num_images, 2))
+    broken, counts = np.zeros(num_images, bool), np.zeros(num_images, int)
+    names, boxes, labels, ignored = [], [np.zeros((0, 4), np.float32)], [], []
     for index in range(num_images):
         info = dataset.get_data_info(index)
+        names.append(image_id(info))
         try:
-            size = info.get('width'), info.get('height')
-            if not all(size):
-                size = image_size(info['img_path'])
-            kept = usable_instances(info['instances'], size, info['img_path'])
-            num_degenerate += len(info['instances']) - len(kept)
+            size = annotated_size(info)
+            found = instance_boxes(info['instances'], info['img_path'])
+            kinds = instance_labels(info['instances'], info['img_path'])
         except (OSError, ValueError) as error:
             on_broken(index, error, info['img_path'])
-            broken[index], size, kept = True, (1, 1), []
-        sizes.append(size)
-        names.append(image_id(info))
-        labels.update(i['bbox_label'] for i in kept)
-        for found, flag in ((boxes, False), (regions, True)):
-            own = [i['bbox'] for i in kept if bool(i['ignore_flag']) == flag]
-            found.append(np.array(own, np.float32).reshape(-1, 4))
-        if bar:
-            bar.update()
-    if bar:
-        bar.close()
-    if num_degenerate:
-        print_log(
-            f'ChipDataset: {num_degenerate} boxes have less than a pixel '
-            'inside their image and are left out',
-            'current',
-        )
-    images = ImageBoxes.from_lists(sizes, boxes, regions)
-    return CollectedBoxes(images, broken, image_keys(names), labels)
+            broken[index] = True
+            continue
+        sizes[index], counts[index] = size, len(found)
+        boxes.append(found)
+        labels += kinds
+        ignored += [bool(i.get('ignore_flag')) for i in info['instances']]
+    boxes = np.concatenate(boxes)
+    image = np.repeat(np.arange(num_images), counts)
+    finite = np.isfinite(boxes).all(1)
+    for index in np.unique(image[~finite]):
+        first = np.flatnonzero(~finite & (image == index))[0]
+        which = first - np.searchsorted(image, index)
+        text = f'a box is not finite: {boxes[first].tolist()}'
+        path = names[index][1]
+        error = ValueError(f'{path}: {text}, that of instances[{which}].')
+        on_broken(index, error, path)
+        broken[index], sizes[index] = True, 1
+    boxes, large = clip_boxes(boxes, sizes[image])
+    whole = ~broken[image]
+    kept, ignored = large & whole, np.array(ignored, bool)
+    trained, regions = kept & ~ignored, kept & ignored
+    counts = np.bincount(image[trained], minlength=num_images)
+    held = boxes[trained], counts, boxes[regions], image[regions]
+    return CollectedBoxes(
+        ImageBoxes.from_flat(sizes, *held),
+        broken,
+        image_keys(names),
+        set(compress(labels, kept)),
+        int(regions.sum()),
+        int((whole & ~large).sum()),
+    )

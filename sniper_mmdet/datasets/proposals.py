@@ -38,18 +38,19 @@ def image_keys(images: Sequence[tuple[str, str]]) -> list[str]:
     Raises:
         ValueError: Two images cannot be told apart.
     """
-    images = [(img_id, str(PurePath(path))) for img_id, path in images]
+    images = [(img_id, PurePath(path).parts) for img_id, path in images]
     keys, alike, depth = {}, images, 0
     while alike:
         depth += 1
-        if depth > max(len(PurePath(path).parts) for _, path in alike):
+        if depth > max(len(parts) for _, parts in alike):
+            first = [(img_id, str(PurePath(*p))) for img_id, p in alike[:2]]
             raise ValueError(
                 'proposals are kept by image id and path, which do not tell '
-                f'apart: {alike[:2]}.'
+                f'apart: {first}.'
             )
-        for img_id, path in alike:
-            name = '/'.join(PurePath(path).parts[-depth:])
-            keys[img_id, path] = f'{img_id} {name}' if img_id else name
+        for img_id, parts in alike:
+            name = '/'.join(parts[-depth:])
+            keys[img_id, parts] = f'{img_id} {name}' if img_id else name
         shared = Counter(keys.values())
         alike = [image for image, key in keys.items() if shared[key] > 1]
     return [keys[image] for image in images]

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from pycocotools.coco import COCO
 
+from sniper_mmdet.chips.coco import load_coco
 from sniper_mmdet.utils.files import scratch_folder
 from sniper_mmdet.utils.image import read_image
 from sniper_mmdet.utils.progress import track
@@ -39,11 +40,13 @@ def tile_images(
 
     Raises:
         OSError: An image cannot be read; a FileError: nothing can be written.
-        ValueError: There are too few images, or one of another size than the
-            COCO file says.
+        ValueError: The COCO file is broken, there are too few images, or one
+            of another size than the file says.
     """
-    source = COCO(ann)
-    found = list(source.imgs.values())
+    source = COCO()
+    source.dataset, content = load_coco(ann)
+    source.createIndex()
+    found = content.images
     columns, rows = grid
     count = columns * rows
     if len(found) < count:

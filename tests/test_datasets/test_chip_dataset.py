@@ -255,7 +255,9 @@ def test_boxes_are_clipped_to_their_image(folder, log):
 
 def test_boxes_of_other_numbers(folder):
     boxes = [(5, 5, 50, 50, 0.3)] * 4  # with an angle
-    with pytest.raises(ValueError, match='2.jpg could not be cut'):
+    with pytest.raises(
+        ValueError, match=r'2.jpg: the bbox of instances.0. must'
+    ):
         chip_dataset(own_config(folder, image2=boxes)).full_init()
     dataset = chip_dataset(own_config(folder, image2=boxes), on_error='skip')
     assert dataset.skipped_images == [2]

@@ -74,6 +74,11 @@ class CutChip(BaseTransform):
         self.min_visible_share = min_visible_share
 
     def transform(self, results: dict) -> dict:
+        if 'chip' not in results:
+            raise ValueError(
+                f'{results.get("img_path")} has no chip to be cut: a pipeline '
+                'with CutChip must be that of a sniper_mmdet.ChipDataset.'
+            )
         chip = results['chip']
         height, width = results['img'].shape[:2]
         if (width, height) != (results['width'], results['height']):

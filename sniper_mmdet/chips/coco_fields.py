@@ -1,0 +1,200 @@
+"""The fields of a COCO json, read; each error names the place of its field.
+
+Each function takes what the json holds, and its path for errors, and raises
+ValueError.
+"""
+
+from collections import deque
+from collections.abc import Callable, Collection, Hashable
+from itertools import chain, repeat
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+
+BOX = '[x, y, width, height]'
+_NUMBERS = {int, float}
+
+
+def require_fields(
+    annotations: list[dict], path: str, fields: tuple[str, ...]
+) -> None:
+    """See that each annotation has some fields."""
+    try:
+        deque(map(itemgetter(*fields), annotations), maxlen=0)
+    except KeyError as error:
+        field = error.args[0]
+        number = next(i for i, a in enumerate(annotations) if field not in a)
+        name = annotations[number].get('id', f'number {number + 1}')
+        raise ValueError(
+            f'{path}: annotation {name} has no {field}.'
+        ) from None
+
+
+def wrong_field(path: str, ann: dict, field: str, rule: str) -> ValueError:
+    return ValueError(
+        f'{path}: the {field} of annotation {ann.get("id")} must be {rule}. '
+        f'Received: {ann.get(field)!r:.200}.'
+    )
+
+
+def entries(coco: Any, path: str, key: str) -> list[dict]:
+    """A list of dicts of the file."""
+    try:
+        found = coco[key]
+        if not isinstance(found, list):
+            raise TypeError(f'a list is needed, not {found!r:.40}')
+        for entry in found:
+            if not isinstance(entry, dict):
+                raise TypeError(f'a dict is needed, not {entry!r:.40}')
+    except (KeyError, TypeError) as error:
+        raise ValueError(
+            f'{path} is not a COCO detection json: '
+            f'{type(error).__name__}: {error}, in {key}.'
+        ) from None
+    return found
+
+
+def unique_images(images: list[dict], path: str) -> list[dict]:
+    """Images, one that is listed twice taken once, as it was listed last."""
+    found: dict[Any, dict] = {}
+    for number, image in enumerate(images, 1):
+        try:
+            first = found.get(image['id'], image)
+        except (KeyError, TypeError) as error:
+            raise ValueError(
+                f'{path} is not a COCO detection json: '
+                f'{type(error).__name__}: {error}, in image number {number}.'
+            ) from None
+        name = image.get('file_name')
+        if first != image and (not name or first.get('file_name') != name):
+            raise ValueError(
+                f'{path} has two images of the id {image["id"]!r}: '
+                f'{first.get("file_name")} and {name}.'
+            )
+        found[image['id']] = image
+    return list(found.values())
+
+
+def image_sizes(
+    images: list[dict], path: str, measure: Callable | None
+) -> np.ndarray:
+    sizes = np.zeros((len(images), 2))
+    for k, image in enumerate(images):
+        size = tuple(map(image.get, ('width', 'height')))
+        rest = [v for v in size if not _is_number(v, 1, 1e9)]
+        if rest and measure and all(_is_unknown(v) for v in rest):
+            size = measure(image)
+            image.update(width=size[0], height=size[1])
+        elif rest:
+            raise _wrong_size(image, path)
+        sizes[k] = size
+    return sizes
+
+
+def _is_number(value: Any, low: float, high: float) -> bool:
+    return type(value) in _NUMBERS and low <= value <= high
+
+
+def _is_unknown(side: Any) -> bool:
+    return side is None or type(side) in _NUMBERS and side < 1
+
+
+def _wrong_size(image: dict, path: str) -> ValueError:
+    for side in ('width', 'height'):
+        if side not in image:
+            return ValueError(
+                f'{path} is not a COCO detection json: image {image["id"]} '
+                f'has no {side!r}.'
+            )
+        if not _is_number(image[side], 1, 1e9):
+            break
+    return ValueError(
+        f'{path}: the {side} of image {image["id"]} must be a number from 1 '
+        f'to 1e9. Received: {image[side]!r:.200}.'
+    )
+
+
+def image_of(
+    annotations: list[dict], images: list[dict], path: str
+) -> np.ndarray:
+    index = {image['id']: i for i, image in enumerate(images)}
+    found = np.full(len(annotations), -1)
+    ids = map(itemgetter('image_id'), annotations)
+    try:
+        indices = map(index.get, ids, repeat(-1))
+        found = np.fromiter(indices, np.int64, len(annotations))
+        first = 0
+    except TypeError:
+        hashable = [isinstance(a['image_id'], Hashable) for a in annotations]
+        first = hashable.index(False)
+    if len(found) and (found < 0).all():
+        ann, such = annotations[first], [image['id'] for image in images[:1]]
+        raise ValueError(
+            f'{path}: annotation {ann.get("id")} names image '
+            f'{ann["image_id"]!r}, which is not in the file; no image that an '
+            f'annotation names is. Ids of images are such as {such}.'
+        )
+    return found
+
+
+def category_names(coco: dict, path: str) -> dict:
+    """Names of categories by their ids."""
+    if not coco.get('categories'):
+        return {}
+    categories = entries(coco, path, 'categories')
+    for category in categories:
+        if not isinstance(category.get('name'), str) or 'id' not in category:
+            raise ValueError(
+                f'{path}: each of categories must have an id and a name. '
+                f'Received: {category!r:.200}.'
+            )
+    return {category['id']: category['name'] for category in categories}
+
+
+def of_others(
+    annotations: list[dict], known: Collection, path: str
+) -> np.ndarray:
+    """ndarray (N,): bool, the annotations of no known category."""
+    ids = set(known)
+    try:
+        found = [ann.get('category_id') not in ids for ann in annotations]
+    except TypeError:
+        hashable = [
+            isinstance(ann.get('category_id'), Hashable) for ann in annotations
+        ]
+        ann = annotations[hashable.index(False)]
+        rule = 'the id of a category'
+        raise wrong_field(path, ann, 'category_id', rule) from None
+    return np.array(found, bool)
+
+
+def read_boxes(annotations: list[dict], path: str) -> np.ndarray:
+    """ndarray (N, 4): float64 x, y, width, height."""
+    boxes: list[Any] = [ann.get('bbox') for ann in annotations]
+    try:
+        numbers = set(map(type, chain.from_iterable(boxes)))
+        if numbers <= _NUMBERS and set(map(len, boxes)) <= {4}:
+            flat = chain.from_iterable(boxes)
+            return np.fromiter(flat, float, 4 * len(boxes)).reshape(-1, 4)
+    except (OverflowError, TypeError):
+        pass
+    for ann, box in zip(annotations, boxes, strict=True):
+        known = isinstance(box, list) and len(box) == 4
+        if not known or not set(map(type, box)) <= _NUMBERS:
+            raise wrong_field(path, ann, 'bbox', BOX)
+    raise ValueError(f'{path}: a number of a bbox is too large.')
+
+
+def read_areas(
+    annotations: list[dict], path: str, is_needed: bool
+) -> np.ndarray:
+    """ndarray (N,): float64, 1 where there is none and none is needed."""
+    areas = [ann.get('area') for ann in annotations]
+    allowed = _NUMBERS if is_needed else {*_NUMBERS, type(None)}
+    if not set(map(type, areas)) <= allowed:
+        for ann in annotations:
+            if type(ann.get('area')) not in allowed:
+                raise wrong_field(path, ann, 'area', 'a number')
+    known = (1 if area is None else area for area in areas)
+    return np.fromiter(known, float, len(areas))

@@ -1,0 +1,105 @@
+"""What ``get_data_info`` of any data set says of an image, checked."""
+
+import numpy as np
+
+from sniper_mmdet.chips import clip_boxes
+from sniper_mmdet.utils.image import image_size
+
+
+def instance_boxes(instances: list[dict], path: str) -> np.ndarray:
+    """Boxes (N, 4) of an image's instances, float32, as they are annotated.
+
+    Raises:
+        ValueError: An instance has none, with the image and the instance.
+    """
+    try:
+        boxes = np.array([i['bbox'] for i in instances], np.float32)
+        if not instances or boxes.shape[1:] == (4,):
+            return boxes.reshape(-1, 4)
+    except (KeyError, TypeError, ValueError):
+        pass
+    for index, instance in enumerate(instances):
+        if 'bbox' not in instance:
+            raise ValueError(f'{path}: instances[{index}] has no bbox.')
+        box = instance['bbox']
+        try:
+            if np.array(box, np.float32).shape == (4,):
+                continue
+        except (TypeError, ValueError):
+            pass
+        raise ValueError(
+            f'{path}: the bbox of instances[{index}] must be '
+            f'[x1, y1, x2, y2]. Received: {box!r:.200}.'
+        )
+    raise ValueError(f'{path}: a bbox must be [x1, y1, x2, y2].')
+
+
+def instance_labels(instances: list[dict], path: str) -> list[int]:
+    """The ``bbox_label`` of each of an image's instances.
+
+    Raises:
+        ValueError: An instance has none, or one that is no whole number.
+    """
+    try:
+        labels = [i['bbox_label'] for i in instances]
+        if {type(label) for label in labels} <= {int}:
+            return labels
+    except KeyError:
+        pass
+    for index, instance in enumerate(instances):
+        label = instance.get('bbox_label')
+        if not isinstance(label, (int, np.integer)):
+            raise ValueError(
+                f'{path}: the bbox_label of instances[{index}] must be a '
+                f'whole number. Received: {label!r:.200}.'
+            )
+    return [int(label) for label in labels]
+
+
+def annotated_size(info: dict) -> tuple[float, float]:
+    """Width and height of an image; of its header where info has none.
+
+    Args:
+        info (dict): Of ``get_data_info``. A side that is not above 0 is none.
+
+    Raises:
+        OSError: The image cannot be read.
+        ValueError: A side is no number.
+    """
+    size = info.get('width'), info.get('height')
+    for name, side in zip(('width', 'height'), size, strict=True):
+        if not isinstance(side, (int, float, np.number, type(None))):
+            raise ValueError(
+                f'{info["img_path"]}: the {name} must be a number. Received: '
+                f'{side!r:.200}.'
+            )
+    if all(side and side >= 1 for side in size):
+        return size
+    return image_size(info['img_path'])
+
+
+def usable_instances(
+    instances: list[dict], size: tuple[int, int], path: str
+) -> list[dict]:
+    """Instances clipped to the image (width, height), too small ones left out.
+
+    See :func:`~sniper_mmdet.chips.clip_boxes`.
+
+    Raises:
+        ValueError: A box is not of four numbers.
+    """
+    boxes, kept = clip_boxes(instance_boxes(instances, path), size)
+    return [
+        {'ignore_flag': 0, **instances[k], 'bbox': boxes[k].tolist()}
+        for k in np.flatnonzero(kept)
+    ]
+
+
+def no_mask(info: dict) -> ValueError:
+    """What to raise where a pipeline loads masks and an instance has none."""
+    boxes = [i['bbox'] for i in info['instances'] if 'mask' not in i]
+    return ValueError(
+        f'{info["img_path"]}: the instance of the bbox {boxes[:1]} has no '
+        'mask, which LoadAnnotations(with_mask=True) needs: annotate it (by '
+        'segmentation in a COCO file), or load no masks.'
+    )
