@@ -133,6 +133,15 @@ def test_a_runner_tells_a_resumed_run_from_a_loaded_one(tmp_path):
         )
 
 
+def test_a_runner_has_configs_of_data_until_a_loop_is_built(tmp_path):
+    runner = runner_of(tmp_path)
+    loader = runner._train_dataloader
+    assert isinstance(loader, dict), (
+        'Runner._train_dataloader is no config: data_checks._built must have '
+        'data sets read in another way.'
+    )
+
+
 def test_a_loop_takes_its_batches_from_where_a_hook_may_put_others(tmp_path):
     class Other(Hook):
         def before_train_epoch(self, runner):

@@ -9,10 +9,11 @@ from unittest import mock
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.registry import DATASETS, METRICS
+from mmengine.registry import METRICS
 
 from sniper_mmdet.chips import ImagePyramid
 from sniper_mmdet.datasets.classes import classes_of
+from sniper_mmdet.datasets.reading import build_read
 from sniper_mmdet.engine.build import build_unread_dataset
 from sniper_mmdet.engine.checkpoints import load_detector, read_classes
 from sniper_mmdet.engine.data_checks import check_split
@@ -90,7 +91,7 @@ def measure(
         left out; what the evaluator says; and, of results with a field
         ``focus``, ``pixels`` and ``pyramid_pixels`` of all images, by level.
     """
-    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    dataset = build_read(cfg.test_dataloader.dataset)
     evaluator = _first_evaluator(cfg)
     metrics = {n: METRICS.build(copy.deepcopy(evaluator)) for n in ways}
     for metric in metrics.values():

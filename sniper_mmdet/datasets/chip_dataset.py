@@ -188,6 +188,8 @@ class ChipDataset:
     def _read(self) -> None:
         if self._left_out is None:
             self._left_out = read_dataset(self.dataset, self._measure)
+            for sentence in self._left_out:
+                print_log(f'ChipDataset: {sentence}', 'current')
 
     def _measure(self, path: str) -> tuple[int, int]:
         """Size of an image whose annotation has none."""

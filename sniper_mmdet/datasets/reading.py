@@ -7,6 +7,7 @@ from mmdet.datasets import XMLDataset
 from mmengine.logging import print_log
 
 from sniper_mmdet.registry import DATASETS
+from sniper_mmdet.utils.image import image_size
 
 from .annotations import read_annotations
 from .classes import parts_of
@@ -21,6 +22,22 @@ def build_unread(config: dict):
     """Build a data set that has read nothing yet, if its class can wait."""
     config = _unread(config)
     return read_annotations(config, DATASETS.build, config)
+
+
+def build_read(config: dict):
+    """Build a data set that has read its annotations, checked.
+
+    Raises:
+        OSError: There is no such file, or no header of an image that has no
+            size there.
+        ValueError: What is wrong, with its file and place.
+    """
+    dataset = build_unread(config)
+    if hasattr(dataset, 'mine'):  # a ChipDataset has it read in its own way
+        return DATASETS.build(config)
+    for sentence in read_dataset(dataset, image_size):
+        print_log(sentence, 'current')
+    return dataset
 
 
 def _unread(config: dict) -> dict:
@@ -65,7 +82,7 @@ def read_dataset(dataset, measure: Measure) -> list[str]:
             annotation to its width and height; (0, 0) where it cannot tell.
 
     Returns:
-        list[str]: Sentences on what is left out, which are logged too.
+        list[str]: Sentences on what is left out.
 
     Raises:
         ValueError: What is wrong, with its file and place.
@@ -80,6 +97,4 @@ def read_dataset(dataset, measure: Measure) -> list[str]:
             told += VOCReader(single, measure).read()
     if hasattr(dataset, 'full_init'):
         read_annotations(dataset, dataset.full_init)
-    for sentence in told:
-        print_log(f'ChipDataset: {sentence}', 'current')
     return told

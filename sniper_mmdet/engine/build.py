@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmengine.registry import RUNNERS, init_default_scope
 from mmengine.runner import Runner
 
+from sniper_mmdet.datasets.reading import build_read
 from sniper_mmdet.models.detectors.runnable import require_runnable
 from sniper_mmdet.registry import DATASETS
 from sniper_mmdet.utils.files import claimed
@@ -158,7 +159,7 @@ def build_image_dataset(cfg: Config, split: str):
     if _is_chip_dataset(dataset):
         # What it mines is of no matter, and may be what is yet to be made.
         dataset = {**dataset, 'proposals': None}
-    return DATASETS.build(dataset)
+    return build_read(dataset)
 
 
 def build_unread_dataset(cfg: Config, split: str):

@@ -7,13 +7,12 @@ mean different classes by it, nothing fails: the results are wrong.
 from collections.abc import Sequence
 from itertools import zip_longest
 
-from mmengine.registry import DATASETS
 from mmengine.runner import Runner
 
-from sniper_mmdet.datasets.annotations import dataset_name, read_annotations
 from sniper_mmdet.datasets.classes import check_classes, classes_of
+from sniper_mmdet.datasets.reading import build_read
 
-from .detector_checks import DataError, check_heads, check_names
+from .detector_checks import check_heads, check_names
 from .metric_checks import check_metric
 
 
@@ -41,17 +40,11 @@ def check_run(runner: Runner, splits: Sequence[str]) -> None:
 
 
 def _built(runner: Runner, split: str):
-    """The loop of a split, None without one; its data's faults have a name."""
-    try:
-        return getattr(runner, f'{split}_loop')
-    except Exception:
-        loader = runner.cfg.get(f'{split}_dataloader') or {}
-        if dataset := loader.get('dataset'):
-            try:
-                read_annotations(dataset, DATASETS.build, dataset)
-            except AssertionError as error:  # ids that repeat
-                raise DataError(f'{dataset_name(dataset)}: {error}') from None
-        raise
+    """The loop of a split, None without one; its data are read, checked."""
+    loader = getattr(runner, f'_{split}_dataloader')
+    if isinstance(loader, dict) and isinstance(loader.get('dataset'), dict):
+        loader['dataset'] = dict(type=build_read, config=loader['dataset'])
+    return getattr(runner, f'{split}_loop')
 
 
 def check_split(dataset, evaluator=(), settings=()) -> None:

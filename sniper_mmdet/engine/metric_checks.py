@@ -53,6 +53,13 @@ def check_metric(dataset, metric, path: str | None = None) -> None:
     if lvis is None:  # whose annotations have no iscrowd
         masks = 'segm' in getattr(metric, 'metrics', ())
         check_annotations(truth, path, _FIELDS[: 3 if masks else 2])
+    if isinstance(metric, CocoMetric):
+        known = set(truth.getCatIds(catNms=classes_of(dataset)))
+        found = truth.dataset.get('annotations')
+        if found and not any(
+            one['category_id'] in known and not one['iscrowd'] for one in found
+        ):
+            raise _no_box(path, dataset)
     number_annotations(truth)
 
 
@@ -64,11 +71,7 @@ def _check_own_truth(dataset, metric) -> None:
     name = _name(dataset)
     infos = map(dataset.get_data_info, range(len(dataset)))
     if not any(info.get('instances', True) for info in infos):
-        raise DataError(
-            f'{name} has no box of a class to evaluate by; are the classes '
-            f'named as in the annotations? metainfo.classes is '
-            f'{classes_of(dataset)}.'
-        )
+        raise _no_box(name, dataset)
     if isinstance(metric, VOCMetric):
         return
     for part in parts_of(dataset):
@@ -128,6 +131,14 @@ def _check_images(dataset, images: dict, path: str) -> None:
             f'{must} Received: {len(images)} images there, whose objects all '
             f'count, and {count} in the data set.'
         )
+
+
+def _no_box(path: str, dataset) -> DataError:
+    return DataError(
+        f'{path} has no box of a class to evaluate by, besides crowds; are '
+        'the classes named as in the annotations? metainfo.classes is '
+        f'{classes_of(dataset)}.'
+    )
 
 
 def _stem(path: str | None) -> str:

@@ -11,6 +11,8 @@ import numpy as np
 from mmengine.logging import print_log
 from pycocotools.coco import COCO
 
+from sniper_mmdet.chips.coco_fields import unique_images
+
 _NUMBERS = dict(bbox='[x, y, width, height]', area='a number')
 
 
@@ -78,9 +80,10 @@ def check_annotations(
             boxes.
 
     Raises:
-        ValueError: One lacks a field, or holds something else there, or all
-            are of other images.
+        ValueError: One lacks a field, or holds something else there, all are
+            of other images or categories, or two images have one id.
     """
+    unique_images(truth.dataset['images'], path)
     annotations = truth.dataset.get('annotations') or []
     for field in ('image_id', 'category_id', *fields):
         for one in annotations:
@@ -97,14 +100,25 @@ def check_annotations(
                 f'{path}: {field} of {_place(annotations[k])} must be {what}. '
                 f'Received: {values[k]!r:.200}.'
             )
-    if annotations and not any(
-        a['image_id'] in truth.imgs for a in annotations
+    for field, what, known in (
+        ('image_id', 'an image', truth.imgs),
+        ('category_id', 'a category', truth.cats),
     ):
-        raise ValueError(
-            f'{path}: no annotation is of an image of the file. Received: '
-            f'image_id {annotations[0]["image_id"]!r}, and an image with the '
-            f'id {next(iter(truth.imgs), None)!r}.'
-        )
+        lost = [one for one in annotations if one[field] not in known]
+        if lost and len(lost) == len(annotations):
+            raise ValueError(
+                f'{path}: no annotation is of {what} of the file. Received: '
+                f'{field} {lost[0][field]!r}, and {what} with the id '
+                f'{next(iter(known), None)!r}.'
+            )
+        if lost:
+            print_log(
+                f'{path}: {len(lost)} of {len(annotations)} annotations do '
+                f'not count, as their {field} is not that of {what} of the '
+                f'file; the first is {_place(lost[0])}, {field} '
+                f'{lost[0][field]!r}.',
+                'current',
+            )
     without = [one for one in annotations if 'iscrowd' not in one]
     if without:
         for one in without:

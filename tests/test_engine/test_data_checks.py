@@ -233,6 +233,22 @@ def test_a_test_set_without_annotations(scenes):
     checked(val_data(scenes), coco_metric(scenes))
 
 
+@pytest.mark.parametrize('fields', [dict(iscrowd=1), dict(category_id='1')])
+def test_a_metric_without_an_object(scenes, fields):
+    change(
+        scenes / 'val.json',
+        lambda coco: [one.update(fields) for one in coco['annotations']],
+    )
+    with pytest.raises(ValueError, match='val.json.* (no box|no annotation)'):
+        checked(val_data(scenes), coco_metric(scenes))
+
+
+def test_a_metric_of_images_whose_ids_repeat(scenes):
+    change(scenes / 'val.json', lambda coco: coco['images'][1].update(id=1))
+    with pytest.raises(ValueError, match='val.json has two images of the id'):
+        checked(val_data(scenes), coco_metric(scenes))
+
+
 # Metrics that evaluate by the data set itself.
 
 
@@ -412,22 +428,58 @@ def test_training_and_validation_of_two_orders(scenes):
         checked_runner(cfg, 'train', 'val')
 
 
-def test_a_broken_val_file_is_named(scenes):
-    change(
-        scenes / 'val.json',
-        lambda coco: [one.pop('area') for one in coco['annotations']],
-    )
-    with pytest.raises(ValueError, match="val.json cannot be .*'area'"):
-        checked_runner(config(scenes), 'train', 'val')
+BROKEN = [
+    ('annotations', dict(area=None), 'the area of annotation 2 must be a num'),
+    ('annotations', dict(bbox=None), 'the bbox of annotation 2 must be .x, y'),
+    ('annotations', dict(id=1), 'has two annotations of the id 1'),
+    ('images', dict(id=1), 'has two images of the id 1: '),
+    ('images', dict(width='160'), 'the width of image 2 must be a number'),
+    ('images', dict(file_name=None), 'the file_name of image 2 must be text'),
+]
 
 
-def test_ids_that_repeat_are_named(scenes):
+@pytest.mark.parametrize(('entries', 'fields', 'sentence'), BROKEN)
+@pytest.mark.parametrize('metric', ['val.json', None])
+def test_a_broken_val_file_is_named(scenes, entries, fields, sentence, metric):
+    """Whether the metric reads a file or not."""
+    change(scenes / 'val.json', lambda coco: coco[entries][1].update(fields))
+    cfg = config(scenes)
+    if metric is None:
+        cfg.val_evaluator.ann_file = None
+    with pytest.raises(ValueError, match=f'val.json:? {sentence}'):
+        checked_runner(cfg, 'val')
+
+
+def test_val_images_without_a_size(scenes):
+    """Their headers have it, as in training."""
     change(
         scenes / 'val.json',
-        lambda coco: [one.update(id=1) for one in coco['annotations']],
+        lambda coco: [one.pop('width') for one in coco['images']],
     )
-    with pytest.raises(DataError, match='val.json.* are not unique'):
-        checked_runner(config(scenes), 'val')
+    runner = checked_runner(config(scenes), 'val')
+    info = runner.val_dataloader.dataset.get_data_info(0)
+    assert info['width'] > 1
+
+
+def test_a_broken_voc_file_to_validate_on_is_named(scenes):
+    write_voc(scenes, scenes / 'VOC', dict(test='val'), CLASSES)
+    data = dict(
+        type='VOCDataset',
+        ann_file='VOC/ImageSets/Main/test.txt',
+        data_prefix=dict(sub_data_root='VOC/'),
+        data_root=f'{scenes}/',
+        metainfo=dict(classes=CLASSES),
+        test_mode=True,
+    )
+    cfg = config(scenes)
+    cfg.val_dataloader.dataset = data
+    cfg.val_evaluator = dict(type='VOCMetric')
+    checked_runner(cfg, 'val')
+    *_, last = sorted((scenes / 'VOC/Annotations').iterdir())
+    last.write_text(last.read_text().replace('<xmin>', '<xmin>at '))
+    cfg.experiment_name = cfg.visualizer.name = f'{scenes}/again'
+    with pytest.raises(ValueError, match=f'{last}: the xmin of object 1 mu'):
+        checked_runner(cfg, 'val')
 
 
 def test_a_checkpoint_of_another_order(scenes):

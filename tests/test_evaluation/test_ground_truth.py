@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from mmengine.logging import MMLogger
 from pycocotools.coco import COCO
 
 from sniper_mmdet.evaluation import (
@@ -115,11 +116,27 @@ def test_without_iscrowd_objects_are_single(file):
     assert average_precision(evaluation)['AP'] == pytest.approx(100)
 
 
-def test_annotations_of_other_images(file):
+@pytest.mark.parametrize('field', ['image_id', 'category_id'])
+def test_annotations_of_other_images_or_categories(
+    file, caplog, monkeypatch, field
+):
+    logger = MMLogger.get_current_instance()
+    monkeypatch.setattr(logger, 'handlers', [caplog.handler])
     coco = content()
+    coco['annotations'][1][field] = 77
+    read_ground_truth(file(coco))
+    sentence = f'1 of 3 annotations do not count, as their {field} is not'
+    assert sentence in caplog.text
     for annotation in coco['annotations']:
-        annotation['image_id'] = '1'
-    with pytest.raises(ValueError, match="image_id '1', and an .* the id 1"):
+        annotation[field] = '1'
+    with pytest.raises(ValueError, match=f"{field} '1', and an? .* the id 1"):
+        read_ground_truth(file(coco))
+
+
+def test_images_whose_ids_repeat(file):
+    coco = content()
+    coco['images'].append(dict(coco['images'][0], file_name='b.png'))
+    with pytest.raises(ValueError, match='two images of the id 1: a.png and'):
         read_ground_truth(file(coco))
 
 
