@@ -69,8 +69,20 @@ def _check_own_truth(dataset, metric) -> None:
     if getattr(metric, 'format_only', False) or not known:
         return
     name = _name(dataset)
-    infos = map(dataset.get_data_info, range(len(dataset)))
-    if not any(info.get('instances', True) for info in infos):
+    paths, is_empty = {}, True
+    for index in range(len(dataset)):
+        info = dataset.get_data_info(index)
+        is_empty = is_empty and not info.get('instances', True)
+        path = info.get('img_path')
+        first = paths.setdefault(info.get('img_id', index), path)
+        # A VOCMetric counts by places.
+        if first != path and not isinstance(metric, VOCMetric):
+            raise DataError(
+                f'{name}: images must have ids of their own where '
+                f'{type(metric).__name__} has no ann_file. Received: '
+                f'{info["img_id"]!r} for {first} and for {path}.'
+            )
+    if is_empty:
         raise _no_box(name, dataset)
     if isinstance(metric, VOCMetric):
         return
@@ -146,4 +158,4 @@ def _stem(path: str | None) -> str:
 
 
 def _name(dataset) -> str:
-    return dataset_name(next(parts_of(dataset)))
+    return ' and '.join(dict.fromkeys(map(dataset_name, parts_of(dataset))))

@@ -278,6 +278,19 @@ def test_voc_whose_metainfo_was_forgotten(voc, kind):
         check_split(voc(), [kind()])
 
 
+def test_parts_whose_images_have_the_same_ids(scenes):
+    pack = dict(type='PackDetInputs', meta_keys=('img_id', 'instances'))
+    parts = [
+        val_data(scenes, name, pipeline=[pack])
+        for name in ('val.json', 'train.json')
+    ]
+    data = dict(type='ConcatDataset', datasets=parts)
+    for metric in (coco_metric(scenes), dict(type='CocoMetric')):
+        with pytest.raises(DataError, match='val.json and .*train.json'):
+            checked(DATASETS.build(data), metric)
+    checked(DATASETS.build(data), dict(type='VOCMetric'))
+
+
 def test_coco_metric_needs_what_is_not_packed(voc):
     meta = dict(classes=CLASSES)
     for keys in (('img_id', 'instances'), ('img_id',)):
