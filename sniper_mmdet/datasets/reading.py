@@ -10,7 +10,7 @@ from sniper_mmdet.registry import DATASETS
 from sniper_mmdet.utils.image import image_size
 
 from .annotations import read_annotations
-from .classes import parts_of
+from .classes import classes_of, parts_of
 from .coco_reader import CocoReader, reads_coco
 from .voc_reader import VOCReader
 
@@ -91,6 +91,7 @@ def read_dataset(dataset, measure: Measure) -> list[str]:
     for single in parts_of(dataset):
         if hasattr(single, 'cat2label'):
             continue  # it has been read
+        classes_of(single)  # a text, whose letters mmdet reads for names
         if reads_coco(single):
             told += CocoReader(single, measure).read()
         elif isinstance(single, XMLDataset):

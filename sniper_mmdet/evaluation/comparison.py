@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from mmengine.logging import print_log
 
 from .coco import average_precision, evaluate_boxes, false_positives
 from .ground_truth import quiet, read_ground_truth
@@ -39,7 +40,20 @@ def compare_detections(
     for name, path in files:
         with _reading(path, f'a COCO result file for {ann}'):
             detections = json.loads(Path(path).read_text())
+            ids = [one['category_id'] for one in detections]
+            others = [one for one in ids if one not in truth.cats]
+            if others and len(others) == len(ids):
+                raise ValueError(
+                    'no category_id is that of a category there. Received: '
+                    f'{others[0]!r}, and categories {list(truth.cats)}.'
+                )
             evaluation = evaluate_boxes(truth, detections, maxDets=[max_dets])
+        if others:
+            print_log(
+                f'{path}: {len(others)} of {len(ids)} detections do not '
+                f'count, as {ann} has no category {others[0]!r}.',
+                'current',
+            )
         row = average_precision(evaluation)
         row['FP'] = false_positives(evaluation, recall)
         runs.setdefault(name, []).append(row)

@@ -270,6 +270,12 @@ def test_classes_of_voc_in_another_case(voc_folder, kind):
     assert re.search("40 objects train no box.*'cat': 26.*has ..Cat.", text)
 
 
+def test_a_text_as_classes_of_voc(voc_folder):
+    config = dict(voc_config(voc_folder), metainfo=dict(classes='cat'))
+    with pytest.raises(ValueError, match=r"\('cat',\) for one class"):
+        chip_dataset(config)
+
+
 def test_some_objects_of_voc_are_of_other_classes(voc_folder, log):
     config = voc_config(voc_folder)
     chip_dataset(config).full_init()

@@ -133,6 +133,21 @@ def test_annotations_of_other_images_or_categories(
         read_ground_truth(file(coco))
 
 
+def test_detections_of_other_categories(file, tmp_path, caplog, monkeypatch):
+    logger = MMLogger.get_current_instance()
+    monkeypatch.setattr(logger, 'handlers', [caplog.handler])
+    found, path = perfect(), tmp_path / 'found.json'
+    for count, detection in enumerate(found, 1):
+        detection['category_id'] = 0
+        path.write_text(json.dumps(found))
+        if count < len(found):
+            compare_detections(file(content()), [('a', path)])
+            assert f'found.json: {count} of 3 detections do' in caplog.text
+            continue
+        with pytest.raises(ValueError, match='found.json .*no category_id is'):
+            compare_detections(file(content()), [('a', path)])
+
+
 def test_images_whose_ids_repeat(file):
     coco = content()
     coco['images'].append(dict(coco['images'][0], file_name='b.png'))
