@@ -67,6 +67,8 @@ def annotated_size(info: dict) -> tuple[float, float]:
         ValueError: A side is no number.
     """
     size = info.get('width'), info.get('height')
+    if type(size[0]) is type(size[1]) is int and min(size) >= 1:
+        return size  # of nearly all, and so soonest
     for name, side in zip(('width', 'height'), size, strict=True):
         if not isinstance(side, (int, float, np.number, type(None))):
             raise ValueError(

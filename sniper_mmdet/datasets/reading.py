@@ -3,7 +3,6 @@
 import inspect
 from collections.abc import Callable
 
-from mmdet.datasets import XMLDataset
 from mmengine.logging import print_log
 
 from sniper_mmdet.registry import DATASETS
@@ -11,7 +10,7 @@ from sniper_mmdet.registry import DATASETS
 from .annotations import read_annotations
 from .classes import parts_of
 from .coco_reader import CocoReader, reads_coco
-from .voc_reader import VOCReader
+from .voc_reader import VOCReader, reads_voc
 
 #: From the path of an image to its width and height, or (0, 0).
 Measure = Callable[[str], tuple[int, int]]
@@ -76,7 +75,7 @@ def read_dataset(dataset, measure: Measure) -> list[str]:
             continue  # it has been read
         if reads_coco(single):
             told += CocoReader(single, measure).read()
-        elif isinstance(single, XMLDataset):
+        elif reads_voc(single):
             told += VOCReader(single, measure).read()
     if hasattr(dataset, 'full_init'):
         read_annotations(dataset, dataset.full_init)
