@@ -24,6 +24,7 @@ from sniper_mmdet.registry import DATASETS
 from sniper_mmdet.structures import ALL_BOXES
 from sniper_mmdet.utils.choices import check_choice
 from sniper_mmdet.utils.image import image_size
+from sniper_mmdet.utils.memory import no_garbage
 
 from .annotations import NO_BOX, NO_IMAGE, dataset_name
 from .classes import check_classes, classes_of
@@ -177,7 +178,8 @@ class ChipDataset:
         # Shared: what a worker marks is seen by the main process.
         self.skipped = torch.zeros(num_images, dtype=torch.bool)
         self.skipped.share_memory_()
-        found = collect_boxes(self.dataset, self._fail)
+        with no_garbage():
+            found = collect_boxes(self.dataset, self._fail)
         self.keys, self._images = found.keys, found.images
         # Not those that a worker marks later: all processes mine alike.
         self._unreadable = found.broken
@@ -187,7 +189,8 @@ class ChipDataset:
 
     def _read(self) -> None:
         if self._left_out is None:
-            self._left_out = read_dataset(self.dataset, self._measure)
+            with no_garbage():
+                self._left_out = read_dataset(self.dataset, self._measure)
 
     def _measure(self, path: str) -> tuple[int, int]:
         """Size of an image whose annotation has none."""
