@@ -204,4 +204,9 @@ def read_areas(
             if type(ann.get('area')) not in allowed:
                 raise wrong_field(path, ann, 'area', 'a number')
     known = (1 if area is None else area for area in areas)
-    return np.fromiter(known, float, len(areas))
+    try:
+        return np.fromiter(known, float, len(areas))
+    except OverflowError:
+        raise ValueError(
+            f'{path}: a number of an area is too large.'
+        ) from None
