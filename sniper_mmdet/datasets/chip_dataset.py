@@ -142,8 +142,9 @@ class ChipDataset:
             )
         packs = [step for step in steps if isinstance(step, PackDetInputs)]
         modes = [cut.out_of_range or out_of_range for cut in cuts]
-        self._keep_unseen = bool(packs) and 'drop' in modes
-        for pack in packs if self._keep_unseen else ():
+        #: Whether samples have boxes that the detector does not see, too.
+        self.keeps_unseen = bool(packs) and 'drop' in modes
+        for pack in packs if self.keeps_unseen else ():
             pack.meta_keys = (*pack.meta_keys, *ALL_BOXES)
         self._images = self._table = self._proposals = None
         self._no_box = ''
@@ -293,7 +294,7 @@ class ChipDataset:
         )
         if self.out_of_range:
             info['chip']['out_of_range'] = self.out_of_range
-        if self._keep_unseen:
+        if self.keeps_unseen:
             info['chip']['keep_unseen'] = True
         return info
 
