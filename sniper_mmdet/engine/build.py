@@ -9,6 +9,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.registry import RUNNERS, init_default_scope
 from mmengine.runner import Runner
+from torch import nn
 
 from sniper_mmdet.models.detectors.runnable import require_runnable
 from sniper_mmdet.utils.files import claimed
@@ -84,8 +85,8 @@ def build_runner(cfg: Config) -> Runner:
     named = 'runner_type' in cfg
     runner = RUNNERS.build(cfg) if named else Runner.from_cfg(cfg)
     require_runnable(unwrapped(runner.model))
-    runner.register_hook(ResumeHook())
     runner.register_hook(CheckpointFitHook())
+    runner.register_hook(ResumeHook())
     return runner
 
 
@@ -108,6 +109,8 @@ def own_work_dir(cfg: Config) -> Iterator[None]:
 def checked_runner(cfg: Config, *splits: str) -> Runner:
     """The runner of a config, the data of some splits read and checked.
 
+    That of a runner that builds its detector when it runs is checked then.
+
     Raises:
         ValueError: See :mod:`~sniper_mmdet.engine.data_checks`.
     """
@@ -116,7 +119,8 @@ def checked_runner(cfg: Config, *splits: str) -> Runner:
     hook = found[0] if found else DataCheckHook()
     if not found:
         runner.register_hook(hook)
-    hook.check(runner, *splits)
+    if isinstance(runner.model, nn.Module):
+        hook.check(runner, *splits)
     return runner
 
 
