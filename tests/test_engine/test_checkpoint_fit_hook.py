@@ -50,7 +50,7 @@ class FitMetric(BaseMetric):
 def run(tmp_path, monkeypatch):
     """A runner of a detector with two classes, and what it warns of."""
 
-    def build(path, resume=False, **settings):
+    def build(path, *splits, resume=False, **settings):
         loader = dict(
             dataset=dict(type='FitData'),
             batch_size=1,
@@ -76,7 +76,8 @@ def run(tmp_path, monkeypatch):
                     default_scope='mmengine',
                     experiment_name=tmp_path.name,
                 )
-            )
+            ),
+            *splits,
         )
         said = []
         monkeypatch.setattr(runner.logger, 'warning', said.append)
@@ -139,7 +140,9 @@ def test_nothing_is_said_of_weights_that_fit(run, tmp_path):
 
 def test_a_runner_that_builds_its_detector_when_it_runs(run, tmp_path):
     path = save(tmp_path / 'a.pth', 2)
-    runner, said = run(path, runner_type='FlexibleRunner', env_cfg={})
+    runner, said = run(
+        path, 'train', 'val', runner_type='FlexibleRunner', env_cfg={}
+    )
     assert not isinstance(runner.model, nn.Module)
     runner.train()
     assert runner.iter == 2
