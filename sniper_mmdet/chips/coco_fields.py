@@ -25,17 +25,22 @@ def require_fields(
     except KeyError as error:
         field = error.args[0]
         number = next(i for i, a in enumerate(annotations) if field not in a)
-        name = annotations[number].get('id', f'number {number + 1}')
+        ann = annotations[number]
+        name = ann.get('id', f'number {number + 1}')
         raise ValueError(
-            f'{path}: annotation {name} has no {field}.'
+            f'{_place(path, ann)}: annotation {name} has no {field}.'
         ) from None
 
 
 def wrong_field(path: str, ann: dict, field: str, rule: str) -> ValueError:
     return ValueError(
-        f'{path}: the {field} of annotation {ann.get("id")} must be {rule}. '
-        f'Received: {ann.get(field)!r:.200}.'
+        f'{_place(path, ann)}: the {field} of annotation {ann.get("id")} must '
+        f'be {rule}. Received: {ann.get(field)!r:.200}.'
     )
+
+
+def _place(path: str, ann: dict) -> str:
+    return f'{path}, image {ann.get("image_id")!r:.40}'
 
 
 def entries(coco: Any, path: str, key: str) -> list[dict]:

@@ -5,15 +5,14 @@ mean different classes by it, nothing fails: the results are wrong.
 """
 
 from collections.abc import Sequence
-from itertools import zip_longest
+from itertools import cycle, zip_longest
 
-from mmengine.registry import DATASETS
 from mmengine.runner import Runner
 
-from sniper_mmdet.datasets.annotations import dataset_name, read_annotations
 from sniper_mmdet.datasets.classes import check_classes, classes_of
 
-from .detector_checks import DataError, check_heads, check_names
+from .build_data import build_image_dataset
+from .detector_checks import check_heads, check_names
 from .metric_checks import check_metric
 
 
@@ -46,11 +45,8 @@ def _built(runner: Runner, split: str):
         return getattr(runner, f'{split}_loop')
     except Exception:
         loader = runner.cfg.get(f'{split}_dataloader') or {}
-        if dataset := loader.get('dataset'):
-            try:
-                read_annotations(dataset, DATASETS.build, dataset)
-            except AssertionError as error:  # ids that repeat
-                raise DataError(f'{dataset_name(dataset)}: {error}') from None
+        if isinstance(loader.get('dataset'), dict):
+            build_image_dataset(runner.cfg, split)  # says what is wrong
         raise
 
 
@@ -70,11 +66,11 @@ def check_split(dataset, evaluator=(), settings=()) -> None:
         settings = settings.get('metrics', settings)
     settings = [settings] if isinstance(settings, dict) else settings or ()
     given = [one if isinstance(one, dict) else {} for one in settings]
-    of_each = [dataset] * len(metrics)
+    parts = [dataset]
     if hasattr(evaluator, 'dataset_prefixes'):  # parts with metrics of theirs
-        of_each = dataset.datasets
-    for part in of_each or [dataset]:
+        parts = dataset.datasets
+    for part in parts:
         check_classes(part)
     pairs = zip_longest(metrics, given[: len(metrics)], fillvalue={})
-    for part, (metric, own) in zip(of_each, pairs, strict=False):
+    for part, (metric, own) in zip(cycle(parts), pairs, strict=False):
         check_metric(part, metric, own.get('ann_file'))

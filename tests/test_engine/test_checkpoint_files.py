@@ -242,3 +242,16 @@ def test_weights_are_no_run(runs):
         CheckpointError, match='weights.pth has no meta .* load_from=weights'
     ):
         checkpoint_to_resume('runs', 'weights.pth')
+
+
+def test_an_older_torch_maps_no_path_but_text(monkeypatch):
+    read = torch.load
+
+    def strict(file, *args, mmap=False, **options):
+        if mmap and not isinstance(file, str):
+            raise ValueError('f must be a string filename')
+        return read(file, *args, mmap=mmap, **options)
+
+    monkeypatch.setattr(torch, 'load', strict)
+    torch.save(a_run(), 'run.pth')
+    assert checkpoint_to_resume('.', 'run.pth') == 'run.pth'

@@ -221,7 +221,7 @@ def test_a_metric_whose_annotations_lack_a_field(scenes, metric):
         lambda coco: [one.pop(field, 0) for one in coco['annotations']],
     )
     settings = dict(coco_metric(scenes, 'other.json'), metric=metric)
-    with pytest.raises(ValueError, match=f'other.json: .* has no {field}'):
+    with pytest.raises(ValueError, match=f'other.json, .* has no {field}'):
         checked(val_data(scenes), settings)
     # No annotation is read where nothing is evaluated.
     settings.update(format_only=True, outfile_prefix=f'{scenes}/out')
@@ -417,7 +417,7 @@ def test_a_broken_val_file_is_named(scenes):
         scenes / 'val.json',
         lambda coco: [one.pop('area') for one in coco['annotations']],
     )
-    with pytest.raises(ValueError, match="val.json cannot be .*'area'"):
+    with pytest.raises(ValueError, match='val.json, image .* has no area'):
         checked_runner(config(scenes), 'train', 'val')
 
 
@@ -426,7 +426,17 @@ def test_ids_that_repeat_are_named(scenes):
         scenes / 'val.json',
         lambda coco: [one.update(id=1) for one in coco['annotations']],
     )
-    with pytest.raises(DataError, match='val.json.* are not unique'):
+    with pytest.raises(ValueError, match='val.json.* two .* of the id 1'):
+        checked_runner(config(scenes), 'val')
+
+
+def test_images_whose_ids_repeat_are_named(scenes):
+    """Of joined files: mmdet would test on half of the images."""
+    change(
+        scenes / 'val.json',
+        lambda coco: [one.update(id=1) for one in coco['images']],
+    )
+    with pytest.raises(ValueError, match='val.json has two images of the id'):
         checked_runner(config(scenes), 'val')
 
 
