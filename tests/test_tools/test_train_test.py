@@ -209,7 +209,7 @@ def test_unknown_launcher(tool, capsys, name):
 
 @pytest.mark.parametrize('name', ['train.py', 'test.py'])
 def test_missing_config_is_named(tool, name):
-    with pytest.raises(FileNotFoundError, match='no/such.py'):
+    with pytest.raises(SystemExit, match='no/such.py'):
         tool(name, 'no/such.py', *['x.pth'][: name == 'test.py'])
 
 
