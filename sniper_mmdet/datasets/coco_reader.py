@@ -5,17 +5,13 @@ from collections.abc import Callable
 from os import path as osp
 
 import numpy as np
+from mmdet.datasets import CocoDataset
+from mmdet.datasets.api_wrappers import COCO
 
 from sniper_mmdet.chips.coco_content import CocoContent, check_coco, first_of
 from sniper_mmdet.chips.coco_fields import entries, unique_images
-from sniper_mmdet.utils.cli import quiet
 
 from .annotations import images_left_out, read_annotations
-
-# mmdet prints while it is imported, which is no part of a tool's result.
-with quiet():
-    from mmdet.datasets import CocoDataset
-    from mmdet.datasets.api_wrappers import COCO
 
 #: What mmdet reads of each annotation without asking whether it is there.
 _NEEDED = ('id', 'category_id', 'area')

@@ -3,6 +3,7 @@
 import numpy as np
 
 from sniper_mmdet.chips import clip_boxes
+from sniper_mmdet.utils.errors import UserError
 from sniper_mmdet.utils.image import image_size
 
 
@@ -97,10 +98,10 @@ def usable_instances(
     ]
 
 
-def no_mask(info: dict) -> ValueError:
+def no_mask(info: dict) -> UserError:
     """What to raise where a pipeline loads masks and an instance has none."""
     boxes = [i['bbox'] for i in info['instances'] if 'mask' not in i]
-    return ValueError(
+    return UserError(
         f'{info["img_path"]}: the instance of the bbox {boxes[:1]} has no '
         'mask, which LoadAnnotations(with_mask=True) needs: annotate it (by '
         'segmentation in a COCO file), or load no masks.'

@@ -7,15 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from mmdet.datasets import XMLDataset
 from mmengine.fileio import list_from_file
 
-from sniper_mmdet.utils.cli import quiet
-
 from .annotations import images_left_out, read_annotations
-
-# mmdet prints while it is imported, which is no part of a tool's result.
-with quiet():
-    from mmdet.datasets import XMLDataset
 
 
 def reads_voc(dataset) -> bool:

@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from sniper_mmdet.models.detectors.runnable import require_runnable
-from sniper_mmdet.utils.files import claimed
+from sniper_mmdet.utils.files import FileError, claimed, full_disk_at
 
 from .build_data import (
     build_boxes_dataset,
@@ -95,14 +95,18 @@ def own_work_dir(cfg: Config) -> Iterator[None]:
     """The work directory of a config, for one training at a time.
 
     Raises:
-        FileError: Another training is going on there.
+        FileError: Another training is going on there, or it cannot be written.
     """
     # Building a runner writes there, and comes before ranks are asked for.
     if os.environ.get(_RANKS.get(cfg.get('launcher'), ''), '0') != '0':
         yield
         return
-    Path(cfg.work_dir).mkdir(parents=True, exist_ok=True)
-    with claimed(Path(cfg.work_dir, '.lock'), cfg.work_dir):
+    try:
+        Path(cfg.work_dir).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(cfg.work_dir, error.strerror) from None
+    lock = Path(cfg.work_dir, '.lock')
+    with full_disk_at(cfg.work_dir), claimed(lock, cfg.work_dir):
         yield
 
 
@@ -112,9 +116,11 @@ def checked_runner(cfg: Config, *splits: str) -> Runner:
     That of a runner that builds its detector when it runs is checked then.
 
     Raises:
+        FileError: The work directory cannot be written.
         ValueError: See :mod:`~sniper_mmdet.engine.data_checks`.
     """
-    runner = build_runner(cfg)
+    with full_disk_at(cfg.work_dir):
+        runner = build_runner(cfg)
     found = [one for one in runner.hooks if isinstance(one, DataCheckHook)]
     hook = found[0] if found else DataCheckHook()
     if not found:

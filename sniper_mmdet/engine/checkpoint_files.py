@@ -91,7 +91,7 @@ def _explained(path: str) -> Iterator[None]:
             ) from None
         raise CheckpointError(
             f'{path} is not a checkpoint, or not a whole one: '
-            f'{type(error).__name__}: {text[:200]}'
+            f'{type(error).__name__}: {text.partition(". ")[0][:200]}'
         ) from None
 
 
