@@ -12,6 +12,11 @@ from mmengine import registry as _mmengine  # noqa: E402
 from mmengine.registry import Registry  # noqa: E402
 
 from sniper_mmdet import moved  # noqa: E402
+from sniper_mmdet.utils.cli import quiet  # noqa: E402
+
+# mmdet prints while it is imported, which is no part of a tool's result.
+with quiet():
+    import mmdet.datasets  # noqa: E402, F401
 
 
 class _Registry(Registry):

@@ -1,3 +1,4 @@
+import gc
 import os
 import warnings
 from contextlib import contextmanager
@@ -60,6 +61,12 @@ def pytest_collection_modifyitems(config, items):
         and not has_cpu_fp16()
     ):
         skip('cpu_fp16', 'torch before 2.3 has no float16 on the CPU')
+
+
+def pytest_collection_finish():
+    # mmengine collects garbage after each data set that it reads, and takes
+    # half a second to look at all that torch and mmdet hold anyway.
+    gc.freeze()
 
 
 @pytest.fixture

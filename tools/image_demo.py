@@ -101,6 +101,9 @@ def main():
     prepare_cpu()
     options = dict(device=args.device, cfg_options=args.cfg_options or {})
     model = init_detector(config, args.checkpoint, **options)
+    if args.show_focus and not hasattr(model, 'focus_head'):
+        rule = '--show-focus needs a sniper_mmdet.AutoFocus detector'
+        raise ValueError(f'{rule}. Received: {type(model).__name__}.')
     require_fit(model, read_weights(args.checkpoint), args.checkpoint)
     visualizer = DetLocalVisualizer('image_demo')
     meta = dict(model.dataset_meta, classes=class_names(model))

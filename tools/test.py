@@ -9,6 +9,7 @@ from sniper_mmdet.engine.checkpoints import unwrapped
 from sniper_mmdet.engine.cpu import prepare_cpu
 from sniper_mmdet.utils import cli
 from sniper_mmdet.utils.errors import is_for_user
+from sniper_mmdet.utils.files import full_disk_at
 
 
 def parse_args():
@@ -73,7 +74,8 @@ def main():
     if args.out is not None:
         dump = DumpDetResults(out_file_path=args.out)
         runner.test_evaluator.metrics.append(dump)
-    runner.test()
+    with full_disk_at(cfg.work_dir):
+        runner.test()
 
 
 if __name__ == '__main__':

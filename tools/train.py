@@ -57,8 +57,9 @@ def main():
         cfg.load_from = None if args.resume == 'auto' else args.resume
     if cfg.get('resume'):
         with cli.one_sentence('train'):
-            given = cfg.work_dir, cfg.get('load_from')
-            cfg.load_from = checkpoint_to_resume(*given)
+            # No path stays none: the config that is written to the work dir
+            # is to go on from the latest checkpoint of whatever run it makes.
+            checkpoint_to_resume(cfg.work_dir, cfg.get('load_from'))
 
     prepare_cpu(args.launcher, cfg)
     with build.own_work_dir(cfg):

@@ -14,7 +14,7 @@ from mmengine.registry import METRICS
 from sniper_mmdet.chips import ImagePyramid
 from sniper_mmdet.datasets.classes import classes_of
 from sniper_mmdet.datasets.reading import build_read
-from sniper_mmdet.engine.build import build_unread_dataset
+from sniper_mmdet.engine.build_data import build_unread_dataset
 from sniper_mmdet.engine.checkpoints import load_detector, read_classes
 from sniper_mmdet.engine.data_checks import check_split
 from sniper_mmdet.engine.detector_checks import check_heads, check_names

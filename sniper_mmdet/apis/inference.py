@@ -11,7 +11,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.logging import print_log
 from torch import nn
 
-from sniper_mmdet.engine.build import build_unread_dataset
+from sniper_mmdet.engine.build_data import build_unread_dataset
 from sniper_mmdet.engine.detector_checks import check_names
 from sniper_mmdet.utils.choices import check_choice
 from sniper_mmdet.utils.progress import Progress

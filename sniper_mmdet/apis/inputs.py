@@ -17,6 +17,7 @@ from mmdet.utils import get_test_pipeline_cfg
 from mmengine.logging import print_log
 from torch import nn
 
+from sniper_mmdet.chips.coco_content import first_of
 from sniper_mmdet.utils.image import IMAGE_SUFFIXES, find_all_files
 
 _VIDEOS = '.avi .flv .m4v .mkv .mov .mp4 .mpeg .mpg .webm .wmv'
@@ -28,8 +29,6 @@ Input = str | Path | np.ndarray
 _PAGED = {'.avif', '.gif', '.png', '.tif', '.tiff', '.webp'}
 #: How many batches are read ahead, and how many pixels they hold at most.
 AHEAD, AHEAD_PIXELS = 2, 50_000_000
-#: How many of the files that are left out are named.
-_NAMED = 3
 
 
 def find_inputs(entry: Input, name: str = 'the input') -> list[Input]:
@@ -66,8 +65,7 @@ def find_inputs(entry: Input, name: str = 'the input') -> list[Input]:
         return [entry]
     suffixes = IMAGE_SUFFIXES | VIDEO_SUFFIXES
     found, others = find_all_files(path, suffixes)
-    names = ', '.join(map(str, others[:_NAMED]))
-    names += ', ...' if len(others) > _NAMED else ''
+    names = first_of(others)
     if not found:
         raise FileNotFoundError(
             f'no image and no video in folder {path}; known are '

@@ -8,7 +8,7 @@ import torch
 from mmcv.transforms import Compose
 from mmengine.config import Config
 
-from sniper_mmdet.engine.build import build_chip_dataset
+from sniper_mmdet.engine.build_data import build_chip_dataset
 
 _SCALES = [(1333, side) for side in range(480, 801, 32)]
 #: The usual pipeline of multi-scale training.

@@ -25,17 +25,22 @@ def require_fields(
     except KeyError as error:
         field = error.args[0]
         number = next(i for i, a in enumerate(annotations) if field not in a)
-        name = annotations[number].get('id', f'number {number + 1}')
+        ann = annotations[number]
+        name = ann.get('id', f'number {number + 1}')
         raise ValueError(
-            f'{path}: annotation {name} has no {field}.'
+            f'{_place(path, ann)}: annotation {name} has no {field}.'
         ) from None
 
 
 def wrong_field(path: str, ann: dict, field: str, rule: str) -> ValueError:
     return ValueError(
-        f'{path}: the {field} of annotation {ann.get("id")} must be {rule}. '
-        f'Received: {ann.get(field)!r:.200}.'
+        f'{_place(path, ann)}: the {field} of annotation {ann.get("id")} must '
+        f'be {rule}. Received: {ann.get(field)!r:.200}.'
     )
+
+
+def _place(path: str, ann: dict) -> str:
+    return f'{path}, image {ann.get("image_id")!r:.40}'
 
 
 def entries(coco: Any, path: str, key: str) -> list[dict]:
@@ -119,17 +124,17 @@ def image_of(
     annotations: list[dict], images: list[dict], path: str
 ) -> np.ndarray:
     index = {image['id']: i for i, image in enumerate(images)}
-    found = np.full(len(annotations), -1)
     ids = map(itemgetter('image_id'), annotations)
     try:
         indices = map(index.get, ids, repeat(-1))
         found = np.fromiter(indices, np.int64, len(annotations))
-        first = 0
     except TypeError:
-        hashable = [isinstance(a['image_id'], Hashable) for a in annotations]
-        first = hashable.index(False)
+        ann = _first_unhashable(annotations, 'image_id')
+        raise wrong_field(
+            path, ann, 'image_id', 'the id of an image'
+        ) from None
     if len(found) and (found < 0).all():
-        ann, such = annotations[first], [image['id'] for image in images[:1]]
+        ann, such = annotations[0], [image['id'] for image in images[:1]]
         raise ValueError(
             f'{path}: annotation {ann.get("id")} names image '
             f'{ann["image_id"]!r}, which is not in the file; no image that an '
@@ -138,13 +143,23 @@ def image_of(
     return found
 
 
+def _first_unhashable(entries: list[dict], field: str) -> dict:
+    return next(
+        entry
+        for entry in entries
+        if not isinstance(entry.get(field), Hashable)
+    )
+
+
 def category_names(coco: dict, path: str) -> dict:
     """Names of categories by their ids."""
     if not coco.get('categories'):
         return {}
     categories = entries(coco, path, 'categories')
     for category in categories:
-        if not isinstance(category.get('name'), str) or 'id' not in category:
+        name, number = category.get('name'), category.get('id')
+        known = isinstance(number, Hashable) and 'id' in category
+        if not isinstance(name, str) or not known:
             raise ValueError(
                 f'{path}: each of categories must have an id and a name. '
                 f'Received: {category!r:.200}.'
@@ -160,10 +175,7 @@ def of_others(
     try:
         found = [ann.get('category_id') not in ids for ann in annotations]
     except TypeError:
-        hashable = [
-            isinstance(ann.get('category_id'), Hashable) for ann in annotations
-        ]
-        ann = annotations[hashable.index(False)]
+        ann = _first_unhashable(annotations, 'category_id')
         rule = 'the id of a category'
         raise wrong_field(path, ann, 'category_id', rule) from None
     return np.array(found, bool)
@@ -197,4 +209,9 @@ def read_areas(
             if type(ann.get('area')) not in allowed:
                 raise wrong_field(path, ann, 'area', 'a number')
     known = (1 if area is None else area for area in areas)
-    return np.fromiter(known, float, len(areas))
+    try:
+        return np.fromiter(known, float, len(areas))
+    except OverflowError:
+        raise ValueError(
+            f'{path}: a number of an area is too large.'
+        ) from None

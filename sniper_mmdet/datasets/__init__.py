@@ -4,6 +4,8 @@ Data sets, samplers, proposals of images; ``transforms/`` has what pipelines
 are made of, ``formats/`` one file for each foreign format.
 """
 
+from sniper_mmdet import registry  # imports mmdet first, quietly
+
 from .chip_dataset import ChipDataset
 from .chip_sampler import ChipSampler
 from .named_datasets import (

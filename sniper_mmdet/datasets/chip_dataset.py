@@ -24,6 +24,7 @@ from sniper_mmdet.registry import DATASETS
 from sniper_mmdet.structures import ALL_BOXES
 from sniper_mmdet.utils.choices import check_choice
 from sniper_mmdet.utils.image import image_size
+from sniper_mmdet.utils.memory import no_garbage
 
 from .annotations import NO_BOX, NO_IMAGE, dataset_name
 from .classes import check_classes, classes_of
@@ -141,8 +142,9 @@ class ChipDataset:
             )
         packs = [step for step in steps if isinstance(step, PackDetInputs)]
         modes = [cut.out_of_range or out_of_range for cut in cuts]
-        self._keep_unseen = bool(packs) and 'drop' in modes
-        for pack in packs if self._keep_unseen else ():
+        #: Whether samples have boxes that the detector does not see, too.
+        self.keeps_unseen = bool(packs) and 'drop' in modes
+        for pack in packs if self.keeps_unseen else ():
             pack.meta_keys = (*pack.meta_keys, *ALL_BOXES)
         self._images = self._table = self._proposals = None
         self._no_box = ''
@@ -177,7 +179,8 @@ class ChipDataset:
         # Shared: what a worker marks is seen by the main process.
         self.skipped = torch.zeros(num_images, dtype=torch.bool)
         self.skipped.share_memory_()
-        found = collect_boxes(self.dataset, self._fail)
+        with no_garbage():
+            found = collect_boxes(self.dataset, self._fail)
         self.keys, self._images = found.keys, found.images
         # Not those that a worker marks later: all processes mine alike.
         self._unreadable = found.broken
@@ -187,7 +190,8 @@ class ChipDataset:
 
     def _read(self) -> None:
         if self._left_out is None:
-            self._left_out = read_dataset(self.dataset, self._measure)
+            with no_garbage():
+                self._left_out = read_dataset(self.dataset, self._measure)
             for sentence in self._left_out:
                 print_log(f'ChipDataset: {sentence}', 'current')
 
@@ -292,7 +296,7 @@ class ChipDataset:
         )
         if self.out_of_range:
             info['chip']['out_of_range'] = self.out_of_range
-        if self._keep_unseen:
+        if self.keeps_unseen:
             info['chip']['keep_unseen'] = True
         return info
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from sniper_mmdet.chips import clip_boxes
+from sniper_mmdet.utils.errors import UserError
 from sniper_mmdet.utils.image import image_size
 
 
@@ -67,6 +68,8 @@ def annotated_size(info: dict) -> tuple[float, float]:
         ValueError: A side is no number.
     """
     size = info.get('width'), info.get('height')
+    if type(size[0]) is type(size[1]) is int and min(size) >= 1:
+        return size  # of nearly all, and so soonest
     for name, side in zip(('width', 'height'), size, strict=True):
         if not isinstance(side, (int, float, np.number, type(None))):
             raise ValueError(
@@ -95,10 +98,10 @@ def usable_instances(
     ]
 
 
-def no_mask(info: dict) -> ValueError:
+def no_mask(info: dict) -> UserError:
     """What to raise where a pipeline loads masks and an instance has none."""
     boxes = [i['bbox'] for i in info['instances'] if 'mask' not in i]
-    return ValueError(
+    return UserError(
         f'{info["img_path"]}: the instance of the bbox {boxes[:1]} has no '
         'mask, which LoadAnnotations(with_mask=True) needs: annotate it (by '
         'segmentation in a COCO file), or load no masks.'

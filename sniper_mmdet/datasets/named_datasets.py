@@ -4,15 +4,12 @@
 are those of mmdet's COCO and VOC: there are enough for other classes, too.
 """
 
+from mmdet.datasets import CocoDataset, VOCDataset
+
 from sniper_mmdet.registry import DATASETS
-from sniper_mmdet.utils.cli import quiet
 
 from .formats import dota, visdrone
 from .synthetic import shapes
-
-# mmdet prints while it is imported, which is no part of a tool's result.
-with quiet():
-    from mmdet.datasets import CocoDataset, VOCDataset
 
 
 @DATASETS.register_module()

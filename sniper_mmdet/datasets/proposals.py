@@ -12,6 +12,7 @@ import numpy as np
 
 from sniper_mmdet.chips import Proposals
 from sniper_mmdet.utils.choices import check_choice
+from sniper_mmdet.utils.errors import UserError
 from sniper_mmdet.utils.files import whole_file
 
 #: Arrays of a file, their types (bytes of any length) and dimensions.
@@ -144,7 +145,7 @@ class ProposalFile:
         except OSError:  # it was removed
             return
         if now[0] == self._state[0] and now != self._state:
-            raise ValueError(
+            raise UserError(
                 f'{self.path} was written over while it was in use. Write a '
                 'new file beside it and rename that, as '
                 'tools/extract_proposals.py does; then start again.'

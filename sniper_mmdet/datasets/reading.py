@@ -3,7 +3,6 @@
 import inspect
 from collections.abc import Callable
 
-from mmdet.datasets import XMLDataset
 from mmengine.logging import print_log
 
 from sniper_mmdet.registry import DATASETS
@@ -12,7 +11,7 @@ from sniper_mmdet.utils.image import image_size
 from .annotations import read_annotations
 from .classes import classes_of, parts_of
 from .coco_reader import CocoReader, reads_coco
-from .voc_reader import VOCReader
+from .voc_reader import VOCReader, reads_voc
 
 #: From the path of an image to its width and height, or (0, 0).
 Measure = Callable[[str], tuple[int, int]]
@@ -94,7 +93,7 @@ def read_dataset(dataset, measure: Measure) -> list[str]:
         classes_of(single)  # a text, whose letters mmdet reads for names
         if reads_coco(single):
             told += CocoReader(single, measure).read()
-        elif isinstance(single, XMLDataset):
+        elif reads_voc(single):
             told += VOCReader(single, measure).read()
     if hasattr(dataset, 'full_init'):
         read_annotations(dataset, dataset.full_init)

@@ -1,5 +1,6 @@
 """Large scenes that are joined from the images of a COCO data set."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -82,7 +83,8 @@ def tile_images(
         (out / f'{name}.json').unlink(missing_ok=True)
         for image in coco.images:
             picture = image['file_name']
-            (folder / picture).replace(out / 'images' / picture)
+            # The folder of images may be a link to another disk.
+            shutil.move(folder / picture, out / 'images' / picture)
         (folder / 'coco.json').replace(out / f'{name}.json')
     return len(coco.images), len(coco.annotations), len(found) % count
 

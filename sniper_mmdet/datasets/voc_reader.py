@@ -7,9 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from mmdet.datasets import XMLDataset
 from mmengine.fileio import list_from_file
 
 from .annotations import images_left_out, read_annotations
+
+
+def reads_voc(dataset) -> bool:
+    """Whether a data set reads files of PASCAL VOC's format."""
+    return isinstance(dataset, XMLDataset)
 
 
 class VOCReader:

@@ -17,7 +17,6 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from pickle import UnpicklingError
 
 import torch
@@ -58,8 +57,8 @@ def load_from_local(path: str, map_location=None, **options):
         UntrustedError: It holds what is not known to be harmless.
         FileNotFoundError: There is no such file.
     """
-    full = Path(path).expanduser()
-    if not full.is_file():
+    full = os.path.expanduser(path)  # text: torch before 2.3 maps no Path
+    if not os.path.isfile(full):
         raise FileNotFoundError(f'the checkpoint {path} does not exist.')
     options.update(map_location=map_location)
     with _explained(path):
@@ -92,7 +91,7 @@ def _explained(path: str) -> Iterator[None]:
             ) from None
         raise CheckpointError(
             f'{path} is not a checkpoint, or not a whole one: '
-            f'{type(error).__name__}: {text[:200]}'
+            f'{type(error).__name__}: {text.partition(". ")[0][:200]}'
         ) from None
 
 

@@ -11,6 +11,7 @@ def check_agreement(
     pads: Sequence[tuple[int, int]] = (),
     divisor: int = 1,
     test_levels: ImagePyramid | None = None,
+    resizing: Sequence[str] = (),
 ) -> list[str]:
     """Warnings where a detector is built for what it is not trained on.
 
@@ -22,10 +23,20 @@ def check_agreement(
         divisor (int): The detector's ``pad_size_divisor``. Defaults to 1.
         test_levels (ImagePyramid, optional): Levels of a PyramidDetector.
             Defaults to None: the detector is none.
+        resizing (Sequence[str]): Those ``batch_augments`` that resize chips
+            without the boxes that only a focus head sees.
 
     Raises:
-        ValueError: Batches of chips would differ in shape.
+        ValueError: Batches of chips would differ in shape, or a focus head
+            would learn from boxes that are elsewhere.
     """
+    if resizing:
+        raise ValueError(
+            'AutoFocus learns from boxes that train_dataloader.dataset.'
+            "out_of_range='drop' hides, which no batch_augments of "
+            'model.data_preprocessor may resize: leave it out, or give '
+            f"'ignore' or 'keep'. Received: {', '.join(resizing)}."
+        )
     warnings = []
     if test_levels is not None and len(test_levels) != len(levels):
         warnings.append(

@@ -5,7 +5,7 @@ mean different classes by it, nothing fails: the results are wrong.
 """
 
 from collections.abc import Sequence
-from itertools import zip_longest
+from itertools import cycle, zip_longest
 
 from mmengine.runner import Runner
 
@@ -63,11 +63,11 @@ def check_split(dataset, evaluator=(), settings=()) -> None:
         settings = settings.get('metrics', settings)
     settings = [settings] if isinstance(settings, dict) else settings or ()
     given = [one if isinstance(one, dict) else {} for one in settings]
-    of_each = [dataset] * len(metrics)
+    parts = [dataset]
     if hasattr(evaluator, 'dataset_prefixes'):  # parts with metrics of theirs
-        of_each = dataset.datasets
-    for part in of_each or [dataset]:
+        parts = dataset.datasets
+    for part in parts:
         check_classes(part)
     pairs = zip_longest(metrics, given[: len(metrics)], fillvalue={})
-    for part, (metric, own) in zip(of_each, pairs, strict=False):
+    for part, (metric, own) in zip(cycle(parts), pairs, strict=False):
         check_metric(part, metric, own.get('ann_file'))

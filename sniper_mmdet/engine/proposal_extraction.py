@@ -16,6 +16,7 @@ from torch import nn
 from torch.utils.data import BatchSampler, DataLoader, Dataset
 
 from sniper_mmdet.datasets import proposals
+from sniper_mmdet.utils.errors import UserError
 from sniper_mmdet.utils.files import claimed
 from sniper_mmdet.utils.progress import Progress
 
@@ -144,7 +145,7 @@ def extract_proposals(
         barrier()
         if is_first:
             if _pending(parts, of_parts):
-                raise ValueError(
+                raise UserError(
                     f'{folder}: another extraction wrote there meanwhile. '
                     'Run this again, alone.'
                 )
@@ -201,7 +202,7 @@ def _propose(propose: Callable, batch: Sequence, on_error: str) -> list[tuple]:
     """Key, size, boxes and scores of each image of a batch."""
     for _, _, error in batch:
         if error and on_error == 'raise':
-            raise ValueError(error)
+            raise UserError(error)
         if error:
             print_log(f'no proposals for {error}', 'current')
     images = [img for _, img, _ in batch if img is not None]

@@ -1,5 +1,6 @@
 """Which checkpoint a run goes on from."""
 
+import zipfile
 from pathlib import Path
 
 from .checkpoint_files import (
@@ -20,7 +21,7 @@ def checkpoint_to_resume(work_dir: str, path: str | None = None) -> str | None:
         path (str, optional): Another checkpoint. Defaults to None.
 
     Returns:
-        str: None if ``work_dir`` knows of no checkpoint: the run starts anew.
+        str: None if ``work_dir`` has no checkpoint: the run starts anew.
 
     Raises:
         CheckpointError: It is not there, not whole or no run's; names the
@@ -28,8 +29,15 @@ def checkpoint_to_resume(work_dir: str, path: str | None = None) -> str | None:
     """
     pointer = Path(work_dir, 'last_checkpoint')
     if path is None and not pointer.is_file():
-        return None
-    named = pointer.read_text().strip() if path is None else path
+        if (found := _newest(Path(work_dir))) is None:
+            return None
+        raise CheckpointError(
+            f'{pointer}, which names a checkpoint, is missing: --resume '
+            f'{found} goes on from the newest one there, and without --resume '
+            'the run starts anew.'
+        )
+    # One that a crash has damaged may hold any bytes.
+    named = path or pointer.read_text(errors='replace').strip()
     if '://' in named:
         return named
     try:
@@ -52,7 +60,9 @@ def checkpoint_to_resume(work_dir: str, path: str | None = None) -> str | None:
 
 
 def _require_run(path: str) -> None:
-    found = load_from_local(path, map_location='cpu', mmap=True)
+    # Files as torch before 1.6 wrote them can only be read as a whole.
+    mapped = Path(path).is_file() and zipfile.is_zipfile(path)
+    found = load_from_local(path, map_location='cpu', mmap=mapped)
     if not isinstance(found, dict) or not {'meta', 'message_hub'} <= {*found}:
         raise CheckpointError(
             f'{path} has no meta and message_hub of a run; as weights to '
@@ -60,7 +70,7 @@ def _require_run(path: str) -> None:
         )
 
 
-def _newest(folder: Path, besides: str) -> Path | None:
+def _newest(folder: Path, besides: str = '') -> Path | None:
     """The newest other checkpoint of a folder that a run can go on from."""
     paths = [p for p in folder.glob('*.pth') if p.name != Path(besides).name]
     paths.sort(key=lambda p: p.stat().st_mtime, reverse=True)

@@ -4,16 +4,31 @@ import contextlib
 import io
 import json
 from collections.abc import Iterable
-from itertools import chain
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from mmengine.logging import print_log
 from pycocotools.coco import COCO
 
-from sniper_mmdet.chips.coco_fields import unique_images
+from sniper_mmdet.chips.coco_fields import (
+    BOX,
+    category_names,
+    entries,
+    image_of,
+    of_others,
+    read_areas,
+    read_boxes,
+    require_fields,
+    unique_images,
+    wrong_field,
+)
 
-_NUMBERS = dict(bbox='[x, y, width, height]', area='a number')
+#: Fields of numbers: what reads them, and what they must be.
+_NUMBERS = (
+    ('bbox', read_boxes, BOX),
+    ('area', partial(read_areas, is_needed=True), 'a number'),
+)
 
 
 def quiet() -> contextlib.redirect_stdout:
@@ -33,15 +48,17 @@ def read_ground_truth(
     truth = COCO()
     try:
         truth.dataset = json.loads(Path(path).read_text(encoding='utf-8'))
-        with quiet():
-            truth.createIndex()
-        if not truth.imgs or not truth.cats:
-            raise KeyError('images' if truth.cats else 'categories')
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        for key in ('images', 'categories'):
+            if not truth.dataset[key]:
+                raise KeyError(key)
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f'{path} is not a COCO json: {type(error).__name__}: {error}'
         ) from None
+    category_names(truth.dataset, path)
     check_annotations(truth, path, fields)
+    with quiet():
+        truth.createIndex()
     number_annotations(truth)
     return truth
 
@@ -74,7 +91,7 @@ def check_annotations(
     ``iscrowd`` is 0 where it is missing, as mmdet's CocoDataset has it.
 
     Args:
-        truth (COCO): Annotations.
+        truth (COCO): Annotations; its indices are not needed.
         path (str | Path): Their file.
         fields (Iterable[str]): What each must have. Defaults to those of
             boxes.
@@ -83,65 +100,41 @@ def check_annotations(
         ValueError: One lacks a field, or holds something else there, all are
             of other images or categories, or two images have one id.
     """
-    unique_images(truth.dataset['images'], path)
-    annotations = truth.dataset.get('annotations') or []
-    for field in ('image_id', 'category_id', *fields):
-        for one in annotations:
-            if field not in one:
-                raise ValueError(
-                    f'{path}: {_place(one)} has no {field}, which its '
-                    f'evaluation needs. Received: {list(one)}.'
-                )
-    for field, what in _NUMBERS.items():
-        values = [one[field] for one in annotations if field in fields]
-        if not _are_numbers(values, field):
-            k = [_are_numbers([v], field) for v in values].index(False)
-            raise ValueError(
-                f'{path}: {field} of {_place(annotations[k])} must be {what}. '
-                f'Received: {values[k]!r:.200}.'
-            )
-    for field, what, known in (
-        ('image_id', 'an image', truth.imgs),
-        ('category_id', 'a category', truth.cats),
-    ):
-        lost = [one for one in annotations if one[field] not in known]
-        if lost and len(lost) == len(annotations):
-            raise ValueError(
-                f'{path}: no annotation is of {what} of the file. Received: '
-                f'{field} {lost[0][field]!r}, and {what} with the id '
-                f'{next(iter(known), None)!r}.'
-            )
-        if lost:
-            print_log(
-                f'{path}: {len(lost)} of {len(annotations)} annotations do '
-                f'not count, as their {field} is not that of {what} of the '
-                f'file; the first is {_place(lost[0])}, {field} '
-                f'{lost[0][field]!r}.',
-                'current',
-            )
+    images = unique_images(entries(truth.dataset, path, 'images'), path)
+    if not truth.dataset.get('annotations'):
+        return
+    annotations = entries(truth.dataset, path, 'annotations')
+    require_fields(annotations, path, ('image_id', 'category_id', *fields))
+    categories = category_names(truth.dataset, path)
+    lost = dict(
+        image_id=image_of(annotations, images, path) < 0,
+        category_id=of_others(annotations, categories, path),
+    )
+    for field, mask in lost.items():
+        if not mask.any():
+            continue
+        first = annotations[mask.argmax()]
+        if mask.all():
+            rule = f'the id of a category, one of {list(categories)}'
+            raise wrong_field(path, first, field, rule)
+        print_log(
+            f'{path}: {mask.sum()} of {len(annotations)} annotations do not '
+            f'count, as their {field} is not in the file; the first is '
+            f'annotation {first.get("id")}, {field} {first[field]!r}.',
+            'current',
+        )
+    for field, read, rule in _NUMBERS:
+        if field in fields:
+            numbers = np.isfinite(read(annotations, path))
+            right = numbers.reshape(len(annotations), -1).all(1)
+            for k in np.flatnonzero(~right)[:1]:
+                raise wrong_field(path, annotations[k], field, rule)
     without = [one for one in annotations if 'iscrowd' not in one]
     if without:
         for one in without:
             one['iscrowd'] = 0
         print_log(
             f'{path}: {len(without)} annotations have no iscrowd, the first '
-            f'is {_place(without[0])}: they are taken for single objects.',
+            f'is {without[0].get("id")!r}: they are taken for single objects.',
             'current',
         )
-
-
-def _are_numbers(values: list, field: str) -> bool:
-    try:
-        if field == 'bbox':
-            if not set(map(len, values)) <= {4}:
-                return False
-            values = list(chain.from_iterable(values))
-        right = set(map(type, values)) <= {int, float}
-        return right and bool(np.isfinite(np.array(values, float)).all())
-    except (OverflowError, TypeError):
-        return False
-
-
-def _place(annotation: dict) -> str:
-    named = f'annotation {annotation.get("id")!r}'
-    return f'{named} of image {annotation.get("image_id")!r}'

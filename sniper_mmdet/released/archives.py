@@ -63,6 +63,9 @@ def unpack(path: Path, folder: Path, inside: str = '') -> list[Path]:
                 for name, member in files.items()
                 if member.isfile()
             }
+            for target, member in files.items():
+                if not files.keys().isdisjoint(target.parents):
+                    raise _refused(path, member.name, 'is in a file')
             _require_room(folder, sum(m.size for m in files.values()))
             with ExitStack() as stack:
                 for target, member in files.items():
@@ -113,8 +116,9 @@ def _checked(member: TarInfo, path: Path) -> TarInfo:
     parts = re.split(r'[/\\]', member.name)
     if not parts[0] or ':' in parts[0] or '..' in parts:
         reason = 'would be written outside of the folder'
-    elif not (member.isfile() or member.isdir()):
-        reason = 'is neither a file nor a folder'
+    # A sparse file can be of any size, whatever the archive's.
+    elif member.issparse() or not (member.isfile() or member.isdir()):
+        reason = 'is neither a plain file nor a folder'
     else:
         return member
     raise _refused(path, member.name, reason)

@@ -13,6 +13,7 @@ A tool parses, calls and prints::
 
 import contextlib
 import json
+import logging
 import os
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
@@ -36,6 +37,8 @@ def run(
 
     See :func:`one_sentence`.
     """
+    # A log that cannot be written, as on a full disk, ends in no traceback.
+    logging.raiseExceptions = False
     with one_sentence(Path(main.__code__.co_filename).stem, of):
         main()
 

@@ -77,6 +77,23 @@ def whole_file(path: str | Path, wait: bool = False) -> Iterator[Path]:
 
 
 @contextmanager
+def full_disk_at(path: str | Path) -> Iterator[None]:
+    """Name a folder where a disk is full, and the error names no file.
+
+    For what writes there by itself: a runner its logs and its config.
+
+    Raises:
+        FileError: Something cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise FileError(path, error.strerror) from None
+
+
+@contextmanager
 def scratch_folder(path: str | Path) -> Iterator[Path]:
     """A new folder in that of ``path``, for what is to become part of it.
 

@@ -214,7 +214,22 @@ def annotation_of(**changes):
         ),
         (
             json.dumps(dict(COCO, annotations=annotation_of(image_id=[7]))),
-            r'annotation 1 names image \[7\], which is not in the file',
+            r'the image_id of annotation 1 must be .* Received: \[7\]',
+        ),
+        (
+            json.dumps(dict(COCO, categories=[dict(id=[7], name='a')])),
+            r'each of categories must have an id .* Received: .*\[7\]',
+        ),
+        *(
+            (
+                json.dumps(
+                    dict(COCO, annotations=annotation_of(**{key: value}))
+                ),
+                f'a number of an? {key} is too large',
+            )
+            for key, value in dict(
+                area=10**400, bbox=[1, 2, 3, 10**400]
+            ).items()
         ),
         (
             json.dumps(dict(COCO, annotations=[1])),

@@ -14,6 +14,7 @@ from sniper_mmdet.datasets.transforms.annotated_masks import (
     AnnotatedMasks,
     LoadAnnotatedMasks,
 )
+from sniper_mmdet.utils.errors import UserError
 
 
 class DrawsAll(LoadAnnotations):
@@ -216,8 +217,8 @@ def test_an_object_without_a_mask_is_named(masked):
     write(masked, coco)
     load = dict(type='LoadAnnotations', **SETTINGS)
     dataset = chip_dataset(coco_config(masked), pipeline=pipeline(load))
-    sentence = r'needs a segmentation.*the box \[.*\] of .*2\.jpg'
-    with pytest.raises(ValueError, match=sentence):
+    sentence = r'2\.jpg: the instance of the bbox \[.*\] has no mask, which'
+    with pytest.raises(UserError, match=sentence):
         [dataset[row] for row in dataset.mine(0, 0)]
 
 

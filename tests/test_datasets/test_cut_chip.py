@@ -18,6 +18,7 @@ from sniper_mmdet.chips import (
 )
 from sniper_mmdet.datasets import CutChip
 from sniper_mmdet.structures import UNSEEN
+from sniper_mmdet.utils.errors import UserError
 
 ALL = (0, np.inf)
 
@@ -354,7 +355,7 @@ def test_image_that_is_not_as_annotated():
     results = sample(np.zeros((300, 200, 3), np.uint8), (0, 0, 50, 50))
     results['height'] = 301
     sentence = 'a.jpg is 200x300 pixels but its annotation says 200x301.'
-    with pytest.raises(ValueError, match=sentence):
+    with pytest.raises(UserError, match=sentence):
         CutChip().transform(results)
 
 

@@ -17,6 +17,7 @@ from sniper_mmdet.datasets import (
     write_proposals,
 )
 from sniper_mmdet.datasets.proposals import join_proposals
+from sniper_mmdet.utils.errors import UserError
 
 KEYS = ['7 a.jpg', '3 ä ö.png', 'c.jpg']
 SIZES = np.array([(640, 480), (0, 0), (99, 1)])
@@ -242,7 +243,7 @@ def test_a_file_that_is_written_over_in_place(scenes, images):
     with path.open('r+b') as file:
         file.write((scenes / 'other.npz').read_bytes())
         file.truncate()
-    with pytest.raises(ValueError, match='all.npz was written over while it'):
+    with pytest.raises(UserError, match='all.npz was written over while it'):
         dataset.mine(0, 1)
     path.write_bytes(copied)
     assert dataset.mine(0, 0).tobytes() == before.tobytes()

@@ -295,7 +295,7 @@ COCO_FAULTS = [
     (dict(area=None), 'the area of annotation 7 must be a number', 'None'),
     (dict(area='9'), 'the area of annotation 7 must be a number', "'9'"),
     (dict(category_id=[3]), 'the category_id of annotation 7', '3'),
-    (dict(image_id=[3]), 'annotation 7 names image .3.', ''),
+    (dict(image_id=[3]), 'the image_id of annotation 7 must be', '[3]'),
     (dict(id=8), 'has two annotations of the id 8', ''),
     ('area', 'annotation 7 has no area', ''),
     ('bbox', 'the bbox of annotation 7 must be', 'None'),

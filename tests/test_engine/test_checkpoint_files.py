@@ -227,13 +227,24 @@ def test_a_damaged_checkpoint(runs):
         ('', 'runs/last_checkpoint is empty; it names a checkpoint: --resume'),
         (' \n', 'runs/last_checkpoint is empty'),
         ('runs/epoch_4.pth', 'checkpoint runs/epoch_4.pth does not exist: '),
+        (b'\xff\0\xff', 'the checkpoint .* does not exist: '),
+        (None, 'runs/last_checkpoint, which names a checkpoint, is missing: '),
     ],
 )
 def test_a_last_checkpoint_that_names_none(runs, text, told):
-    (runs / 'last_checkpoint').write_text(text)
+    pointer = runs / 'last_checkpoint'
+    pointer.unlink()
+    if text is not None:
+        pointer.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(CheckpointError, match=told) as error:
         checkpoint_to_resume('runs')
     assert '--resume runs/epoch_3.pth goes on' in str(error.value)
+
+
+def test_a_run_of_an_old_torch_goes_on(runs):
+    old = dict(_use_new_zipfile_serialization=False)
+    torch.save(a_run(), runs / 'epoch_3.pth', **old)
+    assert checkpoint_to_resume('runs') == 'runs/epoch_3.pth'
 
 
 def test_weights_are_no_run(runs):
@@ -242,3 +253,16 @@ def test_weights_are_no_run(runs):
         CheckpointError, match='weights.pth has no meta .* load_from=weights'
     ):
         checkpoint_to_resume('runs', 'weights.pth')
+
+
+def test_an_older_torch_maps_no_path_but_text(monkeypatch):
+    read = torch.load
+
+    def strict(file, *args, mmap=False, **options):
+        if mmap and not isinstance(file, str):
+            raise ValueError('f must be a string filename')
+        return read(file, *args, mmap=mmap, **options)
+
+    monkeypatch.setattr(torch, 'load', strict)
+    torch.save(a_run(), 'run.pth')
+    assert checkpoint_to_resume('.', 'run.pth') == 'run.pth'

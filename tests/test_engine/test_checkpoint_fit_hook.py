@@ -1,16 +1,19 @@
 """What a run says of a checkpoint whose weights have another shape."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.evaluator import BaseMetric
 from mmengine.model import BaseModel
-from mmengine.registry import DATASETS, METRICS, MODELS
+from mmengine.registry import DATASETS, METRICS, MODEL_WRAPPERS, MODELS
 from torch import nn
 
-from sniper_mmdet.engine.build import build_runner
+from sniper_mmdet.engine.build import checked_runner
 from sniper_mmdet.engine.checkpoints import MisfitError, require_fit
+from sniper_mmdet.engine.hooks import CheckpointFitHook
 
 
 @MODELS.register_module(force=True)
@@ -28,6 +31,8 @@ class FitToy(BaseModel):
 
 @DATASETS.register_module(force=True)
 class FitData(BaseDataset):
+    METAINFO = dict(classes=('a', 'b'))
+
     def load_data_list(self):
         return [dict(inputs=torch.ones(2))] * 2
 
@@ -45,15 +50,16 @@ class FitMetric(BaseMetric):
 def run(tmp_path, monkeypatch):
     """A runner of a detector with two classes, and what it warns of."""
 
-    def build(path, resume=False):
+    def build(path, *splits, resume=False, **settings):
         loader = dict(
             dataset=dict(type='FitData'),
             batch_size=1,
             sampler=dict(type='DefaultSampler', shuffle=False),
         )
-        runner = build_runner(
+        runner = checked_runner(
             Config(
                 dict(
+                    settings,
                     model=dict(type='FitToy', classes=2),
                     work_dir=str(tmp_path),
                     train_dataloader=loader,
@@ -70,7 +76,8 @@ def run(tmp_path, monkeypatch):
                     default_scope='mmengine',
                     experiment_name=tmp_path.name,
                 )
-            )
+            ),
+            *splits,
         )
         said = []
         monkeypatch.setattr(runner.logger, 'warning', said.append)
@@ -129,6 +136,31 @@ def test_nothing_is_said_of_weights_that_fit(run, tmp_path):
         runner, said = run(path)
         getattr(runner, way)()
         assert not [text for text in said if 'fit' in text]
+
+
+def test_a_runner_that_builds_its_detector_when_it_runs(run, tmp_path):
+    path = save(tmp_path / 'a.pth', 2)
+    runner, said = run(
+        path, 'train', 'val', runner_type='FlexibleRunner', env_cfg={}
+    )
+    assert not isinstance(runner.model, nn.Module)
+    runner.train()
+    assert runner.iter == 2
+    assert not [text for text in said if 'fit' in text]
+
+
+def test_shares_of_weights_are_not_compared(monkeypatch):
+    """As FSDP has them; its wrapper cannot be made in one process."""
+
+    class Sharded(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.module = FitToy(1)
+
+    monkeypatch.setitem(MODEL_WRAPPERS.module_dict, 'Sharded', Sharded)
+    runner = SimpleNamespace(model=Sharded(), cfg={}, _resume=True)
+    weights = dict(state_dict=FitToy(2).state_dict())
+    CheckpointFitHook().after_load_checkpoint(runner, weights)
 
 
 def test_a_dino_of_the_zoo_is_explained():

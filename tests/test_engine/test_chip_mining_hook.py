@@ -356,7 +356,11 @@ def test_a_resumed_run_of_iterations_goes_on_with_the_chips_to_come(
     cfg = iterations(cfg, 15)
     if number == 2:
         cfg.train_dataloader.update(num_workers=1, persistent_workers=True)
-    Runner.from_cfg(cfg).train()
+    resumed = Runner.from_cfg(cfg)
+    resumed.train()
+    if number == 2:
+        # Left to the garbage collector, it would be waited for 5 s.
+        resumed.train_dataloader._iterator._shutdown_workers()
     expected = recorder.read(runner.work_dir)[steps[number] :]
     assert [s[1:] for s in recorder.read(tmp_path)] == [
         s[1:] for s in expected

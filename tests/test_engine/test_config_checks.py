@@ -1,12 +1,18 @@
 """Settings that do not go together are told before a run."""
 
+from types import SimpleNamespace
+
 import pytest
+from mmdet.models import DetDataPreprocessor
 from mmengine.config import Config
 from mmengine.runner import Runner
 from tiny import ROOT, SAMPLE_CONFIG, sample_options
+from torch import nn
 
 from sniper_mmdet.chips import ImagePyramid
+from sniper_mmdet.datasets import ChipDataset
 from sniper_mmdet.engine.config_checks import check_agreement
+from sniper_mmdet.engine.hooks.chip_mining_hook import _compare
 
 pytestmark = pytest.mark.usefixtures('fast_configs')
 TRAINED = [
@@ -75,6 +81,35 @@ def test_other_levels():
         'model.scales has 2, [0.5, 1.0]: the detector is tested on other '
         'levels than it is trained on.'
     )
+
+
+RESIZING = [
+    dict(type='BatchSyncRandomResize', random_size_range=(64, 128)),
+    dict(type='BatchResize', scale=(64, 128)),
+]
+
+
+@pytest.mark.parametrize('augment', RESIZING, ids=lambda one: one['type'])
+@pytest.mark.parametrize('mode', ['drop', 'ignore'])
+@pytest.mark.parametrize('focus', [True, False])
+def test_resized_batches_for_a_focus_head(augment, mode, focus):
+    steps = ['sniper_mmdet.CutChip', 'mmdet.PackDetInputs']
+    data = ChipDataset(
+        SimpleNamespace(),
+        [1.0],
+        pipeline=[dict(type=step) for step in steps],
+        out_of_range=mode,
+    )
+    model = nn.Module()
+    model.data_preprocessor = DetDataPreprocessor(batch_augments=[augment])
+    if focus:
+        model.focus_head = nn.Module()
+    if mode == 'drop' and focus:
+        match = f"out_of_range='drop'.* Received: {augment['type']}"
+        with pytest.raises(ValueError, match=match):
+            _compare(data, model)
+    else:
+        assert _compare(data, model) == []
 
 
 @pytest.mark.parametrize(

@@ -221,7 +221,7 @@ def test_a_metric_whose_annotations_lack_a_field(scenes, metric):
         lambda coco: [one.pop(field, 0) for one in coco['annotations']],
     )
     settings = dict(coco_metric(scenes, 'other.json'), metric=metric)
-    with pytest.raises(ValueError, match=f'other.json: .* has no {field}'):
+    with pytest.raises(ValueError, match=f'other.json, .* has no {field}'):
         checked(val_data(scenes), settings)
     # No annotation is read where nothing is evaluated.
     settings.update(format_only=True, outfile_prefix=f'{scenes}/out')
@@ -239,7 +239,9 @@ def test_a_metric_without_an_object(scenes, fields):
         scenes / 'val.json',
         lambda coco: [one.update(fields) for one in coco['annotations']],
     )
-    with pytest.raises(ValueError, match='val.json.* (no box|no annotation)'):
+    with pytest.raises(
+        ValueError, match='val.json.* (no box|must be the id of a cat)'
+    ):
         checked(val_data(scenes), coco_metric(scenes))
 
 
@@ -459,7 +461,7 @@ def test_a_broken_val_file_is_named(scenes, entries, fields, sentence, metric):
     cfg = config(scenes)
     if metric is None:
         cfg.val_evaluator.ann_file = None
-    with pytest.raises(ValueError, match=f'val.json:? {sentence}'):
+    with pytest.raises(ValueError, match=f'val.json.* {sentence}'):
         checked_runner(cfg, 'val')
 
 

@@ -36,7 +36,7 @@ class Plain:
 
 
 def folder_of(path):
-    return SimpleNamespace(data_prefix=dict(img=str(path)))
+    return SimpleNamespace(data_prefix=dict(img=str(path)), metainfo={})
 
 
 @pytest.fixture
@@ -118,6 +118,17 @@ def test_images_of_one_name_in_several_folders(
     assert set(test(make(tmp_path / 'in'), *samples)) == set(names)
 
 
+def test_no_process_takes_a_name_of_another(
+    test, images, tmp_path, monkeypatch
+):
+    where = 'sniper_mmdet.engine.hooks.detection_visualization_hook.'
+    monkeypatch.setattr(f'{where}get_world_size', lambda: 2)
+    folders = [folder_of(tmp_path / name) for name in ('in/1', 'in/2')]
+    for sample in images('in/1/a.png', 'in/2/a.png'):
+        shown = test(SimpleNamespace(datasets=folders), sample)
+    assert set(shown) == {'1/a.png', '2/a.png'}
+
+
 @pytest.mark.parametrize(
     'palette', [d.METAINFO['palette'] for d in (CocoDataset, VOCDataset)]
 )
@@ -184,6 +195,18 @@ class OwnHook(DetVisualizationHook):
     pass
 
 
+class Built:
+    """What is asked of a runner when it is built."""
+
+    model = torch.nn.Module()
+
+    def __init__(self, cfg):
+        self.default_hooks = cfg.get('default_hooks')
+
+    def register_hook(self, hook):
+        pass
+
+
 @pytest.mark.parametrize(
     'kind, ours',
     [
@@ -196,7 +219,7 @@ class OwnHook(DetVisualizationHook):
     ],
 )
 def test_mmdets_hook_is_replaced_by_ours(monkeypatch, kind, ours):
-    monkeypatch.setattr(Runner, 'from_cfg', lambda cfg: cfg)
+    monkeypatch.setattr(Runner, 'from_cfg', Built)
     hook = dict(type=kind, draw=True)
     hooks = {} if kind is None else dict(visualization=hook)
     built = build_runner(Config(dict(default_hooks=hooks))).default_hooks

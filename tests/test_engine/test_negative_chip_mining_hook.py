@@ -14,6 +14,7 @@ from mmengine.structures import InstanceData
 from test_chip_mining_hook import Stop, StopAfter, config
 
 from sniper_mmdet.datasets import ProposalFile, write_proposals
+from sniper_mmdet.utils.errors import UserError
 
 EPOCHS = 4
 pytestmark = pytest.mark.usefixtures('fast_configs')
@@ -256,5 +257,5 @@ def test_online_mining_needs_a_model_that_proposes(tiny_scenes, tmp_path):
 def test_online_mining_needs_epochs(tiny_scenes, tmp_path):
     cfg = online_config(tiny_scenes, tmp_path, dict(start=1))
     cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=3)
-    with pytest.raises(ValueError, match='start counts epochs'):
+    with pytest.raises(UserError, match='start counts epochs'):
         run(cfg)

@@ -83,7 +83,7 @@ def test_ids_that_do_are_kept():
 def test_a_field_that_is_missing(file, tmp_path, field):
     coco = content()
     del coco['annotations'][1][field]
-    sentence = f'truth.json.*{field}'
+    sentence = f'truth.json, image 1: annotation 2 has no {field}'
     with pytest.raises(ValueError, match=sentence):
         compare_detections(file(coco), [('a', str(tmp_path / 'none.json'))])
 
@@ -102,7 +102,7 @@ def test_a_field_that_is_missing(file, tmp_path, field):
 def test_a_field_that_is_something_else(file, field, value):
     coco = content()
     coco['annotations'][1][field] = value
-    sentence = f'truth.json: {field} of annotation 2 of image 1 must be'
+    sentence = f'truth.json, image 1: the {field} of annotation 2 must be'
     with pytest.raises(ValueError, match=sentence):
         read_ground_truth(file(coco))
 
@@ -129,7 +129,11 @@ def test_annotations_of_other_images_or_categories(
     assert sentence in caplog.text
     for annotation in coco['annotations']:
         annotation[field] = '1'
-    with pytest.raises(ValueError, match=f"{field} '1', and an? .* the id 1"):
+    sentence = dict(
+        image_id=r"annotation 1 names image '1', .* such as \[1\]",
+        category_id=r"category_id of annotation 1 .* one of \[1\]. .*'1'",
+    )
+    with pytest.raises(ValueError, match=sentence[field]):
         read_ground_truth(file(coco))
 
 
@@ -153,6 +157,16 @@ def test_images_whose_ids_repeat(file):
     coco['images'].append(dict(coco['images'][0], file_name='b.png'))
     with pytest.raises(ValueError, match='two images of the id 1: a.png and'):
         read_ground_truth(file(coco))
+
+
+def test_two_images_of_one_id(file):
+    """Of joined files: half of the images would be gone."""
+    coco = content()
+    coco['images'].append(dict(coco['images'][0], file_name='b.png'))
+    with pytest.raises(ValueError, match='two images of the id 1: a.png and'):
+        read_ground_truth(file(coco))
+    coco['images'][1] = coco['images'][0]
+    read_ground_truth(file(coco))
 
 
 @pytest.mark.parametrize('text', ['[]', '{', '{}', '{"annotations": [1]}'])

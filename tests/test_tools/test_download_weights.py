@@ -353,9 +353,11 @@ def special(kind, name='output/x', link=''):
         ('output/a/../../../out', b'x', 'would be written outside'),
         ('..\\out', b'x', 'would be written outside of the folder'),
         ('C:\\out', b'x', 'would be written outside of the folder'),
-        ('output/x', (tarfile.SYMTYPE, '../..'), 'is neither a file nor a'),
-        ('output/x', (tarfile.LNKTYPE, 'a'), 'is neither a file nor a'),
-        ('output/x', (tarfile.FIFOTYPE, ''), 'is neither a file nor a'),
+        ('output/x', (tarfile.SYMTYPE, '../..'), 'is neither a plain file'),
+        ('output/x', (tarfile.LNKTYPE, 'a'), 'is neither a plain file'),
+        ('output/x', (tarfile.FIFOTYPE, ''), 'is neither a plain file nor'),
+        ('output/x', (tarfile.GNUTYPE_SPARSE, ''), 'is neither a plain file'),
+        ('output/a/x', b'x', 'is in a file'),
     ],
 )
 def test_a_member_that_is_not_to_be_trusted(

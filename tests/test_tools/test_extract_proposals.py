@@ -23,6 +23,7 @@ from sniper_mmdet.engine.proposal_extraction import (
 )
 from sniper_mmdet.models import PyramidDetector
 from sniper_mmdet.registry import MODELS
+from sniper_mmdet.utils.errors import UserError
 from sniper_mmdet.utils.files import claimed
 
 pytestmark = pytest.mark.usefixtures('fast_configs')
@@ -244,7 +245,7 @@ def test_parts_say_whose_they_are(detector, monkeypatch):
         return join(todo, about)
 
     monkeypatch.setattr(extraction, '_pending', overwritten)
-    with pytest.raises(ValueError, match='another extraction wrote there'):
+    with pytest.raises(UserError, match='another extraction wrote there'):
         extract_proposals(model, images, 'new.npz', **settings)
     assert not os.path.exists('new.npz')
 

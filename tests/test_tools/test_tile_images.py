@@ -1,6 +1,8 @@
 """Scenes joined from images, by hand."""
 
 import json
+import tempfile
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -101,3 +103,17 @@ def test_wrong_arguments(tool, here, args):
     with pytest.raises(SystemExit) as stop:
         tool('dataset_converters/tile_images.py', *args)
     assert stop.value.code == 2
+
+
+def test_a_folder_of_images_on_another_disk(tool, here):
+    disk = Path('/dev/shm')
+    if not disk.is_dir() or disk.stat().st_dev == here.stat().st_dev:
+        pytest.skip('there is one disk')
+    write(here, [(6, 4), (5, 4)])
+    with tempfile.TemporaryDirectory(dir=disk) as folder:
+        (here / 'out').mkdir()
+        (here / 'out/images').symlink_to(folder)
+        args = 'val.json', '.', 'out', '--grid', '2', '1'
+        for _ in range(2):  # and over what is there
+            tool('dataset_converters/tile_images.py', *args)
+        assert [p.name for p in Path(folder).iterdir()] == ['val_0000.png']

@@ -62,6 +62,23 @@ def test_one_training_a_work_dir_and_a_full_disk(tool, here, full_disk):
     assert not list(here.glob('w/.*'))
 
 
+@pytest.mark.parametrize('name', ['train.py', 'test.py'])
+def test_no_room_for_logs_and_no_place(
+    tool, here, name, trained, full_disk, capfd
+):
+    args = [name, SAMPLE_CONFIG, trained][: 2 if name == 'train.py' else 3]
+    options = sample_options(**ONE_EPOCH)
+    with full_disk(10_000), pytest.raises(SystemExit) as stop:
+        tool(*args, '--work-dir', 'w', **options)
+    told = str(stop.value)
+    assert told.endswith('w cannot be written: File too large.')
+    assert 'Traceback' not in capfd.readouterr().err
+    (here / 'file').write_text('')
+    with pytest.raises(SystemExit) as stop:
+        tool(*args, '--work-dir', 'file', **options)
+    assert 'file' in stop.value.code
+
+
 def test_proposals_of_any_path(tool, here, monkeypatch):
     trained = []
 
@@ -190,6 +207,10 @@ def test_resume(tool, here, trained, checkpoint):
     )
     assert logged('out', 'step')[1:] == list(range(10, 19))
     meta = torch.load('out/epoch_2.pth', weights_only=False)['meta']
+    # Where it was the latest one, a run of the config takes the latest too.
+    assert Config.fromfile(Path('out', SAMPLE_CONFIG.name)).load_from == (
+        checkpoint
+    )
     assert (meta['epoch'], meta['iter']) == (2, 18)
 
 
@@ -209,7 +230,7 @@ def test_unknown_launcher(tool, capsys, name):
 
 @pytest.mark.parametrize('name', ['train.py', 'test.py'])
 def test_missing_config_is_named(tool, name):
-    with pytest.raises(FileNotFoundError, match='no/such.py'):
+    with pytest.raises(SystemExit, match='no/such.py'):
         tool(name, 'no/such.py', *['x.pth'][: name == 'test.py'])
 
 

@@ -121,13 +121,6 @@ class LoadAnnotatedMasks(LoadAnnotations):
         return own
 
     def _load_masks(self, results: dict) -> None:
-        for instance in results['instances']:
-            if 'mask' not in instance:
-                raise ValueError(
-                    'LoadAnnotations(with_mask=True) needs a segmentation of '
-                    'each object, and one has none. Received: the box '
-                    f'{instance["bbox"]} of {results["img_path"]}.'
-                )
         if not self.poly2mask:
             return super()._load_masks(results)
         masks = self._process_masks(results)

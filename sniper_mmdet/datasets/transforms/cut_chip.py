@@ -8,6 +8,7 @@ from sniper_mmdet.chips import BoxState, classify_boxes
 from sniper_mmdet.registry import TRANSFORMS
 from sniper_mmdet.structures import UNSEEN
 from sniper_mmdet.utils.choices import check_choice
+from sniper_mmdet.utils.errors import UserError
 from sniper_mmdet.utils.image import cut_level
 
 from .annotated_masks import AnnotatedMasks
@@ -75,14 +76,14 @@ class CutChip(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         if 'chip' not in results:
-            raise ValueError(
+            raise UserError(
                 f'{results.get("img_path")} has no chip to be cut: a pipeline '
                 'with CutChip must be that of a sniper_mmdet.ChipDataset.'
             )
         chip = results['chip']
         height, width = results['img'].shape[:2]
         if (width, height) != (results['width'], results['height']):
-            raise ValueError(
+            raise UserError(
                 f'{results["img_path"]} is {width}x{height} pixels but its '
                 f'annotation says {results["width"]}x{results["height"]}.'
             )

@@ -2,6 +2,7 @@
 
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel
+from torch.nn.parallel import DistributedDataParallel
 
 from sniper_mmdet.engine.checkpoints import (
     MisfitError,
@@ -27,6 +28,10 @@ class CheckpointFitHook(Hook):
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         model = unwrapped(runner.model)
+        if model is not runner.model and not isinstance(
+            runner.model, DistributedDataParallel
+        ):
+            return  # each process has its share of each weight
         if isinstance(model, BaseTTAModel):
             model = unwrapped(model.module)
         path = runner.cfg.get('load_from') or 'the checkpoint'

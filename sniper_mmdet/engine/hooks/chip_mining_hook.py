@@ -4,7 +4,11 @@ import time
 
 import numpy as np
 import torch
-from mmdet.models import BatchFixedSizePad
+from mmdet.models import (
+    BatchFixedSizePad,
+    BatchResize,
+    BatchSyncRandomResize,
+)
 from mmengine.dist import all_reduce, get_world_size, is_main_process
 from mmengine.runner import IterBasedTrainLoop
 from torch.utils.data import BatchSampler
@@ -202,5 +206,11 @@ def _compare(dataset, model) -> list[str]:
     divisor = getattr(preprocessor, 'pad_size_divisor', 1)
     pyramid = getattr(model, 'pyramid', None)
     levels = pyramid if isinstance(pyramid, ImagePyramid) else None
+    unseen = hasattr(model, 'focus_head') and dataset.keeps_unseen
+    resizing = [
+        type(one).__name__
+        for one in augments
+        if unseen and isinstance(one, (BatchResize, BatchSyncRandomResize))
+    ]
     trained = settings.chip_size, settings.pyramid
-    return check_agreement(*trained, pads, divisor, levels)
+    return check_agreement(*trained, pads, divisor, levels, resizing)

@@ -1,14 +1,17 @@
 """Pictures of detections, while a detector is tested."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 
 import mmcv
 from mmdet.engine.hooks import DetVisualizationHook
 from mmdet.structures import DetDataSample
+from mmengine.dist import get_world_size
 from mmengine.fileio import get
 from mmengine.runner import Runner
 
+from sniper_mmdet.datasets.classes import parts_of
 from sniper_mmdet.registry import HOOKS
 from sniper_mmdet.utils.pictures import PictureNames, drawing
 from sniper_mmdet.visualization import MAX_PIXELS, at_most, with_palette
@@ -40,7 +43,10 @@ class DetectionVisualizationHook(DetVisualizationHook):
     def before_test(self, runner: Runner) -> None:
         self.before_val(runner)
         self._names, self._number = PictureNames(), 0
-        self._folders = list(_image_folders(runner.test_dataloader.dataset))
+        self._folders = set(_image_folders(runner.test_dataloader.dataset))
+        # Each process knows its own names only: here none is another's.
+        if get_world_size() > 1 and len(self._folders) > 1:
+            self._folders = {PurePath(os.path.commonpath(self._folders))}
         if self.test_out_dir is not None:
             started = Path(runner.work_dir, runner.timestamp)
             self.test_out_dir = str(started / self.test_out_dir)
@@ -72,7 +78,7 @@ class DetectionVisualizationHook(DetVisualizationHook):
 
     def _name(self, sample: DetDataSample) -> PurePath:
         """A name for the picture of an image, as in the folder of images."""
-        path = PurePath(sample.get('img_path') or 'image')
+        path = PurePath(os.path.abspath(sample.get('img_path') or 'image'))
         folders = (f for f in self._folders if path.is_relative_to(f))
         folder = next(folders, path.parent)
         return self._names(path.relative_to(folder))
@@ -104,11 +110,8 @@ class DetectionVisualizationHook(DetVisualizationHook):
 
 
 def _image_folders(dataset) -> Iterator[PurePath]:
-    """Folders of images of a data set, and of those that it is made of."""
-    prefix = getattr(dataset, 'data_prefix', None)
-    if isinstance(prefix, dict) and isinstance(prefix.get('img'), str):
-        yield PurePath(prefix['img'])
-    inner = [getattr(dataset, 'dataset', None)]
-    for part in (*inner, *getattr(dataset, 'datasets', ())):
-        if part is not None:
-            yield from _image_folders(part)
+    """Folders of images of a data set, or of those that it is made of."""
+    for part in parts_of(dataset):
+        prefix = getattr(part, 'data_prefix', None)
+        if isinstance(prefix, dict) and isinstance(prefix.get('img'), str):
+            yield PurePath(os.path.abspath(prefix['img']))

@@ -7,6 +7,7 @@ from mmengine.runner import IterBasedTrainLoop
 from sniper_mmdet.datasets.proposals import ProposalFile
 from sniper_mmdet.engine.checkpoints import unwrapped
 from sniper_mmdet.registry import HOOKS
+from sniper_mmdet.utils.errors import UserError
 
 from ..proposal_extraction import WholeImages, extract_proposals
 from .chip_mining_hook import ChipMiningHook, chip_sampler
@@ -68,13 +69,13 @@ class NegativeChipMiningHook(ChipMiningHook):
         super().before_train(runner)
         dataset = chip_sampler(runner).dataset
         if self.start is None and dataset.proposals is None:
-            raise ValueError(
+            raise UserError(
                 'NegativeChipMiningHook needs a proposal file, '
                 "train_dataloader.dataset.proposals='FILE', or its own "
                 'start=EPOCH to make proposals online.'
             )
         if self.start and isinstance(runner.train_loop, IterBasedTrainLoop):
-            raise ValueError(
+            raise UserError(
                 'start counts epochs, and an IterBasedTrainLoop has none: use '
                 'start=0, a proposal file, or an EpochBasedTrainLoop.'
             )
