@@ -2,6 +2,7 @@
 
 import os
 import runpy
+import shlex
 import shutil
 import subprocess
 import sys
@@ -27,7 +28,7 @@ setup(
 
 @pytest.mark.skipif(not shutil.which('g++'), reason='no g++')
 @pytest.mark.parametrize('ninja', [True, False])
-def test_header_has_the_flags_of_torchs_builder(tmp_path, ninja):
+def test_header_has_the_flags_of_torchs_builder(tmp_path, monkeypatch, ninja):
     tool = runpy.run_path(str(ROOT / 'tools/misc/build_mmcv_ops.py'))
     header = tmp_path / 'common' / 'shared.hpp'
     header.parent.mkdir()
@@ -39,9 +40,14 @@ def test_header_has_the_flags_of_torchs_builder(tmp_path, ninja):
     (tmp_path / 'setup.py').write_text(
         SETUP.format(folder=header.parent, ninja=ninja)
     )
+    # The tool's Python may be in any folder.
+    python = tmp_path / 'my python'
+    python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, 'executable', str(python))
     compiler = tool['write_compiler'](tmp_path, header)
     done = subprocess.run(
-        [sys.executable, 'setup.py', 'build_ext', '--inplace'],
+        [str(python), 'setup.py', 'build_ext', '--inplace'],
         cwd=tmp_path,
         env=dict(os.environ, CXX=str(compiler), MAX_JOBS='2'),
         capture_output=True,

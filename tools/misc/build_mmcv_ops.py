@@ -32,7 +32,7 @@ def pip(command, *args, **kwargs):
 # Flags that torch's builder adds differ from version to version, and a header
 # compiled with others is ignored without a word. So what the build calls is a
 # compiler that first compiles the header, with the flags of the first file.
-COMPILER = """#!{python}
+COMPILER = """\
 import fcntl
 import os
 import subprocess
@@ -63,12 +63,12 @@ os.execvp(compiler[0], [*compiler, *args])
 def write_compiler(folder, header):
     """Write a C++ compiler that precompiles a header; the program's path."""
     path = folder / 'g++'  # torch looks whether it knows the name
+    script = folder / 'compiler.py'
     compiler = shlex.split(os.environ.get('CXX', 'c++'))
-    path.write_text(
-        COMPILER.format(
-            python=sys.executable, compiler=compiler, header=str(header)
-        )
-    )
+    script.write_text(COMPILER.format(compiler=compiler, header=str(header)))
+    # A first line that names Python could hold no space and no long path.
+    start = shlex.join([sys.executable, str(script)])
+    path.write_text(f'#!/bin/sh\nexec {start} "$@"\n')
     path.chmod(0o755)
     return path
 
