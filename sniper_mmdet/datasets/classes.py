@@ -14,6 +14,8 @@ from mmap import ACCESS_READ, mmap
 
 from mmengine.fileio import get_local_path, load
 
+from .annotations import dataset_name
+
 #: What to do about two orders; takes the file.
 _ONE_ORDER = (
     'Give metainfo.classes the order of the file, wherever it is named, or '
@@ -46,8 +48,8 @@ def check_classes(dataset) -> None:
         if classes != first[1]:
             raise ValueError(
                 'the parts of a data set must name the same classes in one '
-                f'order. Received: {first[1]} of {_name(first[0])}, and '
-                f'{classes} of {_name(part)}.'
+                f'order. Received: {first[1]} of {dataset_name(first[0])}, '
+                f'and {classes} of {dataset_name(part)}.'
             )
 
 
@@ -73,8 +75,8 @@ def classes_of(dataset) -> list[str]:
     classes = metainfo.get('classes') or ()
     if isinstance(classes, str):
         raise ValueError(
-            f'{_name(dataset)}: metainfo.classes must be a list of names, '
-            f'({classes!r},) for one class. Received: {classes!r}.'
+            f'{dataset_name(dataset)}: metainfo.classes must be a list of '
+            f'names, ({classes!r},) for one class. Received: {classes!r}.'
         )
     return list(classes)
 
@@ -167,7 +169,3 @@ def _check_file(dataset, classes: list[str]) -> None:
     except (AttributeError, KeyError, OSError, TypeError, ValueError):
         return  # a data set of the user's own, which reads something else
     check_order(classes, found, list(names.values()), dataset.ann_file)
-
-
-def _name(dataset) -> str:
-    return getattr(dataset, 'ann_file', None) or type(dataset).__name__

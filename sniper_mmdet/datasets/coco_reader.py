@@ -71,9 +71,8 @@ class CocoReader:
             coco.setdefault('annotations', [])  # test sets may have none
         if isinstance(coco, dict) and 'categories' not in coco:
             return  # mmdet's own error says so
-        own = type(dataset).parse_data_info is not CocoDataset.parse_data_info
-        if own or (dataset.test_mode and 'annotations' not in coco):
-            # What its annotations are is its own matter, or there are none.
+        if type(dataset).parse_data_info is not CocoDataset.parse_data_info:
+            # What its annotations are is its own matter.
             unique_images(entries(coco, path, 'images'), path)
             return
         classes = dataset.metainfo['classes']

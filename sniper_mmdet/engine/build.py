@@ -14,7 +14,7 @@ from torch import nn
 from sniper_mmdet.models.detectors.runnable import require_runnable
 from sniper_mmdet.utils.files import FileError, claimed, full_disk_at
 
-from .build_data import (
+from .build_data import (  # noqa: F401  # found here too
     build_boxes_dataset,
     build_chip_dataset,
     build_image_dataset,
@@ -23,20 +23,6 @@ from .build_data import (
 )
 from .checkpoints import unwrapped
 from .hooks import CheckpointFitHook, DataCheckHook, ResumeHook
-
-__all__ = [
-    'build_boxes_dataset',
-    'build_chip_dataset',
-    'build_image_dataset',
-    'build_runner',
-    'build_unread_dataset',
-    'checked_runner',
-    'load_config',
-    'own_work_dir',
-    'require_pretrained',
-    'run_config',
-    'set_proposals',
-]
 
 #: Where launchers tell a process its rank.
 _RANKS = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')

@@ -1,10 +1,13 @@
 """Small data sets and images that the tests of this folder share."""
 
 import json
+import re
 
 import cv2
 import numpy as np
+import pytest
 
+from sniper_mmdet.datasets import ChipSampler
 from sniper_mmdet.registry import DATASETS
 
 CLASSES = ('cat', 'dog')
@@ -74,3 +77,49 @@ def chip_dataset(dataset, **changes):
         pipeline=PIPELINE,
     )
     return DATASETS.build(dict(config, **changes))
+
+
+def wrapped(config, kind):
+    if kind == 'ConcatDataset':
+        return dict(type=kind, datasets=[config])
+    if kind == 'RepeatDataset':
+        return dict(type=kind, dataset=config, times=2)
+    return config
+
+
+WRAPPERS = [None, 'ConcatDataset', 'RepeatDataset']
+
+
+def changed(folder, change):
+    """Change the folder's COCO file; its path."""
+    coco = read(folder)
+    change(coco)
+    write(folder, coco)
+    return str(folder / 'coco.json')
+
+
+def voc_config(folder, **changes):
+    return dict(
+        type='VOCDataset',
+        data_root=str(folder),
+        ann_file='VOC2007/ImageSets/Main/train.txt',
+        data_prefix=dict(sub_data_root='VOC2007/'),
+        metainfo=dict(classes=CLASSES),
+        **changes,
+    )
+
+
+def voc_changed(folder, number, old, new):
+    """Change one XML file of a VOC folder, once; its path."""
+    path = folder / f'VOC2007/Annotations/{number}.xml'
+    text, count = re.subn(old, new, path.read_text(), count=1)
+    assert count
+    path.write_text(text)
+    return str(path)
+
+
+def no_chip(config):
+    with pytest.raises(ValueError) as error:
+        ChipSampler(chip_dataset(config), seed=0)
+    assert 'valid' not in str(error.value)
+    return str(error.value)

@@ -15,6 +15,7 @@ from chip_data import (
     coco_config,
     read,
     smooth_image,
+    voc_config,
     write,
 )
 from mmdet.datasets import BaseDetDataset
@@ -61,16 +62,6 @@ def own_config(folder, **changes):
         path = str(folder / 'images' / image['file_name'])
         found.append((path, instances))
     return dict(type='OwnDataset', ann_file=found)
-
-
-def voc_config(folder):
-    return dict(
-        type='VOCDataset',
-        data_root=str(folder),
-        ann_file='VOC2007/ImageSets/Main/train.txt',
-        data_prefix=dict(sub_data_root='VOC2007/'),
-        metainfo=dict(classes=CLASSES),
-    )
 
 
 def trained(sample):
