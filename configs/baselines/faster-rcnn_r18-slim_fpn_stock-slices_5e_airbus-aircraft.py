@@ -1,0 +1,41 @@
+# COCO-format data. Airports from satellite: images of 2560x2560 px, aircraft
+# of 54 to 176 px.
+# Slices go to SLICES, see the base.
+_base_ = [
+    '../_base_/models/faster-rcnn_r18-slim_fpn_stock.py',
+    '../_base_/datasets/stock_slices.py',
+    '../_base_/schedules/adamw_slim.py',
+    'mmdet::_base_/default_runtime.py',
+]
+
+data_root = 'data/airbus_aircraft/'
+_meta = dict(classes=('aircraft', 'truncated_aircraft'))
+
+# Slices of 512 px.
+test_pipeline = _base_.test_pipeline
+test_pipeline[1].update(scale_factor=0.78125)
+
+model = dict(roi_head=dict(bbox_head=dict(num_classes=2)))
+
+train_dataloader = dict(
+    dataset=dict(
+        metainfo=_meta,
+        data_root='data/slices/airbus_aircraft/',
+        ann_file='train_coco.json',
+        data_prefix=dict(img=''),
+    )
+)
+val_dataloader = dict(
+    dataset=dict(
+        metainfo=_meta,
+        data_root=data_root,
+        ann_file='val.json',
+        data_prefix=dict(img='images/'),
+        pipeline=test_pipeline,
+    )
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(ann_file=data_root + 'val.json')
+test_evaluator = val_evaluator
+
+train_cfg = dict(max_epochs=5, val_interval=5)

@@ -1,0 +1,36 @@
+# COCO-format data. Distant ships seen from the shore: frames of 1920x1080
+# px, ships of 9 to 68 px.
+# Slices go to SLICES, see the base.
+_base_ = [
+    '../_base_/models/faster-rcnn_r18-slim_fpn_stock.py',
+    '../_base_/datasets/stock_slices.py',
+    '../_base_/schedules/adamw_slim.py',
+    'mmdet::_base_/default_runtime.py',
+]
+
+data_root = 'data/sooke_vessels/'
+_meta = dict(classes=('vessel',))
+
+model = dict(roi_head=dict(bbox_head=dict(num_classes=1)))
+
+train_dataloader = dict(
+    dataset=dict(
+        metainfo=_meta,
+        data_root='data/slices/sooke_vessels/',
+        ann_file='train_coco.json',
+        data_prefix=dict(img=''),
+    )
+)
+val_dataloader = dict(
+    dataset=dict(
+        metainfo=_meta,
+        data_root=data_root,
+        ann_file='val.json',
+        data_prefix=dict(img='images/'),
+    )
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(ann_file=data_root + 'val.json')
+test_evaluator = val_evaluator
+
+train_cfg = dict(max_epochs=8, val_interval=8)

@@ -1,0 +1,46 @@
+# COCO-format data. Distant ships seen from the shore: frames of 1920x1080
+# px, ships of 9 to 68 px.
+_base_ = [
+    '../_base_/models/faster-rcnn_r18-slim_fpn_pyramid.py',
+    '../_base_/datasets/coco_chips.py',
+    '../_base_/schedules/adamw_slim.py',
+    'mmdet::_base_/default_runtime.py',
+]
+
+data_root = 'data/sooke_vessels/'
+_data = dict(
+    metainfo=dict(classes=('vessel',)),
+    data_root=data_root,
+    data_prefix=dict(img='images/'),
+)
+_scales = [0.667, 3.0]
+
+model = dict(
+    data_preprocessor=dict(
+        batch_augments=[dict(type='BatchFixedSizePad', size=(384, 384))]
+    ),
+    scales=_scales,
+    valid_ranges=[(51, None), (None, 96)],
+    roi_head=dict(bbox_head=dict(num_classes=1)),
+)
+
+train_pipeline = _base_.train_pipeline
+train_pipeline.insert(-1, dict(type='PhotoMetricDistortion'))
+train_dataloader = dict(
+    batch_size=4,
+    num_workers=1,
+    dataset=dict(
+        scales=_scales,
+        valid_ranges=[(61, None), (None, 80)],
+        chip_size=384,
+        stride=(42, 44),
+        pipeline=train_pipeline,
+        dataset=dict(ann_file='train.json', **_data),
+    ),
+)
+val_dataloader = dict(dataset=dict(ann_file='val.json', **_data))
+test_dataloader = val_dataloader
+val_evaluator = dict(ann_file=data_root + 'val.json')
+test_evaluator = val_evaluator
+
+train_cfg = dict(max_epochs=20, val_interval=20)

@@ -1,0 +1,46 @@
+# COCO-format data. Airports from satellite: images of 2560x2560 px, aircraft
+# of 54 to 176 px.
+_base_ = [
+    '../_base_/models/faster-rcnn_r18-slim_fpn_pyramid.py',
+    '../_base_/datasets/coco_chips.py',
+    '../_base_/schedules/adamw_slim.py',
+    'mmdet::_base_/default_runtime.py',
+]
+
+data_root = 'data/airbus_aircraft/'
+_data = dict(
+    metainfo=dict(classes=('aircraft', 'truncated_aircraft')),
+    data_root=data_root,
+    data_prefix=dict(img='images/'),
+)
+_scales = [0.4, 1.22]
+
+model = dict(
+    data_preprocessor=dict(
+        batch_augments=[dict(type='BatchFixedSizePad', size=(320, 320))]
+    ),
+    scales=_scales,
+    valid_ranges=[(123, None), (None, 200)],
+    roi_head=dict(bbox_head=dict(num_classes=2)),
+)
+
+train_pipeline = _base_.train_pipeline
+train_pipeline.insert(-1, dict(type='PhotoMetricDistortion'))
+train_dataloader = dict(
+    batch_size=4,
+    num_workers=1,
+    dataset=dict(
+        scales=_scales,
+        valid_ranges=[(148, None), (None, 197)],
+        chip_size=320,
+        stride=(35, 37),
+        pipeline=train_pipeline,
+        dataset=dict(ann_file='train.json', **_data),
+    ),
+)
+val_dataloader = dict(dataset=dict(ann_file='val.json', **_data))
+test_dataloader = val_dataloader
+val_evaluator = dict(ann_file=data_root + 'val.json')
+test_evaluator = val_evaluator
+
+train_cfg = dict(max_epochs=6, val_interval=6)

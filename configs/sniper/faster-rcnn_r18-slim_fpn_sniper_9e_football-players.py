@@ -1,0 +1,46 @@
+# COCO-format data. A whole football pitch: frames of 1920x1080 px, players
+# of about 35 px and a ball of 6 to 20 px.
+_base_ = [
+    '../_base_/models/faster-rcnn_r18-slim_fpn_pyramid.py',
+    '../_base_/datasets/coco_chips.py',
+    '../_base_/schedules/adamw_slim.py',
+    'mmdet::_base_/default_runtime.py',
+]
+
+data_root = 'data/football_players/'
+_data = dict(
+    metainfo=dict(classes=('ball', 'goalkeeper', 'player', 'referee')),
+    data_root=data_root,
+    data_prefix=dict(img='images/'),
+)
+_scales = [0.5, 2.0]
+
+model = dict(
+    data_preprocessor=dict(
+        batch_augments=[dict(type='BatchFixedSizePad', size=(256, 256))]
+    ),
+    scales=_scales,
+    valid_ranges=[(67, None), (None, 132)],
+    roi_head=dict(bbox_head=dict(num_classes=4)),
+)
+
+train_pipeline = _base_.train_pipeline
+train_pipeline.insert(-1, dict(type='PhotoMetricDistortion'))
+train_dataloader = dict(
+    batch_size=8,
+    num_workers=1,
+    dataset=dict(
+        scales=_scales,
+        valid_ranges=[(80, None), (None, 110)],
+        chip_size=256,
+        stride=(28, 30),
+        pipeline=train_pipeline,
+        dataset=dict(ann_file='train.json', **_data),
+    ),
+)
+val_dataloader = dict(dataset=dict(ann_file='val.json', **_data))
+test_dataloader = val_dataloader
+val_evaluator = dict(ann_file=data_root + 'val.json')
+test_evaluator = val_evaluator
+
+train_cfg = dict(max_epochs=9, val_interval=9)
