@@ -1,2 +1,8 @@
-from .range_aware_assigner import RangeAwareAssigner, RangeAwareATSSAssigner
+from .ignored_boxes import annotated, resembles
+from .range_aware_assigner import (
+    RangeAwareAssigner,
+    RangeAwareATSSAssigner,
+    RangeAwareDynamicSoftLabelAssigner,
+    RangeAwareTaskAlignedAssigner,
+)
 from .rounded_anchor_generator import RoundedAnchorGenerator

@@ -1,0 +1,123 @@
+"""Heads of points, as FCOS has them, that learn nothing of an ignored box."""
+
+from collections.abc import Sequence
+
+import torch
+from mmdet.models.dense_heads import (
+    BoxInstBboxHead,
+    CondInstBboxHead,
+    FCOSHead,
+    FoveaHead,
+    NASFCOSHead,
+)
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from sniper_mmdet.registry import MODELS
+
+from ..task_modules import annotated
+
+#: A logit whose sigmoid is 0 in half precision, too: as background it costs
+#: nothing, and a score that it replaces has no gradient.
+_SILENT = -1e4
+
+
+class _IgnoresPoints:
+    """What the heads here share; comes before mmdet's own.
+
+    Objects choose their points as in the parent. Of the other points, the
+    background, those are ignored that an ignored box would choose were it the
+    only object: points of the level for its size, so that a small object in
+    front of it, and what surrounds that, are learned. What lies in a box that
+    is annotated as ignored is, too. Scores of ignored points are replaced by
+    ones that cost nothing, for the parent's loss knows no weights.
+    """
+
+    def loss_by_feat(self, cls_scores: Sequence[Tensor], *args) -> dict:
+        """The parent's; all it is given by place, as mmdet's heads do."""
+        objects, _, ignored = args[-3:]
+        if any(ignored or ()):
+            cls_scores = self._silenced(cls_scores, objects, ignored)
+        return super().loss_by_feat(cls_scores, *args)
+
+    def _silenced(
+        self,
+        cls_scores: Sequence[Tensor],
+        objects: list[InstanceData],
+        ignored: list[InstanceData],
+    ) -> list[Tensor]:
+        """Scores (B, C, H, W) of each level; of ignored points, silent."""
+        sizes = [scores.shape[-2:] for scores in cls_scores]
+        boxes = objects[0].bboxes
+        points = self.prior_generator.grid_priors(
+            sizes, boxes.dtype, boxes.device
+        )
+        known = [one[~annotated(one)] for one in ignored]
+        for one in known:
+            # An RPN has one class, of which only gt_instances are told.
+            one.labels = torch.zeros_like(one.labels)
+        learned = self._positive(points, sizes, objects)
+        like = self._positive(points, sizes, known)
+        silenced = []
+        for i, scores in enumerate(cls_scores):
+            silent = (like[i] | _inside(points[i], ignored)) & ~learned[i]
+            silent = silent.view(len(scores), 1, *sizes[i])
+            silenced.append(scores.masked_fill(silent, _SILENT))
+        return silenced
+
+    def _positive(
+        self,
+        points: list[Tensor],
+        sizes: list[tuple[int, int]],
+        objects: list[InstanceData],
+    ) -> list[Tensor]:
+        """Which points learn an object: of each level, (images * points,)."""
+        labels, *_ = self.get_targets(points, objects)
+        return [level < self.num_classes for level in labels]
+
+
+def _inside(points: Tensor, ignored: list[InstanceData]) -> Tensor:
+    """Which points (P, 2) lie in a region of which image: (images * P,)."""
+    found = []
+    for one in ignored:
+        regions = one.bboxes[annotated(one)]
+        x, y = points[:, :1], points[:, 1:]
+        inside = (regions[:, 0] < x) & (x < regions[:, 2])
+        inside &= (regions[:, 1] < y) & (y < regions[:, 3])
+        found.append(inside.any(1))
+    return torch.cat(found)
+
+
+@MODELS.register_module()
+class RangeAwareFCOSHead(_IgnoresPoints, FCOSHead):
+    """An FCOSHead that ignores points of an ignored box."""
+
+
+@MODELS.register_module()
+class RangeAwareNASFCOSHead(_IgnoresPoints, NASFCOSHead):
+    """A NASFCOSHead that ignores points of an ignored box."""
+
+
+@MODELS.register_module()
+class RangeAwareCondInstBboxHead(_IgnoresPoints, CondInstBboxHead):
+    """A CondInstBboxHead that ignores points of an ignored box."""
+
+
+@MODELS.register_module()
+class RangeAwareBoxInstBboxHead(_IgnoresPoints, BoxInstBboxHead):
+    """A BoxInstBboxHead that ignores points of an ignored box."""
+
+
+@MODELS.register_module()
+class RangeAwareFoveaHead(_IgnoresPoints, FoveaHead):
+    """A FoveaHead that ignores points of an ignored box."""
+
+    def _positive(
+        self,
+        points: list[Tensor],
+        sizes: list[tuple[int, int]],
+        objects: list[InstanceData],
+    ) -> list[Tensor]:
+        labels, _ = self.get_targets(objects, sizes, points)
+        counts = [len(objects) * len(level) for level in points]
+        return list((labels < self.num_classes).split(counts))
