@@ -1,6 +1,7 @@
 """Heads of points, as FCOS has them, that learn nothing of an ignored box."""
 
 from collections.abc import Sequence
+from inspect import signature
 
 import torch
 from mmdet.models.dense_heads import (
@@ -33,12 +34,15 @@ class _IgnoresPoints:
     ones that cost nothing, for the parent's loss knows no weights.
     """
 
-    def loss_by_feat(self, cls_scores: Sequence[Tensor], *args) -> dict:
-        """The parent's; all it is given by place, as mmdet's heads do."""
-        objects, _, ignored = args[-3:]
+    def loss_by_feat(self, *args, **kwargs) -> dict:
+        parent = super().loss_by_feat
+        given = signature(parent).bind(*args, **kwargs).arguments
+        ignored = given.get('batch_gt_instances_ignore')
         if any(ignored or ()):
-            cls_scores = self._silenced(cls_scores, objects, ignored)
-        return super().loss_by_feat(cls_scores, *args)
+            given['cls_scores'] = self._silenced(
+                given['cls_scores'], given['batch_gt_instances'], ignored
+            )
+        return parent(**given)
 
     def _silenced(
         self,
@@ -47,6 +51,10 @@ class _IgnoresPoints:
         ignored: list[InstanceData],
     ) -> list[Tensor]:
         """Scores (B, C, H, W) of each level; of ignored points, silent."""
+        ignored = [
+            found[:0] if one is None else one
+            for found, one in zip(objects, ignored, strict=True)
+        ]
         sizes = [scores.shape[-2:] for scores in cls_scores]
         boxes = objects[0].bboxes
         points = self.prior_generator.grid_priors(
@@ -55,7 +63,7 @@ class _IgnoresPoints:
         known = [one[~annotated(one)] for one in ignored]
         for one in known:
             # An RPN has one class, of which only gt_instances are told.
-            one.labels = torch.zeros_like(one.labels)
+            one.labels = one.bboxes.new_zeros(len(one), dtype=torch.long)
         learned = self._positive(points, sizes, objects)
         like = self._positive(points, sizes, known)
         silenced = []
