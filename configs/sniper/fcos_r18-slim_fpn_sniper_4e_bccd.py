@@ -26,6 +26,6 @@ val_evaluator = dict(_base_.bccd_evaluator, _delete_=True)
 test_evaluator = val_evaluator
 custom_hooks = _base_.chip_hooks
 
-train_cfg = dict(max_epochs=12, val_interval=12)
+train_cfg = dict(max_epochs=4, val_interval=4)
 optim_wrapper = dict(_base_.slim_optimizer, _delete_=True)
 param_scheduler = _base_.slim_schedule

@@ -10,7 +10,10 @@ model = dict(
     detector='RTMDet',
     backbone=dict(widen_factor=0.25, init_cfg=None),
     neck=dict(in_channels=[64, 128, 256], out_channels=64),
-    bbox_head=dict(num_classes=3, in_channels=64, feat_channels=64),
+    # From random weights, boxes start with two strides a side.
+    bbox_head=dict(
+        num_classes=3, in_channels=64, feat_channels=64, exp_on_reg=True
+    ),
     train_cfg=dict(
         assigner=dict(
             type='sniper_mmdet.RangeAwareDynamicSoftLabelAssigner',
@@ -26,6 +29,6 @@ val_evaluator = dict(_base_.bccd_evaluator, _delete_=True)
 test_evaluator = val_evaluator
 custom_hooks = _base_.chip_hooks
 
-train_cfg = dict(max_epochs=12, val_interval=12, dynamic_intervals=None)
+train_cfg = dict(max_epochs=4, val_interval=4, dynamic_intervals=None)
 optim_wrapper = dict(_base_.slim_optimizer, _delete_=True)
 param_scheduler = _base_.slim_schedule
