@@ -22,7 +22,7 @@ RANGE_AWARE_HEADS = {
     getattr(dense, f'{kind}Head'): f'sniper_mmdet.RangeAware{kind}Head'
     for kind in (
         'BoxInstBbox CondInstBbox ConditionalDETR DABDETR DeformableDETR DINO '
-        'FCOS Fovea NASFCOS'
+        'FCOS Fovea NASFCOS YOLOX'
     ).split()
 }
 #: Assigners of which this package has one that ignores by IoU.
@@ -32,6 +32,7 @@ RANGE_AWARE = {
         MaxIoU='',
         ATSS='ATSS',
         DynamicSoftLabel='DynamicSoftLabel',
+        SimOTA='SimOTA',
         TaskAligned='TaskAligned',
     ).items()
 }

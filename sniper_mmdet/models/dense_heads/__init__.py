@@ -12,4 +12,5 @@ from .range_aware_query_heads import (
     RangeAwareDeformableDETRHead,
     RangeAwareDINOHead,
 )
+from .range_aware_yolox_head import RangeAwareYOLOXHead
 from .released_rpn_head import ReleasedRPNHead

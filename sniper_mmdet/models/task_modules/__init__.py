@@ -3,6 +3,7 @@ from .range_aware_assigner import (
     RangeAwareAssigner,
     RangeAwareATSSAssigner,
     RangeAwareDynamicSoftLabelAssigner,
+    RangeAwareSimOTAAssigner,
     RangeAwareTaskAlignedAssigner,
 )
 from .rounded_anchor_generator import RoundedAnchorGenerator

@@ -10,6 +10,7 @@ from mmdet.models.task_modules import (
     ATSSAssigner,
     DynamicSoftLabelAssigner,
     MaxIoUAssigner,
+    SimOTAAssigner,
     TaskAlignedAssigner,
 )
 from mmengine.structures import InstanceData
@@ -165,4 +166,15 @@ class RangeAwareDynamicSoftLabelAssigner(
         ignore_iou_thr (float): As of RangeAwareTaskAlignedAssigner. Defaults
             to 0.3.
         **kwargs: Of DynamicSoftLabelAssigner.
+    """
+
+
+@TASK_UTILS.register_module()
+class RangeAwareSimOTAAssigner(_IgnoresPredictions, SimOTAAssigner):
+    """A SimOTAAssigner that ignores likewise; YOLOX needs its head for that.
+
+    Args:
+        ignore_iou_thr (float): As of RangeAwareTaskAlignedAssigner. Defaults
+            to 0.3.
+        **kwargs: Of SimOTAAssigner.
     """
