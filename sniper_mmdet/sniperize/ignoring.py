@@ -14,7 +14,12 @@ from .rules import HEADS, class_of, name_of, names, walk
 
 #: Heads that tell their assigners which boxes to ignore; others read only
 #: what is to be found, whatever train_cfg says.
-_TELLING = dense.AnchorHead, roi.CascadeRoIHead, roi.StandardRoIHead
+_TELLING = (
+    dense.AnchorHead,
+    dense.RepPointsHead,
+    roi.CascadeRoIHead,
+    roi.StandardRoIHead,
+)
 #: VFNetHead tells them, and then learns from all scores alike.
 _NOT_TELLING = dense.FreeAnchorRetinaHead, dense.VFNetHead, roi.SparseRoIHead
 #: Heads of which this package has one that ignores what nobody tells.
@@ -34,6 +39,7 @@ RANGE_AWARE = {
         DynamicSoftLabel='DynamicSoftLabel',
         SimOTA='SimOTA',
         TaskAligned='TaskAligned',
+        Uniform='Uniform',
     ).items()
 }
 #: IoU with an ignored box above which nothing is background, at least: of
@@ -101,6 +107,9 @@ def without_ignoring(model: dict) -> list[str]:
             found.append(name_of(model[key]))
     # Of a HungarianAssigner, the head decides.
     known = {'HungarianAssigner', *RANGE_AWARE}
+    if dense.RepPointsHead in heads.values():
+        # By it RepPoints learns where objects are, and not what is one.
+        known.add('PointAssigner')
     known.update(name_of(dict(type=kind)) for kind in RANGE_AWARE.values())
     used = {name_of(cfg) for cfg, _ in assigners(model.get('train_cfg'), '')}
     return sorted({*found, *used.difference(known)})

@@ -5,5 +5,6 @@ from .range_aware_assigner import (
     RangeAwareDynamicSoftLabelAssigner,
     RangeAwareSimOTAAssigner,
     RangeAwareTaskAlignedAssigner,
+    RangeAwareUniformAssigner,
 )
 from .rounded_anchor_generator import RoundedAnchorGenerator

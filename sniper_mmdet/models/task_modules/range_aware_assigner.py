@@ -12,6 +12,7 @@ from mmdet.models.task_modules import (
     MaxIoUAssigner,
     SimOTAAssigner,
     TaskAlignedAssigner,
+    UniformAssigner,
 )
 from mmengine.structures import InstanceData
 from torch import Tensor
@@ -59,6 +60,9 @@ class _IgnoresPredictions(_Ignores):
     is a false detection, and stays background.
     """
 
+    #: Where predicted boxes are in what a head gives its assigner.
+    predicted = 'bboxes'
+
     def assign(
         self,
         pred_instances: InstanceData,
@@ -72,7 +76,7 @@ class _IgnoresPredictions(_Ignores):
         )
         return self._ignore(
             result,
-            pred_instances.bboxes,
+            pred_instances[self.predicted],
             gt_instances_ignore,
             gt_instances.bboxes,
         )
@@ -178,3 +182,16 @@ class RangeAwareSimOTAAssigner(_IgnoresPredictions, SimOTAAssigner):
             to 0.3.
         **kwargs: Of SimOTAAssigner.
     """
+
+
+@TASK_UTILS.register_module()
+class RangeAwareUniformAssigner(_IgnoresPredictions, UniformAssigner):
+    """A UniformAssigner, of YOLOF, that ignores likewise.
+
+    Args:
+        ignore_iou_thr (float): As of RangeAwareTaskAlignedAssigner. Defaults
+            to 0.3.
+        **kwargs: Of UniformAssigner.
+    """
+
+    predicted = 'decoder_priors'
