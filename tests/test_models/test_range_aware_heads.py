@@ -172,6 +172,9 @@ def test_points_that_an_ignored_box_would_have(kind):
         2 * expected_silent(kind, level) for level in range(5)
     ]
     assert torch.equal(silent[1][0], silent[1][1])
+    _, levels = scores_of(ours, maps, objects, [None, ignored[1]])
+    assert all((level[0] != 0).all() for level in levels)
+    assert torch.equal(levels[1][1] == 0, silent[1][1])
     # Where the small object is, and around it.
     assert not silent[0][:, 14:20, 14:20].any()
 

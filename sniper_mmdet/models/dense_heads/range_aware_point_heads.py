@@ -56,19 +56,22 @@ class _IgnoresPoints:
             for found, one in zip(objects, ignored, strict=True)
         ]
         sizes = [scores.shape[-2:] for scores in cls_scores]
-        boxes = objects[0].bboxes
         points = self.prior_generator.grid_priors(
-            sizes, boxes.dtype, boxes.device
+            sizes, ignored[0].bboxes.dtype, ignored[0].bboxes.device
         )
-        known = [one[~annotated(one)] for one in ignored]
-        for one in known:
-            # An RPN has one class, of which only gt_instances are told.
-            one.labels = one.bboxes.new_zeros(len(one), dtype=torch.long)
+        regions, others = [], []
+        for one in ignored:
+            region = annotated(one)
+            regions.append(one.bboxes[region])
+            boxes = one.bboxes[~region]
+            # Of any class: an RPN has one, and other labels are annotated.
+            labels = boxes.new_zeros(len(boxes), dtype=torch.long)
+            others.append(InstanceData(bboxes=boxes, labels=labels))
         learned = self._positive(points, sizes, objects)
-        like = self._positive(points, sizes, known)
+        like = self._positive(points, sizes, others)
         silenced = []
         for i, scores in enumerate(cls_scores):
-            silent = (like[i] | _inside(points[i], ignored)) & ~learned[i]
+            silent = (like[i] | _inside(points[i], regions)) & ~learned[i]
             silent = silent.view(len(scores), 1, *sizes[i])
             silenced.append(scores.masked_fill(silent, _SILENT))
         return silenced
@@ -84,16 +87,15 @@ class _IgnoresPoints:
         return [level < self.num_classes for level in labels]
 
 
-def _inside(points: Tensor, ignored: list[InstanceData]) -> Tensor:
+def _inside(points: Tensor, regions: list[Tensor]) -> Tensor:
     """Which points (P, 2) lie in a region of which image: (images * P,)."""
-    found = []
-    for one in ignored:
-        regions = one.bboxes[annotated(one)]
-        x, y = points[:, :1], points[:, 1:]
-        inside = (regions[:, 0] < x) & (x < regions[:, 2])
-        inside &= (regions[:, 1] < y) & (y < regions[:, 3])
-        found.append(inside.any(1))
-    return torch.cat(found)
+    x, y = points[:, :1], points[:, 1:]
+    return torch.cat(
+        [
+            ((x1 < x) & (x < x2) & (y1 < y) & (y < y2)).any(1)
+            for x1, y1, x2, y2 in (boxes.unbind(1) for boxes in regions)
+        ]
+    )
 
 
 @MODELS.register_module()

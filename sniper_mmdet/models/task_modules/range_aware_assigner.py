@@ -40,11 +40,12 @@ class _Ignores:
         """Ignore background; if told so, positives like a box out of range."""
         if ignored is None or not len(ignored) or not len(boxes):
             return result
-        settings = self.ignore_iou_thr, self.iou_calculator
-        where = resembles(boxes, ignored, *settings, objects)
+        threshold, overlaps = self.ignore_iou_thr, self.iou_calculator
+        where = resembles(boxes, ignored, threshold, overlaps, objects)
         where &= result.gt_inds == 0
         if positive:
-            where |= resembles(boxes, ignored[~annotated(ignored)], *settings)
+            known = ignored.bboxes[~annotated(ignored)]
+            where |= (overlaps(boxes, known) > threshold).any(1)
         result.gt_inds[where] = -1
         if result.labels is not None:
             result.labels[where] = -1
