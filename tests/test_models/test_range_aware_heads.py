@@ -13,6 +13,7 @@ from sniper_mmdet.registry import MODELS, TASK_UTILS
 SIDE = 512
 #: A box out of range, and a small object in front of its middle.
 LARGE, SMALL = (72, 72, 200, 200), (124, 124, 148, 148)
+NEAR = SMALL, (124, 124, 148, 132)
 STRIDES = 8, 16, 32, 64, 128
 RANGES = (-1, 64), (64, 128), (128, 256), (256, 512), (512, 1e8)
 
@@ -36,8 +37,8 @@ def instances(boxes=(), labels=0):
         ((72, 72, 136, 200), True, True),  # half of it
         ((72, 72, 200, 110), False, True),  # IoU 0.297
         ((72, 72, 200, 111), True, True),  # IoU 0.305
-        (SMALL, False, False),  # nearer to the object
-        ((124, 124, 148, 132), False, False),  # IoU 1 / 3 with the object
+        (NEAR[0], False, False),  # the object
+        (NEAR[1], False, False),  # IoU 1 / 3 with it
         ((124, 124, 148, 130), False, True),  # IoU 1 / 4 with it
         ((80, 80, 100, 100), False, True),
         ((190, 80, 210, 100), False, False),  # half of it lies in
@@ -54,11 +55,7 @@ def test_what_is_mistaken_for_an_ignored_box(box, like, in_region):
     # Nothing is near where nothing is trained.
     for nothing in (None, objects[:0]):
         found = resembles(boxes, instances([LARGE], -1), 0.3, objects=nothing)
-        assert found.item() == (
-            in_region
-            or box in (SMALL, boxes[0].tolist())
-            or box == (124, 124, 148, 132)
-        )
+        assert found.item() == (in_region or box in NEAR)
 
 
 @pytest.mark.parametrize('kind', ['TaskAligned', 'DynamicSoftLabel'])
