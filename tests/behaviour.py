@@ -38,6 +38,11 @@ MEANT = (
     r"\S+\.metainfo gone {'classes': .*}",
     r'\S+\.pipeline\[2\]\.out_of_range gone drop',
     r'\S+\.dataset\.out_of_range new drop',
+    # FCOS, TOOD, RTMDet and DINO ignore boxes, too.
+    r'\S+\.dataset\.out_of_range drop gone',
+    r'\S+\.bbox_head\.type (\w+) sniper_mmdet\.RangeAware\1',
+    r'\S+assigner\.type (\w+) sniper_mmdet\.RangeAware\1',
+    r'\S+assigner\.ignore_iou_thr new 0\.3',
     r"\S+meta_keys (.*'chip_range')\) \1, 'chip_level'\)",
     # Crowds are ignored regions: none lies in a negative chip for its own.
     r'chips\.coco/\d/with/(table|statistics\.\S+) .*',

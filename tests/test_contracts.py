@@ -24,7 +24,13 @@ import torch
 from mmdet.datasets import CocoDataset
 from mmdet.datasets.transforms import LoadAnnotations
 from mmdet.evaluation import CocoMetric, LVISMetric
-from mmdet.models.dense_heads import RPNHead
+from mmdet.models.dense_heads import (
+    DETRHead,
+    FCOSHead,
+    FoveaHead,
+    RPNHead,
+    YOLOXHead,
+)
 from mmdet.models.detectors.base import BaseDetector
 from mmdet.models.roi_heads import StandardRoIHead
 from mmdet.registry import MODELS, TRANSFORMS
@@ -98,6 +104,10 @@ def runner_of(folder, **settings) -> Runner:
         (RPNHead, '_bbox_post_process', 'ReleasedRPNHead'),
         (StandardRoIHead, '_bbox_forward', 'released/outputs.py'),
         (StandardRoIHead, '_mask_forward', 'released/outputs.py'),
+        (DETRHead, '_get_targets_single', 'range_aware_query_heads.py'),
+        (FCOSHead, 'get_targets', 'range_aware_point_heads.py'),
+        (FoveaHead, 'get_targets', 'range_aware_point_heads.py'),
+        (YOLOXHead, '_get_targets_single', 'range_aware_yolox_head.py'),
         (BaseDetector, '_forward', 'PyramidDetector'),
         (LoadAnnotations, '_load_masks', 'LoadAnnotatedMasks'),
         (LoadAnnotations, '_process_masks', 'LoadAnnotatedMasks'),
@@ -276,6 +286,17 @@ def test_boxes_of_an_rpn_pass_one_method_with_their_image(monkeypatch):
         'RPNHead._bbox_post_process no longer gets boxes before NMS, the '
         "image's metainfo and a config of its own: ReleasedRPNHead leaves "
         'out boxes there, and changes the config.'
+    )
+
+
+def test_labels_below_0_cost_nothing():
+    scores = torch.tensor([[0.3], [-0.2]], requires_grad=True)
+    loss = MODELS.build(
+        dict(type='mmdet.CrossEntropyLoss', use_sigmoid=True, reduction='sum')
+    )
+    loss(scores, torch.tensor([[-1.0], [0.0]])).backward()
+    assert (scores.grad != 0).tolist() == [[False], [True]], (
+        'RangeAwareYOLOXHead must leave them out otherwise.'
     )
 
 

@@ -9,7 +9,8 @@
 #   test_dataloader = val_dataloader
 #   custom_hooks = _base_.chip_hooks
 #
-# For a detector that has no way to ignore a box:
+# How it ignores a box that a chip does not train: docs/own_data.md. Where it
+# has no way to:
 #
 #   train_dataloader['dataset'].update(out_of_range='drop')
 #

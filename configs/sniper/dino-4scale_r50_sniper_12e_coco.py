@@ -3,11 +3,14 @@ _base_ = [
     '../_base_/any_detector.py',
 ]
 
-model = dict(_base_.pyramid, detector='DINO', test_cfg=dict(max_per_img=300))
+model = dict(
+    _base_.pyramid,
+    detector='DINO',
+    # Queries like an ignored box are ignored, unless matched with an object.
+    bbox_head=dict(type='sniper_mmdet.RangeAwareDINOHead'),
+    test_cfg=dict(max_per_img=300),
+)
 train_dataloader = dict(_base_.chip_dataloader, batch_size=2, _delete_=True)
-# It has no way to ignore a box: one that a chip does not train is background
-# there.
-train_dataloader['dataset'].update(out_of_range='drop')
 val_dataloader = dict(_base_.image_dataloader, _delete_=True)
 test_dataloader = val_dataloader
 custom_hooks = _base_.chip_hooks

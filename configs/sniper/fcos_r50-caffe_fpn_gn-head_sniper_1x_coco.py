@@ -3,11 +3,14 @@ _base_ = [
     '../_base_/any_detector.py',
 ]
 
-model = dict(_base_.pyramid, detector='FCOS', test_cfg=_base_.level_nms)
+model = dict(
+    _base_.pyramid,
+    detector='FCOS',
+    # Points that an ignored box would have are ignored.
+    bbox_head=dict(type='sniper_mmdet.RangeAwareFCOSHead'),
+    test_cfg=_base_.level_nms,
+)
 train_dataloader = dict(_base_.chip_dataloader, _delete_=True)
-# It has no way to ignore a box: one that a chip does not train is background
-# there.
-train_dataloader['dataset'].update(out_of_range='drop')
 val_dataloader = dict(_base_.image_dataloader, _delete_=True)
 test_dataloader = val_dataloader
 custom_hooks = _base_.chip_hooks

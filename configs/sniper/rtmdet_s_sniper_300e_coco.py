@@ -3,14 +3,22 @@ _base_ = [
     '../_base_/any_detector.py',
 ]
 
-model = dict(_base_.pyramid, detector='RTMDet', test_cfg=_base_.level_nms)
+model = dict(
+    _base_.pyramid,
+    detector='RTMDet',
+    # Of the background, what is predicted like an ignored box is ignored.
+    train_cfg=dict(
+        assigner=dict(
+            type='sniper_mmdet.RangeAwareDynamicSoftLabelAssigner',
+            ignore_iou_thr=0.3,
+        )
+    ),
+    test_cfg=_base_.level_nms,
+)
 # 16 chips a GPU; the learning rate, 0.004, stays as it is for a batch of 256,
 # so scale it to yours.
 train_dataloader = dict(_base_.chip_dataloader, _delete_=True)
-# It has no way to ignore a box: one that a chip does not train is background
-# there.
 train_dataloader['dataset'].update(
-    out_of_range='drop',
     pipeline=[
         dict(type='LoadImageFromFile'),
         dict(type='LoadAnnotations', with_bbox=True),

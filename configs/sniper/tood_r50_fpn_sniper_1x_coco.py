@@ -3,11 +3,23 @@ _base_ = [
     '../_base_/any_detector.py',
 ]
 
-model = dict(_base_.pyramid, detector='TOOD', test_cfg=_base_.level_nms)
+model = dict(
+    _base_.pyramid,
+    detector='TOOD',
+    # Of the background, what is predicted like an ignored box is ignored; in
+    # the first epochs, anchors like one.
+    train_cfg=dict(
+        initial_assigner=dict(
+            type='sniper_mmdet.RangeAwareATSSAssigner', ignore_iou_thr=0.3
+        ),
+        assigner=dict(
+            type='sniper_mmdet.RangeAwareTaskAlignedAssigner',
+            ignore_iou_thr=0.3,
+        ),
+    ),
+    test_cfg=_base_.level_nms,
+)
 train_dataloader = dict(_base_.chip_dataloader, _delete_=True)
-# It has no way to ignore a box: one that a chip does not train is background
-# there.
-train_dataloader['dataset'].update(out_of_range='drop')
 val_dataloader = dict(_base_.image_dataloader, _delete_=True)
 test_dataloader = val_dataloader
 custom_hooks = _base_.chip_hooks

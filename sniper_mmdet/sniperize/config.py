@@ -79,7 +79,7 @@ def sniperize(
     preprocessor = detector.preprocessor(draft, loading)
     # What cannot be built is refused before anything is written for it.
     built = probe.built(cfg.model)
-    training, cut = ignoring.training(draft)
+    training, heads, cut = ignoring.training(draft)
     tested = data.test_loaders(draft)
     chips = (
         '# Whole images become chips, whose sizes no transform may change.\n'
@@ -92,7 +92,7 @@ def sniperize(
         data.train_loader(draft),
         *tested,
         training,
-        detector.model(draft, built, preprocessor, training),
+        detector.model(draft, built, preprocessor, training, heads),
         loop.optimizer(draft),
         loop.hooks(draft),
         loop.evaluators(draft) if autofocus else '',

@@ -108,11 +108,16 @@ def preprocessor(draft: Draft, loading: list[dict]) -> dict:
 
 
 def model(
-    draft: Draft, built: nn.Module, preprocessor: dict, training: str
+    draft: Draft,
+    built: nn.Module,
+    preprocessor: dict,
+    training: str,
+    heads: dict,
 ) -> str:
     """Statements that wrap the detector that was built of a config.
 
-    ``training`` are those that change its assigners, if any.
+    ``training`` are those that change its assigners, if any, and ``heads`` is
+    what changes of its heads.
     """
     cfg, lines = draft.cfg.model, []
     test_cfg, merging, replaced = level_test_cfg(cfg.get('test_cfg') or {})
@@ -120,7 +125,7 @@ def model(
     if draft.autofocus:
         kind, pyramid = 'AutoFocus', presets.RELEASED_AUTOFOCUS_TEST
     delta = dict(type=f'sniper_mmdet.{kind}', detector=cfg.type)
-    delta.update(levels(pyramid), **merging)
+    delta.update(levels(pyramid), **merging, **heads)
     if replaced:
         draft.note(
             f'Of test_cfg, {replaced}: weak boxes and near ones are for the '

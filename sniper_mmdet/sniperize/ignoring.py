@@ -14,25 +14,46 @@ from .rules import HEADS, class_of, name_of, names, walk
 
 #: Heads that tell their assigners which boxes to ignore; others read only
 #: what is to be found, whatever train_cfg says.
-_TELLING = dense.AnchorHead, roi.CascadeRoIHead, roi.StandardRoIHead
+_TELLING = (
+    dense.AnchorHead,
+    dense.RepPointsHead,
+    roi.CascadeRoIHead,
+    roi.StandardRoIHead,
+)
 #: VFNetHead tells them, and then learns from all scores alike.
 _NOT_TELLING = dense.FreeAnchorRetinaHead, dense.VFNetHead, roi.SparseRoIHead
+#: Heads of which this package has one that ignores what nobody tells.
+RANGE_AWARE_HEADS = {
+    getattr(dense, f'{kind}Head'): f'sniper_mmdet.RangeAware{kind}Head'
+    for kind in (
+        'BoxInstBbox CondInstBbox ConditionalDETR DABDETR DeformableDETR DINO '
+        'FCOS Fovea NASFCOS YOLOX'
+    ).split()
+}
 #: Assigners of which this package has one that ignores by IoU.
-RANGE_AWARE = dict(
-    MaxIoUAssigner='sniper_mmdet.RangeAwareAssigner',
-    ATSSAssigner='sniper_mmdet.RangeAwareATSSAssigner',
-)
+RANGE_AWARE = {
+    f'{kind}Assigner': f'sniper_mmdet.RangeAware{ours}Assigner'
+    for kind, ours in dict(
+        MaxIoU='',
+        ATSS='ATSS',
+        DynamicSoftLabel='DynamicSoftLabel',
+        SimOTA='SimOTA',
+        TaskAligned='TaskAligned',
+        Uniform='Uniform',
+    ).items()
+}
 #: IoU with an ignored box above which nothing is background, at least: of
 #: SNIP, and higher where an assigner calls more background.
 IGNORE_IOU = 0.3
 
 
-def training(draft: Draft) -> tuple[str, dict]:
+def training(draft: Draft) -> tuple[str, dict, dict]:
     """Lets a detector ignore the boxes that a chip does not train.
 
     Returns:
-        tuple: Statements that change assigners, if any, and the transform
-        that cuts chips: it drops those boxes where a head cannot ignore them.
+        tuple: Statements that change assigners, if any; what changes of the
+        model's heads; and the transform that cuts chips: it drops those boxes
+        where a head cannot ignore them.
     """
     cut = dict(type='sniper_mmdet.CutChip')
     if cannot := without_ignoring(draft.cfg.model):
@@ -41,7 +62,7 @@ def training(draft: Draft) -> tuple[str, dict]:
             "does not train is background (out_of_range='drop'); 'keep' "
             'would train it.'
         )
-        return '', dict(cut, out_of_range='drop')
+        return '', {}, dict(cut, out_of_range='drop')
     lines = []
     for cfg, path in assigners(draft.cfg.model.get('train_cfg'), '_training'):
         change = range_aware(cfg)
@@ -59,7 +80,7 @@ def training(draft: Draft) -> tuple[str, dict]:
             'object nor background.'
         )
         lines[:0] = [comment(why), '_training = _base_.model.train_cfg']
-    return '\n'.join(lines), cut
+    return '\n'.join(lines), range_aware_heads(draft.cfg.model), cut
 
 
 def assigners(part, path: str) -> list[tuple[dict, str]]:
@@ -73,15 +94,43 @@ def without_ignoring(model: dict) -> list[str]:
     Heads that do not tell their assigners of one, and assigners that none of
     this package replaces; the detector itself where neither is known.
     """
-    heads = [key for key in HEADS if model.get(key)]
-    found = [] if heads else [str(model['type'])]
-    for key in heads:
-        head = class_of(MODELS, model[key], f'model.{key}')
-        if not issubclass(head, _TELLING) or issubclass(head, _NOT_TELLING):
+    found, heads = [], _heads(model)
+    if not heads:
+        found = [str(model['type'])]
+    ours = {*RANGE_AWARE_HEADS.values()}
+    for key, head in heads.items():
+        told = issubclass(head, _TELLING) and not issubclass(
+            head, _NOT_TELLING
+        )
+        named = f'sniper_mmdet.{head.__name__}'
+        if not (told or head in RANGE_AWARE_HEADS or named in ours):
             found.append(name_of(model[key]))
-    ours = [name_of(dict(type=kind)) for kind in RANGE_AWARE.values()]
+    # Of a HungarianAssigner, the head decides.
+    known = {'HungarianAssigner', *RANGE_AWARE}
+    if dense.RepPointsHead in heads.values():
+        # By it RepPoints learns where objects are, and not what is one.
+        known.add('PointAssigner')
+    known.update(name_of(dict(type=kind)) for kind in RANGE_AWARE.values())
     used = {name_of(cfg) for cfg, _ in assigners(model.get('train_cfg'), '')}
-    return sorted({*found, *used.difference(RANGE_AWARE, ours)})
+    return sorted({*found, *used.difference(known)})
+
+
+def range_aware_heads(model: dict) -> dict[str, dict]:
+    """What changes of a detector's heads for them to ignore boxes."""
+    return {
+        key: dict(type=RANGE_AWARE_HEADS[head])
+        for key, head in _heads(model).items()
+        if head in RANGE_AWARE_HEADS
+    }
+
+
+def _heads(model: dict) -> dict[str, type]:
+    """The classes of a detector's heads, by their keys."""
+    return {
+        key: class_of(MODELS, model[key], f'model.{key}')
+        for key in HEADS
+        if model.get(key)
+    }
 
 
 def range_aware(assigner: dict) -> dict:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
+from mmengine.logging import MessageHub
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from tiny import ROOT, shrunk
@@ -98,3 +99,64 @@ def test_what_lies_in_a_box_out_of_range_is_background(monkeypatch):
     detector = detector_of('retinanet_r50_fpn_sniper_1x_coco')
     (inside,) = assigned(detector, [], 3, monkeypatch)
     assert inside.count(0) > 0.5 * len(inside)
+
+
+MMDET = dict(
+    fcos={'bbox_head.type': 'FCOSHead'},
+    tood={
+        'train_cfg.initial_assigner': dict(
+            type='ATSSAssigner', topk=9, _delete_=True
+        ),
+        'train_cfg.assigner': dict(
+            type='TaskAlignedAssigner', topk=13, _delete_=True
+        ),
+    },
+    rtmdet={
+        'train_cfg.assigner': dict(
+            type='DynamicSoftLabelAssigner', topk=13, _delete_=True
+        )
+    },
+    dino={'bbox_head.type': 'DINOHead'},
+)
+
+
+@pytest.mark.parametrize(
+    ('name', 'epoch'),
+    [
+        ('fcos_r50-caffe_fpn_gn-head_sniper_1x_coco', 0),
+        ('tood_r50_fpn_sniper_1x_coco', 0),
+        ('tood_r50_fpn_sniper_1x_coco', 9),
+        ('rtmdet_s_sniper_300e_coco', 0),
+        ('dino-4scale_r50_sniper_12e_coco', 0),
+    ],
+)
+def test_only_scores_of_background_learn_otherwise(name, epoch):
+    """And they do not where nothing is ignored: bit for bit as in mmdet."""
+    MessageHub.get_current_instance().update_info('epoch', epoch)
+    plain = MMDET[name.split('_')[0].split('-')[0]]
+    plain = {f'model.{key}': value for key, value in plain.items()}
+    losses = []
+    for options in (plain, {}):
+        detector = detector_of(name, **options)
+        for label in (None, 3, -1):
+            sample = sample_of([OBJECT], label or 0)
+            if label is None:
+                sample.ignored_instances = sample.ignored_instances[:0]
+            torch.manual_seed(1)
+            image = torch.rand(1, 3, SIDE, SIDE)
+            found = detector.loss(image, [sample])
+            found = {
+                key: sum(loss) if isinstance(loss, list) else loss
+                for key, loss in found.items()
+            }
+            losses.append(found)
+    mmdet, told, region, ours, ignored, in_region = losses
+    for key, loss in mmdet.items():
+        for same in (told, region, ours):
+            assert torch.equal(loss, same[key])
+        for less in (ignored, in_region):
+            if 'cls' not in key or 'dn' in key:
+                assert torch.equal(loss, less[key])
+            else:
+                assert less[key] <= loss
+    assert sum(in_region.values()) < sum(mmdet.values())

@@ -2,11 +2,14 @@
 
 import ast
 import inspect
+import math
 import textwrap
 
 import pytest
 import torch
 from mmdet.models import dense_heads
+from mmengine.logging import MessageHub
+from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from zoo import ZOO, delta_of
 
@@ -14,7 +17,9 @@ from sniper_mmdet.registry import MODELS, TASK_UTILS
 from sniper_mmdet.sniperize.config import read_plain, sniperize
 from sniper_mmdet.sniperize.ignoring import (
     RANGE_AWARE,
+    RANGE_AWARE_HEADS,
     range_aware,
+    range_aware_heads,
     without_ignoring,
 )
 from sniper_mmdet.sniperize.probe import without_weights
@@ -97,7 +102,8 @@ def test_boxes_are_ignored_where_it_is_told(plain, head, assigner, change):
         ('paa/paa_r50_fpn_1x_coco.py', []),
         ('yolact/yolact_r50_1xb8-55e_coco.py', []),
         ('htc/htc_r50_fpn_1x_coco.py', []),
-        ('tood/tood_r50_fpn_1x_coco.py', ['TaskAlignedAssigner']),
+        ('tood/tood_r50_fpn_1x_coco.py', []),
+        ('rtmdet/rtmdet_s_8xb32-300e_coco.py', []),
         ('fsaf/fsaf_r50_fpn_1x_coco.py', ['CenterRegionAssigner']),
         (
             'guided_anchoring/ga-retinanet_r50-caffe_fpn_1x_coco.py',
@@ -107,22 +113,36 @@ def test_boxes_are_ignored_where_it_is_told(plain, head, assigner, change):
             'crowddet/crowddet-rcnn_r50_fpn_8xb2-30e_crowdhuman.py',
             ['MultiInstanceAssigner'],
         ),
-        ('fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py', ['FCOSHead']),
-        ('foveabox/fovea_r50_fpn_4xb4-1x_coco.py', ['FoveaHead']),
-        ('yolox/yolox_s_8xb8-300e_coco.py', ['SimOTAAssigner', 'YOLOXHead']),
+        ('fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py', []),
+        ('foveabox/fovea_r50_fpn_4xb4-1x_coco.py', []),
+        ('faster_rcnn/faster-rcnn_r50_fpn_fcos-rpn_1x_coco.py', []),
+        ('condinst/condinst_r50_fpn_ms-poly-90k_coco_instance.py', []),
+        ('autoassign/autoassign_r50-caffe_fpn_1x_coco.py', ['AutoAssignHead']),
+        ('yolox/yolox_s_8xb8-300e_coco.py', []),
+        ('yolof/yolof_r50-c5_8xb8-1x_coco.py', []),
+        ('reppoints/reppoints-moment_r50_fpn_1x_coco.py', []),
         (
-            'detr/detr_r50_8xb2-150e_coco.py',
-            ['DETRHead', 'HungarianAssigner'],
+            'sparse_rcnn/sparse-rcnn_r50_fpn_1x_coco.py',
+            ['EmbeddingRPNHead', 'SparseRoIHead'],
         ),
+        ('detr/detr_r50_8xb2-150e_coco.py', ['DETRHead']),
+        ('ddq/ddq-detr-4scale_r50_8xb2-12e_coco.py', ['DDQDETRHead']),
+        ('dino/dino-4scale_r50_8xb2-12e_coco.py', []),
+        ('dab_detr/dab-detr_r50_8xb2-50e_coco.py', []),
     ],
 )
 def test_which_detectors_cannot_ignore(base, cannot):
     model = read_plain(str(ZOO / base)).model
     assert without_ignoring(model) == cannot
-    if 'fcos' in base:
+    if cannot == ['AutoAssignHead']:
         # Some configs still have one; the head does not read it.
         model.train_cfg = dict(assigner=dict(type='MaxIoUAssigner'))
-        assert without_ignoring(model) == ['FCOSHead']
+        assert without_ignoring(model) == cannot
+    # What is written for it can ignore a box, if any can.
+    for key, change in range_aware_heads(model).items():
+        model[key].update(change)
+    assert without_ignoring(model) == cannot
+    assert not range_aware_heads(model)
 
 
 def test_heads_that_tell_what_to_ignore_are_known():
@@ -141,8 +161,8 @@ def test_heads_that_tell_what_to_ignore_are_known():
         head = getattr(dense_heads, name)
         found = MODELS.get(f'mmdet.{name}')
         # One gets its targets from a teacher, and is refused; one learns from
-        # what it tells to ignore.
-        known = name in ('LADHead', 'VFNetHead')
+        # what it tells to ignore; of some, ours does what they do not.
+        known = name in ('LADHead', 'VFNetHead') or head in RANGE_AWARE_HEADS
         if known or not found or not hasattr(head, 'loss_by_feat'):
             continue
         told = not without_ignoring(
@@ -170,13 +190,25 @@ def _assign(kind, valid, ignored):
     levels = grid.grid_priors(
         [(64, 64), (32, 32), (16, 16), (8, 8)], device='cpu'
     )
-    settings = dict(
-        MaxIoUAssigner=dict(pos_iou_thr=0.5, neg_iou_thr=0.4),
-        ATSSAssigner=dict(topk=9),
-    )[kind]
-    cfg = dict(type=kind, ignore_iof_thr=0.5, **settings)
+    cfg = dict(
+        MaxIoUAssigner=dict(
+            pos_iou_thr=0.5, neg_iou_thr=0.4, ignore_iof_thr=0.5
+        ),
+        ATSSAssigner=dict(topk=9, ignore_iof_thr=0.5),
+        SimOTAAssigner=dict(candidate_topk=9),
+        UniformAssigner=dict(pos_ignore_thr=0.15, neg_ignore_thr=0.7),
+    ).get(kind, dict(topk=9))
+    cfg['type'] = kind
     cfg.update(range_aware(cfg))
-    args = [InstanceData(priors=torch.cat(levels))]
+    priors = anchors = torch.cat(levels)
+    if kind in ('DynamicSoftLabelAssigner', 'SimOTAAssigner'):
+        # Points and strides.
+        middle = (anchors[:, :2] + anchors[:, 2:]) / 2
+        priors = torch.cat([middle, (anchors[:, 2:] - anchors[:, :2]) / 6], 1)
+    # Predicted are the anchors themselves.
+    scores = torch.full((len(anchors), 1), 0.5)
+    predicted = dict(bboxes=anchors, decoder_priors=anchors)
+    args = [InstanceData(priors=priors, scores=scores, **predicted)]
     if kind == 'ATSSAssigner':
         args.append([len(level) for level in levels])
     result = TASK_UTILS.build(cfg).assign(
@@ -187,12 +219,13 @@ def _assign(kind, valid, ignored):
         ),
         InstanceData(bboxes=torch.tensor(ignored).reshape(-1, 4).float()),
     )
-    return args[0].priors, result.gt_inds
+    return anchors, result.gt_inds
 
 
 @pytest.mark.parametrize('kind', RANGE_AWARE)
 def test_objects_in_front_of_an_ignored_box_are_learned(kind):
     """By each assigner that is said to ignore."""
+    init_default_scope('mmdet')
     small, large = [236, 236, 284, 284], [100, 100, 400, 400]
     _, alone = _assign(kind, [small], [])
     anchors, found = _assign(kind, [small], [large])
@@ -207,21 +240,41 @@ def test_objects_in_front_of_an_ignored_box_are_learned(kind):
 
 
 @pytest.mark.parametrize(
-    'base',
+    ('base', 'epoch'),
     [
-        'atss/atss_r50_fpn_1x_coco.py',
-        'ddod/ddod_r50_fpn_1x_coco.py',
-        'gfl/gfl_r50_fpn_1x_coco.py',
-        'retinanet/retinanet_r50_fpn_1x_coco.py',
+        ('atss/atss_r50_fpn_1x_coco.py', 0),
+        ('ddod/ddod_r50_fpn_1x_coco.py', 0),
+        ('fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py', 0),
+        ('gfl/gfl_r50_fpn_1x_coco.py', 0),
+        ('retinanet/retinanet_r50_fpn_1x_coco.py', 0),
+        ('rtmdet/rtmdet_s_8xb32-300e_coco.py', 0),
+        # Its assigner of the first epochs, and the other one.
+        ('tood/tood_r50_fpn_1x_coco.py', 0),
+        ('tood/tood_r50_fpn_1x_coco.py', 9),
+        ('yolof/yolof_r50-c5_8xb8-1x_coco.py', 0),
+        ('yolox/yolox_s_8xb8-300e_coco.py', 0),
     ],
 )
-def test_heads_learn_nothing_where_it_is_ignored(base):
-    """Scores of ignored anchors have no gradient, others have one."""
+def test_heads_learn_nothing_where_it_is_ignored(base, epoch):
+    """Scores of ignored anchors have no gradient, others have one.
+
+    YOLOX tells objects from background by its objectness.
+    """
     torch.manual_seed(0)
+    MessageHub.get_current_instance().update_info('epoch', epoch)
     path = str(ZOO / base)
     cfg = delta_of(sniperize(read_plain(path), path)[0])
     head = MODELS.build(without_weights(cfg.model)).detector.bbox_head
-    maps = [torch.rand(1, 256, side, side) for side in (64, 32, 16, 8, 4)]
+    for layer in getattr(head, 'rtm_reg', ()):
+        # Untrained, RTMDet predicts boxes without a size; now of 4 strides.
+        torch.nn.init.constant_(layer.bias, 4)
+    for layer in getattr(head, 'multi_level_conv_reg', ()):
+        # YOLOX, of one stride; now of 8.
+        torch.nn.init.constant_(layer.bias[2:], math.log(8))
+    maps = [
+        torch.rand(1, head.in_channels, 512 // stride, 512 // stride)
+        for stride, _ in head.prior_generator.strides
+    ]
     # As large as an anchor of stride 16, or 32, about one of its cells.
     ignored = InstanceData(
         bboxes=torch.tensor([[72.0, 72.0, 200.0, 200.0]]),
@@ -234,7 +287,10 @@ def test_heads_learn_nothing_where_it_is_ignored(base):
     untrained = {}
     for told in (False, True):
         outs = head(maps)
-        for scores in outs[0]:
+        levels, name = (
+            (outs[2], 'obj') if 'yolox' in base else (outs[0], 'cls')
+        )
+        for scores in levels:
             scores.retain_grad()
         losses = head.loss_by_feat(
             *outs,
@@ -245,14 +301,14 @@ def test_heads_learn_nothing_where_it_is_ignored(base):
         total = [
             part
             for key, loss in losses.items()
-            if 'cls' in key
+            if name in key
             for part in (loss if isinstance(loss, list) else [loss])
         ]
         sum(total).backward()
         untrained[told] = sum(
-            int((scores.grad == 0).sum()) for scores in outs[0]
+            int((scores.grad == 0).sum()) for scores in levels
         )
-        assert any((scores.grad != 0).any() for scores in outs[0])
-    # MaxIoUAssigner has anchors that are neither object nor background.
-    assert untrained[False] == 0 or 'retinanet' in base
+        assert any((scores.grad != 0).any() for scores in levels)
+    # These have anchors that are neither object nor background.
+    assert untrained[False] == 0 or base.startswith(('retinanet', 'yolof'))
     assert untrained[False] < untrained[True]

@@ -1,2 +1,16 @@
 from .focus_head import FocusHead
+from .range_aware_point_heads import (
+    RangeAwareBoxInstBboxHead,
+    RangeAwareCondInstBboxHead,
+    RangeAwareFCOSHead,
+    RangeAwareFoveaHead,
+    RangeAwareNASFCOSHead,
+)
+from .range_aware_query_heads import (
+    RangeAwareConditionalDETRHead,
+    RangeAwareDABDETRHead,
+    RangeAwareDeformableDETRHead,
+    RangeAwareDINOHead,
+)
+from .range_aware_yolox_head import RangeAwareYOLOXHead
 from .released_rpn_head import ReleasedRPNHead

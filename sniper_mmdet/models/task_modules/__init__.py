@@ -1,2 +1,10 @@
-from .range_aware_assigner import RangeAwareAssigner, RangeAwareATSSAssigner
+from .ignored_boxes import annotated, resembles
+from .range_aware_assigner import (
+    RangeAwareAssigner,
+    RangeAwareATSSAssigner,
+    RangeAwareDynamicSoftLabelAssigner,
+    RangeAwareSimOTAAssigner,
+    RangeAwareTaskAlignedAssigner,
+    RangeAwareUniformAssigner,
+)
 from .rounded_anchor_generator import RoundedAnchorGenerator

@@ -1,22 +1,25 @@
-"""Anchors and proposals of which nobody knows what they show train nothing.
+"""Assigners by which what resembles an ignored box trains nothing.
 
-Ignored boxes are of two kinds. One that the chip does not train, of another
-level's size or cut, is an object all the same: what would be mistaken for it,
-by IoU, is ignored. One that is annotated as ignored, a crowd or a region that
-nobody labelled, may hold objects of any size: background that lies in it, by
-its own area, is ignored too. :class:`CutChip` labels the latter -1.
+What resembles one is told by :func:`~.ignored_boxes.resembles`. Anchors and
+proposals are compared as they are; where an assigner goes by what is predicted
+at a place, the predicted box is.
 """
 
-import torch
 from mmdet.models.task_modules import (
     AssignResult,
     ATSSAssigner,
+    DynamicSoftLabelAssigner,
     MaxIoUAssigner,
+    SimOTAAssigner,
+    TaskAlignedAssigner,
+    UniformAssigner,
 )
 from mmengine.structures import InstanceData
+from torch import Tensor
 
-from sniper_mmdet.chips.boxes import IN_REGION
 from sniper_mmdet.registry import TASK_UTILS
+
+from .ignored_boxes import annotated, resembles
 
 
 class _Ignores:
@@ -27,27 +30,57 @@ class _Ignores:
         self.ignore_iou_thr = ignore_iou_thr
 
     def _ignore(
-        self, result: AssignResult, candidates, ignored, positive: bool
+        self,
+        result: AssignResult,
+        boxes: Tensor,
+        ignored: InstanceData | None,
+        objects: Tensor | None = None,
+        positive: bool = False,
     ) -> AssignResult:
         """Ignore background; if told so, positives like a box out of range."""
-        if ignored is None or not len(ignored) or not len(candidates):
+        if ignored is None or not len(ignored) or not len(boxes):
             return result
-        priors, boxes = candidates.priors, ignored.bboxes
-        mistaken = self.iou_calculator(priors, boxes) > self.ignore_iou_thr
-        where = mistaken.any(1) & (result.gt_inds == 0)
-        annotated = torch.zeros_like(mistaken[0])
-        if 'labels' in ignored:
-            annotated = ignored.labels < 0
+        threshold, overlaps = self.ignore_iou_thr, self.iou_calculator
+        where = resembles(boxes, ignored, threshold, overlaps, objects)
+        where &= result.gt_inds == 0
         if positive:
-            where |= mistaken[:, ~annotated].any(1)
-        if annotated.any():
-            shares = self.iou_calculator(priors, boxes[annotated], mode='iof')
-            lies_in = (shares > IN_REGION).any(1)
-            where |= lies_in & (result.gt_inds == 0)
+            known = ignored.bboxes[~annotated(ignored)]
+            where |= (overlaps(boxes, known) > threshold).any(1)
         result.gt_inds[where] = -1
         if result.labels is not None:
             result.labels[where] = -1
         return result
+
+
+class _IgnoresPredictions(_Ignores):
+    """Background that is predicted like an ignored box is ignored.
+
+    Objects choose as they do in the parent, and keep what they chose. Of the
+    rest, a prediction that fits an ignored box better than any object is
+    neither: where it has another size, as a part of the ignored box has, it
+    is a false detection, and stays background.
+    """
+
+    #: Where predicted boxes are in what a head gives its assigner.
+    predicted = 'bboxes'
+
+    def assign(
+        self,
+        pred_instances: InstanceData,
+        gt_instances: InstanceData,
+        gt_instances_ignore: InstanceData | None = None,
+        *args,
+        **kwargs,
+    ) -> AssignResult:
+        result = super().assign(
+            pred_instances, gt_instances, gt_instances_ignore, *args, **kwargs
+        )
+        return self._ignore(
+            result,
+            pred_instances[self.predicted],
+            gt_instances_ignore,
+            gt_instances.bboxes,
+        )
 
 
 @TASK_UTILS.register_module()
@@ -80,7 +113,7 @@ class RangeAwareAssigner(_Ignores, MaxIoUAssigner):
             pred_instances, gt_instances, gt_instances_ignore, **kwargs
         )
         return self._ignore(
-            result, pred_instances, gt_instances_ignore, positive=True
+            result, pred_instances.priors, gt_instances_ignore, positive=True
         )
 
 
@@ -113,6 +146,53 @@ class RangeAwareATSSAssigner(_Ignores, ATSSAssigner):
         result = super().assign(
             pred_instances, num_level_priors, gt_instances, gt_instances_ignore
         )
-        return self._ignore(
-            result, pred_instances, gt_instances_ignore, positive=False
-        )
+        return self._ignore(result, pred_instances.priors, gt_instances_ignore)
+
+
+@TASK_UTILS.register_module()
+class RangeAwareTaskAlignedAssigner(_IgnoresPredictions, TaskAlignedAssigner):
+    """A TaskAlignedAssigner, of TOOD, that ignores by what is predicted.
+
+    Args:
+        ignore_iou_thr (float): Background whose predicted box has a larger
+            IoU to an ignored box, and no larger one to an object, is assigned
+            -1. Defaults to 0.3.
+        **kwargs: Of TaskAlignedAssigner.
+    """
+
+
+@TASK_UTILS.register_module()
+class RangeAwareDynamicSoftLabelAssigner(
+    _IgnoresPredictions, DynamicSoftLabelAssigner
+):
+    """A DynamicSoftLabelAssigner, of RTMDet, that ignores likewise.
+
+    Args:
+        ignore_iou_thr (float): As of RangeAwareTaskAlignedAssigner. Defaults
+            to 0.3.
+        **kwargs: Of DynamicSoftLabelAssigner.
+    """
+
+
+@TASK_UTILS.register_module()
+class RangeAwareSimOTAAssigner(_IgnoresPredictions, SimOTAAssigner):
+    """A SimOTAAssigner that ignores likewise; YOLOX needs its head for that.
+
+    Args:
+        ignore_iou_thr (float): As of RangeAwareTaskAlignedAssigner. Defaults
+            to 0.3.
+        **kwargs: Of SimOTAAssigner.
+    """
+
+
+@TASK_UTILS.register_module()
+class RangeAwareUniformAssigner(_IgnoresPredictions, UniformAssigner):
+    """A UniformAssigner, of YOLOF, that ignores likewise.
+
+    Args:
+        ignore_iou_thr (float): As of RangeAwareTaskAlignedAssigner. Defaults
+            to 0.3.
+        **kwargs: Of UniformAssigner.
+    """
+
+    predicted = 'decoder_priors'

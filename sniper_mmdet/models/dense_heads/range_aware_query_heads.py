@@ -1,0 +1,86 @@
+"""Heads of queries, as DINO has them, that learn nothing of an ignored box."""
+
+from mmdet.models.dense_heads import (
+    ConditionalDETRHead,
+    DABDETRHead,
+    DeformableDETRHead,
+    DINOHead,
+)
+from mmdet.structures import SampleList
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from sniper_mmdet.registry import MODELS
+
+from ..task_modules import resembles
+
+
+class _IgnoresQueries:
+    """What the heads here share; comes before mmdet's own.
+
+    Objects are matched with queries as in the parent. A query without an
+    object, of a decoder's layer or of the encoder, is ignored where its box
+    resembles an ignored one, see :func:`~sniper_mmdet.models.task_modules.
+    ignored_boxes.resembles`. Queries for denoising are made of objects.
+
+    Args:
+        ignore_iou_thr (float): IoU with an ignored box above which a query
+            that is nearer to no object is ignored. Defaults to 0.3.
+        **kwargs: Of the parent.
+    """
+
+    def __init__(self, *args, ignore_iou_thr: float = 0.3, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.ignore_iou_thr = ignore_iou_thr
+
+    def loss(
+        self, *args, batch_data_samples: SampleList, **kwargs
+    ) -> dict[str, Tensor]:
+        # Heads of queries hand on what samples are told, not what to ignore.
+        for sample in batch_data_samples:
+            ignored = sample.get('ignored_instances')
+            sample.set_metainfo(dict(ignored=ignored))
+        return super().loss(
+            *args, batch_data_samples=batch_data_samples, **kwargs
+        )
+
+    def _get_targets_single(
+        self,
+        cls_score: Tensor,
+        bbox_pred: Tensor,
+        gt_instances: InstanceData,
+        img_meta: dict,
+    ) -> tuple:
+        labels, weights, *others = super()._get_targets_single(
+            cls_score, bbox_pred, gt_instances, img_meta
+        )
+        ignored = img_meta['ignored']
+        if ignored is not None and len(ignored):
+            height, width = img_meta['img_shape']
+            size = bbox_pred.new_tensor([width, height, width, height])
+            boxes = bbox_cxcywh_to_xyxy(bbox_pred.detach()) * size
+            objects, threshold = gt_instances.bboxes, self.ignore_iou_thr
+            like = resembles(boxes, ignored, threshold, objects=objects)
+            weights[like & (labels == self.num_classes)] = 0
+        return labels, weights, *others
+
+
+@MODELS.register_module()
+class RangeAwareConditionalDETRHead(_IgnoresQueries, ConditionalDETRHead):
+    """A ConditionalDETRHead that ignores queries like an ignored box."""
+
+
+@MODELS.register_module()
+class RangeAwareDABDETRHead(_IgnoresQueries, DABDETRHead):
+    """A DABDETRHead that ignores queries like an ignored box."""
+
+
+@MODELS.register_module()
+class RangeAwareDeformableDETRHead(_IgnoresQueries, DeformableDETRHead):
+    """A DeformableDETRHead that ignores queries like an ignored box."""
+
+
+@MODELS.register_module()
+class RangeAwareDINOHead(_IgnoresQueries, DINOHead):
+    """A DINOHead that ignores queries like an ignored box."""

@@ -1,0 +1,58 @@
+"""The head of YOLOX, that learns nothing of an ignored box."""
+
+from mmdet.models.dense_heads import YOLOXHead
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from sniper_mmdet.registry import MODELS
+
+from ..task_modules import resembles
+
+
+@MODELS.register_module()
+class RangeAwareYOLOXHead(YOLOXHead):
+    """A YOLOXHead whose objectness ignores what is like an ignored box.
+
+    Objects choose their places as in the parent. Of the others, those whose
+    predicted box resembles an ignored one, see :func:`~sniper_mmdet.models.
+    task_modules.ignored_boxes.resembles`, learn no objectness.
+
+    Args:
+        ignore_iou_thr (float): IoU with an ignored box above which a place
+            that is nearer to no object is ignored. Defaults to 0.3.
+        **kwargs: Of YOLOXHead.
+    """
+
+    def __init__(self, *args, ignore_iou_thr: float = 0.3, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.ignore_iou_thr = ignore_iou_thr
+
+    def _get_targets_single(
+        self,
+        priors: Tensor,
+        cls_preds: Tensor,
+        decoded_bboxes: Tensor,
+        objectness: Tensor,
+        gt_instances: InstanceData,
+        img_meta: dict,
+        gt_instances_ignore: InstanceData | None = None,
+    ) -> tuple:
+        found, classes, objects, *others = super()._get_targets_single(
+            priors,
+            cls_preds,
+            decoded_bboxes,
+            objectness,
+            gt_instances,
+            img_meta,
+            gt_instances_ignore,
+        )
+        if gt_instances_ignore is not None and len(gt_instances_ignore):
+            like = resembles(
+                decoded_bboxes,
+                gt_instances_ignore,
+                self.ignore_iou_thr,
+                objects=gt_instances.bboxes,
+            )
+            # mmdet's binary cross entropy leaves out labels below 0.
+            objects[like & ~found] = -1
+        return found, classes, objects, *others

@@ -1,0 +1,55 @@
+"""What an ignored box keeps from being background: the rule, in one place.
+
+Ignored boxes are of two kinds. One that the chip does not train, of another
+level's size or cut, is an object all the same: what would be mistaken for it,
+by IoU, is ignored. One that is annotated as ignored, a crowd or a region that
+nobody labelled, may hold objects of any size: background that lies in it, by
+its own area, is ignored too. :class:`CutChip` labels the latter -1.
+"""
+
+from collections.abc import Callable
+
+import torch
+from mmdet.structures.bbox import bbox_overlaps
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from sniper_mmdet.chips.boxes import IN_REGION
+
+
+def annotated(ignored: InstanceData) -> Tensor:
+    """Which ignored boxes (K,) are annotated as ignored; bool."""
+    if 'labels' in ignored:
+        return ignored.labels < 0
+    return torch.zeros_like(ignored.bboxes[:, 0], dtype=torch.bool)
+
+
+def resembles(
+    boxes: Tensor,
+    ignored: InstanceData,
+    iou_thr: float,
+    overlaps: Callable = bbox_overlaps,
+    objects: Tensor | None = None,
+) -> Tensor:
+    """Which boxes an ignored one keeps from being background.
+
+    Args:
+        boxes (Tensor (N, 4)): Anchors or predictions, x1, y1, x2, y2.
+        ignored (:obj:`InstanceData`): K boxes and, if known, their labels.
+        iou_thr (float): IoU above which a box is mistaken for another.
+        overlaps (Callable): IoU of all pairs, or IoF by ``mode='iof'``.
+        objects (Tensor (M, 4), optional): What is trained. A box that is as
+            near to one of these as to the ignored box stays background: it is
+            the object found twice. Defaults to None: nothing is near.
+
+    Returns:
+        Tensor (N,): bool.
+    """
+    near = boxes.new_zeros(len(boxes))
+    if objects is not None and len(objects):
+        near = overlaps(boxes, objects).amax(1)
+    least = near.clamp(min=iou_thr)[:, None]
+    mistaken = (overlaps(boxes, ignored.bboxes) > least).any(1)
+    regions = ignored.bboxes[annotated(ignored)]
+    lies_in = (overlaps(boxes, regions, mode='iof') > IN_REGION).any(1)
+    return mistaken | (lies_in & (near <= iou_thr))
