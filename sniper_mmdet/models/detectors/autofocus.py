@@ -10,6 +10,7 @@ from mmdet.structures import DetDataSample, SampleList
 from torch import Tensor, nn
 
 from sniper_mmdet.chips import FocusSettings
+from sniper_mmdet.chips.budget import FocusBudget
 from sniper_mmdet.chips.presets import RELEASED_FOCUS
 from sniper_mmdet.chips.tiles import Tile
 from sniper_mmdet.registry import MODELS
@@ -46,9 +47,10 @@ class AutoFocus(PyramidDetector):
     at, level pixels; ``pixels``, how much that is; ``pyramid_pixels``, those
     of the whole level (what tiles have twice counts once in both); and, of all
     levels but the finest, ``probabilities`` of FocusPixels, arrays (H, W),
-    negative where nothing was looked at, and ``thresholds``. ``labels`` holds
-    the arguments that make :func:`~sniper_mmdet.chips.focus.focus_labels` give
-    the true ones.
+    negative where nothing was looked at, and ``thresholds`` from which on
+    they counted. ``budget`` is that of the image in level pixels, inf for
+    none. ``labels`` holds the arguments that make
+    :func:`~sniper_mmdet.chips.focus.focus_labels` give the true ones.
 
     Args:
         focus_head (dict): Config, see :class:`FocusHead`.
@@ -67,6 +69,14 @@ class AutoFocus(PyramidDetector):
         ground_truth (bool): FocusPixels from annotated boxes instead of the
             focus head, where a level is looked at: what the idea alone
             loses. Test pipelines must load annotations. Defaults to False.
+        budget (float, optional): Share of the whole pyramid's pixels that is
+            looked at of an image, at most: the most probable FocusPixels from
+            the thresholds on go first. The coarsest level is looked at whole
+            and counts. Without effect on an RPN alone. Defaults to None: all
+            from the thresholds on.
+        budget_mpixel (float, optional): The same in millions of level pixels;
+            of an image whose coarsest level has more, that level is all that
+            is looked at. Defaults to None.
         **kwargs: Of :class:`PyramidDetector`.
     """
 
@@ -78,6 +88,8 @@ class AutoFocus(PyramidDetector):
         features: str = 'neck',
         max_proposals: int | None = None,
         ground_truth: bool = False,
+        budget: float | None = None,
+        budget_mpixel: float | None = None,
         **kwargs,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -113,6 +125,8 @@ class AutoFocus(PyramidDetector):
         self.features = features
         self.max_proposals = max_proposals
         self.ground_truth = ground_truth
+        self.budget = FocusBudget(budget, budget_mpixel)
+        self.budget.check(self.pyramid)
         self.focus_head = MODELS.build(focus_head)
 
     def loss(
@@ -138,7 +152,12 @@ class AutoFocus(PyramidDetector):
             return super().predict(batch_inputs, samples)
         head, sizes_of = self.focus_head, self.pyramid.level_sizes
         images = [
-            FocusedImage(pixels, sizes_of(*pixels.shape[1::-1]), head.stride)
+            FocusedImage(
+                pixels,
+                sizes_of(*pixels.shape[1::-1]),
+                head.stride,
+                self.budget,
+            )
             for pixels in as_arrays(batch_inputs)
         ]
         for level, step in enumerate((*self.focus, None)):
@@ -151,9 +170,8 @@ class AutoFocus(PyramidDetector):
                 for image in images:
                     image.focus(level, step)
         for image, sample in zip(images, samples, strict=True):
-            thresholds = [step.threshold for step in self.focus]
-            settings = dict(thresholds=thresholds, labels=head.labelling)
-            sample.set_field(dict(image.looked_at(), **settings), 'focus')
+            focus = dict(image.looked_at(), labels=head.labelling)
+            sample.set_field(focus, 'focus')
         merged = [
             full_masks(self.merge_levels(image.found), image.shape)
             for image in images
