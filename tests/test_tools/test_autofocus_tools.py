@@ -111,6 +111,9 @@ def test_measured_beside_the_pyramid(tool, checkpoint, capsys):
         '1',
         '--thresholds',
         '0,2',
+        '--budgets',
+        '0.5',
+        '1',
         '--ground-truth',
         '--out',
         'curve.png',
@@ -126,12 +129,17 @@ def test_measured_beside_the_pyramid(tool, checkpoint, capsys):
         'thresholds x 0',
         'thresholds x 1',
         'thresholds 0,2',
+        'budget 0.5',
+        'budget 1',
         'ground truth',
     ]
     everything, whole = rows['thresholds x 0'], rows['pyramid']
     for key in ('AP', 'AP50', 'side', 'share'):
         assert everything[key] == whole[key]
     assert rows['thresholds x 1']['share'] <= 1
+    assert rows['budget 0.5']['share'] <= 0.5
+    for key in ('AP', 'share'):
+        assert rows['budget 1'][key] == rows['thresholds x 1'][key]
     sizes = [rows[f'level{k}']['side'] ** 2 for k in range(3)]
     assert rows['thresholds 0,2']['share'] == pytest.approx(
         sum(sizes[:2]) / sum(sizes)
@@ -158,3 +166,9 @@ def test_a_curve_needs_coco_results(tool):
     options = {**OPTIONS, 'test_evaluator.0.type': 'VOCMetric'}
     with pytest.raises(SystemExit, match='must be a CocoMetric. Received: V'):
         tool('analysis_tools/focus_curve.py', CONFIG, 'no.pth', *cli(options))
+
+
+def test_a_budget_below_the_coarsest_level(tool):
+    options = {**OPTIONS, 'model.budget': 0.1}
+    with pytest.raises(SystemExit, match='budget must be at least 0.138: '):
+        tool('test.py', CONFIG, 'no.pth', *cli(options))

@@ -20,7 +20,7 @@ from .box_proposals import few_proposals
 from .focused_image import FocusedImage
 from .image_levels import make_batches
 from .mask_parts import crop_masks, full_masks
-from .pyramid_detector import PyramidDetector, as_arrays
+from .pyramid_detector import PyramidDetector
 
 # Level pixels of a part of a level that has ``max_proposals``.
 _SMALL = 256**2
@@ -158,7 +158,7 @@ class AutoFocus(PyramidDetector):
                 head.stride,
                 self.budget,
             )
-            for pixels in as_arrays(batch_inputs)
+            for pixels in self._as_images(batch_inputs)
         ]
         for level, step in enumerate((*self.focus, None)):
             if self.ground_truth and step is not None:

@@ -1,6 +1,7 @@
 """One image that is looked at coarse to fine."""
 
 import numpy as np
+from torch import Tensor
 
 from sniper_mmdet.chips import FocusSettings
 from sniper_mmdet.chips.budget import FocusBudget, chips_within, count_pixels
@@ -14,7 +15,7 @@ class FocusedImage(ImageLevels):
     """What was looked at of an image, and what was found.
 
     Args:
-        pixels (ndarray): uint8 (H, W, 3).
+        pixels (ndarray | Tensor): uint8 (H, W, 3).
         sizes (ndarray (L, 2)): (width, height) of each level.
         stride (int): Of FocusPixels, level pixels. Defaults to 16.
         budget (FocusBudget): Of the image. Defaults to no bound.
@@ -30,7 +31,7 @@ class FocusedImage(ImageLevels):
 
     def __init__(
         self,
-        pixels: np.ndarray,
+        pixels: np.ndarray | Tensor,
         sizes: np.ndarray,
         stride: int = 16,
         budget: FocusBudget = FocusBudget(),  # noqa: B008

@@ -1,6 +1,6 @@
 """One image at its levels, and parts of it in batches."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from sniper_mmdet.chips.focus import away_from_cuts
 from sniper_mmdet.chips.tiles import Tile, owned_by
 from sniper_mmdet.utils.image import cut_level
 
+from .device_resize import cut_on_device
 from .mask_parts import MaskPart
 
 # Level pixels that the memory of a chip's proposals is like.
@@ -26,14 +27,15 @@ class ImageLevels:
     """What is found in an image, of which parts are looked at at its levels.
 
     Args:
-        pixels (ndarray): uint8 (H, W, 3).
+        pixels (ndarray | Tensor): uint8 (H, W, 3); a tensor is cut and
+            resized where it is.
         sizes (ndarray (L, 2)): (width, height) of each level.
 
     Attributes:
         found (list[:obj:`InstanceData`]): Detections, original pixels.
     """
 
-    def __init__(self, pixels: np.ndarray, sizes: np.ndarray) -> None:
+    def __init__(self, pixels: np.ndarray | Tensor, sizes: np.ndarray) -> None:
         self.pixels = pixels
         self.sizes = sizes
         self.found = []
@@ -57,7 +59,7 @@ class ImageLevels:
         """A chip's pixels, its sample, its offset in original pixels."""
         scale = self.scale(level)
         region = np.array(chip) / np.tile(scale, 2)
-        pixels, scale, offset, _ = cut_level(self.pixels, region, scale)
+        pixels, scale, offset = cut_pixels(self.pixels, region, scale)
         h, w = pixels.shape[:2]
         ori_shape = round(h / scale[1]), round(w / scale[0])
         return *as_input(pixels, ori_shape, scale), np.divide(offset, scale)
@@ -91,15 +93,30 @@ class ImageLevels:
         self.found.append(result)
 
 
+def cut_pixels(
+    img: np.ndarray | Tensor,
+    region: Sequence[float],
+    scale: tuple[float, float],
+) -> tuple[np.ndarray | Tensor, tuple[float, float], tuple[float, float]]:
+    """What ``cut_level`` gives, without what masks need.
+
+    Of a tensor, on its device, it is within one grey level of that.
+    """
+    if isinstance(img, Tensor):
+        return cut_on_device(img, region, scale)
+    return cut_level(img, region, scale)[:3]
+
+
 def as_input(
-    pixels: np.ndarray,
+    pixels: np.ndarray | Tensor,
     ori_shape: tuple[int, int],
     scale_factor: tuple[float, float],
 ) -> tuple[Tensor, DetDataSample]:
     """Resized pixels (h, w, 3), uint8, as (3, h, w), and their sample."""
-    shapes = dict(ori_shape=ori_shape, img_shape=pixels.shape[:2])
+    shapes = dict(ori_shape=ori_shape, img_shape=tuple(pixels.shape[:2]))
     sample = DetDataSample(metainfo=dict(shapes, scale_factor=scale_factor))
-    pixels = torch.from_numpy(np.ascontiguousarray(pixels))
+    if not isinstance(pixels, Tensor):
+        pixels = torch.from_numpy(np.ascontiguousarray(pixels))
     return pixels.permute(2, 0, 1), sample
 
 

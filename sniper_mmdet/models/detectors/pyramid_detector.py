@@ -20,10 +20,10 @@ from sniper_mmdet.chips.presets import SOFT_NMS
 from sniper_mmdet.chips.tiles import Tile, cut_into_tiles, tile_overlap
 from sniper_mmdet.registry import MODELS
 from sniper_mmdet.utils.errors import UserError
-from sniper_mmdet.utils.image import resize
 
 from .box_proposals import propose, rpn_config
-from .image_levels import ImageLevels, as_input, make_batches
+from .device_resize import move_images
+from .image_levels import ImageLevels, as_input, cut_pixels, make_batches
 from .mask_parts import crop_masks, full_masks
 from .runnable import require_runnable
 
@@ -77,6 +77,9 @@ class PyramidDetector(BaseDetector):
         border (float): Original pixels within which a side of a piece may cut
             a detection, which is left out. A border of the image cuts none.
             Defaults to 10.
+        resize_on_device (bool): Copy each image to the detector's device once,
+            uint8, and cut and resize there what is looked at: within one grey
+            level of what the CPU gives. Defaults to False.
         **kwargs: The wrapped detector's config where ``detector`` is a type.
 
     Examples:
@@ -99,6 +102,7 @@ class PyramidDetector(BaseDetector):
         data_preprocessor: dict | None = None,
         max_pixels: int = 2**24,
         border: float = 10,
+        resize_on_device: bool = False,
         **kwargs,
     ) -> None:
         if isinstance(detector, str):
@@ -136,6 +140,7 @@ class PyramidDetector(BaseDetector):
         self.rpn_only = rpn_only
         self.max_pixels = max_pixels
         self.border = border
+        self.resize_on_device = resize_on_device
         self._register_state_dict_hook(_export_plain_keys)
         self._register_load_state_dict_pre_hook(
             self._import_plain_keys, with_module=False
@@ -171,7 +176,8 @@ class PyramidDetector(BaseDetector):
     def test_step(self, data: dict | tuple | list) -> SampleList:
         """Detect on whole images; see :meth:`predict`.
 
-        Images stay on the CPU until a level of them is looked at.
+        Images stay on the CPU until a level of them is looked at, unless
+        ``resize_on_device``.
         """
         if isinstance(data, (tuple, list)):
             return self.predict(*data)
@@ -189,7 +195,7 @@ class PyramidDetector(BaseDetector):
             list[:obj:`DetDataSample`]: Theirs, with ``pred_instances``, boxes
             in original pixels, by falling score.
         """
-        images = as_arrays(batch_inputs)
+        images = self._as_images(batch_inputs)
         if self.rpn_only:
             found = self.propose(images)
         else:
@@ -201,6 +207,14 @@ class PyramidDetector(BaseDetector):
             )
             found = map(_of_image, merged, images)
         return self.add_pred_to_datasample(batch_data_samples, list(found))
+
+    def _as_images(
+        self, batch_inputs: Sequence[Tensor]
+    ) -> list[np.ndarray] | list[Tensor]:
+        """Images (3, H, W) as (H, W, 3), arrays or on the device."""
+        if self.resize_on_device:
+            return move_images(batch_inputs, self.data_preprocessor.device)
+        return as_arrays(batch_inputs)
 
     def detect_level(
         self, images: Sequence[np.ndarray], level: int
@@ -332,8 +346,9 @@ class PyramidDetector(BaseDetector):
         """Images, uint8 (H, W, 3), at one level, in batches.
 
         Yields:
-            tuple: Images (3, h, w), uint8, level pixels, on the CPU; and
-            their samples with ``ori_shape``, ``img_shape``, ``scale_factor``.
+            tuple: Images (3, h, w), uint8, level pixels, on the CPU or, where
+            tensors were given, where those are; and their samples with
+            ``ori_shape``, ``img_shape``, ``scale_factor``.
         """
         step = self.batch_size[level] or max(len(images), 1)
         for start in range(0, len(images), step):
@@ -342,7 +357,8 @@ class PyramidDetector(BaseDetector):
                 h, w = img.shape[:2]
                 size = tuple(self.pyramid.level_sizes(w, h)[level].tolist())
                 scale = size[0] / w, size[1] / h
-                pixels, sample = as_input(resize(img, size), (h, w), scale)
+                pixels, *_ = cut_pixels(img, (0, 0, w, h), scale)
+                pixels, sample = as_input(pixels, (h, w), scale)
                 inputs.append(pixels)
                 samples.append(sample)
             yield inputs, samples
