@@ -73,7 +73,7 @@ class ImageLevels:
         result.bboxes = boxes = boxes + boxes.new_tensor(np.tile(offset, 2))
         scale = np.tile(self.scale(level), 2)
         region = np.array(tile.part) / scale
-        boxes, size = boxes.cpu().numpy(), self.shape[::-1]
+        boxes, size = boxes.detach().cpu().numpy(), self.shape[::-1]
         kept = away_from_cuts(boxes, region, size, border)
         kept &= owned_by(boxes * scale, tile)
         if kept.all():
