@@ -70,18 +70,25 @@ def test_each_centre_belongs_to_one_tile():
     )
     boxes = np.concatenate([centres - 7, centres + 7], 1)
     assert (sum(owned_by(boxes, tile) for tile in tiles) == 1).all()
+    # Those a little beyond belong to the next as well.
+    line = tiles[0].core[2]
+    box = np.array([[line - 4, 0, line + 6, 10]])
+    assert not owned_by(box, tiles[0]).any()
+    assert owned_by(box, tiles[0], 2).all() and owned_by(box, tiles[1]).all()
+    assert not owned_by(box, tiles[0], 1).any()
+    assert not owned_by(box, tiles[1], -2).any()
     (whole,) = cut_into_tiles([0, 0, 500, 400], 10**6, 40, 10)
     assert owned_by(np.append(boxes, [[np.nan] * 4], 0), whole).all()
     assert owned_by(np.zeros((0, 4)), tiles[0]).shape == (0,)
 
 
 def test_overlap_of_a_range():
-    """Twice the largest size, and the border on both sides, level pixels."""
-    assert tile_overlap(40, 10, (3000, 2000), 1.5, 2**22) == 150
+    """Twice the largest size, and two borders on each side."""
+    assert tile_overlap(40, 10, (3000, 2000), 1.5, 2**22) == 180
     # No object of the image is larger: an open range.
     for high in (np.inf, 1500, 1225):
         assert tile_overlap(high, 10, (3000, 2000), 2, 2**22) == 512
-    assert tile_overlap(1224, 10, (3000, 2000), 2, 2**22) == 4936
+    assert tile_overlap(1224, 10, (3000, 2000), 2, 2**22) == 4976
 
 
 def test_tiles_below_their_overlap():

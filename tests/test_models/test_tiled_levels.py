@@ -106,17 +106,15 @@ def planted(seed):
 
 
 def assert_found_once(found, boxes, tolerance):
-    order = np.lexsort(found.T[::-1].round())
-    nearest = np.abs(found[:, None] - boxes).max(-1)
-    assert len(order) == len(boxes)
-    assert sorted(nearest.argmin(1).tolist()) == list(range(len(boxes)))
-    assert nearest.min(1).max() <= tolerance
+    apart = np.abs(found[:, None] - boxes).max(-1)
+    assert sorted(apart.argmin(1).tolist()) == list(range(len(boxes)))
+    assert apart.min(1).max() <= tolerance
 
 
 @pytest.mark.parametrize('seed', range(4))
 @pytest.mark.parametrize(
     'scale, high, max_pixels, tolerance',
-    [(1.0, 20.5, 128**2, 0), (1.5, 24, 200**2, 1), (1.0, None, 240**2, 0)],
+    [(1.0, 20.5, 192**2, 0), (1.5, 24, 256**2, 1), (1.0, None, 240**2, 0)],
 )
 def test_no_object_is_lost_or_found_twice(
     monkeypatch, seed, scale, high, max_pixels, tolerance
@@ -164,6 +162,7 @@ def test_chips_that_cover_everything_give_the_pyramid(name):
         scales=[0.5, 1.0],
         valid_ranges=[(20, None), (0, 20)],
         max_pixels=30000,
+        border=4,
     )
     model = autofocus(name, **settings)
     twin = pyramid(name, **settings)
@@ -244,8 +243,8 @@ def test_maps_are_those_of_the_whole_level():
     assert tiled.shape == whole.shape == (32, 39)
     error = np.abs(tiled - whole)
     assert whole.std() > 1e-3
-    print(error.max(), np.quantile(error, 0.9), whole.std())
-    assert 0
+    assert 0 < error.max() < 0.1 * whole.std()
+    assert np.quantile(error, 0.9) < 0.01 * whole.std()
 
 
 def test_proposals_of_tiles():
