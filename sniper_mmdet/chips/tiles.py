@@ -93,9 +93,9 @@ def cut_into_tiles(
     if not fits.any():
         least = np.minimum(shared + 1, (across, down)).prod() * step**2
         raise ValueError(
-            f'max_pixels must be at least {least}: a level of '
-            f'{sides[0]}x{sides[1]} pixels is looked at in tiles, which '
-            f'overlap by {shared * step} pixels so that no object is cut. '
+            f'max_pixels must be at least {least}: {sides[0]}x{sides[1]} '
+            'pixels of a level are looked at in tiles, which overlap by '
+            f'{shared * step} pixels so that no object is cut. '
             f'Received: {max_pixels}.'
         )
     counts = [tiles_along(across, width), tiles_along(down, height)]

@@ -95,7 +95,7 @@ def test_tiles_below_their_overlap():
     with pytest.raises(ValueError) as error:
         cut_into_tiles([0, 0, 900, 700], 128**2, 100, 32)
     assert str(error.value) == (
-        'max_pixels must be at least 25600: a level of 900x700 pixels is '
+        'max_pixels must be at least 25600: 900x700 pixels of a level are '
         'looked at in tiles, which overlap by 128 pixels so that no object '
         'is cut. Received: 16384.'
     )

@@ -268,6 +268,8 @@ def test_tiles_below_their_overlap(kind):
         max_pixels=2**16,
     )
     detect(model, noise(200, 160))  # small enough
-    sentence = r'at least 112640: a level of 400x300 .* Received: 65536\.'
+    sentence = (
+        r'at least 112640: 400x300 pixels of a level .* Received: 65536\.'
+    )
     with pytest.raises(UserError, match=sentence):
         detect(model, noise(400, 300))
