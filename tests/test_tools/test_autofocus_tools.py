@@ -1,6 +1,7 @@
 """AutoFocus trained, tested and measured by the tools on tiny scenes."""
 
 import json
+import sys
 
 import cv2
 import pytest
@@ -146,6 +147,24 @@ def test_measured_beside_the_pyramid(tool, checkpoint, capsys):
     )
     assert rows['level0']['side'] < rows['level2']['side'] < whole['side']
     assert cv2.imread('curve.png') is not None
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith('linux'), reason='needs VmHWM of /proc'
+)
+@pytest.mark.parametrize('config', [CONFIG, SAMPLE_CONFIG])
+def test_memory_of_a_large_image(tool, capsys, config):
+    options = OPTIONS if config is CONFIG else sample_options()
+    tool(
+        *('analysis_tools/benchmark.py', 'memory', config),
+        *('--side', '500', '--json'),
+        *cli({**options, 'model.max_pixels': 2**17}),
+    )
+    result = json.loads(capsys.readouterr().out)
+    assert result['image_mb'] == 0.75
+    assert 0 < result['batch_mb'] <= result['peak_mb']
+    assert result['bound_mb'] == result['batch_mb'] + 0.75
+    assert ('pixel_share' in result) == (config is CONFIG)
 
 
 @pytest.mark.parametrize('name', ['focus_curve.py', 'benchmark.py inference'])

@@ -200,7 +200,9 @@ class AutoFocus(PyramidDetector):
             for ((image, tile), _), own, offset in found:
                 own = crop_masks(own)
                 own = image.move_in(own, offset, level, tile, self.border)
-                image.add(self._keep_valid(own, level), offset)
+                own = self._keep_valid(own, level)
+                own = image.without_known(own, level, tile, self.border)
+                image.add(own, offset)
             if level < len(self.focus) and not self.ground_truth:
                 maps = self.focus_head.predict(self._only(kept), samples)
                 maps = maps.cpu().numpy()

@@ -1,10 +1,12 @@
 """One image at its levels, and parts of it in batches."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from mmdet.structures import DetDataSample
+from mmdet.structures.bbox import bbox_overlaps
 from mmengine.structures import InstanceData
 from torch import Tensor
 
@@ -21,6 +23,8 @@ _LEAST = 256**2
 _PADDED = 1.25
 # Level pixels of a batch from which on more gain no time.
 _FULL = 2**22
+# IoU from which on two tiles have found the same.
+_SAME = 0.5
 
 
 class ImageLevels:
@@ -39,6 +43,7 @@ class ImageLevels:
         self.pixels = pixels
         self.sizes = sizes
         self.found = []
+        self._near = defaultdict(list)  # by level, what tiles may share
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -69,18 +74,44 @@ class ImageLevels:
     ) -> InstanceData:
         """Detections of a tile in the image.
 
-        Those are left out that the tile cuts, and another tile's own.
+        Those are left out that the tile cuts, and another tile's own that are
+        further than a border from this one's core.
         """
         boxes = result.bboxes
         result.bboxes = boxes = boxes + boxes.new_tensor(np.tile(offset, 2))
         scale = np.tile(self.scale(level), 2)
         region = np.array(tile.part) / scale
-        boxes, size = boxes.cpu().numpy(), self.shape[::-1]
+        boxes, size = boxes.detach().cpu().numpy(), self.shape[::-1]
         kept = away_from_cuts(boxes, region, size, border)
-        kept &= owned_by(boxes * scale, tile)
+        kept &= owned_by(boxes * scale, tile, border * scale.max())
         if kept.all():
             return result
         return result[torch.from_numpy(kept).to(result.bboxes.device)]
+
+    def without_known(
+        self, result, level: int, tile: Tile, border: float
+    ) -> InstanceData:
+        """Detections of a tile but those that one before has found too.
+
+        That may be where their cores meet. To be called once a tile, after
+        :meth:`move_in`.
+        """
+        if tile.part == tile.core:
+            return result
+        scale = np.tile(self.scale(level), 2)
+        boxes = result.bboxes.detach().cpu().numpy() * scale
+        # What another tile keeps may be a border apart, in its view.
+        near = ~owned_by(boxes, tile, -2 * border * scale.max())
+        near = torch.from_numpy(near).to(result.bboxes.device)
+        known = torch.zeros_like(near)
+        for before in self._near[level]:
+            same = bbox_overlaps(result.bboxes, before.bboxes) > _SAME
+            same &= result.labels[:, None] == before.labels
+            known |= same.any(1)
+        known &= near
+        own = dict(bboxes=result.bboxes, labels=result.labels)
+        self._near[level].append(InstanceData(**own)[near & ~known])
+        return result[~known] if known.any() else result
 
     def add(self, result: InstanceData, offset: np.ndarray) -> None:
         """Keep what was found, parts of masks moved from a chip's place."""

@@ -3,6 +3,7 @@
 import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 
 import numpy as np
@@ -234,10 +235,8 @@ class PyramidDetector(BaseDetector):
         def run(inputs, samples):
             return map(crop_masks, self.run_detector(inputs, samples))
 
-        return [
-            [self._keep_valid(result, level) for result in found]
-            for found in self._run_level(images, level, run)
-        ]
+        keep = partial(self._keep_valid, level=level)
+        return self._run_level(images, level, run, keep)
 
     @torch.no_grad()
     def propose(
@@ -265,10 +264,7 @@ class PyramidDetector(BaseDetector):
             )
 
         levels = [
-            [
-                _best(found)[:num]
-                for found in self._run_level(images, level, run)
-            ]
+            [_best(own)[:num] for own in self._run_level(images, level, run)]
             for level in range(len(self.pyramid))
         ]
         results = []
@@ -279,12 +275,17 @@ class PyramidDetector(BaseDetector):
         return results
 
     def _run_level(
-        self, images: Sequence[np.ndarray], level: int, run: Callable
+        self,
+        images: Sequence[np.ndarray],
+        level: int,
+        run: Callable,
+        keep: Callable | None = None,
     ) -> list[list[InstanceData]]:
         """Run over one level: of each image, what its tiles have.
 
         ``run`` takes a batch as :meth:`level_batches` gives it, and gives
-        what is found in each, pixels before the scale factor.
+        what is found in each, pixels before the scale factor. ``keep`` tells
+        those of them that count, and that two tiles may not both have.
         """
         sizes_of = self.pyramid.level_sizes
         views = [ImageLevels(i, sizes_of(*i.shape[1::-1])) for i in images]
@@ -296,7 +297,7 @@ class PyramidDetector(BaseDetector):
             for result in run(*batch)
         )
         for k, result in zip(small, found, strict=True):
-            views[k].found.append(result)
+            views[k].found.append(keep(result) if keep else result)
         todo = [
             ((view, tile), tile.part, 0)
             for view, own in zip(views, tiles, strict=True)
@@ -306,12 +307,14 @@ class PyramidDetector(BaseDetector):
         for _, batch in make_batches(todo, self.max_pixels):
             cuts = [view.cut(level, tile.part) for (view, tile), _ in batch]
             inputs, samples, offsets = map(list, zip(*cuts, strict=True))
-            own = zip(batch, run(inputs, samples), offsets, strict=True)
-            for ((view, tile), _), result, offset in own:
-                view.add(
-                    view.move_in(result, offset, level, tile, self.border),
-                    offset,
-                )
+            found = zip(batch, run(inputs, samples), offsets, strict=True)
+            for ((view, tile), _), own, offset in found:
+                own = view.move_in(own, offset, level, tile, self.border)
+                if keep:
+                    own = view.without_known(
+                        keep(own), level, tile, self.border
+                    )
+                view.add(own, offset)
         return [view.found for view in views]
 
     def _tiles(self, image: ImageLevels, level: int, part: list) -> list[Tile]:
