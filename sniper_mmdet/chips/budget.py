@@ -53,9 +53,6 @@ class FocusBudget:
                 f'Received: {mpixel!r}.'
             )
 
-    def __bool__(self) -> bool:
-        return self != FocusBudget()
-
     def check(self, pyramid: ImagePyramid) -> None:
         """See that the coarsest level is within a share, of any image.
 

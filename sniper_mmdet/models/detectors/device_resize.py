@@ -14,9 +14,10 @@ def move_images(images: Sequence[Tensor], device: torch.device) -> list:
 
     To CUDA by way of pinned memory, so that nothing waits for the copy.
     """
-    if device.type == 'cuda':
+    cuda = device.type == 'cuda'
+    if cuda:
         images = [i if i.is_cuda else i.pin_memory() for i in images]
-    moved = [image.to(device, non_blocking=True) for image in images]
+    moved = [image.to(device, non_blocking=cuda) for image in images]
     return [image.permute(1, 2, 0) for image in moved]
 
 
@@ -62,4 +63,5 @@ def _neighbours(old, new, first, last, device) -> list[Tensor]:
     at = at.clip(0, old - 1)
     near = at.astype(np.int64)
     found = near, np.minimum(near + 1, old - 1), np.float32(at - near)[:, None]
-    return [torch.from_numpy(x).to(device, non_blocking=True) for x in found]
+    cuda = device.type == 'cuda'  # elsewhere the copy might come too late
+    return [torch.from_numpy(x).to(device, non_blocking=cuda) for x in found]
