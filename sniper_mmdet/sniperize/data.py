@@ -12,8 +12,23 @@ from .draft import Draft
 from .rules import Steps, name_of, names
 
 
-def images(draft: Draft) -> tuple[str, Steps]:
-    """Statements that give the data to cut chips from, and its pipeline.
+#: Why a data set's own pipeline is replaced by none.
+_FOR_CHIPS = (
+    'Its pipeline is not used; an image without a box gives negative chips, '
+    'if any.'
+)
+
+
+def images(
+    draft: Draft, pipeline: str = '[]', why: str = _FOR_CHIPS
+) -> tuple[str, Steps]:
+    """Statements that give the data to train on, and its own pipeline.
+
+    Args:
+        draft (Draft): Of the config.
+        pipeline (str): What replaces it, a name. Defaults to none, as chips
+            are cut from the images.
+        why (str): A comment on that.
 
     Raises:
         ValueError: There is no training data, or none with boxes.
@@ -46,9 +61,10 @@ def images(draft: Draft) -> tuple[str, Steps]:
                 visit(part, inner, inner)
             return
         rules.refuse_data(data)
-        if data.get('pipeline'):
-            pipelines.append(data['pipeline'])
-            lines.append(f'{path}.pipeline = []')
+        if own := data.get('pipeline'):
+            pipelines.append(own)
+        if own or pipeline != '[]':
+            lines.append(f'{path}.pipeline = {pipeline}')
         if (data.get('filter_cfg') or {}).get('filter_empty_gt'):
             lines.append(f'{path}.filter_cfg.filter_empty_gt = False')
 
@@ -59,10 +75,6 @@ def images(draft: Draft) -> tuple[str, Steps]:
             'chips go through that of the first.'
         )
     if len(lines) > 1:
-        why = (
-            'Its pipeline is not used; an image without a box gives negative '
-            'chips, if any.'
-        )
         lines.insert(1, comment(why))
     return '\n'.join(lines), (pipelines[0] if pipelines else []) + outer
 

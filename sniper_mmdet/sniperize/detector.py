@@ -75,10 +75,8 @@ def level_test_cfg(cfg: dict) -> tuple[dict, dict, str]:
     return changes, merging, ' and '.join(replaced)
 
 
-def preprocessor(draft: Draft, loading: list[dict]) -> dict:
-    """What changes of the data_preprocessor, which pads chips and levels.
-
-    Masks are padded too where the transforms that load chips load them.
+def level_padding(draft: Draft) -> tuple[dict, dict]:
+    """The data_preprocessor, and what levels change of its padding.
 
     Raises:
         ValueError: It is one of another kind.
@@ -91,15 +89,26 @@ def preprocessor(draft: Draft, loading: list[dict]) -> dict:
             'model.data_preprocessor must be a DetDataPreprocessor, that '
             f'pads chips and levels. Received: {name_of(cfg) or None}.'
         )
+    own = cfg.get('pad_size_divisor', 1)
+    needed = divisor(model, own)
+    return cfg, {} if needed == own else dict(pad_size_divisor=needed)
+
+
+def preprocessor(draft: Draft, loading: list[dict]) -> dict:
+    """What changes of the data_preprocessor, which pads chips and levels.
+
+    Masks are padded too where the transforms that load chips load them.
+
+    Raises:
+        ValueError: It is one of another kind.
+    """
+    cfg, delta = level_padding(draft)
     if cfg.get('batch_augments'):
         draft.note(
             f'{names(map(name_of, cfg["batch_augments"]))} of the '
             'data_preprocessor is replaced by one that pads to the size of a '
             'chip.'
         )
-    own = cfg.get('pad_size_divisor', 1)
-    needed = divisor(model, own)
-    delta = {} if needed == own else dict(pad_size_divisor=needed)
     size = presets.RELEASED_COCO.chip_size
     pad = dict(type='BatchFixedSizePad', size=(size, size))
     if any(step.get('with_mask') for step in loading):
