@@ -187,7 +187,9 @@ def _loop(checkpoint: str, iterations: int, seed: int) -> str:
                 _delete_=True, type='OptimWrapper', optimizer=optimizer
             ),
             param_scheduler=[
-                dict(type='LinearLR', start_factor=0.1, end=30, **by_iterations),
+                dict(
+                    type='LinearLR', start_factor=0.1, end=30, **by_iterations
+                ),
                 dict(
                     type='CosineAnnealingLR',
                     begin=30,

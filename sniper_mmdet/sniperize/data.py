@@ -11,7 +11,6 @@ from . import rules
 from .draft import Draft
 from .rules import Steps, name_of, names
 
-
 #: Why a data set's own pipeline is replaced by none.
 _FOR_CHIPS = (
     'Its pipeline is not used; an image without a box gives negative chips, '

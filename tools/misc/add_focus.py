@@ -43,8 +43,12 @@ def main():
         from sniper_mmdet.engine.checkpoints import load_weights
         from sniper_mmdet.engine.cpu import prepare_cpu
         from sniper_mmdet.engine.focus_training import train_focus_head
-        from sniper_mmdet.sniperize import added_focus, base_of, probe
-        from sniper_mmdet.sniperize import read_plain
+        from sniper_mmdet.sniperize import (
+            added_focus,
+            base_of,
+            probe,
+            read_plain,
+        )
         from sniper_mmdet.tuning.plan import search_plans
         from sniper_mmdet.utils.files import write_whole
 
