@@ -1,204 +1,100 @@
-"""Writes the config that adds a focus head to a trained detector."""
+"""Adds a focus head to the config of a detector that is trained."""
 
-from collections.abc import Sequence
+import os
 from pathlib import Path
 
 from mmengine.config import Config
-from torch import nn
 
+from sniper_mmdet.engine.build_data import build_boxes_dataset
+from sniper_mmdet.engine.checkpoints import load_weights
 from sniper_mmdet.models import PyramidDetector
-from sniper_mmdet.tuning.plan import FocusPlan
-from sniper_mmdet.utils.config_text import Code, assignment, comment
+from sniper_mmdet.utils.files import write_whole
 
-from . import data, detector, loop, probe, rules
+from . import probe, rules
+from .config import base_of, read_plain
+from .detector import focus_head_config
 from .draft import Draft
+from .focus_plan import plan_for, trained_for
+from .focus_text import focus_text
 from .rules import name_of
 
-#: Level pixels of a side of what is trained on, at most.
-_CROP = 1024
-#: By which the levels that are trained on differ from those of a test.
-_JITTER = (0.84, 1.0, 1.19)
+# Of the focus head: channels, and a loss for one FocusPixel in a thousand.
+_CHANNELS = 64
+_LOSS = dict(type='FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25)
+# That a two-stage detector keeps in a small FocusChip.
+_PROPOSALS = 100
 
 
-def bare_model(cfg: Config) -> dict:
-    """The config of a detector, without a pyramid around it.
-
-    Raises:
-        ValueError: No focus head can be added to it.
-    """
-    model = cfg.get('model') or {}
-    if name_of(model) == 'PyramidDetector':
-        bare = PyramidDetector.detector_config(model)
-        return {**bare, 'type': str(bare['type']).split('/')[-1]}
-    rules.refuse_detector(model)
-    return model
-
-
-def add_focus(
-    cfg: Config,
-    base: str,
-    plan: FocusPlan,
-    built: nn.Module,
+def write_focus_config(
+    config: str,
     checkpoint: str,
-    iterations: int,
+    folder: Path,
+    options: dict | None = None,
+    factor: float | None = None,
+    iterations: int = 600,
     seed: int = 0,
-) -> tuple[str, list[str]]:
-    """The text of a config that trains a focus head, and nothing else.
+) -> tuple[Path, list[str]]:
+    """Write the config that trains a focus head for a trained detector.
 
     Args:
-        cfg (Config): Of a detector that is trained, plain or a pyramid's.
-        base (str): What it inherits from: where ``cfg`` is, seen from there.
-        plan (FocusPlan): Levels, ranges and FocusPixels.
-        built (nn.Module): The bare detector.
+        config (str): Of the detector, plain or a pyramid's, see
+            :func:`~sniper_mmdet.sniperize.read_plain`.
         checkpoint (str): Its weights.
-        iterations (int): Of training.
+        folder (Path): Where it is written to; made if it is missing.
+        options (dict, optional): That override the config's, which is then
+            written beside it. Defaults to None.
+        factor (float, optional): Of the finest level. Defaults to None: the
+            config's own.
+        iterations (int): Of training. Defaults to 600.
         seed (int): Defaults to 0.
 
     Returns:
-        tuple: The text, and what it could not keep, a sentence each.
+        tuple: The file, and what there is to know, a sentence each.
 
     Raises:
-        ValueError: It has no training data, or its pipelines do not fit.
+        OSError: There is no such checkpoint, or nothing can be written.
+        ValueError: The checkpoint is of another detector, no focus head can
+            be added to it, or the data have no boxes.
     """
-    draft = Draft(cfg, autofocus=True)
-    statements, pipeline = data.images(
-        draft, '_whole_images', 'All of them, as the levels of a test are.'
-    )
-    loading, _, _ = rules.parts_of(pipeline, 'train')
-    wrapped = name_of(cfg.model) == 'PyramidDetector'
-    tested = [] if wrapped else data.test_loaders(draft)
-    blocks = [
-        assignment('_base_', base),
-        '# The levels on which the focus head looks.\n'
-        + assignment('_whole_images', _training(loading, plan.factors[:-1])),
-        statements,
-        assignment('train_dataloader', _loader(draft)),
-        *tested,
-        _model(draft, plan, built, wrapped),
-        _loop(checkpoint, iterations, seed),
-        loop.evaluators(draft),
-    ]
-    name = Path(base.split('::')[-1]).stem
-    head = comment(
-        f'AutoFocus over the trained detector of {name}, which stays as it '
-        'is; written by tools/misc/add_focus.py.'
-    )
-    told = [comment(note, '#   ', '# - ') for note in draft.notes]
-    body = '\n\n'.join(filter(None, blocks))
-    return '\n'.join([head, *told, body, '']), draft.notes
-
-
-def _training(loading: Sequence[dict], factors: Sequence[float]) -> list:
-    """Whole images at the levels that notice, a little larger or smaller."""
-    kept = [step for step in loading if 'Annotat' not in name_of(step)]
-    sizes = [float(f'{f * j:.3g}') for f in factors for j in _JITTER]
-    resized = [
-        [dict(type='Resize', scale_factor=size, keep_ratio=True)]
-        for size in sizes
-    ]
-    crop = dict(crop_size=(_CROP, _CROP), allow_negative_crop=True)
-    return [
-        *kept,
-        dict(type='LoadAnnotations', with_bbox=True),
-        dict(type='RandomChoice', transforms=resized),
-        dict(type='RandomCrop', **crop),
-        dict(type='RandomFlip', prob=0.5),
-        dict(type='PackDetInputs'),
-    ]
-
-
-def _loader(draft: Draft) -> dict:
-    own = draft.part('train_dataloader')
-    workers = own.get('num_workers', 0)
-    return dict(
-        _delete_=True,
-        batch_size=2,
-        num_workers=workers,
-        persistent_workers=workers > 0,
-        sampler=dict(type='InfiniteSampler'),
-        dataset=Code('_images'),
-    )
-
-
-def _model(
-    draft: Draft, plan: FocusPlan, built: nn.Module, wrapped: bool
-) -> str:
-    cfg, lines = draft.cfg.model, []
-    delta = dict(type='sniper_mmdet.AutoFocus', frozen=True)
-    if wrapped:
-        delta['batch_size'] = None
-    else:
-        delta['detector'] = cfg.type
-        test_cfg, merging, _ = detector.level_test_cfg(
-            cfg.get('test_cfg') or {}
-        )
-        delta.update(merging)
-        own, padding = detector.level_padding(draft)
-        if own.get('batch_augments'):
-            padding['batch_augments'] = None
-        if padding and cfg.get('data_preprocessor'):
-            delta['data_preprocessor'] = padding
-        elif padding:
-            lines.append(assignment('data_preprocessor', padding) + '\n')
-        if test_cfg:
-            delta['test_cfg'] = test_cfg
-            lines.append(
-                '# Boxes are merged over the levels: NMS of a level only '
-                'takes out doubles.'
-            )
+    cfg = read_plain(config)
+    cfg.merge_from_dict(options or {})
+    rules.refuse_shapes(cfg)
+    built = probe.built(_bare_model(cfg))
+    load_weights(built, checkpoint, ['focus_head.'])
     features, maps = probe.feature_maps(built)
-    delta.update(
-        scales=list(plan.factors),
-        valid_ranges=list(plan.test_valid_ranges),
-        focus_head=dict(
-            detector.focus_head_config(maps, plan.stride), sizes=plan.sizes
-        ),
-        focus=[vars(step) for step in plan.focus],
+    images = build_boxes_dataset(cfg, 'train').images
+    finest, target = trained_for(cfg, images)
+    plan = plan_for(images, factor or finest, target, maps)
+    folder.mkdir(parents=True, exist_ok=True)
+    name = Path(config.split('::')[-1]).stem
+    base = base_of(config, folder)
+    if options:
+        base = f'{name}_changed.py'
+        cfg.dump(folder / base)
+    draft = Draft(cfg, autofocus=True)
+    head = dict(
+        type='sniper_mmdet.FocusHead',
+        **focus_head_config(maps, plan.stride),
+        feat_channels=_CHANNELS,
+        sizes=plan.sizes,
+        loss_cls=_LOSS,
     )
+    settings = dict(focus_head=head, focus=[vars(step) for step in plan.focus])
     if features != 'neck':
-        delta['features'] = features
+        settings['features'] = features
     if hasattr(built, 'rpn_head'):
-        delta['max_proposals'] = 100
-    return '\n'.join([*lines, assignment('model', delta)])
+        settings['max_proposals'] = _PROPOSALS
+    run = os.path.abspath(checkpoint), iterations, seed
+    text = focus_text(draft, base, plan, settings, *run)
+    path = folder / f'{name}_autofocus.py'
+    write_whole(path, lambda part: part.write_text(text))
+    return path, draft.notes
 
 
-def _loop(checkpoint: str, iterations: int, seed: int) -> str:
-    """Statements: where training starts, how long and how it goes."""
-    by_iterations = dict(by_epoch=False)
-    optimizer = dict(type='AdamW', lr=1e-3, weight_decay=1e-4)
-    hooks = dict(
-        checkpoint=dict(
-            **by_iterations, interval=iterations, save_optimizer=False
-        ),
-        logger=dict(interval=20),
-    )
-    return '\n'.join(
-        assignment(name, value)
-        for name, value in dict(
-            load_from=checkpoint,
-            randomness=dict(seed=seed),
-            train_cfg=dict(
-                _delete_=True,
-                type='IterBasedTrainLoop',
-                max_iters=iterations,
-                val_interval=iterations,
-            ),
-            optim_wrapper=dict(
-                _delete_=True, type='OptimWrapper', optimizer=optimizer
-            ),
-            param_scheduler=[
-                dict(
-                    type='LinearLR', start_factor=0.1, end=30, **by_iterations
-                ),
-                dict(
-                    type='CosineAnnealingLR',
-                    begin=30,
-                    T_max=iterations - 30,
-                    **by_iterations,
-                ),
-            ],
-            default_hooks=hooks,
-            custom_hooks=[],
-            log_processor=by_iterations,
-        ).items()
-    )
+def _bare_model(cfg: Config) -> dict:
+    """The config of a detector, without a pyramid around it."""
+    model = cfg.get('model') or {}
+    if name_of(model) == 'PyramidDetector':
+        return PyramidDetector.detector_config(model)
+    rules.refuse_detector(model)
+    return model
