@@ -153,35 +153,6 @@ def model(
     return '\n'.join([*lines, assignment('model', delta)])
 
 
-def focus_head_config(
-    maps: list[tuple[int, int]], stride: int | None = None
-) -> dict:
-    """What a focus head takes of feature maps: a part of its config.
-
-    Args:
-        maps (list[tuple]): Channels and stride of each.
-        stride (int, optional): Of FocusPixels, of one of the maps: that one
-            is taken, and the next coarser beside it, which shows more around
-            an object. Defaults to None, as released: the stride nearest to
-            16, and beside 16 that of 8.
-
-    Returns:
-        dict: ``in_channels``, ``in_indices`` and ``stride``.
-    """
-    deepest = {stride: i for i, (_, stride) in enumerate(maps)}
-    beside = 2 * stride if stride else 8
-    if stride is None:
-        stride = min(
-            deepest, key=lambda s: (abs(math.log2(s) - 4), -deepest[s])
-        )
-        beside = 8 if stride == 16 else stride
-    used = [deepest[stride]]
-    if beside in deepest and beside != stride:
-        used.append(deepest[beside])
-    channels = sum(maps[i][0] for i in used)
-    return dict(in_channels=channels, in_indices=tuple(used), stride=stride)
-
-
 def _focus(draft: Draft, built: nn.Module) -> dict:
     """Settings of a focus head, on maps of strides 16 and 8 if there."""
     features, maps = feature_maps(built)

@@ -35,7 +35,7 @@ def parse_args():
         num=(0, 'images of the table; 0 for all'),
     )
     args = cli.parse(parser)
-    cli.require_at_least(parser, args, iters=100, num=0, factor=0.01)
+    cli.require_at_least(parser, args, iters=60, num=0, factor=0.01)
     out = args.out_dir = Path(args.out_dir)
     free = not out.exists() or out.is_dir() and not any(out.iterdir())
     cli.require(parser, free, '--out-dir must be new or empty', out)
