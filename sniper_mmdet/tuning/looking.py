@@ -93,7 +93,9 @@ def _look(boxes, offsets, sides, levels, valid, settings, found):
             chips = _focus_chips(cells, size, steps[k, 1], stride)
             chips = _move_chips(chips, size, finer, stride)
             for c in range(len(chips)):
-                area = (chips[c, 2] - chips[c, 0]) * (chips[c, 3] - chips[c, 1])
+                area = (chips[c, 2] - chips[c, 0]) * (
+                    chips[c, 3] - chips[c, 1]
+                )
                 pixels[i, k + 1] += area
                 largest[i] = max(largest[i], area)
             there = _scaled(boxes[own], finer / sides[i])
