@@ -4,7 +4,7 @@ Data sets stay what they are, chips are cut of their images; of pipelines stays
 what does not change sizes.
 """
 
-from sniper_mmdet.chips import RELEASED_COCO, ImagePyramid
+from sniper_mmdet.chips import ImagePyramid
 from sniper_mmdet.utils.config_text import Code, assignment, comment
 
 from . import rules
@@ -104,10 +104,14 @@ def train_loader(draft: Draft) -> str:
         loader.pop(key, None)
     loader['sampler'] = dict(type='sniper_mmdet.ChipSampler')
     loader['batch_sampler'] = None
+    chips, stride = draft.chips, {}
+    if draft.advice:
+        stride = dict(stride=chips.stride)
     loader['dataset'] = dict(
         type='sniper_mmdet.ChipDataset',
-        **levels(RELEASED_COCO.pyramid),
-        chip_size=RELEASED_COCO.chip_size,
+        **levels(chips.pyramid),
+        chip_size=chips.chip_size,
+        **stride,
         pipeline=Code('_chip_pipeline'),
         dataset=Code('_images'),
     )
