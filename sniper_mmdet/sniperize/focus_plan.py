@@ -11,8 +11,8 @@ from sniper_mmdet.tuning.plan import WIDER, FocusPlan, best_plan, search_plans
 
 from .rules import dicts, leaves, name_of
 
-#: Strides of feature maps whose cells can be FocusPixels.
-STRIDES = (4, 8, 16)
+# Of feature maps whose cells can be FocusPixels.
+_STRIDES = (4, 8, 16)
 
 
 def trained_for(
@@ -61,11 +61,26 @@ def _resized(cfg: Config, width: float, height: float) -> float:
     return 1.0
 
 
+def usable_strides(maps: Sequence[tuple[int, int]]) -> list[int]:
+    """Strides of feature maps, (channels, stride), for a focus head.
+
+    Raises:
+        ValueError: There is none.
+    """
+    had = [stride for _, stride in maps]
+    if not set(had).intersection(_STRIDES):
+        raise ValueError(
+            'a focus head needs a feature map of stride 4, 8 or 16. '
+            f'Received: strides {had}.'
+        )
+    return [stride for stride in _STRIDES if stride in had]
+
+
 def plan_for(
     images: ImageBoxes,
     finest: float,
     target: tuple[float, float],
-    maps: Sequence[tuple[int, int]],
+    strides: Sequence[int],
 ) -> FocusPlan:
     """The plan for a detector.
 
@@ -73,24 +88,16 @@ def plan_for(
         images (ImageBoxes): The training data.
         finest (float): Factor of the finest level.
         target (tuple[float]): Sizes that a level is for, level pixels.
-        maps (Sequence[tuple]): Channels and stride of each feature map.
+        strides (Sequence[int]): Of feature maps for a focus head.
 
     Raises:
-        ValueError: It has no map for a focus head, or the data no box that a
-            coarser level could notice.
+        ValueError: There is none that notices what it must.
     """
-    had = [stride for _, stride in maps]
-    strides = [stride for stride in STRIDES if stride in had]
-    if not strides:
-        raise ValueError(
-            'a focus head needs a feature map of stride 4, 8 or 16. '
-            f'Received: strides {had}.'
-        )
     plans = search_plans(images, finest, target, strides)
     if not plans:
         raise ValueError(
             'AutoFocus cannot help here: no coarser level notices 99% of the '
-            f'boxes that a finest level of {finest:g} times is for. '
+            f'boxes that a finest level of {finest:.3g} times is for. '
             f'Received: {len(images.boxes)} boxes in {len(images)} images, '
             f'and sizes of {target[0]:.0f} to {target[1]:.0f} px for a level.'
         )

@@ -159,9 +159,14 @@ def _loop(checkpoint: str, iterations: int, seed: int) -> str:
             optim_wrapper=dict(
                 _delete_=True, type='OptimWrapper', optimizer=optimizer
             ),
-            param_scheduler=dict(
-                type='LinearLR', start_factor=0.1, end=_WARM_UP, by_epoch=False
-            ),
+            param_scheduler=[
+                dict(
+                    type='LinearLR',
+                    start_factor=0.1,
+                    end=_WARM_UP,
+                    by_epoch=False,
+                )
+            ],
             default_hooks=hooks,
             custom_hooks=[],
             log_processor=by_iterations,

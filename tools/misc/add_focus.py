@@ -16,7 +16,6 @@ A detector that was trained on slices needs the images that they are of:
         train_dataloader.dataset.data_prefix.img=images/
 """
 
-import sys
 from pathlib import Path
 
 from sniper_mmdet.utils import cli
@@ -26,16 +25,17 @@ def parse_args():
     parser = cli.make_parser(__doc__, cli.add_detector, cli.add_json)
     add = parser.add_argument
     add('--out-dir', required=True, metavar='DIR', help='new or empty folder')
-    factor = "factor of the finest level; default: CONFIG's own"
+    factor = 'of the finest level; default: what suits the detector best'
     add('--factor', type=float, help=factor)
     cli.add_options(
         parser,
         iters=(600, 'iterations of training, of two images each'),
         seed=(0, 'of training'),
-        num=(0, 'images of the table; 0 for all'),
+        tune_on=(16, 'training images to find levels and to tune on; 0: none'),
+        num=(0, 'test images of the table; 0 for all'),
     )
     args = cli.parse(parser)
-    cli.require_at_least(parser, args, iters=60, num=0, factor=0.01)
+    cli.require_at_least(parser, args, iters=1, tune_on=0, num=0, factor=0.01)
     out = args.out_dir = Path(args.out_dir)
     free = not out.exists() or out.is_dir() and not any(out.iterdir())
     cli.require(parser, free, '--out-dir must be new or empty', out)
@@ -48,26 +48,23 @@ def main():
         from sniper_mmdet.apis import comparison, focus_curve
         from sniper_mmdet.engine.build import load_config
         from sniper_mmdet.engine.cpu import prepare_cpu
-        from sniper_mmdet.engine.focus_training import train_focus_head
-        from sniper_mmdet.sniperize.added_focus import write_focus_config
+        from sniper_mmdet.fitting.adding import train_and_tune, write_plan
+        from sniper_mmdet.sniperize.added_focus import TrainedDetector
 
         prepare_cpu()
-        path, notes = write_focus_config(
-            args.config,
-            args.checkpoint,
-            args.out_dir,
-            args.cfg_options,
-            args.factor,
-            args.iters,
-            args.seed,
+        detector = TrainedDetector(
+            args.config, args.checkpoint, args.out_dir, args.cfg_options
         )
-        print(*(f'- {note}' for note in notes), sep='\n', file=sys.stderr)
+        plan = write_plan(
+            detector, args.factor, args.tune_on, args.iters, args.seed
+        )
+        print(f'Plan: {plan}', *detector.notes, sep='\n- ')
+        path = detector.path
         weights = path.with_suffix('.pth')
-        work_dir = dict(work_dir=str(args.out_dir / 'training'))
-        train_focus_head(load_config(str(path), work_dir), weights)
+        train_and_tune(path, weights, args.tune_on)
         cfg = load_config(str(path))
         model = comparison.load_autofocus(cfg, str(weights))
-        ways = focus_curve.focus_ways(model, [0.1, 0.3, 1, 3, 10], {}, True)
+        ways = focus_curve.focus_ways(model, [1], {}, True)
         table = comparison.measure(cfg, ways, args.num)
         rows = focus_curve.focus_summary(table)
     cli.print_table(rows, as_json=args.json)
