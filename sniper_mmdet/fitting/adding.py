@@ -113,5 +113,11 @@ def _studied(detector, finest, num) -> tuple[float, tuple[float, float]]:
     scales = ladder([finest])
     model = model.to(get_device()).eval()
     found = level_study(model, dataset, scales, drawn.tolist())
+    if not (found.AP > 0).any():
+        raise ValueError(
+            f'{detector.checkpoint} finds nothing at any level of {count} '
+            'training images: was it trained for these data? --tune-on 0 '
+            "takes the config's own levels."
+        )
     low, high = found.target
     return float(found.factors[found.finest]), (low, max(high, 2 * low))

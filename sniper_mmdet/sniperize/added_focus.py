@@ -83,9 +83,8 @@ class TrainedDetector:
             names = read_classes(checkpoint)
             check_names(names, 'checkpoint', classes_of(data), 'training data')
         self.images = build_boxes_dataset(cfg, 'train').images
-        self.path = (
-            folder / f'{Path(config.split("::")[-1]).stem}_autofocus.py'
-        )
+        name = Path(config.split('::')[-1]).stem
+        self.path = folder / f'{name}_autofocus.py'
         self.notes: list[str] = []
         folder.mkdir(parents=True, exist_ok=True)
         self._base = base_of(config, folder)

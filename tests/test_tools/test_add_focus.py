@@ -2,7 +2,9 @@
 
 import json
 import re
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
@@ -23,7 +25,7 @@ BASES = [
         'default_runtime',
     )
 ]
-SHORT = '--iters', 60, '--num', 1, '--factor', 2
+SHORT = '--iters', 4, '--num', 1, '--tune-on', 0
 
 
 def plain_config(name):
@@ -33,6 +35,8 @@ def plain_config(name):
     for split in ('train', 'val', 'test'):
         loader = cfg[f'{split}_dataloader']
         loader.update(num_workers=0, persistent_workers=False)
+        if split != 'train':
+            loader.dataset.pipeline[1].scale = (520, 400)  # twice as large
         loader.dataset.update(
             data_root='data/sample/',
             ann_file=f'{split.replace("test", "val")}.json',
@@ -46,7 +50,7 @@ def plain_config(name):
 
 def pyramid_config():
     cfg = Config.fromfile(SAMPLE_CONFIG)
-    cfg.merge_from_dict(sample_options())
+    cfg.merge_from_dict(sample_options(**{'model.scales': [1.0, 2.0]}))
     return cfg
 
 
@@ -81,42 +85,67 @@ def refused(capsys, tool, *args):
     return capsys.readouterr().err if text == '2' else text
 
 
-@pytest.mark.parametrize('name', ['faster-rcnn', 'retinanet', 'pyramid'])
+def rows_of(capsys):
+    """The table, as JSON."""
+    text = capsys.readouterr().out
+    return json.loads(text[text.index('{\n') :])
+
+
+@pytest.mark.parametrize('name', ['retinanet', 'pyramid'])
 def test_the_detector_stays_and_has_a_focus_head(name, user, tool, capsys):
     cfg = pyramid_config() if name == 'pyramid' else plain_config(name)
     config, checkpoint = user(cfg)
-    factor = [] if name == 'pyramid' else SHORT[-2:]
-    tool(TOOL, config, checkpoint, '--out-dir', 'out', *SHORT[:4], *factor)
-    rows = capsys.readouterr().out.splitlines()
-    assert rows[0].split() == 'AP AP50 AP_S side share seconds'.split()
-    names = [re.split('  +', row)[0] for row in rows[1:]]
-    assert names[:3] == ['level0', 'level1', 'pyramid']
-    assert names[-1] == 'ground truth'
+    tool(TOOL, config, checkpoint, '--out-dir', 'out', '--json', *SHORT)
+    rows = rows_of(capsys)
+    assert [*rows][:3] == ['level0', 'level1', 'pyramid']
+    assert 0 < rows['ground truth']['share'] < rows['pyramid']['share'] == 1
     before = torch.load(checkpoint)['state_dict']
     after = torch.load('out/mine_autofocus.pth')['state_dict']
     for key, value in before.items():
         assert torch.equal(value, after[key]), key
-    added = sorted(set(after) - set(before))
-    assert all(key.startswith('focus_head.') for key in added) and added
+    added = set(after) - set(before)
+    assert added and all(key.startswith('focus_head.') for key in added)
     written = Config.fromfile('out/mine_autofocus.py')
     assert written.model.type == 'sniper_mmdet.AutoFocus'
     assert written.model.frozen and len(written.model.scales) == 2
-    assert 'sniper_mmdet.CutChip' not in str(written.train_dataloader)
+    assert 'CutChip' not in str(written.train_dataloader)
     assert 'Resize' not in str(written.test_dataloader)
 
 
-def test_settings_that_are_changed_are_in_what_is_written(user, tool, capsys):
+def test_what_is_changed_and_tuned_is_in_what_is_written(
+    user, tool, monkeypatch, capsys
+):
+    found = dict(factors=[1.0, 2.0], finest=1, target=(20.0, 60.0))
+    found = SimpleNamespace(**found, AP=np.ones((2, 4)))
+    chosen = dict(scales=[0.8, 1.6], focus=[dict(threshold=0.25, min_size=32)])
+    seen = []
+    adding = 'sniper_mmdet.fitting.adding'
+    monkeypatch.setattr(
+        f'{adding}.level_study', lambda *args: seen.append(args) or found
+    )
+    monkeypatch.setattr(
+        f'{adding}.tune', lambda *_, **__: SimpleNamespace(model=chosen)
+    )
     config, checkpoint = user(plain_config('retinanet'))
     tool(
         TOOL,
         config,
         checkpoint,
-        *('--out-dir', 'out', '--json', *SHORT),
+        *('--out-dir', 'out', '--json', *SHORT[:-1], 3),
         **{'model.test_cfg.max_per_img': 7},
     )
-    rows = json.loads(capsys.readouterr().out)
-    assert 0 < rows['ground truth']['share'] < 1
-    assert Config.fromfile('out/mine_autofocus.py').model.max_per_img == 7
+    assert 0 < rows_of(capsys)['ground truth']['share'] < 1
+    ((model, dataset, _, indices),) = seen
+    weights = torch.load(checkpoint)['state_dict']
+    assert torch.equal(
+        model.state_dict()['neck.fpn_convs.0.conv.weight'],
+        weights['neck.fpn_convs.0.conv.weight'],
+    )
+    assert len(dataset) == 6 and indices == [0, 2, 5]
+    written = Config.fromfile('out/mine_autofocus.py').model
+    assert written.max_per_img == 7
+    assert written.scales == [0.8, 1.6]
+    assert written.focus == chosen['focus']
     # The written config is trained again, by itself, as any other.
     tool(
         'train.py',
@@ -124,6 +153,12 @@ def test_settings_that_are_changed_are_in_what_is_written(user, tool, capsys):
         *('--work-dir', 'again'),
         **{'train_cfg.max_iters': 2, 'train_cfg.val_interval': 2},
     )
+
+
+def test_a_detector_that_finds_nothing(user, tool, capsys):
+    given = *user(plain_config('retinanet')), '--out-dir', 'out'
+    text = refused(capsys, tool, *given, '--tune-on', 1)
+    assert 'trained.pth finds nothing at any level of 1 training' in text
 
 
 def test_weights_of_another_detector(user, tool, capsys):
