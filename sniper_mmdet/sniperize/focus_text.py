@@ -84,6 +84,8 @@ def _training(loading: Sequence[dict], factors: Sequence[float]) -> list:
         dict(type='RandomChoice', transforms=resized),
         dict(type='RandomCrop', **crop),
         dict(type='RandomFlip', prob=0.5),
+        # Images of one day are few: without it the head learns them by heart.
+        dict(type='PhotoMetricDistortion'),
         dict(type='PackDetInputs'),
     ]
 

@@ -58,7 +58,10 @@ def main():
         plan = write_plan(
             detector, args.factor, args.tune_on, args.iters, args.seed
         )
-        print(f'Plan: {plan}', *detector.notes, sep='\n- ')
+        levels = ', '.join(f'{factor:g}' for factor in plan.factors)
+        told = f'Levels of {levels} times; true FocusPixels lead to '
+        told += f'{plan.of_finest:.1%} of the pixels of the finest.'
+        print(told, *detector.notes, sep='\n- ')
         path = detector.path
         weights = path.with_suffix('.pth')
         train_and_tune(path, weights, args.tune_on)
