@@ -84,7 +84,7 @@ def _training(loading: Sequence[dict], factors: Sequence[float]) -> list:
         dict(type='RandomChoice', transforms=resized),
         dict(type='RandomCrop', **crop),
         dict(type='RandomFlip', prob=0.5),
-        # Images of one day are few: without it the head learns them by heart.
+        # Against learning a few images of one day by heart.
         dict(type='PhotoMetricDistortion'),
         dict(type='PackDetInputs'),
     ]
