@@ -32,6 +32,7 @@ ARROWS = {
     'released': _LOW | {'models', 'engine'},
     'sniperize': _LOW | _MIDDLE | _HIGH,
     'apis': _LOW | _MIDDLE | _HIGH,
+    'fitting': _LOW | _MIDDLE | _HIGH | {'sniperize', 'apis'},
     'benchmark': _LOW | _MIDDLE | _HIGH | {'apis'},
 }
 PACKAGE = sorted(

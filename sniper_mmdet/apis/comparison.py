@@ -47,7 +47,7 @@ def require_coco(cfg: Config) -> None:
     Raises:
         ValueError: It does not.
     """
-    evaluator = _first_evaluator(cfg)
+    evaluator = first_evaluator(cfg)
     if not evaluator.type.endswith('CocoMetric'):
         raise ValueError(
             f'{cfg.filename}: the first test_evaluator must be a CocoMetric. '
@@ -76,7 +76,7 @@ def with_changes(model: AutoFocus, way: Way, **changes) -> Way:
 
 
 def measure(
-    cfg: Config, ways: dict[str, Way], num: int = 0
+    cfg: Config, ways: dict[str, Way], num: int | Sequence[int] = 0
 ) -> dict[str, dict]:
     """Test in several ways, which take turns image by image.
 
@@ -84,7 +84,7 @@ def measure(
         cfg (Config): With ``test_dataloader`` and ``test_evaluator``, of
             which the first counts.
         ways (dict[str, Way]): By name.
-        num (int): Images; 0 for all. Defaults to 0.
+        num (int | Sequence[int]): Images, or which; 0 for all. Defaults to 0.
 
     Returns:
         dict[str, dict]: By name: ``images``; ``seconds`` an image, loading
@@ -92,16 +92,18 @@ def measure(
         ``focus``, ``pixels`` and ``pyramid_pixels`` of all images, by level.
     """
     dataset = build_read(cfg.test_dataloader.dataset)
-    evaluator = _first_evaluator(cfg)
+    evaluator = first_evaluator(cfg)
     metrics = {n: METRICS.build(copy.deepcopy(evaluator)) for n in ways}
     for metric in metrics.values():
         metric.dataset_meta = dataset.metainfo
     check_split(dataset, list(metrics.values()), [evaluator] * len(metrics))
-    count = min(len(dataset), num or len(dataset))
+    if isinstance(num, int):
+        num = range(min(len(dataset), num or len(dataset)))
+    count = len(num)
     result = {name: dict(images=count, seconds=0.0) for name in ways}
     for turn in range(-1, count):  # the first warms up, and does not count
         for name, way in ways.items():
-            item = dataset[max(turn, 0)]
+            item = dataset[num[max(turn, 0)]]
             start = time.perf_counter()
             found = way([item['inputs']], [item['data_samples']])
             if torch.cuda.is_available():
@@ -115,7 +117,7 @@ def measure(
             if 'focus' in found[0]:
                 for key in ('pixels', 'pyramid_pixels'):
                     row[key] = row.get(key, 0) + np.array(found[0].focus[key])
-    seen = [dataset.get_data_info(i)['img_id'] for i in range(count)]
+    seen = [dataset.get_data_info(i)['img_id'] for i in num]
     for name, metric in metrics.items():
         if hasattr(metric, 'img_ids'):
             # COCO's would count what was not looked at as missed.
@@ -132,6 +134,7 @@ def coco_row(row: dict) -> dict[str, float]:
     return dict(found, seconds=row['seconds'])
 
 
-def _first_evaluator(cfg: Config) -> dict:
+def first_evaluator(cfg: Config) -> dict:
+    """The settings of the metric that counts."""
     evaluator = cfg.test_evaluator
     return evaluator[0] if isinstance(evaluator, Sequence) else evaluator

@@ -1,0 +1,189 @@
+"""Which levels suit a detector: what sizes it finds well at which factor."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from pycocotools.coco import COCO
+
+from sniper_mmdet.chips import ImagePyramid
+from sniper_mmdet.chips.pyramid import Range, Scale
+from sniper_mmdet.evaluation import evaluate_boxes
+from sniper_mmdet.evaluation.ground_truth import quiet
+from sniper_mmdet.evaluation.matching import mean_of_known
+from sniper_mmdet.models import PyramidDetector
+
+from .recording import Recording, record
+
+#: From the config's finest level to those that are looked at.
+_STEPS = (2.0 ** np.arange(-3, 1, 0.5)).tolist()
+#: The largest factor that is tried, if the config has no larger one.
+_LARGEST = 3.0
+#: Part of the best AP that counts as well found.
+_WELL = 0.97
+#: By how much ranges reach over the size at which they would meet.
+OVERLAPS = (1.0, 1.2, 1.5)
+
+
+@dataclass(frozen=True)
+class LevelStudy:
+    """Which sizes a detector finds well at which level.
+
+    Args:
+        scales (tuple): The levels, coarse to fine.
+        factors (ndarray (F,)): Median factors from original to level pixels.
+        edges (ndarray (B + 1,)): Of the classes of sizes, original pixels:
+            as many objects in each.
+        AP (ndarray (F, B)): In %, of each level alone, of objects of each
+            class of sizes, the others ignored.
+        finest (int): The coarsest level that finds the smallest objects as
+            well as any.
+        target (tuple[float]): (low, high) sizes that are found well, level
+            pixels.
+    """
+
+    scales: tuple
+    factors: np.ndarray
+    edges: np.ndarray
+    AP: np.ndarray
+    finest: int
+    target: tuple[float, float]
+
+
+def ladder(scales: Sequence[Scale]) -> list[Scale]:
+    """Levels to try: a pyramid's own, and steps of 1.41 about its finest."""
+    own = ImagePyramid(scales).scales
+    finest = own[-1]
+    if isinstance(finest, float):
+        tried = [round(finest * step, 3) for step in _STEPS]
+        tried = [one for one in tried if one <= max(finest, _LARGEST)]
+        own = [one for one in own if isinstance(one, float)]
+    else:
+        low, high = finest
+        tried = [
+            (-1 if low == -1 else round(low * step), round(high * step))
+            for step in _STEPS
+        ]
+        own = [one for one in own if _kind(one) == _kind(finest)]
+    sides = np.array([np.max(one) for one in own])
+    far = [
+        one for one in tried if (abs(np.log(np.max(one) / sides)) > 0.1).all()
+    ]
+    return sorted([*own, *far], key=np.max)
+
+
+def _kind(scale: Scale) -> bool | None:
+    """What a scale names: a factor, or bounds of both sides or of one."""
+    return None if isinstance(scale, float) else scale[0] == -1
+
+
+def level_study(
+    model: PyramidDetector,
+    dataset,
+    scales: Sequence,
+    indices: Sequence[int] | None = None,
+) -> LevelStudy:
+    """Run a detector at several levels, and see what it finds well there.
+
+    The arguments are those of :func:`~sniper_mmdet.fitting.recording.record`.
+    """
+    return study(record(model, dataset, scales, indices))
+
+
+def study(recording: Recording, bins: int = 4) -> LevelStudy:
+    """See which sizes are found well at which level of a recording."""
+    sizes = recording.object_sizes
+    edges = np.unique(np.quantile(sizes, np.linspace(0, 1, bins + 1)))
+    edges = edges if len(edges) > 1 else np.append(edges, edges + 1)
+    edges[-1] += 1
+    factors = recording.factors
+    levels = range(len(recording.scales))
+    found = np.array([_by_size(recording, k, edges) for k in levels])
+    well = found >= _WELL * found.max(0)
+    middle = [
+        np.median(sizes[(sizes >= low) & (sizes < high)])
+        for low, high in zip(edges[:-1], edges[1:], strict=True)
+    ]
+    at = factors[:, None] * middle
+    low = np.where(well, at, np.inf).min(0)
+    high = np.where(well, at, 0).max(0)
+    return LevelStudy(
+        recording.scales,
+        factors,
+        edges,
+        found,
+        int(well[:, 0].argmax()),
+        (float(np.median(low)), float(np.median(high))),
+    )
+
+
+def _by_size(recording: Recording, level: int, edges) -> list[float]:
+    """AP in % of one level alone, of each class of sizes."""
+    merge, detections, annotations = recording.model.merge_levels, [], []
+    for key, image in enumerate(recording.images):
+        found = merge([image.found[image.found.levels == level]])
+        boxes, labels = found.bboxes.numpy(), found.labels.numpy()
+        boxes = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], 1)
+        columns = [found.scores.numpy()[:, None], labels[:, None]]
+        keys = np.full((len(boxes), 1), key)
+        detections.append(np.concatenate([keys, boxes, *columns], 1))
+        for one in image.objects:
+            area = float(np.prod(one['bbox'][2:]))
+            rest = dict(image_id=key, category_id=one['label'], area=area)
+            rest['id'] = len(annotations) + 1
+            annotations.append(dict(one, **rest))
+    labels = sorted({one['label'] for one in annotations})
+    truth = COCO()
+    truth.dataset = dict(
+        images=[dict(id=key) for key in range(len(recording.images))],
+        annotations=annotations,
+        categories=[dict(id=label) for label in labels],
+    )
+    with quiet():
+        truth.createIndex()
+    sides = np.square(np.stack([edges[:-1], edges[1:]], 1))
+    evaluation = evaluate_boxes(
+        truth,
+        np.concatenate(detections),
+        areaRng=sides.tolist(),
+        areaRngLbl=[str(side) for side in sides],
+    )
+    # IoU thresholds, recalls, classes, sizes; of the most detections.
+    precision = evaluation.eval['precision'][..., -1]
+    every = range(len(sides))
+    return [100 * mean_of_known(precision[..., k]) for k in every]
+
+
+def pyramids(
+    factors: np.ndarray, finest: int, size: float
+) -> list[tuple[tuple[int, ...], tuple[Range, ...]]]:
+    """Pyramids to try: two or three levels, and their test ranges.
+
+    Args:
+        factors (ndarray (L,)): Of all levels, coarse to fine.
+        finest (int): The finest is this level, or one beside it.
+        size (float): Level pixels below which a FocusPixel asks for a look
+            at the next level: there the ranges of two levels meet.
+    """
+    tried = []
+    ends = [k for k in range(finest - 1, finest + 2) if 0 < k < len(factors)]
+    for end in ends:
+        coarser = [k for k in range(end) if 2 * factors[k] <= factors[end]]
+        pairs = [(k, end) for k in coarser]
+        triples = [
+            (*pair, end)
+            for pair in combinations(range(end), 2)
+            if 2 * factors[pair[0]] <= factors[pair[1]] * 1.01
+        ]
+        for levels in pairs + triples:
+            meet = size / factors[list(levels[:-1])]
+            tried += [(levels, _ranges(meet, over)) for over in OVERLAPS]
+    return tried
+
+
+def _ranges(meet: np.ndarray, over: float) -> tuple[Range, ...]:
+    """Ranges that overlap about the sizes where they would meet."""
+    lows = [*(round(one / over, 1) for one in meet.tolist()), None]
+    highs = [None, *(round(one * over, 1) for one in meet.tolist())]
+    return tuple(zip(lows, highs, strict=True))

@@ -1,0 +1,94 @@
+"""What was tuned, as a config, as text and as a picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sniper_mmdet.utils.cli import table
+from sniper_mmdet.utils.config_text import assignment, comment
+
+from .tuner import SAFETY, Tuned
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def config_text(tuned: Tuned, base: str) -> str:
+    """A config that inherits from ``base`` and has what was chosen."""
+    model = dict(tuned.model)
+    # Lists of a base are replaced, not merged.
+    told = 'Chosen by tools/analysis_tools/tune.py for one checkpoint.'
+    blocks = [comment(told), assignment('_base_', base), '']
+    return '\n'.join([*blocks, assignment('model', model), ''])
+
+
+def summary(tuned: Tuned) -> dict:
+    """All figures, for other programs."""
+    found = tuned.study
+    return dict(
+        model=tuned.model,
+        rows=tuned.rows,
+        curve=[dict(AP=p.AP, share=p.share) for p in tuned.curve],
+        seconds=tuned.seconds,
+        tried=tuned.tried,
+        study=dict(
+            scales=list(found.scales),
+            factors=found.factors.tolist(),
+            sizes=found.edges.tolist(),
+            AP=found.AP.tolist(),
+            finest=found.scales[found.finest],
+            target=list(found.target),
+        ),
+    )
+
+
+def text(tuned: Tuned, split: str) -> str:
+    """What the detector finds at which level, and what was chosen."""
+    found = tuned.study
+    edges = [f'{edge:.0f}' for edge in found.edges]
+    heads = [f'{a}-{b} px' for a, b in zip(edges, edges[1:], strict=False)]
+    levels = {
+        f'level {scale}': dict(zip(heads, row, strict=True))
+        for scale, row in zip(found.scales, found.AP.tolist(), strict=True)
+    }
+    low, high = found.target
+    formats = dict(AP='.1f', loss='.2f', share='.3f', Mpixel='.2f')
+    seconds = tuned.seconds
+    simulated = f'{tuned.tried} settings were simulated in '
+    lines = [
+        'AP of each level alone, by sizes of objects',
+        table(levels, '.1f'),
+        f'The detector finds well what has {low:.0f} to {high:.0f} level px.',
+        '',
+        table(tuned.rows, dict(formats, seconds='.2f')),
+        '"expected" is by simulation and "confirmed" by a real run, both on '
+        'the images of tuning; the others were not used to tune.',
+        f'{simulated}{seconds["search"]:.0f} s, after {seconds["record"]:.0f} '
+        's in which the network ran once; to run each would take about '
+        f'{seconds["each"]:.0f} s.',
+    ]
+    if split == 'train':
+        lines.append(
+            'The images of tuning are those that the focus head was trained '
+            'on, where it is surer of itself: unless there is a budget, the '
+            f'thresholds were lowered by a factor of {SAFETY:g}.'
+        )
+    return '\n'.join(lines)
+
+
+def draw_curve(tuned: Tuned) -> Figure:
+    """AP against the share of the pyramid's pixels."""
+    from matplotlib.figure import Figure
+
+    fig = Figure((5, 3.6), layout='tight')
+    axis = fig.subplots()
+    line = [(point.share, point.AP) for point in tuned.curve]
+    axis.plot(*zip(*line, strict=True), '.-', label='simulated')
+    for name in ('expected', 'confirmed', 'measured', 'pyramid'):
+        row = tuned.rows[name]
+        axis.plot(row['share'], row['AP'], 's', label=name)
+    axis.set_xlabel('pixels, share of the pyramid')
+    axis.set_ylabel('AP')
+    axis.legend(loc='lower right')
+    axis.grid(alpha=0.3)
+    return fig

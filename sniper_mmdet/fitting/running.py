@@ -1,0 +1,61 @@
+"""Settings of AutoFocus run for real."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from mmengine.config import Config
+
+from sniper_mmdet.apis.comparison import coco_row, measure, with_changes
+from sniper_mmdet.chips import ImagePyramid
+from sniper_mmdet.models import AutoFocus, PyramidDetector
+
+from .simulation import Point, Setting
+
+
+def run(
+    cfg: Config,
+    indices: Sequence[int],
+    model: AutoFocus,
+    scales: tuple,
+    settings: Sequence[Setting],
+) -> tuple[list[Point], Point]:
+    """Run settings, and their pyramid, which take turns image by image.
+
+    Args:
+        cfg (Config): Whose test data are meant.
+        indices (Sequence[int]): Of its images.
+        model (:obj:`AutoFocus`): The detector.
+        scales (tuple): What the levels of the settings are.
+        settings (Sequence[:obj:`Setting`]): Of the same levels and ranges.
+
+    Returns:
+        tuple: A point for each setting, and that of the whole pyramid.
+    """
+    levels = [scales[level] for level in settings[0].levels]
+    pyramid = with_changes(
+        model,
+        partial(PyramidDetector.predict, model),
+        pyramid=ImagePyramid(levels, settings[0].ranges),
+        batch_size=[1] * len(levels),
+    )
+    ways = dict(pyramid=pyramid)
+    for number, setting in enumerate(settings):
+        changes = dict(focus=setting.focus, border=setting.border)
+        ways[str(number)] = with_changes(
+            model,
+            model.predict,
+            pyramid=ImagePyramid(levels, setting.ranges),
+            **changes,
+        )
+    table = measure(cfg, ways, indices)
+    whole = table['0']['pyramid_pixels'].sum()
+    points = []
+    for name, setting in zip(
+        ways, (settings[0].whole, *settings), strict=True
+    ):
+        row = table[name]
+        pixels = row['pixels'].sum() if 'pixels' in row else whole
+        found = coco_row(row)
+        seen = pixels / row['images'], pixels / whole, found['seconds']
+        points.append(Point(setting, 100 * found['AP'], *map(float, seen)))
+    return points[1:], points[0]

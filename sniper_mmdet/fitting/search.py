@@ -1,0 +1,156 @@
+"""Tries settings of AutoFocus by simulation, and chooses."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import product
+
+from .levels import LevelStudy, pyramids
+from .simulation import Point, Setting, Simulation
+
+_THRESHOLDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
+_DILATIONS = (1, 2, 3, 5)
+_MIN_SIZES = (32, 64, 96, 128, 192, 256, 320)
+_BORDERS = (2, 5, 10, 20)
+#: AP in which pyramids of different pixels count as alike.
+_ALIKE = 0.3
+_ROUNDS = 4
+
+
+def frontier(points: Iterable[Point]) -> list[Point]:
+    """The points that none beats in AP for as few pixels, cheapest first."""
+    best = []
+    for point in sorted(points, key=lambda one: (one.pixels, -one.AP)):
+        if not best or point.AP > best[-1].AP:
+            best.append(point)
+    return best
+
+
+def choose(
+    points: Sequence[Point],
+    whole: float,
+    budget: float | None = None,
+    loss: float = 0.2,
+) -> Point:
+    """The point that is wanted.
+
+    Args:
+        points (Sequence[:obj:`Point`]): To choose from.
+        whole (float): AP of the pyramid.
+        budget (float, optional): The best AP for at most this share of the
+            pyramid's pixels. Defaults to None: see ``loss``.
+        loss (float): The fewest pixels for at most so much AP less than the
+            pyramid's. Defaults to 0.2.
+
+    Returns:
+        :obj:`Point`: What comes nearest, where none does.
+    """
+    if budget is not None:
+        within = [one for one in points if one.share <= budget]
+        if not within:
+            return min(points, key=lambda one: one.share)
+        return max(within, key=lambda one: (one.AP, -one.pixels))
+    good = [one for one in points if one.AP >= whole - loss - 1e-6]
+    if not good:
+        return max(points, key=lambda one: (one.AP, -one.pixels))
+    return min(good, key=lambda one: (one.pixels, -one.AP))
+
+
+def near(curve: Sequence[Point], wanted: Point) -> list[Point]:
+    """A point, one that costs less and two that cost more, to be confirmed."""
+    less = [one for one in curve if one.pixels <= 0.9 * wanted.pixels]
+    found = [*less[-1:], wanted]
+    for _ in range(2):
+        least = 1.1 * found[-1].pixels
+        found += [one for one in curve if one.pixels >= least][:1]
+    return found
+
+
+def best_pyramid(
+    simulation: Simulation, found: LevelStudy, own: Setting
+) -> Setting:
+    """The levels and ranges with the fewest pixels that lose next to nothing.
+
+    All are tried whole; those alike in AP to the best are then looked at in
+    parts.
+
+    Args:
+        simulation (:obj:`Simulation`): Of all levels.
+        found (:obj:`LevelStudy`): Of the same.
+        own (:obj:`Setting`): The config's, of which the rest is.
+    """
+    size = simulation.recording.model.focus_head.sizes[1]
+    tried = [own]
+    for levels, ranges in pyramids(found.factors, found.finest, size):
+        steps = (*own.focus, *own.focus[-1:] * 2)[: len(levels) - 1]
+        tried.append(Setting(levels, ranges, steps, own.border))
+    whole = [simulation.point(setting.whole) for setting in tried]
+    best = max(point.AP for point in whole)
+    cheapest = []
+    for point, setting in zip(whole, tried, strict=True):
+        if point.AP >= best - _ALIKE:
+            points = [
+                simulation.point(with_thresholds(setting, values))
+                for values in zip(*[_THRESHOLDS] * len(setting.focus))
+            ]
+            cheapest.append(choose([point, *points], best, loss=2 * _ALIKE))
+    return min(cheapest, key=lambda point: point.pixels).setting
+
+
+def with_thresholds(setting: Setting, values: Iterable[float]) -> Setting:
+    """A setting with other thresholds."""
+    focus = tuple(
+        replace(step, threshold=value)
+        for step, value in zip(setting.focus, values, strict=True)
+    )
+    return replace(setting, focus=focus)
+
+
+def search(
+    simulation: Simulation,
+    start: Setting,
+    budget: float | None = None,
+    loss: float = 0.2,
+) -> tuple[list[Point], Point, Point]:
+    """Try thresholds, then all else about what is wanted.
+
+    Args:
+        simulation (:obj:`Simulation`): Of the levels of ``start``.
+        start (:obj:`Setting`): Its levels and ranges stay.
+        budget, loss: See :func:`choose`.
+
+    Returns:
+        tuple: All points that were tried, the one that is wanted, and that
+        of the whole pyramid.
+    """
+    whole = simulation.point(start.whole)
+    points = {start.whole: whole}
+
+    def add(settings: Iterable[Setting]) -> Point:
+        for one in settings:
+            if one not in points:
+                points[one] = simulation.point(one)
+        return choose(list(points.values()), whole.AP, budget, loss)
+
+    values = product(_THRESHOLDS, repeat=len(start.focus))
+    wanted = add(with_thresholds(start, one) for one in values)
+    for _ in range(_ROUNDS):
+        better = add(neighbours(wanted.setting))
+        if better is wanted:
+            break
+        wanted = better
+    return list(points.values()), wanted, whole
+
+
+def neighbours(setting: Setting) -> Iterable[Setting]:
+    """Settings that differ in one thing."""
+    for border in _BORDERS:
+        yield replace(setting, border=border)
+    for k, step in enumerate(setting.focus):
+        for change in (
+            *(dict(dilation=value) for value in _DILATIONS),
+            *(dict(min_size=value) for value in _MIN_SIZES),
+            *(dict(threshold=step.threshold * x) for x in (0.5, 0.7, 1.4, 2)),
+        ):
+            focus = list(setting.focus)
+            focus[k] = replace(step, **change)
+            yield replace(setting, focus=tuple(focus))

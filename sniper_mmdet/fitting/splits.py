@@ -1,0 +1,89 @@
+"""Images to tune on, and others to measure on."""
+
+import os.path as osp
+from collections.abc import Sequence
+
+import numpy as np
+from mmengine.config import Config
+
+from sniper_mmdet.apis.comparison import first_evaluator
+from sniper_mmdet.datasets.annotations import dataset_name
+from sniper_mmdet.datasets.coco_reader import reads_coco
+from sniper_mmdet.datasets.reading import build_read, build_unread
+
+#: A config whose test data are meant, and which of its images.
+Images = tuple[Config, list[int]]
+
+
+def splits(cfg: Config, split: str, num: int = 0) -> tuple[Images, Images]:
+    """Images to tune on, and images to measure on.
+
+    Args:
+        cfg (Config): With test data and a CocoMetric.
+        split (str): 'val': of the test data every second image is to tune on,
+            the others to measure on; 'train': the training data are to tune
+            on, all test data to measure on.
+        num (int): Images of each, evenly drawn; 0 for all. Defaults to 0.
+
+    Raises:
+        OSError: There is no such file of annotations.
+        ValueError: Either has no box, or the training data cannot be tested.
+    """
+    tested = range(len(build_read(cfg.test_dataloader.dataset)))
+    if split == 'train':
+        cfg_of_tuning = training_as_test(cfg)
+        count = len(build_read(cfg_of_tuning.test_dataloader.dataset))
+        found = (cfg_of_tuning, range(count)), (cfg, tested)
+    else:
+        found = (cfg, tested[::2]), (cfg, tested[1::2])
+    found = tuple((one, _drawn(indices, num)) for one, indices in found)
+    for task, one in zip(('tune', 'measure'), found, strict=True):
+        _require_boxes(*one, task)
+    return found
+
+
+def training_as_test(cfg: Config) -> Config:
+    """A config that tests on the whole images of the training data.
+
+    Raises:
+        ValueError: They are not one data set in COCO's format.
+    """
+    data = _innermost((cfg.get('train_dataloader') or {}).get('dataset') or {})
+    if not data.get('ann_file') or not reads_coco(build_unread(data)):
+        raise ValueError(
+            f'{cfg.filename}: to tune on training data, train_dataloader must '
+            'have one data set in the format of COCO. Received: '
+            f'{data.get("type")}.'
+        )
+    pipeline = _innermost(cfg.test_dataloader.dataset).pipeline
+    data = {key: data[key] for key in data if key != 'filter_cfg'}
+    data.update(pipeline=pipeline, test_mode=True)
+    path = osp.join(data.get('data_root') or '', data['ann_file'])
+    evaluator = dict(first_evaluator(cfg), ann_file=path)
+    test = dict(test_dataloader=dict(dataset=data), test_evaluator=evaluator)
+    return Config(test, filename=cfg.filename)
+
+
+def _innermost(dataset: dict) -> dict:
+    while 'dataset' in dataset:
+        dataset = dataset['dataset']
+    return dataset
+
+
+def _drawn(indices: Sequence[int], num: int) -> list[int]:
+    """So many of them, evenly."""
+    places = np.arange(len(indices))
+    if 0 < num < len(indices):
+        places = np.linspace(0, len(indices) - 1, num).round().astype(int)
+    return [indices[place] for place in places.tolist()]
+
+
+def _require_boxes(cfg: Config, indices: list[int], task: str) -> None:
+    dataset = build_read(cfg.test_dataloader.dataset)
+    infos = map(dataset.get_data_info, indices)
+    boxes = [one for info in infos for one in info['instances']]
+    if all(one['ignore_flag'] for one in boxes):
+        raise ValueError(
+            f'{dataset_name(dataset)}: the images to {task} on must have '
+            f'boxes. Received: {len(indices)} images with no box.'
+        )

@@ -1,0 +1,182 @@
+"""Tunes AutoFocus for a config and a checkpoint, and confirms it."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from mmengine.config import Config
+
+from sniper_mmdet.apis.comparison import load_autofocus, require_coco
+from sniper_mmdet.datasets.reading import build_read
+
+from .levels import LevelStudy, ladder, study
+from .recording import Recording, record
+from .running import run
+from .search import (
+    best_pyramid,
+    choose,
+    frontier,
+    near,
+    search,
+    with_thresholds,
+)
+from .simulation import Point, Setting, Simulation
+from .splits import splits
+
+#: A focus head is surer of images that it was trained on: thresholds that
+#: were chosen there are lowered by this factor.
+SAFETY = 0.5
+_STAGES = 'record', 'search', 'confirm', 'measure'
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What was chosen for a checkpoint, and what it gives.
+
+    Args:
+        study (:obj:`LevelStudy`): What the detector finds at which level.
+        scales (tuple): Chosen levels, coarse to fine.
+        setting (:obj:`Setting`): What was chosen.
+        curve (list[:obj:`Point`]): The best that were simulated, those of few
+            pixels first.
+        rows (dict[str, dict]): AP, ``loss`` of AP against the pyramid, both
+            in %, ``share`` of its pixels, ``Mpixel`` and ``seconds`` an
+            image. On the images of tuning: ``expected`` by simulation,
+            ``confirmed`` by a real run. On others: ``measured``; ``pyramid``,
+            the chosen levels whole; ``before`` and ``pyramid before``, what
+            the config has.
+        seconds (dict[str, float]): Of ``record``, ``search``, ``confirm`` and
+            ``measure``; and ``each``, what it would take to run each of the
+            settings that were simulated.
+        tried (int): How many settings were simulated.
+    """
+
+    study: LevelStudy
+    scales: tuple
+    setting: Setting
+    curve: list[Point]
+    rows: dict[str, dict[str, float]]
+    seconds: dict[str, float]
+    tried: int
+
+    @property
+    def model(self) -> dict:
+        """The settings, as the model of a config has them."""
+        return dict(
+            scales=list(self.scales),
+            valid_ranges=list(self.setting.ranges),
+            focus=[vars(step) for step in self.setting.focus],
+            border=self.setting.border,
+        )
+
+
+def tune(
+    cfg: Config,
+    checkpoint: str,
+    budget: float | None = None,
+    loss: float = 0.2,
+    split: str = 'val',
+    num: int = 0,
+) -> Tuned:
+    """Choose all settings that need no training, by measurement.
+
+    The detector runs once over the images of tuning, at many levels; levels,
+    ranges, thresholds and the rest are tried by simulation, the best run for
+    real, and the chosen one is measured on images that were not used.
+
+    Args:
+        cfg (Config): Of AutoFocus, with a CocoMetric.
+        checkpoint (str): Its weights.
+        budget (float, optional): The best AP for at most this share of the
+            pyramid's pixels. Defaults to None: see ``loss``.
+        loss (float): The fewest pixels for at most so much AP, in %, less
+            than the whole pyramid's. Defaults to 0.2.
+        split, num: See :func:`~sniper_mmdet.fitting.splits.splits`.
+            Thresholds from training data are lowered by :data:`SAFETY`,
+            unless there is a budget. Default to 'val' and 0.
+
+    Raises:
+        OSError: A file is missing.
+        ValueError: The config, the checkpoint, the budget or the images are
+            not what they must be.
+    """
+    if budget is not None and not 0 < budget <= 1:
+        raise ValueError(
+            'the budget must be above 0 and at most 1, a share of the '
+            f"pyramid's pixels. Received: {budget}."
+        )
+    require_coco(cfg)
+    model = load_autofocus(cfg, checkpoint)
+    if len(model.pyramid) < 2:
+        raise ValueError(
+            f'{cfg.filename}: model.scales must be two levels or more, to '
+            f'focus from one on the next. Received: {model.pyramid.scales}.'
+        )
+    tuning, others = splits(cfg, split, num)
+    ends = [time.perf_counter()]
+    dataset = build_read(tuning[0].test_dataloader.dataset)
+    scales = ladder(model.pyramid.scales)
+    recording = record(model, dataset, scales, tuning[1])
+    ends.append(time.perf_counter())
+    simulation, found = Simulation(recording), study(recording)
+    own = _own_setting(recording)
+    start = best_pyramid(simulation, found, own)
+    points, wanted, whole = search(simulation, start, budget, loss)
+    curve = frontier(points)
+    candidates = near(curve, wanted)
+    if split == 'train' and budget is None:
+        lowered = [_lowered(point.setting) for point in candidates]
+        candidates = [simulation.point(setting) for setting in lowered]
+    ends.append(time.perf_counter())
+    settings = [point.setting for point in candidates]
+    real, real_whole = run(*tuning, model, recording.scales, settings)
+    confirmed = choose(real, real_whole.AP, budget, loss)
+    expected = candidates[real.index(confirmed)]
+    ends.append(time.perf_counter())
+    new, old = (
+        run(*others, model, recording.scales, [setting])
+        for setting in (expected.setting, own)
+    )
+    ends.append(time.perf_counter())
+    rows = {
+        'expected': _row(expected, whole),
+        'confirmed': _row(confirmed, real_whole),
+        'measured': _row(new[0][0], new[1]),
+        'pyramid': _row(new[1], new[1]),
+        'before': _row(old[0][0], old[1]),
+        'pyramid before': _row(old[1], old[1]),
+    }
+    seconds = dict(zip(_STAGES, np.diff(ends).tolist(), strict=True))
+    # As many seconds a pixel as it took to record.
+    recorded = sum(image.sizes.prod(1).sum() for image in recording.images)
+    simulated = len(tuning[1]) * sum(point.pixels for point in points)
+    seconds['each'] = float(seconds['record'] * simulated / recorded)
+    chosen = expected.setting
+    scales = tuple(recording.scales[level] for level in chosen.levels)
+    return Tuned(found, scales, chosen, curve, rows, seconds, len(points))
+
+
+def _own_setting(recording: Recording) -> Setting:
+    """The settings that the detector has."""
+    model = recording.model
+    return Setting(
+        tuple(map(recording.scales.index, model.pyramid.scales)),
+        model.pyramid.valid_ranges,
+        tuple(model.focus),
+        model.border,
+    )
+
+
+def _lowered(setting: Setting) -> Setting:
+    lower = [SAFETY * step.threshold for step in setting.focus]
+    return with_thresholds(setting, lower)
+
+
+def _row(point: Point, whole: Point) -> dict[str, float]:
+    return dict(
+        AP=point.AP,
+        loss=whole.AP - point.AP,
+        share=point.share,
+        Mpixel=point.pixels / 1e6,
+        seconds=point.seconds,
+    )

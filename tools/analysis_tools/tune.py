@@ -1,0 +1,70 @@
+"""Tune AutoFocus for a checkpoint: all that needs no training.
+
+    python tools/analysis_tools/tune.py CONFIG CHECKPOINT --config-out mine.py
+    python tools/analysis_tools/tune.py CONFIG CHECKPOINT --budget 0.2
+
+The detector runs once over images at many levels. Levels, test ranges,
+thresholds, dilation, least chip and border are chosen by simulation; the best
+settings are confirmed by real runs, and what was chosen is measured on images
+that were not used. --split val tunes on every second test image and measures
+on the others; --split train tunes on training images.
+"""
+
+import os
+from pathlib import Path
+
+from sniper_mmdet.engine.build import load_config
+from sniper_mmdet.engine.cpu import prepare_cpu
+from sniper_mmdet.fitting import report
+from sniper_mmdet.fitting.tuner import tune
+from sniper_mmdet.utils import cli
+from sniper_mmdet.utils.files import write_figure, write_whole
+
+
+def parse_args():
+    parser = cli.make_parser(__doc__, cli.add_detector, cli.add_json)
+    wish = parser.add_mutually_exclusive_group()
+    budget = "best AP for at most this share of the pyramid's pixels"
+    wish.add_argument('--budget', type=float, metavar='SHARE', help=budget)
+    loss = "fewest pixels for at most so much AP less than the pyramid's "
+    loss += '(default: 0.2)'
+    wish.add_argument(
+        '--loss', type=float, metavar='AP', default=0.2, help=loss
+    )
+    splits = dict(choices=['val', 'train'])
+    cli.add_options(
+        parser,
+        split=('val', 'where the images of tuning are from', splits),
+        num=(0, 'images to tune on, and to measure on; 0 for all'),
+        config_out='file for a config that inherits from CONFIG, .py',
+        out='picture of the curve, .png or .pdf',
+    )
+    args = cli.parse(parser)
+    cli.require_at_least(parser, args, loss=0, num=0)
+    cli.require_picture(parser, args)
+    cli.require_suffix(parser, args, config_out='.py')
+    return args
+
+
+def main():
+    args = parse_args()
+    prepare_cpu()
+    with cli.quiet():
+        cfg = load_config(args.config, args.cfg_options)
+        tuned = tune(
+            cfg, args.checkpoint, args.budget, args.loss, args.split, args.num
+        )
+    if args.config_out:
+        base = os.path.relpath(args.config, Path(args.config_out).parent)
+        text = report.config_text(tuned, base)
+        write_whole(args.config_out, lambda part: part.write_text(text))
+    if args.out:
+        write_figure(args.out, report.draw_curve(tuned))
+    if args.json:
+        cli.print_json(report.summary(tuned))
+        return
+    print(report.text(tuned, args.split))
+
+
+if __name__ == '__main__':
+    cli.run(main)
