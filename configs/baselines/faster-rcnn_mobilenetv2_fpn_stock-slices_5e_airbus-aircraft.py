@@ -3,8 +3,9 @@
 # Slices go to SLICES, see the base.
 _base_ = [
     '../_base_/models/faster-rcnn_r18-slim_fpn_stock.py',
+    '../_base_/models/mobilenetv2_fpn.py',
     '../_base_/datasets/stock_slices.py',
-    '../_base_/schedules/adamw_slim.py',
+    '../_base_/schedules/adamw_pretrained.py',
     'mmdet::_base_/default_runtime.py',
 ]
 
@@ -15,7 +16,10 @@ _meta = dict(classes=('aircraft', 'truncated_aircraft'))
 test_pipeline = _base_.test_pipeline
 test_pipeline[1].update(scale_factor=0.78125)
 
-model = dict(roi_head=dict(bbox_head=dict(num_classes=2)))
+model = dict(
+    _base_.mobilenetv2_fpn,
+    roi_head=dict(bbox_head=dict(num_classes=2)),
+)
 
 train_dataloader = dict(
     dataset=dict(

@@ -2,8 +2,9 @@
 # px, ships of 9 to 68 px.
 _base_ = [
     '../_base_/models/faster-rcnn_r18-slim_fpn_pyramid.py',
+    '../_base_/models/mobilenetv2_fpn.py',
     '../_base_/datasets/coco_chips.py',
-    '../_base_/schedules/adamw_slim.py',
+    '../_base_/schedules/adamw_pretrained.py',
     'mmdet::_base_/default_runtime.py',
 ]
 
@@ -16,6 +17,7 @@ _data = dict(
 _scales = [0.667, 3.0]
 
 model = dict(
+    _base_.mobilenetv2_fpn,
     data_preprocessor=dict(
         batch_augments=[dict(type='BatchFixedSizePad', size=(384, 384))]
     ),

@@ -1,39 +1,41 @@
-# COCO-format data. Airports from satellite: images of 2560x2560 px, aircraft
-# of 54 to 176 px.
+# COCO-format data. A whole football pitch: frames of 1920x1080 px, players
+# of about 35 px and a ball of 6 to 20 px.
 _base_ = [
     '../_base_/models/faster-rcnn_r18-slim_fpn_pyramid.py',
+    '../_base_/models/mobilenetv2_fpn.py',
     '../_base_/datasets/coco_chips.py',
-    '../_base_/schedules/adamw_slim.py',
+    '../_base_/schedules/adamw_pretrained.py',
     'mmdet::_base_/default_runtime.py',
 ]
 
-data_root = 'data/airbus_aircraft/'
+data_root = 'data/football_players/'
 _data = dict(
-    metainfo=dict(classes=('aircraft', 'truncated_aircraft')),
+    metainfo=dict(classes=('ball', 'goalkeeper', 'player', 'referee')),
     data_root=data_root,
     data_prefix=dict(img='images/'),
 )
-_scales = [0.4, 1.22]
+_scales = [0.5, 2.0]
 
 model = dict(
+    _base_.mobilenetv2_fpn,
     data_preprocessor=dict(
-        batch_augments=[dict(type='BatchFixedSizePad', size=(320, 320))]
+        batch_augments=[dict(type='BatchFixedSizePad', size=(256, 256))]
     ),
     scales=_scales,
-    valid_ranges=[(123, None), (None, 200)],
-    roi_head=dict(bbox_head=dict(num_classes=2)),
+    valid_ranges=[(67, None), (None, 132)],
+    roi_head=dict(bbox_head=dict(num_classes=4)),
 )
 
 train_pipeline = _base_.train_pipeline
 train_pipeline.insert(-1, dict(type='PhotoMetricDistortion'))
 train_dataloader = dict(
-    batch_size=4,
+    batch_size=8,
     num_workers=1,
     dataset=dict(
         scales=_scales,
-        valid_ranges=[(148, None), (None, 197)],
-        chip_size=320,
-        stride=(35, 37),
+        valid_ranges=[(80, None), (None, 110)],
+        chip_size=256,
+        stride=(28, 30),
         pipeline=train_pipeline,
         dataset=dict(ann_file='train.json', **_data),
     ),
@@ -43,4 +45,4 @@ test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=data_root + 'val.json')
 test_evaluator = val_evaluator
 
-train_cfg = dict(max_epochs=6, val_interval=6)
+train_cfg = dict(max_epochs=9, val_interval=9)
