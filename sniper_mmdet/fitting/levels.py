@@ -51,31 +51,30 @@ class LevelStudy:
     target: tuple[float, float]
 
 
-def ladder(scales: Sequence[Scale]) -> list[Scale]:
-    """Levels to try: a pyramid's own, and steps of 1.41 about its finest."""
-    own = ImagePyramid(scales).scales
-    finest = own[-1]
-    if isinstance(finest, float):
-        tried = [round(finest * step, 3) for step in _STEPS]
-        tried = [one for one in tried if one <= max(finest, _LARGEST)]
-        own = [one for one in own if isinstance(one, float)]
-    else:
-        low, high = finest
-        tried = [
-            (-1 if low == -1 else round(low * step), round(high * step))
-            for step in _STEPS
-        ]
-        own = [one for one in own if _kind(one) == _kind(finest)]
-    sides = np.array([np.max(one) for one in own])
-    far = [
-        one for one in tried if (abs(np.log(np.max(one) / sides)) > 0.1).all()
-    ]
-    return sorted([*own, *far], key=np.max)
+def ladder(scales: Sequence[Scale], size: tuple[int, int]) -> list[Scale]:
+    """Levels to try: a pyramid's own, and steps of 1.41 about its finest.
 
+    Args:
+        scales (Sequence): Of the pyramid, coarse to fine.
+        size (tuple[int]): (width, height) of an image, which tells the order
+            of levels of different kinds.
+    """
 
-def _kind(scale: Scale) -> bool | None:
-    """What a scale names: a factor, or bounds of both sides or of one."""
-    return None if isinstance(scale, float) else scale[0] == -1
+    def factor(scale: Scale) -> float:
+        return float(ImagePyramid([scale]).factors(*size)[0])
+
+    rungs = list(ImagePyramid(scales).scales)
+    finest, largest = rungs[-1], max(factor(rungs[-1]), _LARGEST)
+    for step in _STEPS:
+        if isinstance(finest, float):
+            rung: Scale = round(finest * step, 3)
+        else:
+            low, high = finest
+            rung = low if low == -1 else round(low * step), round(high * step)
+        near = [abs(np.log(factor(rung) / factor(s))) < 0.1 for s in rungs]
+        if not any(near) and factor(rung) <= largest:
+            rungs.append(rung)
+    return sorted(rungs, key=factor)
 
 
 def level_study(

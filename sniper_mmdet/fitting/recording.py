@@ -8,7 +8,7 @@ from mmengine.structures import InstanceData
 
 from sniper_mmdet.apis.comparison import with_changes
 from sniper_mmdet.chips import FocusSettings, ImagePyramid
-from sniper_mmdet.chips.boxes import box_sizes
+from sniper_mmdet.chips.budget import FocusBudget
 from sniper_mmdet.models import AutoFocus, PyramidDetector
 from sniper_mmdet.utils.progress import track
 
@@ -69,8 +69,7 @@ class Recording:
             for one in image.objects
             if not one['iscrowd']
         ]
-        boxes = np.array(boxes, float).reshape(-1, 4)
-        return box_sizes(np.concatenate([0 * boxes[:, 2:], boxes[:, 2:]], 1))
+        return np.sqrt(np.array(boxes, float).reshape(-1, 4)[:, 2:].prod(1))
 
 
 def record(
@@ -98,7 +97,8 @@ def record(
     )
     if isinstance(model, AutoFocus):
         focus = [FocusSettings(threshold=0)] * (len(pyramid) - 1)
-        changes.update(focus=focus, ground_truth=False)
+        own = dict(focus=focus, ground_truth=False, budget=FocusBudget())
+        changes.update(own)
     way = with_changes(model, model.predict, **changes)
     images = []
     for index in track(range(len(dataset)) if indices is None else indices):

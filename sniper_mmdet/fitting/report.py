@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 def config_text(tuned: Tuned, base: str) -> str:
     """A config that inherits from ``base`` and has what was chosen."""
-    model = dict(tuned.model)
-    # Lists of a base are replaced, not merged.
     told = 'Chosen by tools/analysis_tools/tune.py for one checkpoint.'
-    blocks = [comment(told), assignment('_base_', base), '']
-    return '\n'.join([*blocks, assignment('model', model), ''])
+    model = assignment('model', tuned.model)
+    return '\n'.join(
+        [comment(told), assignment('_base_', base), '', model, '']
+    )
 
 
 def summary(tuned: Tuned) -> dict:

@@ -7,9 +7,13 @@ from itertools import product
 from .levels import LevelStudy, pyramids
 from .simulation import Point, Setting, Simulation
 
-_THRESHOLDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
+#: What is tried together, and then by factors.
+_THRESHOLDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
+_TIMES = (0.5, 0.7, 1.4, 2)
+_CHIPS = (32, 64, 128, 256)
+#: What is tried alone.
 _DILATIONS = (1, 2, 3, 5)
-_MIN_SIZES = (32, 64, 96, 128, 192, 256, 320)
+_MIN_SIZES = (32, 48, 64, 96, 128, 192, 256, 320)
 _BORDERS = (2, 5, 10, 20)
 #: AP in which pyramids of different pixels count as alike.
 _ALIKE = 0.3
@@ -88,12 +92,20 @@ def best_pyramid(
     cheapest = []
     for point, setting in zip(whole, tried, strict=True):
         if point.AP >= best - _ALIKE:
-            points = [
-                simulation.point(with_thresholds(setting, values))
-                for values in zip(*[_THRESHOLDS] * len(setting.focus))
-            ]
+            alike = zip(*[_THRESHOLDS] * len(setting.focus), strict=True)
+            points = map(simulation.point, _grid(setting, alike))
             cheapest.append(choose([point, *points], best, loss=2 * _ALIKE))
     return min(cheapest, key=lambda point: point.pixels).setting
+
+
+def _grid(
+    setting: Setting, thresholds: Iterable[tuple[float, ...]]
+) -> Iterable[Setting]:
+    """Each of the thresholds with each least chip."""
+    for values, chip in product(thresholds, _CHIPS):
+        focus = (replace(step, min_size=chip) for step in setting.focus)
+        changed = replace(setting, focus=tuple(focus))
+        yield with_thresholds(changed, values)
 
 
 def with_thresholds(setting: Setting, values: Iterable[float]) -> Setting:
@@ -111,7 +123,7 @@ def search(
     budget: float | None = None,
     loss: float = 0.2,
 ) -> tuple[list[Point], Point, Point]:
-    """Try thresholds, then all else about what is wanted.
+    """Try thresholds and least chips, then all else about what is wanted.
 
     Args:
         simulation (:obj:`Simulation`): Of the levels of ``start``.
@@ -132,7 +144,7 @@ def search(
         return choose(list(points.values()), whole.AP, budget, loss)
 
     values = product(_THRESHOLDS, repeat=len(start.focus))
-    wanted = add(with_thresholds(start, one) for one in values)
+    wanted = add(_grid(start, values))
     for _ in range(_ROUNDS):
         better = add(neighbours(wanted.setting))
         if better is wanted:
@@ -149,8 +161,12 @@ def neighbours(setting: Setting) -> Iterable[Setting]:
         for change in (
             *(dict(dilation=value) for value in _DILATIONS),
             *(dict(min_size=value) for value in _MIN_SIZES),
-            *(dict(threshold=step.threshold * x) for x in (0.5, 0.7, 1.4, 2)),
+            *(dict(threshold=_short(step.threshold * x)) for x in _TIMES),
         ):
             focus = list(setting.focus)
             focus[k] = replace(step, **change)
             yield replace(setting, focus=tuple(focus))
+
+
+def _short(threshold: float) -> float:
+    return float(f'{threshold:.3g}')

@@ -26,6 +26,7 @@ from .splits import splits
 #: A focus head is surer of images that it was trained on: thresholds that
 #: were chosen there are lowered by this factor.
 SAFETY = 0.5
+_RESET = 'batch_size', 'budget', 'budget_mpixel'
 _STAGES = 'record', 'search', 'confirm', 'measure'
 
 
@@ -35,8 +36,7 @@ class Tuned:
 
     Args:
         study (:obj:`LevelStudy`): What the detector finds at which level.
-        scales (tuple): Chosen levels, coarse to fine.
-        setting (:obj:`Setting`): What was chosen.
+        model (dict): What was chosen, as the model of a config has it.
         curve (list[:obj:`Point`]): The best that were simulated, those of few
             pixels first.
         rows (dict[str, dict]): AP, ``loss`` of AP against the pyramid, both
@@ -52,22 +52,11 @@ class Tuned:
     """
 
     study: LevelStudy
-    scales: tuple
-    setting: Setting
+    model: dict
     curve: list[Point]
     rows: dict[str, dict[str, float]]
     seconds: dict[str, float]
     tried: int
-
-    @property
-    def model(self) -> dict:
-        """The settings, as the model of a config has them."""
-        return dict(
-            scales=list(self.scales),
-            valid_ranges=list(self.setting.ranges),
-            focus=[vars(step) for step in self.setting.focus],
-            border=self.setting.border,
-        )
 
 
 def tune(
@@ -115,13 +104,20 @@ def tune(
     tuning, others = splits(cfg, split, num)
     ends = [time.perf_counter()]
     dataset = build_read(tuning[0].test_dataloader.dataset)
-    scales = ladder(model.pyramid.scales)
+    infos = [dataset.get_data_info(index) for index in tuning[1]]
+    size = np.median([(one['width'], one['height']) for one in infos], 0)
+    scales = ladder(model.pyramid.scales, size)
     recording = record(model, dataset, scales, tuning[1])
     ends.append(time.perf_counter())
     simulation, found = Simulation(recording), study(recording)
     own = _own_setting(recording)
     start = best_pyramid(simulation, found, own)
     points, wanted, whole = search(simulation, start, budget, loss)
+    if budget is not None and wanted.share > budget:
+        raise ValueError(
+            f'the budget must be at least {wanted.share:.3f}, the least share '
+            f"of the pyramid's pixels of any setting. Received: {budget}."
+        )
     curve = frontier(points)
     candidates = near(curve, wanted)
     if split == 'train' and budget is None:
@@ -152,8 +148,16 @@ def tune(
     simulated = len(tuning[1]) * sum(point.pixels for point in points)
     seconds['each'] = float(seconds['record'] * simulated / recorded)
     chosen = expected.setting
-    scales = tuple(recording.scales[level] for level in chosen.levels)
-    return Tuned(found, scales, chosen, curve, rows, seconds, len(points))
+    changes = dict(
+        scales=[recording.scales[level] for level in chosen.levels],
+        valid_ranges=list(chosen.ranges),
+        focus=[vars(step) for step in chosen.focus],
+        border=chosen.border,
+    )
+    # Of other levels, or not what was tuned.
+    reset = {key: None for key in _RESET if key in cfg.model}
+    changes.update(reset)
+    return Tuned(found, changes, curve, rows, seconds, len(points))
 
 
 def _own_setting(recording: Recording) -> Setting:
