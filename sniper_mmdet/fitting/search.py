@@ -8,7 +8,7 @@ from .levels import LevelStudy, pyramids
 from .simulation import Point, Setting, Simulation
 
 #: What is tried together, and then by factors.
-_THRESHOLDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
+_THRESHOLDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 _TIMES = (0.5, 0.7, 1.4, 2)
 _CHIPS = (32, 64, 128, 256)
 #: What is tried alone.

@@ -85,5 +85,5 @@ def _require_boxes(cfg: Config, indices: list[int], task: str) -> None:
     if all(one['ignore_flag'] for one in boxes):
         raise ValueError(
             f'{dataset_name(dataset)}: the images to {task} on must have '
-            f'boxes. Received: {len(indices)} images with no box.'
+            f'boxes. Received: {len(indices)} image(s) with no box.'
         )

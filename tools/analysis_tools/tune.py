@@ -43,6 +43,13 @@ def parse_args():
     cli.require_at_least(parser, args, loss=0, num=0)
     cli.require_picture(parser, args)
     cli.require_suffix(parser, args, config_out='.py')
+    if args.config_out:
+        out = Path(args.config_out).absolute()
+        rule = '--config-out must be in a folder that exists'
+        cli.require(parser, out.parent.is_dir(), rule, args.config_out)
+        other = out.resolve() != Path(args.config).resolve()
+        rule = '--config-out must be another file than CONFIG'
+        cli.require(parser, other, rule, args.config_out)
     return args
 
 
