@@ -33,6 +33,7 @@ ARROWS = {
     'sniperize': _LOW | _MIDDLE | _HIGH,
     'apis': _LOW | _MIDDLE | _HIGH,
     'benchmark': _LOW | _MIDDLE | _HIGH | {'apis'},
+    'fitting': _LOW | _MIDDLE | _HIGH | {'apis'},
 }
 PACKAGE = sorted(
     path.relative_to(ROOT)
