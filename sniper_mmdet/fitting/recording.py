@@ -12,8 +12,7 @@ from sniper_mmdet.chips.budget import FocusBudget
 from sniper_mmdet.models import AutoFocus, PyramidDetector
 from sniper_mmdet.utils.progress import track
 
-#: Takes nothing out: what the levels found is merged when it is simulated.
-_KEEP_ALL = dict(type='nms', iou_threshold=1.0)
+_NAMES = 'bboxes', 'scores', 'labels', 'levels'
 
 
 @dataclass(frozen=True)
@@ -92,8 +91,7 @@ def record(
     changes = dict(
         pyramid=pyramid,
         batch_size=[None] * len(pyramid),
-        merge=_KEEP_ALL,
-        max_per_img=-1,
+        merge_levels=_unmerged,
     )
     if isinstance(model, AutoFocus):
         focus = [FocusSettings(threshold=0)] * (len(pyramid) - 1)
@@ -111,16 +109,20 @@ def record(
                 (width, height),
                 pyramid.level_sizes(width, height),
                 maps,
-                _kept(sample.pred_instances),
+                sample.pred_instances,
                 _objects(dataset.get_data_info(index)),
             )
         )
     return Recording(model, pyramid.scales, images)
 
 
-def _kept(found: InstanceData) -> InstanceData:
-    names = 'bboxes', 'scores', 'labels', 'levels'
-    return InstanceData(**{name: found[name].cpu() for name in names})
+def _unmerged(results: list[InstanceData]) -> InstanceData:
+    """All that the levels found, without masks, on the CPU."""
+    plain = [
+        InstanceData(**{name: result[name].cpu() for name in _NAMES})
+        for result in results
+    ]
+    return InstanceData.cat(plain)
 
 
 def _objects(info: dict) -> list[dict]:

@@ -11,6 +11,7 @@ on the others; --split train tunes on training images.
 """
 
 import os
+import sys
 from pathlib import Path
 
 from sniper_mmdet.engine.build import load_config
@@ -65,6 +66,10 @@ def main():
         base = os.path.relpath(args.config, Path(args.config_out).parent)
         text = report.config_text(tuned, base)
         write_whole(args.config_out, lambda part: part.write_text(text))
+        if args.cfg_options:
+            unlike = 'as it is, without what --cfg-options changed.'
+            told = f'{args.config_out} inherits from {args.config} {unlike}'
+            print(told, file=sys.stderr)
     if args.out:
         write_figure(args.out, report.draw_curve(tuned))
     if args.json:
