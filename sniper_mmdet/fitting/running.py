@@ -19,6 +19,7 @@ def run(
     model: AutoFocus,
     scales: tuple,
     settings: Sequence[Setting],
+    budget: FocusBudget = FocusBudget(),  # noqa: B008
 ) -> tuple[list[Point], Point]:
     """Run settings, and their pyramid, which take turns image by image.
 
@@ -28,6 +29,7 @@ def run(
         model (:obj:`AutoFocus`): The detector.
         scales (tuple): What the levels of the settings are.
         settings (Sequence[:obj:`Setting`]): Of the same levels and ranges.
+        budget (:obj:`FocusBudget`): Of each image. Defaults to no bound.
 
     Returns:
         tuple: A point for each setting, and that of the whole pyramid.
@@ -46,7 +48,7 @@ def run(
             pyramid=ImagePyramid(levels, setting.ranges),
             focus=setting.focus,
             border=setting.border,
-            budget=FocusBudget(),
+            budget=budget,
         )
         for setting in settings
     ]

@@ -26,6 +26,7 @@ from .splits import splits
 #: A focus head is surer of images that it was trained on: thresholds that
 #: were chosen there are lowered by this factor.
 SAFETY = 0.5
+#: Settings of other levels, or that were not tuned.
 _RESET = 'batch_size', 'budget', 'budget_mpixel'
 _STAGES = 'record', 'search', 'confirm', 'measure'
 
@@ -40,11 +41,11 @@ class Tuned:
         curve (list[:obj:`Point`]): The best that were simulated, those of few
             pixels first.
         rows (dict[str, dict]): AP, ``loss`` of AP against the pyramid, both
-            in %, ``share`` of its pixels, ``Mpixel`` and ``seconds`` an
-            image. On the images of tuning: ``expected`` by simulation,
-            ``confirmed`` by a real run. On others: ``measured``; ``pyramid``,
-            the chosen levels whole; ``before`` and ``pyramid before``, what
-            the config has.
+            in %, ``share`` of its pixels, ``Mpixel`` and ``seconds`` an image.
+            On the images of tuning: ``expected`` by simulation, whose
+            ``seconds`` are None, and ``confirmed`` by a real run. On others:
+            ``measured``; ``pyramid``, the chosen levels whole; ``before`` and
+            ``pyramid before``, what the config has.
         seconds (dict[str, float]): Of ``record``, ``search``, ``confirm`` and
             ``measure``; and ``each``, what it would take to run each of the
             settings that were simulated.
@@ -54,7 +55,7 @@ class Tuned:
     study: LevelStudy
     model: dict
     curve: list[Point]
-    rows: dict[str, dict[str, float]]
+    rows: dict[str, dict[str, float | None]]
     seconds: dict[str, float]
     tried: int
 
@@ -94,6 +95,10 @@ def tune(
             'the budget must be above 0 and at most 1, a share of the '
             f"pyramid's pixels. Received: {budget}."
         )
+    if not loss >= 0:
+        raise ValueError(
+            f'the loss must be a number of AP from 0 on. Received: {loss}.'
+        )
     require_coco(cfg)
     model = load_autofocus(cfg, checkpoint)
     if len(model.pyramid) < 2:
@@ -129,10 +134,9 @@ def tune(
     confirmed = choose(real, real_whole.AP, budget, loss)
     expected = candidates[real.index(confirmed)]
     ends.append(time.perf_counter())
-    new, old = (
-        run(*others, model, recording.scales, [setting])
-        for setting in (expected.setting, own)
-    )
+    ways = model, recording.scales
+    new = run(*others, *ways, [expected.setting])
+    old = run(*others, *ways, [own], model.budget)
     ends.append(time.perf_counter())
     rows = {
         'expected': _row(expected, whole),
@@ -147,17 +151,19 @@ def tune(
     recorded = sum(image.sizes.prod(1).sum() for image in recording.images)
     simulated = len(tuning[1]) * sum(point.pixels for point in points)
     seconds['each'] = float(seconds['record'] * simulated / recorded)
-    chosen = expected.setting
-    changes = dict(
+    chosen = _changes(cfg, recording, expected.setting)
+    return Tuned(found, chosen, curve, rows, seconds, len(points))
+
+
+def _changes(cfg: Config, recording: Recording, chosen: Setting) -> dict:
+    """What of a config's model changes."""
+    return dict(
         scales=[recording.scales[level] for level in chosen.levels],
         valid_ranges=list(chosen.ranges),
         focus=[vars(step) for step in chosen.focus],
         border=chosen.border,
+        **{key: None for key in _RESET if key in cfg.model},
     )
-    # Of other levels, or not what was tuned.
-    reset = {key: None for key in _RESET if key in cfg.model}
-    changes.update(reset)
-    return Tuned(found, changes, curve, rows, seconds, len(points))
 
 
 def _own_setting(recording: Recording) -> Setting:
@@ -176,11 +182,11 @@ def _lowered(setting: Setting) -> Setting:
     return with_thresholds(setting, lower)
 
 
-def _row(point: Point, whole: Point) -> dict[str, float]:
+def _row(point: Point, whole: Point) -> dict[str, float | None]:
     return dict(
         AP=point.AP,
         loss=whole.AP - point.AP,
         share=point.share,
         Mpixel=point.pixels / 1e6,
-        seconds=point.seconds,
+        seconds=None if np.isnan(point.seconds) else point.seconds,
     )
