@@ -61,7 +61,7 @@ def training_as_test(cfg: Config) -> Config:
     path = osp.join(data.get('data_root') or '', data['ann_file'])
     evaluator = dict(first_evaluator(cfg), ann_file=path)
     test = dict(test_dataloader=dict(dataset=data), test_evaluator=evaluator)
-    return Config(test, filename=cfg.filename)
+    return Config(test)
 
 
 def _innermost(dataset: dict) -> dict:
