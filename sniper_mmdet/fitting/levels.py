@@ -20,8 +20,9 @@ from .recording import Recording, record
 _STEPS = (2.0 ** np.arange(-3, 1, 0.5)).tolist()
 #: The largest factor that is tried, if the config has no larger one.
 _LARGEST = 3.0
-#: Part of the best AP that counts as well found.
-_WELL = 0.97
+#: Part of the best AP for which a finer level is not worth its pixels, and
+#: part that still counts as found well.
+_BEST, _WELL = 0.97, 0.9
 #: By how much ranges reach over the size at which they would meet.
 OVERLAPS = (1.0, 1.2, 1.5)
 
@@ -99,20 +100,22 @@ def study(recording: Recording, bins: int = 4) -> LevelStudy:
     factors = recording.factors
     levels = range(len(recording.scales))
     found = np.array([_by_size(recording, k, edges) for k in levels])
+    best = found >= _BEST * found.max(0)
     well = found >= _WELL * found.max(0)
     middle = [
         np.median(sizes[(sizes >= low) & (sizes < high)])
         for low, high in zip(edges[:-1], edges[1:], strict=True)
     ]
     at = factors[:, None] * middle
-    low = np.where(well, at, np.inf).min(0)
-    high = np.where(well, at, 0).max(0)
+    # Half a step on, as levels between were not looked at.
+    low = np.where(well, at, np.inf).min(0) / 2**0.25
+    high = np.where(well, at, 0).max(0) * 2**0.25
     return LevelStudy(
         recording.scales,
         factors,
         edges,
         found,
-        int(well[:, 0].argmax()),
+        int(best[:, 0].argmax()),
         (float(np.median(low)), float(np.median(high))),
     )
 
