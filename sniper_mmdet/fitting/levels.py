@@ -52,13 +52,15 @@ class LevelStudy:
     target: tuple[float, float]
 
 
-def ladder(scales: Sequence[Scale], size: tuple[int, int]) -> list[Scale]:
+def ladder(
+    scales: Sequence[Scale], size: tuple[int, int] = (1920, 1080)
+) -> list[Scale]:
     """Levels to try: a pyramid's own, and steps of 1.41 about its finest.
 
     Args:
         scales (Sequence): Of the pyramid, coarse to fine.
         size (tuple[int]): (width, height) of an image, which tells the order
-            of levels of different kinds.
+            of levels of different kinds. Defaults to (1920, 1080).
     """
 
     def factor(scale: Scale) -> float:

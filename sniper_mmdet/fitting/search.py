@@ -14,7 +14,6 @@ _CHIPS = (32, 64, 128, 256)
 #: What is tried alone.
 _DILATIONS = (1, 2, 3, 5)
 _MIN_SIZES = (32, 48, 64, 96, 128, 192, 256, 320)
-_BORDERS = (2, 5, 10, 20)
 #: AP in which pyramids of different pixels count as alike.
 _ALIKE = 0.3
 _ROUNDS = 4
@@ -60,7 +59,7 @@ def choose(
 
 
 def near(curve: Sequence[Point], wanted: Point) -> list[Point]:
-    """A point, one that costs less and two that cost more, to be confirmed."""
+    """A point, one that costs less and two that cost more, to be run."""
     less = [one for one in curve if one.pixels <= 0.9 * wanted.pixels]
     found = [*less[-1:], wanted]
     for _ in range(2):
@@ -154,9 +153,11 @@ def search(
 
 
 def neighbours(setting: Setting) -> Iterable[Setting]:
-    """Settings that differ in one thing."""
-    for border in _BORDERS:
-        yield replace(setting, border=border)
+    """Settings that differ in one thing.
+
+    Not in the border: what a chip's side cuts is not known here, so that none
+    would always seem best.
+    """
     for k, step in enumerate(setting.focus):
         for change in (
             *(dict(dilation=value) for value in _DILATIONS),

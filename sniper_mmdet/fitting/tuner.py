@@ -1,7 +1,7 @@
 """Tunes AutoFocus for a config and a checkpoint, and confirms it."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from mmengine.config import Config
@@ -124,12 +124,13 @@ def tune(
             f"of the pyramid's pixels of any setting. Received: {budget}."
         )
     curve = frontier(points)
-    candidates = near(curve, wanted)
+    settings = [point.setting for point in near(curve, wanted)]
+    # What a border is for is seen in real runs alone.
+    settings.append(replace(wanted.setting, border=own.border / 2))
     if split == 'train' and budget is None:
-        lowered = [_lowered(point.setting) for point in candidates]
-        candidates = [simulation.point(setting) for setting in lowered]
+        settings = [*map(_lowered, settings)]
+    candidates = [*map(simulation.point, settings)]
     ends.append(time.perf_counter())
-    settings = [point.setting for point in candidates]
     real, real_whole = run(*tuning, model, recording.scales, settings)
     confirmed = choose(real, real_whole.AP, budget, loss)
     expected = candidates[real.index(confirmed)]
