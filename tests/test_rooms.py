@@ -32,8 +32,8 @@ ARROWS = {
     'released': _LOW | {'models', 'engine'},
     'sniperize': _LOW | _MIDDLE | _HIGH,
     'apis': _LOW | _MIDDLE | _HIGH,
+    'fitting': _LOW | _MIDDLE | _HIGH | {'sniperize', 'apis'},
     'benchmark': _LOW | _MIDDLE | _HIGH | {'apis'},
-    'fitting': _LOW | _MIDDLE | _HIGH | {'apis'},
 }
 PACKAGE = sorted(
     path.relative_to(ROOT)

@@ -2,6 +2,7 @@
 
     python tools/sniperize.py CONFIG --out FILE
     python tools/sniperize.py CONFIG --autofocus  # to standard output
+    python tools/sniperize.py CONFIG --suggest --autofocus --out FILE
 
 CONFIG is any text config of MMDetection, or one of its zoo. What is written
 inherits from it and changes the model's type, assigners, pipelines and
@@ -24,6 +25,12 @@ def parse_args():
         '--autofocus',
         action='store_true',
         help='an AutoFocus detector; runs the plain one to see its features',
+    )
+    add(
+        '--suggest',
+        action='store_true',
+        help='settings for the boxes of the training data, which is read, '
+        "instead of COCO's; with --autofocus a plan of what to look at",
     )
     add('--out', metavar='FILE', help='.py file; default: standard output')
     add('--force', action='store_true', help='write over FILE if it exists')
@@ -53,7 +60,9 @@ def main():
 
         folder = args.out.absolute().parent if args.out else '.'
         base = base_of(args.config, folder)
-        text, notes = sniperize(read_plain(args.config), base, args.autofocus)
+        text, notes = sniperize(
+            read_plain(args.config), base, args.autofocus, args.suggest
+        )
     if args.out:
         write_whole(args.out, lambda part: part.write_text(text))
     else:

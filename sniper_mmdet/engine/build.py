@@ -122,7 +122,10 @@ def require_pretrained(cfg: Config) -> None:
     Raises:
         FileNotFoundError: It is not.
     """
-    backbone = cfg.get('model', {}).get('backbone') or {}
+    model = cfg.get('model', {})
+    if str(model.get('type')).endswith('AutoFocus') and model.get('frozen'):
+        return  # it starts from a checkpoint of all its weights
+    backbone = model.get('backbone') or {}
     path = (backbone.get('init_cfg') or {}).get('checkpoint') or ''
     if not path or '://' in path or Path(path).exists():
         return

@@ -71,6 +71,23 @@ def require_fit(
     return missing, unused
 
 
+def require_all(
+    missing: Sequence[str], path: str | Path, without: Sequence[str] = ()
+) -> None:
+    """See that a checkpoint lacks none but weights of some prefixes.
+
+    Raises:
+        CheckpointError: It does.
+    """
+    needed = [key for key in missing if not key.startswith(tuple(without))]
+    needed = [k for k in needed if not k.endswith('num_batches_tracked')]
+    if needed:
+        raise CheckpointError(
+            f'{path} lacks {len(needed)} weights of the detector, the first '
+            f'is {needed[0]}: it is of another one.'
+        )
+
+
 def weights_of(checkpoint: dict) -> dict[str, Tensor]:
     """The state dict of a checkpoint, of a distributed model too."""
     found = checkpoint.get('state_dict', checkpoint)
@@ -130,13 +147,7 @@ def load_weights(
     weights = read_weights(path).items()
     found = {k: v for k, v in weights if not k.startswith(without)}
     missing, unused = require_fit(model, found, path)
-    needed = [key for key in missing if not key.startswith(without)]
-    missing = [k for k in needed if not k.endswith('num_batches_tracked')]
-    if missing:
-        raise ValueError(
-            f'{path} lacks {len(missing)} weights of the detector, the first '
-            f'is {missing[0]}: it is of another one.'
-        )
+    require_all(missing, path, without)
     if unused:
         text = f'{path}: the detector has no place for {", ".join(unused)}'
         if strict:

@@ -4,5 +4,6 @@
 ``simulation`` tells what AutoFocus with any setting would have found and
 looked at, ``scoring`` its AP. ``levels`` asks which sizes the detector finds
 well at which level, ``search`` tries many settings, ``tuner`` does all of it
-for a config and confirms by real runs; ``report`` writes and draws.
+for a config and confirms by real runs; ``adding`` does so for a new focus
+head; ``report`` writes and draws.
 """

@@ -8,7 +8,7 @@ from mmengine.registry import init_default_scope
 
 from sniper_mmdet.utils.config_text import assignment, comment
 
-from . import data, detector, ignoring, loop, probe, rules
+from . import data, detector, ignoring, loop, probe, proposed, rules
 from .draft import Draft
 
 
@@ -55,7 +55,7 @@ def base_of(config: str, folder: str | os.PathLike) -> str:
 
 
 def sniperize(
-    cfg: Config, base: str, autofocus: bool = False
+    cfg: Config, base: str, autofocus: bool = False, suggest: bool = False
 ) -> tuple[str, list[str]]:
     """The text of a config for chips that inherits from another one.
 
@@ -63,6 +63,9 @@ def sniperize(
         cfg (Config): Of any detector of MMDetection, see :func:`read_plain`.
         base (str): What it inherits from: where ``cfg`` is, seen from there.
         autofocus (bool): An AutoFocus detector instead of a pyramid's.
+        suggest (bool): Levels, ranges, chips and FocusPixels for the boxes of
+            the config's training data, which is read, instead of those
+            released for COCO.
 
     Returns:
         tuple: The text, and what it could not decide, a sentence each; the
@@ -76,9 +79,12 @@ def sniperize(
     draft = Draft(cfg, autofocus)
     images, pipeline = data.images(draft)
     loading, others = data.chip_transforms(draft, pipeline)
-    preprocessor = detector.preprocessor(draft, loading)
     # What cannot be built is refused before anything is written for it.
     built = probe.built(cfg.model)
+    features = probe.feature_maps(built) if autofocus else None
+    if suggest:
+        proposed.settle(draft, features)
+    preprocessor = detector.preprocessor(draft, loading)
     training, cut = ignoring.training(draft)
     tested = data.test_loaders(draft)
     chips = (
@@ -92,7 +98,7 @@ def sniperize(
         data.train_loader(draft),
         *tested,
         training,
-        detector.model(draft, built, preprocessor, training),
+        detector.model(draft, features, preprocessor, training),
         loop.optimizer(draft),
         loop.hooks(draft),
         loop.evaluators(draft) if autofocus else '',

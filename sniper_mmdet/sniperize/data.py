@@ -4,16 +4,30 @@ Data sets stay what they are, chips are cut of their images; of pipelines stays
 what does not change sizes.
 """
 
-from sniper_mmdet.chips import RELEASED_COCO, ImagePyramid
+from sniper_mmdet.chips import ImagePyramid
 from sniper_mmdet.utils.config_text import Code, assignment, comment
 
 from . import rules
 from .draft import Draft
 from .rules import Steps, name_of, names
 
+#: Why a data set's own pipeline is replaced by none.
+_FOR_CHIPS = (
+    'Its pipeline is not used; an image without a box gives negative chips, '
+    'if any.'
+)
 
-def images(draft: Draft) -> tuple[str, Steps]:
-    """Statements that give the data to cut chips from, and its pipeline.
+
+def images(
+    draft: Draft, pipeline: str = '[]', why: str = _FOR_CHIPS
+) -> tuple[str, Steps]:
+    """Statements that give the data to train on, and its own pipeline.
+
+    Args:
+        draft (Draft): Of the config.
+        pipeline (str): What replaces it, a name. Defaults to none, as chips
+            are cut from the images.
+        why (str): A comment on that.
 
     Raises:
         ValueError: There is no training data, or none with boxes.
@@ -46,9 +60,10 @@ def images(draft: Draft) -> tuple[str, Steps]:
                 visit(part, inner, inner)
             return
         rules.refuse_data(data)
-        if data.get('pipeline'):
-            pipelines.append(data['pipeline'])
-            lines.append(f'{path}.pipeline = []')
+        if own := data.get('pipeline'):
+            pipelines.append(own)
+        if own or pipeline != '[]':
+            lines.append(f'{path}.pipeline = {pipeline}')
         if (data.get('filter_cfg') or {}).get('filter_empty_gt'):
             lines.append(f'{path}.filter_cfg.filter_empty_gt = False')
 
@@ -59,10 +74,6 @@ def images(draft: Draft) -> tuple[str, Steps]:
             'chips go through that of the first.'
         )
     if len(lines) > 1:
-        why = (
-            'Its pipeline is not used; an image without a box gives negative '
-            'chips, if any.'
-        )
         lines.insert(1, comment(why))
     return '\n'.join(lines), (pipelines[0] if pipelines else []) + outer
 
@@ -93,10 +104,14 @@ def train_loader(draft: Draft) -> str:
         loader.pop(key, None)
     loader['sampler'] = dict(type='sniper_mmdet.ChipSampler')
     loader['batch_sampler'] = None
+    chips, stride = draft.chips, {}
+    if draft.advice:
+        stride = dict(stride=chips.stride)
     loader['dataset'] = dict(
         type='sniper_mmdet.ChipDataset',
-        **levels(RELEASED_COCO.pyramid),
-        chip_size=RELEASED_COCO.chip_size,
+        **levels(chips.pyramid),
+        chip_size=chips.chip_size,
+        **stride,
         pipeline=Code('_chip_pipeline'),
         dataset=Code('_images'),
     )

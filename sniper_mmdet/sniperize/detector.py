@@ -4,7 +4,6 @@ import math
 
 from mmdet.models.data_preprocessors import DetDataPreprocessor
 from mmdet.registry import MODELS
-from torch import nn
 
 from sniper_mmdet.chips import presets
 from sniper_mmdet.chips.presets import LEVEL_NMS
@@ -12,7 +11,7 @@ from sniper_mmdet.utils.config_text import Code, assignment
 
 from .data import levels
 from .draft import Draft
-from .probe import feature_maps
+from .probe import Features
 from .rules import HEADS, class_of, dicts, name_of, names
 
 #: Levels have sizes that strides up to this divide, or larger ones.
@@ -75,10 +74,8 @@ def level_test_cfg(cfg: dict) -> tuple[dict, dict, str]:
     return changes, merging, ' and '.join(replaced)
 
 
-def preprocessor(draft: Draft, loading: list[dict]) -> dict:
-    """What changes of the data_preprocessor, which pads chips and levels.
-
-    Masks are padded too where the transforms that load chips load them.
+def level_padding(draft: Draft) -> tuple[dict, dict]:
+    """The data_preprocessor, and what levels change of its padding.
 
     Raises:
         ValueError: It is one of another kind.
@@ -91,16 +88,27 @@ def preprocessor(draft: Draft, loading: list[dict]) -> dict:
             'model.data_preprocessor must be a DetDataPreprocessor, that '
             f'pads chips and levels. Received: {name_of(cfg) or None}.'
         )
+    own = cfg.get('pad_size_divisor', 1)
+    needed = divisor(model, own)
+    return cfg, {} if needed == own else dict(pad_size_divisor=needed)
+
+
+def preprocessor(draft: Draft, loading: list[dict]) -> dict:
+    """What changes of the data_preprocessor, which pads chips and levels.
+
+    Masks are padded too where the transforms that load chips load them.
+
+    Raises:
+        ValueError: It is one of another kind.
+    """
+    cfg, delta = level_padding(draft)
     if cfg.get('batch_augments'):
         draft.note(
             f'{names(map(name_of, cfg["batch_augments"]))} of the '
             'data_preprocessor is replaced by one that pads to the size of a '
             'chip.'
         )
-    own = cfg.get('pad_size_divisor', 1)
-    needed = divisor(model, own)
-    delta = {} if needed == own else dict(pad_size_divisor=needed)
-    size = presets.RELEASED_COCO.chip_size
+    size = draft.chips.chip_size
     pad = dict(type='BatchFixedSizePad', size=(size, size))
     if any(step.get('with_mask') for step in loading):
         pad['pad_mask'] = True
@@ -108,19 +116,18 @@ def preprocessor(draft: Draft, loading: list[dict]) -> dict:
 
 
 def model(
-    draft: Draft, built: nn.Module, preprocessor: dict, training: str
+    draft: Draft, features: Features | None, preprocessor: dict, training: str
 ) -> str:
-    """Statements that wrap the detector that was built of a config.
+    """Statements that wrap the detector of a config.
 
-    ``training`` are those that change its assigners, if any.
+    ``features`` are its maps for a focus head, if it is to have one, and
+    ``training`` the statements that change its assigners, if any.
     """
     cfg, lines = draft.cfg.model, []
     test_cfg, merging, replaced = level_test_cfg(cfg.get('test_cfg') or {})
-    kind, pyramid = 'PyramidDetector', presets.RELEASED_COCO_TEST
-    if draft.autofocus:
-        kind, pyramid = 'AutoFocus', presets.RELEASED_AUTOFOCUS_TEST
+    kind = 'AutoFocus' if draft.autofocus else 'PyramidDetector'
     delta = dict(type=f'sniper_mmdet.{kind}', detector=cfg.type)
-    delta.update(levels(pyramid), **merging)
+    delta.update(levels(draft.test_pyramid), **merging)
     if replaced:
         draft.note(
             f'Of test_cfg, {replaced}: weak boxes and near ones are for the '
@@ -140,30 +147,58 @@ def model(
             'out doubles.'
         )
     if draft.autofocus:
-        delta.update(_focus(draft, built))
+        delta.update(_focus(draft, *features))
     return '\n'.join([*lines, assignment('model', delta)])
 
 
-def _focus(draft: Draft, built: nn.Module) -> dict:
-    """Settings of a focus head, on maps of strides 16 and 8 if there."""
-    features, maps = feature_maps(built)
-    strides = [stride for _, stride in maps]
-    deepest = {stride: i for i, stride in enumerate(strides)}
-    stride = min(deepest, key=lambda s: (abs(math.log2(s) - 4), -deepest[s]))
+def focus_head_config(
+    maps: list[tuple[int, int]], stride: int | None = None
+) -> dict:
+    """What a focus head takes of feature maps: a part of its config.
+
+    Args:
+        maps (list[tuple]): Channels and stride of each.
+        stride (int, optional): Of FocusPixels, of one of the maps: that one
+            is taken, and the next coarser beside it, which shows more around
+            an object. Defaults to None, as released: the stride nearest to
+            16, and beside 16 that of 8.
+
+    Returns:
+        dict: ``in_channels``, ``in_indices`` and ``stride``.
+    """
+    deepest = {stride: i for i, (_, stride) in enumerate(maps)}
+    beside = 2 * stride if stride else 8
+    if stride is None:
+        stride = min(
+            deepest, key=lambda s: (abs(math.log2(s) - 4), -deepest[s])
+        )
+        beside = 8 if stride == 16 else stride
     used = [deepest[stride]]
-    if stride == 16 and 8 in deepest:
-        used.append(deepest[8])
-    if stride != 16:
+    if beside in deepest and beside != stride:
+        used.append(deepest[beside])
+    channels = sum(maps[i][0] for i in used)
+    return dict(in_channels=channels, in_indices=tuple(used), stride=stride)
+
+
+def _focus(draft: Draft, features: str, maps: list[tuple[int, int]]) -> dict:
+    """Settings of a focus head, on maps of strides 16 and 8 if there."""
+    advice = draft.advice
+    head = dict(type='sniper_mmdet.FocusHead')
+    head.update(focus_head_config(maps, advice and advice.focus_stride))
+    stride, strides = head['stride'], [stride for _, stride in maps]
+    if stride != 16 and not advice:
         draft.note(
             f'No map of the {features} has stride 16; FocusPixels are cells '
             f'of the one of stride {stride} (there are: {strides}).'
         )
+    thresholds = 'thresholds of focus are' if advice else 'focus is'
     draft.note(
-        'focus is as released; tools/analysis_tools/focus_curve.py tells '
+        f'{thresholds} as released; tools/analysis_tools/focus_curve.py tells '
         'which thresholds suit the trained focus head.'
     )
-    channels = sum(maps[i][0] for i in used)
-    head = dict(type='sniper_mmdet.FocusHead', in_channels=channels)
-    head.update(in_indices=tuple(used), stride=stride)
+    settings = dict(focus_head=head)
+    if advice:
+        head['sizes'] = advice.focus_sizes
+        settings['focus'] = [vars(step) for step in advice.focus]
     where = {} if features == 'neck' else dict(features=features)
-    return dict(focus_head=head, **where)
+    return dict(settings, **where)

@@ -5,7 +5,6 @@ And what every config leaves open of it, in notes.
 
 from collections.abc import Iterator
 
-from sniper_mmdet.chips.presets import RELEASED_COCO
 from sniper_mmdet.utils.config_text import Code, assignment
 
 from . import rules
@@ -85,13 +84,13 @@ def evaluators(draft: Draft) -> str:
 def general_notes(draft: Draft) -> Iterator[str]:
     """What every config leaves open, and what this one's numbers tell."""
     loop, loader = draft.part('train_cfg'), draft.part('train_dataloader')
-    size = RELEASED_COCO.chip_size
+    size = draft.chips.chip_size
     chips = f'{loader.get("batch_size", 1)} chips of {size}x{size} px'
-    yield (
-        'scales, valid_ranges and chip_size are those released for COCO: '
-        'tools/analysis_tools/suggest_settings.py proposes others from your '
-        'boxes.'
-    )
+    if not draft.advice:
+        yield (
+            'scales, valid_ranges and chip_size are those released for COCO: '
+            '--suggest writes others, for the sizes of your boxes.'
+        )
     if loop.get('max_iters'):
         yield (
             f'max_iters={loop["max_iters"]} and the learning rate are kept: '

@@ -10,6 +10,9 @@ from sniper_mmdet.chips.presets import RELEASED_COCO
 
 from .rules import dicts
 
+#: The name of a module, and of each of its maps the channels and the stride.
+Features = tuple[str, list[tuple[int, int]]]
+
 
 def reason_of(error: BaseException) -> str:
     """The line of an exception that tells most: of what it was raised from.
@@ -43,17 +46,18 @@ def built(model: dict) -> nn.Module:
         ) from error
 
 
-def feature_maps(detector: nn.Module) -> tuple[str, list[tuple[int, int]]]:
+def feature_maps(detector: nn.Module, name: str | None = None) -> Features:
     """What gives a detector's heads maps, and each one's channels and stride.
 
-    That is 'neck' or 'backbone'. Its maps of two empty chips are looked at.
+    That is the module of the name, or 'neck', or 'backbone' without one. Its
+    maps of two empty chips are looked at.
 
     Raises:
         ValueError: It cannot be run here, or gives something else.
     """
     seen, size = [None], RELEASED_COCO.chip_size
     neck = getattr(detector, 'neck', None)
-    name = 'neck' if isinstance(neck, nn.Module) else 'backbone'
+    name = name or ('neck' if isinstance(neck, nn.Module) else 'backbone')
     try:
         module = getattr(detector, name)
         module.register_forward_hook(lambda *args: seen.append(args[-1]))
@@ -78,6 +82,18 @@ def feature_maps(detector: nn.Module) -> tuple[str, list[tuple[int, int]]]:
             'a level and image.'
         )
     return name, [(m.shape[1], round(size / m.shape[-1])) for m in maps]
+
+
+def maps_of_wrapped(model: dict) -> list[tuple[int, int]]:
+    """Channels and stride of each map that a focus head sees, or could see.
+
+    Args:
+        model (dict): Config of a PyramidDetector or an AutoFocus detector.
+
+    Raises:
+        ValueError: It cannot be built or run here.
+    """
+    return feature_maps(built(model).detector, model.get('features'))[1]
 
 
 def without_weights(model: dict) -> dict:

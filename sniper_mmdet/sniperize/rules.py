@@ -65,8 +65,8 @@ UNCUT = dict(
 )
 #: What a test pipeline knows of an image only after a Resize, Pad or flip.
 OF_RESIZED = ('border', 'flip', 'flip_direction', 'pad_shape', 'scale_factor')
-#: Data sets around one whose images a ChipDataset takes itself.
-AROUND = ('RepeatDataset', 'MultiImageMixDataset')
+#: Data sets around one whose images are taken themselves.
+AROUND = ('ChipDataset', 'MultiImageMixDataset', 'RepeatDataset')
 #: Hooks of what is no more: pipelines to switch.
 SWITCHES = ('PipelineSwitchHook', 'YOLOXModeSwitchHook')
 

@@ -5,9 +5,7 @@ are trained at 64 to 240 level pixels.
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
@@ -16,29 +14,24 @@ from sniper_mmdet.chips import (
     FocusSettings,
     ImageBoxes,
     ImagePyramid,
-    box_sizes,
 )
 from sniper_mmdet.chips.presets import RELEASED_COCO, RELEASED_FOCUS_SIZES
 from sniper_mmdet.chips.pyramid import Range, Scale
 from sniper_mmdet.chips.settings import longest_side
 
+from .measure import Measured, measure
+from .plan import OVERLAP, FocusPlan, as_range, level_ranges, test_ranges
+from .reasons import MAX_FACTOR, reasons_of
+
 #: Sizes, level pixels, that a level is for: the released ranges end at 240
 #: (80 * 3), and what is below 64 is for a finer level.
 TARGET = (64.0, 240.0)
 
-#: Enlarging beyond the finest level released shows nothing that is not there.
-MAX_FACTOR = 3.0
-
-_CHIP = RELEASED_COCO.chip_size
+#: The largest chip that is proposed, level pixels.
+MOST_CHIP = RELEASED_COCO.chip_size
 # Largest size trained, and stride, to the side of a chip.
-_OF_CHIP = TARGET[1] / _CHIP
-_STRIDE = np.divide(RELEASED_COCO.stride, _CHIP).tolist()
-# Neighbouring ranges overlap at least by this factor.
-_OVERLAP = 1.3
-# Test ranges to training ranges: 80 to 90, 150 to 180, 120 to 75 as released.
-_WIDER = 1.2
-# Levels are named by the long side for images of this many at least.
-_MANY_SIDES = 8
+_OF_CHIP = TARGET[1] / MOST_CHIP
+_STRIDE = np.divide(RELEASED_COCO.stride, MOST_CHIP).tolist()
 
 
 @dataclass(frozen=True)
@@ -57,6 +50,9 @@ class Advice:
         focus (tuple[FocusSettings]): One a level but the finest; the
             thresholds are those released: annotations tell no better ones.
         reasons (tuple[str]): Why, a sentence each.
+        focus_stride (int): Of FocusPixels, level pixels.
+        plan (FocusPlan, optional): That AutoFocus is proposed by; None where
+            it does not pay.
     """
 
     scales: tuple[Scale, ...]
@@ -68,6 +64,8 @@ class Advice:
     focus_sizes: tuple[int, ...]
     focus: tuple[FocusSettings, ...]
     reasons: tuple[str, ...]
+    focus_stride: int = 16
+    plan: FocusPlan | None = None
 
     @property
     def settings(self) -> ChipSettings:
@@ -79,22 +77,6 @@ class Advice:
     def test_pyramid(self) -> ImagePyramid:
         """ImagePyramid: Of testing."""
         return ImagePyramid(self.scales, self.test_valid_ranges)
-
-
-class _Measured(NamedTuple):
-    """Sizes of boxes and images; of one image where all are relative to it."""
-
-    relative: bool  # the level is named by the long side
-    sizes: np.ndarray  # of boxes, pixels
-    small: float  # 5th percentile of them
-    large: float  # 99th
-    longest: float  # 99.5th of long sides of boxes
-    side: float  # of an image: the long one, typical
-    largest_side: float  # the same, largest
-
-    @property
-    def where(self) -> str:
-        return f' in an image of {self.side:.0f} px' if self.relative else ''
 
 
 def suggest(
@@ -127,38 +109,68 @@ def suggest(
             of bounds.
     """
     _check(target, chip_size, num_levels)
-    low, high = _fitting(*target, chip_size or _CHIP)
-    for data in _measure(images):
+    low, high = fitted(*target, chip_size or MOST_CHIP)
+    for data in measure(images):
         factors, chip, one_chip = _levels(
             data, low, high, chip_size, num_levels
         )
         if len(factors) == 1:
             break
     if len(factors) > 1:
-        low, high = _fitting(low, high, chip)
-    # However far apart two levels are, their ranges overlap.
-    neighbours = zip(factors, factors[1:], strict=False)
-    starts = [min(low / a, high / b / _OVERLAP) for a, b in neighbours]
-    ends = [high / factor for factor in factors[1:]]
-    bounds = list(zip([*starts, 0.0], [math.inf, *ends], strict=True))
-    wider = [(start / _WIDER, end * _WIDER) for start, end in bounds]
+        low, high = fitted(low, high, chip)
+    bounds = level_ranges(factors, (low, high))
     focus_sizes = [size * low / TARGET[0] for size in RELEASED_FOCUS_SIZES]
     # As released: half a chip at first, then 5/8, in cells of 16 px.
     focus = [(0.02, chip * 8), *[(0.2, chip * 10)] * len(factors)]
     return Advice(
         scales=_scales(data, factors, chip if one_chip else None),
-        valid_ranges=tuple(map(_as_range, bounds)),
-        test_valid_ranges=tuple(map(_as_range, wider)),
+        valid_ranges=tuple(as_range(*pair) for pair in bounds),
+        test_valid_ranges=test_ranges(factors, (low, high)),
         chip_size=chip,
-        stride=_stride(chip),
+        stride=chip_stride(chip),
         target=(low, high),
         focus_sizes=tuple(max(round(size), 2) for size in focus_sizes),
         focus=tuple(
             FocusSettings(threshold, min_size=max(side // 256 * 16, 16))
             for threshold, side in focus[: len(factors) - 1]
         ),
-        reasons=tuple(_reasons(data, factors, one_chip, bounds, low, high)),
+        reasons=tuple(reasons_of(data, factors, one_chip, bounds, low, high)),
     )
+
+
+def fitted(low: float, high: float, chip_size: int) -> tuple[float, float]:
+    """A target lowered to what chips hold, and levels 2 apart have."""
+    high = min(high, _OF_CHIP * chip_size)
+    return min(low, high / (2 * OVERLAP)), high
+
+
+def chip_stride(chip_size: int) -> tuple[int, int]:
+    """Of the grid of chips, level pixels: as released, a ninth of a chip."""
+    return tuple(round(share * chip_size) for share in _STRIDE)
+
+
+def ends_of(
+    data: Measured, low: float, high: float, chip_size: int | None
+) -> tuple[float, int, float, float]:
+    """The finest factor, the chip, and two bounds.
+
+    A chip that is not given is for what the finest level trains, and no
+    larger than that level. At factors below the first bound the largest boxes
+    are within the target, and the longest fit a chip. At the second an image
+    is one chip, and no level need be coarser.
+    """
+    whole = min((chip_size or MOST_CHIP) / data.side, 1)
+    finest = min(max(low / data.small, whole), MAX_FACTOR)
+    if chip_size is None:
+        top = high if finest == whole else min(data.large * finest, high)
+        # A side must be shorter than the chip less its stride, and a bit.
+        longest = (data.longest * finest + 2) / (1 - _STRIDE[1])
+        wanted = min(max(top / _OF_CHIP, longest, 256), MOST_CHIP)
+        wanted = min(wanted, data.largest_side * finest)
+        chip_size = max(math.ceil(wanted / 32 - 1e-6) * 32, 64)
+    longest = longest_side(chip_size, chip_stride(chip_size)[1])
+    limit = min(high * (1 + 1e-9) / data.large, longest / data.longest)
+    return finest, chip_size, limit, whole
 
 
 def _check(target, chip_size, num_levels) -> None:
@@ -178,77 +190,18 @@ def _check(target, chip_size, num_levels) -> None:
         )
 
 
-def _fitting(low, high, chip_size) -> tuple[float, float]:
-    """A target lowered to what chips hold, and levels 2 apart have."""
-    high = min(high, _OF_CHIP * chip_size)
-    return min(low, high / (2 * _OVERLAP)), high
-
-
-def _stride(chip_size) -> tuple[int, int]:
-    return tuple(round(share * chip_size) for share in _STRIDE)
-
-
-def _measure(images) -> list[_Measured]:
-    """In pixels; before that as parts of their images, if it may be better."""
-    sides = images.boxes[:, 2:] - images.boxes[:, :2]
-    kept = (sides >= RELEASED_COCO.min_side).all(1)
-    if not kept.any():
-        raise ValueError(
-            'settings can be proposed for boxes with sides of '
-            f'{RELEASED_COCO.min_side} px or more only. Received: '
-            f'{len(kept)} boxes, none of them such, in {len(images)} images.'
-        )
-    sizes = box_sizes(images.boxes)[kept].astype(float)
-    longest = sides[kept].max(1)
-    of_image = np.maximum(images.widths, images.heights)
-    of_box = images.of_boxes(of_image)[kept]
-
-    def measured(relative, share, *sides):
-        small, large = np.percentile(sizes * share, [5, 99]).tolist()
-        long = float(np.percentile(longest * share, 99.5))
-        own = relative, sizes * share, small, large, long
-        return _Measured(*own, *map(float, sides))
-
-    found = [measured(False, 1, np.median(of_image), of_image.max())]
-    # With a few sizes of images only it may be a coincidence.
-    if len(np.unique(of_box)) >= _MANY_SIDES and (
-        np.log(sizes / of_box).std() < 0.9 * np.log(sizes).std()
-    ):
-        side = np.median(of_box)
-        found.insert(0, measured(True, side / of_box, side, side))
-    return found
-
-
 def _levels(
     data, low, high, chip_size, num_levels
 ) -> tuple[list[float], int, bool]:
-    """Factors of the levels, coarse to fine; the chip; is the first one chip?
-
-    A chip that is not given is for what the finest level trains, and no
-    larger than that level.
-    """
-    # One chip holds the image from here on: no level need be coarser.
-    whole = min((chip_size or _CHIP) / data.side, 1)
-    finest = min(max(low / data.small, whole), MAX_FACTOR)
-    if chip_size is None:
-        top = high if finest == whole else min(data.large * finest, high)
-        # A side must be shorter than the chip less its stride, and a bit.
-        longest = (data.longest * finest + 2) / (1 - _STRIDE[1])
-        wanted = min(max(top / _OF_CHIP, longest, 256), _CHIP)
-        wanted = min(wanted, data.largest_side * finest)
-        chip_size = max(math.ceil(wanted / 32 - 1e-6) * 32, 64)
-    longest = longest_side(chip_size, _stride(chip_size)[1])
-
-    def fits(factor):
-        large = data.large * factor > high * (1 + 1e-9)
-        return not large and data.longest * factor < longest
+    """Factors, coarse to fine; the chip; is the coarsest level one chip?"""
+    finest, chip_size, limit, whole = ends_of(data, low, high, chip_size)
 
     def trains(factor):
         sizes = data.sizes
         return ((sizes >= low / factor) & (sizes <= high / factor)).any()
 
     factors = [finest]
-    while not fits(factors[0]) and data.side * factors[0] > 2**0.5 * chip_size:
+    while factors[0] >= limit and data.side * factors[0] > 2**0.5 * chip_size:
         factors.insert(0, factors[0] / 2)
     if num_levels is None:
         ends = factors[0], finest
@@ -260,7 +213,7 @@ def _levels(
     else:
         factors = [finest / 2**i for i in range(num_levels)][::-1]
     one_chip = 0.5**0.5 <= data.side * factors[0] / chip_size <= 2**0.5
-    if len(factors) == 1 and finest != whole and fits(factors[0]):
+    if len(factors) == 1 and finest != whole and factors[0] < limit:
         one_chip = False
     if one_chip:
         factors[0] = chip_size / data.side
@@ -275,59 +228,3 @@ def _scales(data, factors, one_chip) -> tuple[Scale, ...]:
     if one_chip:
         scales[0] = (-1, one_chip)
     return tuple(scales)
-
-
-def _as_range(bounds) -> Range:
-    """Whole pixels, the lower end down and the upper end up."""
-    low, high = bounds
-    return (
-        math.floor(low + 1e-6) or None,
-        None if high == math.inf else math.ceil(high - 1e-6),
-    )
-
-
-def _short(pixels) -> str:
-    return f'{pixels:.0f}' if pixels >= 100 else f'{pixels:.3g}'
-
-
-def _reasons(data, factors, one_chip, bounds, low, high) -> Iterator[str]:
-    """Why the finest level, the coarsest, and the ranges are what they are."""
-    if data.relative:
-        yield (
-            'The level is named by the long side: as parts of their images '
-            'the boxes differ clearly less in size than in pixels.'
-        )
-    factor = factors[-1]
-    small = data.small * factor
-    text = (
-        f'Finest level, {factor:.3g} times: 5% of the boxes are below '
-        f'{_short(data.small)} px{data.where}, {small:.0f} px there'
-    )
-    if factor == MAX_FACTOR and small < 0.99 * low:
-        text += (
-            f'; {low:.0f} px would take {low / data.small:.2g} times, but '
-            'enlarging more than 3 times shows nothing new'
-        )
-    yield text + '.'
-    name = 'Coarsest level' if len(factors) > 1 else 'It is the only level'
-    large = f'{_short(data.large)} px{data.where}'
-    if one_chip:
-        yield (
-            f'{name}: the image is one chip there, where no box is too large '
-            f'(1% are above {large}).'
-        )
-    else:
-        yield (
-            f'{name}: 99% of the boxes are below {large}, '
-            f'{data.large * factors[0]:.0f} px there, and 99.5% shorter than '
-            f'{_short(data.longest)} px, {data.longest * factors[0]:.0f} px '
-            'there.'
-        )
-    neighbours = zip(bounds, bounds[1:], strict=False)
-    overlaps = [finer[1] / coarse[0] for coarse, finer in neighbours]
-    if overlaps:
-        yield (
-            f'A level trains what is {low:.0f} to {high:.0f} px there, the '
-            'finest also all below, the coarsest all above; neighbouring '
-            f'ranges overlap by a factor of {min(overlaps):.1f} or more.'
-        )

@@ -13,10 +13,9 @@ from sniper_mmdet.chips import (
     box_sizes,
     mine_chips,
     valid_boxes,
-    whole_in,
 )
-from sniper_mmdet.chips.focus import focus_chips, focus_labels, move_chips
 
+from .looking import look
 from .statistics import chip_statistics
 
 
@@ -88,35 +87,12 @@ def focus_share(
         focus (Sequence[FocusSettings]): One a level but the finest.
         stride (int): Of FocusPixels, level pixels. Defaults to 16.
     """
-    looked_at = total = reached = 0
-    all_sizes = pyramid.level_sizes(images.widths, images.heights)
-    sides = zip(images.sizes, all_sizes, strict=True)
-    for i, (side, levels) in enumerate(sides):
-        boxes = images.of_image(i)
-        valid = pyramid.is_valid(box_sizes(boxes))
-        found = valid[:, 0]
-        chips = np.array([[0, 0, *levels[0]]])
-        total += levels.prod(1).sum()
-        looked_at += levels[0].prod()
-        for level, step in enumerate(focus):
-            size, finer = levels[level : level + 2]
-            there = boxes * np.tile(size / side, 2)
-            true = focus_labels(there, tuple(size), stride, sizes) == 1
-            seen = np.zeros(true.shape, bool)
-            for x1, y1, x2, y2 in chips // stride:
-                seen[y1 : y2 + 1, x1 : x2 + 1] = True
-            how = 0.5, step.dilation, step.min_size, stride
-            chips = focus_chips(true & seen, tuple(size), *how)
-            chips = move_chips(chips, size, finer, stride)
-            looked_at += (chips[:, 2:] - chips[:, :2]).prod(1).sum()
-            # Levels are of whole pixels: a border may be off by one.
-            there = boxes * np.tile(finer / side, 2)
-            inside = whole_in(there[:, None], chips, 1).any(1)
-            found = found | (valid[:, level + 1] & inside)
-        reached += found.sum()
+    looked = look(images, pyramid, sizes, focus, stride)
+    whole = pyramid.level_sizes(images.widths, images.heights).prod(-1).sum()
+    reached = looked.reached
     return FocusShare(
-        float(looked_at / max(total, 1)),
-        float(reached / len(images.boxes)) if len(images.boxes) else 1.0,
+        float(looked.pixels.sum() / max(whole, 1)),
+        float(reached.mean()) if len(reached) else 1.0,
     )
 
 

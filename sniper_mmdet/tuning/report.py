@@ -1,5 +1,6 @@
 """Proposed settings beside others, and what there is to know of them."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -12,14 +13,16 @@ from sniper_mmdet.chips import (
 )
 from sniper_mmdet.chips.presets import RELEASED_COCO, RELEASED_COCO_TEST
 
-from .advice import Advice, suggest
+from .advice import Advice
 from .costs import focus_share, forecast, some_images
+from .frontier import gain_of, ways_to_look
+from .proposal import propose
 from .warnings import warnings_of
 
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 CHIP_SIZES = (256, 384, 512)
-# Images that are counted, at most: chips, and FocusChips, which take longer.
-_MOST, _MOST_FOCUS = 4000, 400
+# Images that are counted, at most.
+_MOST = 4000
 
 
 def report_settings(
@@ -29,39 +32,36 @@ def report_settings(
     own: tuple[ChipSettings, ImagePyramid | None] | None = None,
     focus_stride: int | None = None,
     num_without_area: int | None = None,
+    strides: Sequence[int] | None = None,
 ) -> tuple[dict, Advice]:
     """Propose settings, and count what they cost beside others.
 
     Args:
         images (ImageBoxes): The data set.
-        chip_size (int, optional): See :func:`suggest`.
-        num_levels (int, optional): See :func:`suggest`.
+        chip_size (int, optional): See :func:`propose`.
+        num_levels (int, optional): See :func:`propose`.
         own (tuple, optional): The user's settings: of training, and the
             levels of testing if those are others.
         focus_stride (int, optional): Of FocusPixels, of the user's AutoFocus
             detector: at least two levels are proposed for it.
         num_without_area (int, optional): Boxes that were left out before.
+        strides (Sequence[int], optional): Of FocusPixels, those that can be
+            had. See :func:`propose`.
 
     Returns:
         tuple: dict, all there is to tell, and Advice, the proposal.
 
     Raises:
-        ValueError: See :func:`suggest`.
+        ValueError: See :func:`propose`.
     """
 
-    def propose(chip_size):
-        advice = suggest(images, chip_size, num_levels)
-        if focus_stride and len(advice.scales) < 2:
-            # AutoFocus needs a level to focus from.
-            advice = suggest(images, chip_size, 2)
-        return advice
-
+    own_focus = strides, focus_stride
     some = some_images(images, _MOST)
 
     def expect(advice):
         return forecast(some, advice.settings, advice.test_pyramid)
 
-    advice = propose(chip_size)
+    advice, plans = propose(images, chip_size, num_levels, *own_focus)
     expected = {
         'proposed': expect(advice),
         "COCO's": forecast(some, RELEASED_COCO, RELEASED_COCO_TEST),
@@ -71,13 +71,12 @@ def report_settings(
     others = {}
     for size in () if chip_size else CHIP_SIZES:
         if size != advice.chip_size:
-            other = propose(size)
+            other, _ = propose(images, size, num_levels, *own_focus)
             others[size] = dict(scales=other.scales, **expect(other))
     share = None
     if advice.focus:
-        fewer = some_images(images, _MOST_FOCUS)
-        focus = advice.focus_sizes, advice.focus, focus_stride or 16
-        share = focus_share(fewer, advice.test_pyramid, *focus)
+        focus = advice.focus_sizes, advice.focus, advice.focus_stride
+        share = focus_share(some, advice.test_pyramid, *focus)
     percentiles = np.percentile(box_sizes(images.boxes), PERCENTILES)
     sides, area = images.sizes, images.sizes.prod(1)
     known = expected['proposed'], share, num_without_area
@@ -92,6 +91,8 @@ def report_settings(
         expected=expected,
         other_chip_sizes=others,
         focus_share=share and share._asdict(),
+        gain=gain_of(advice, plans),
+        ways=list(ways_to_look(some, advice, plans)),
         warnings=list(warnings_of(images, advice, *known)),
     )
     return report, advice

@@ -8,10 +8,16 @@ from sniper_mmdet.utils.cli import table
 from sniper_mmdet.utils.config_text import Code, assignment, call, comment
 
 from .advice import Advice
+from .frontier import ways_table
 
 _THRESHOLDS = comment(
     'focus_curve.py tells which thresholds suit a trained one.'
 )
+
+_OF_TABLE = """\
+(*: proposed. Mpixel: per image. px to notice: 95% of what the coarsest level
+must notice is as large there, or larger. largest part: Mpixel that must fit
+into memory together.)"""
 
 
 def range_text(bounds: Range) -> str:
@@ -20,7 +26,10 @@ def range_text(bounds: Range) -> str:
 
 
 def settings_text(
-    advice: Advice, base: str | None = None, autofocus: bool = False
+    advice: Advice,
+    base: str | None = None,
+    autofocus: bool = False,
+    head: dict | None = None,
 ) -> str:
     """The settings as a part of a config.
 
@@ -30,6 +39,8 @@ def settings_text(
             it is to be pasted into one.
         autofocus (bool): Whether that is of an AutoFocus detector. Defaults
             to False.
+        head (dict, optional): What the focus head takes besides sizes: maps,
+            their channels and stride. Defaults to None: it has what it takes.
     """
     size = advice.chip_size
     pad = dict(type='BatchFixedSizePad', size=(size, size))
@@ -45,7 +56,7 @@ def settings_text(
         stride=advice.stride,
     )
     focus = dict(
-        focus_head=dict(sizes=advice.focus_sizes),
+        focus_head=dict(head or {}, sizes=advice.focus_sizes),
         focus=[vars(step) for step in advice.focus],
     )
     paste = 'Not a config of its own: to be pasted into one that trains on '
@@ -59,12 +70,19 @@ def settings_text(
         assignment('train_dataloader', dict(dataset=dataset)),
     ]
     if advice.focus and not autofocus:
+        why = 'With an AutoFocus detector also:'
+        if head:
+            why = 'As an AutoFocus detector:'
+            focus['focus_head']['type'] = 'sniper_mmdet.FocusHead'
+            focus['type'] = 'sniper_mmdet.AutoFocus'
+        elif advice.plan:
+            why = (
+                'With an AutoFocus detector also, if its focus head has '
+                f'FocusPixels of stride {advice.focus_stride} '
+                '(tools/sniperize.py --autofocus --suggest writes all of it):'
+            )
         update = call('model.update', **focus)
-        blocks += [
-            comment('With an AutoFocus detector also:'),
-            _THRESHOLDS,
-            textwrap.indent(update, '# '),
-        ]
+        blocks += [comment(why), _THRESHOLDS, textwrap.indent(update, '# ')]
     return '\n'.join(blocks) + '\n'
 
 
@@ -101,8 +119,12 @@ def _report(report, advice) -> Iterator[str]:
             f'{other["boxes_covered"]:.2%} covered, '
             f'median {_seen(other)[1]} level px'
         )
-    yield '\nAutoFocus'
-    yield from map('- {}'.format, _focus(report['focus_share'], advice))
+    yield f'\n{report["gain"]}'
+    yield ways_table(report['ways'])
+    yield _OF_TABLE
+    if advice.focus:
+        yield '\nAutoFocus'
+        yield from map('- {}'.format, _focus(report['focus_share'], advice))
     if report['warnings']:
         yield '\nmind'
         yield from map('- {}'.format, report['warnings'])
@@ -137,10 +159,10 @@ def _seen(expected) -> list[str]:
 
 def _focus(share, advice) -> Iterator[str]:
     """What an AutoFocus detector would do, a sentence each."""
-    if not advice.focus:
-        yield 'One level: there is none to focus from; --levels 2 gives one.'
-        return
-    yield f'FocusPixels: sizes {advice.focus_sizes}, chip pixels'
+    yield (
+        f'FocusPixels: stride {advice.focus_stride}, sizes '
+        f'{advice.focus_sizes}, level pixels'
+    )
     for scale, step in zip(advice.scales, advice.focus, strict=False):
         settings = ', '.join(f'{k}={v}' for k, v in vars(step).items())
         yield f'after level {scale}: {settings}'

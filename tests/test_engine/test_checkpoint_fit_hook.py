@@ -8,12 +8,20 @@ from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.evaluator import BaseMetric
 from mmengine.model import BaseModel
-from mmengine.registry import DATASETS, METRICS, MODEL_WRAPPERS, MODELS
+from mmengine.registry import (
+    DATASETS,
+    METRICS,
+    MODEL_WRAPPERS,
+    MODELS,
+    init_default_scope,
+)
+from tiny import plain_detector
 from torch import nn
 
 from sniper_mmdet.engine.build import checked_runner
 from sniper_mmdet.engine.checkpoints import MisfitError, require_fit
 from sniper_mmdet.engine.hooks import CheckpointFitHook
+from sniper_mmdet.registry import MODELS as SNIPER_MODELS
 
 
 @MODELS.register_module(force=True)
@@ -171,3 +179,44 @@ def test_a_dino_of_the_zoo_is_explained():
 
     with pytest.raises(MisfitError, match='zoo .* mmdet 3.3'):
         require_fit(Dino(4), Dino(2).state_dict(), 'dino.pth')
+
+
+@pytest.fixture
+def frozen():
+    """A runner of an AutoFocus whose detector is frozen."""
+    model = dict(
+        type='sniper_mmdet.AutoFocus',
+        detector=plain_detector('retinanet'),
+        scales=[0.5, 1.0],
+        focus_head=dict(type='sniper_mmdet.FocusHead', in_channels=16),
+        frozen=True,
+    )
+    init_default_scope('mmdet')
+    model = SNIPER_MODELS.build(model)
+    return SimpleNamespace(model=model, cfg={}, _resume=False)
+
+
+def test_a_frozen_detector_needs_a_checkpoint(frozen):
+    hook = CheckpointFitHook()
+    with pytest.raises(ValueError, match='load_from must be its checkpoint'):
+        hook.before_train(frozen)
+    weights = frozen.model.detector.state_dict()
+    hook.after_load_checkpoint(frozen, dict(state_dict=weights))
+    hook.before_train(frozen)
+
+
+@pytest.mark.parametrize(
+    'value, sentence',
+    [(torch.ones(3), 'is of another detector'), (None, 'lacks 1 weights')],
+)
+def test_a_frozen_detector_is_wholly_of_its_checkpoint(
+    frozen, value, sentence
+):
+    weights = frozen.model.detector.state_dict()
+    del weights['backbone.conv1.weight']
+    if value is not None:
+        weights['backbone.conv1.weight'] = value
+    with pytest.raises(ValueError, match=sentence):
+        CheckpointFitHook().after_load_checkpoint(
+            frozen, dict(state_dict=weights)
+        )

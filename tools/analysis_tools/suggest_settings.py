@@ -5,8 +5,10 @@
     python tools/analysis_tools/suggest_settings.py CONFIG --config-out mine.py
 
 The training data of a CONFIG, whatever its type, or a COCO json are read; no
-image is. Settings follow from the sizes of boxes and images by rules of thumb,
-and the chips that they give are counted beside those of COCO's settings.
+image is. The finest level and chips follow from the sizes of boxes and images
+by rules of thumb, and the chips that they give are counted beside those of
+COCO's settings. The other levels are a plan of AutoFocus, where one looks at
+less than half of the finest level.
 """
 
 import os
@@ -61,35 +63,44 @@ def check_outputs(parser, args):
 
 
 def read_config(path, options):
-    """Boxes; the config's own settings if it trains on chips; its head."""
+    """Boxes; of a config that trains on chips its settings and focus heads.
+
+    The head that it has, and what those take that it could have.
+    """
     with cli.quiet():  # mmdet prints while it is imported
         from sniper_mmdet.engine import build
+        from sniper_mmdet.sniperize.proposed import focus_heads
 
         cfg = build.load_config(path, options)
         dataset = build.build_boxes_dataset(cfg, 'train')
-    kind = str(cfg.train_dataloader.dataset.get('type'))
-    if not kind.endswith('ChipDataset'):
-        return dataset.images, None, None
-    model = cfg.get('model', {})
-    scales = model.get('scales')
-    test = scales and ImagePyramid(scales, model.get('valid_ranges'))
-    own = dataset.settings, test
-    return dataset.images, own, model.get('focus_head')
+        kind = str(cfg.train_dataloader.dataset.get('type'))
+        if not kind.endswith('ChipDataset'):
+            return dataset.images, None, None, {}
+        model = cfg.get('model', {})
+        scales = model.get('scales')
+        test = scales and ImagePyramid(scales, model.get('valid_ranges'))
+        own = dataset.settings, test
+        heads = focus_heads(model) if scales else {}
+    return dataset.images, own, model.get('focus_head'), heads
 
 
 def main():
     args = parse_args()
-    own = focus_head = num_without_area = base = None
+    own = focus_head = num_without_area = base = head = None
+    heads = {}
     if args.ann:
         images, num_without_area = read_coco(args.ann)
     else:
-        images, own, focus_head = read_config(args.config, args.cfg_options)
+        found = read_config(args.config, args.cfg_options)
+        images, own, focus_head, heads = found
     if focus_head and args.levels == 1:
         rule = '--levels must be 2 or more for a CONFIG of AutoFocus'
         raise ValueError(f'{rule}. Received: 1.')
     stride = focus_head.get('stride', 16) if focus_head else None
     given = args.chip_size, args.levels, own, stride, num_without_area
-    report, advice = report_settings(images, *given)
+    report, advice = report_settings(images, *given, [*heads] or None)
+    if advice.plan:
+        head = heads.get(advice.focus_stride)
     if args.config_out and own:
         base = os.path.relpath(args.config, Path(args.config_out).parent)
         if args.cfg_options:
@@ -98,7 +109,7 @@ def main():
             report['warnings'].append(warning)
     elif args.config_out:
         report['warnings'].append(FIRST_STEP)
-    text = settings_text(advice, base, focus_head is not None)
+    text = settings_text(advice, base, focus_head is not None, head)
     if args.config_out:
         write_whole(args.config_out, lambda part: part.write_text(text))
     if args.out:

@@ -4,12 +4,15 @@ from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel
 from torch.nn.parallel import DistributedDataParallel
 
+from sniper_mmdet.engine.checkpoint_files import CheckpointError
 from sniper_mmdet.engine.checkpoints import (
     MisfitError,
+    require_all,
     require_fit,
     unwrapped,
     weights_of,
 )
+from sniper_mmdet.models import AutoFocus
 
 
 class CheckpointFitHook(Hook):
@@ -17,7 +20,8 @@ class CheckpointFitHook(Hook):
 
     mmengine leaves these random, and says so in a list of all that differs. A
     training that starts from a checkpoint may mean it, for another number of
-    classes, and is warned. One that is resumed, and a test, cannot.
+    classes, and is warned. One that is resumed, and a test, cannot; nor can
+    one whose detector is frozen, which needs a checkpoint of all its weights.
     """
 
     # After EMAHook, which exchanges what is loaded.
@@ -25,8 +29,10 @@ class CheckpointFitHook(Hook):
 
     def __init__(self) -> None:
         self._misfit: MisfitError | None = None
+        self._loaded = False
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        self._loaded = True
         model = unwrapped(runner.model)
         if model is not runner.model and not isinstance(
             runner.model, DistributedDataParallel
@@ -35,14 +41,23 @@ class CheckpointFitHook(Hook):
         if isinstance(model, BaseTTAModel):
             model = unwrapped(model.module)
         path = runner.cfg.get('load_from') or 'the checkpoint'
+        frozen = _is_frozen(model)
         try:
-            require_fit(model, weights_of(checkpoint), path)
+            missing, _ = require_fit(model, weights_of(checkpoint), path)
         except MisfitError as error:
-            if runner._resume:
+            if runner._resume or frozen:
                 raise
             self._misfit = error
+        else:
+            if frozen:
+                require_all(missing, path, ['focus_head.'])
 
     def before_train(self, runner) -> None:
+        if _is_frozen(unwrapped(runner.model)) and not self._loaded:
+            raise CheckpointError(
+                'model.frozen needs a detector that is trained: load_from '
+                'must be its checkpoint. Received: None.'
+            )
         if self._misfit is not None:
             runner.logger.warning(
                 f'{self._misfit} What does not fit keeps its first values.'
@@ -54,3 +69,7 @@ class CheckpointFitHook(Hook):
             raise self._misfit
 
     before_val = before_test
+
+
+def _is_frozen(model) -> bool:
+    return isinstance(model, AutoFocus) and model.frozen

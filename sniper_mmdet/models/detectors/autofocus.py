@@ -77,6 +77,10 @@ class AutoFocus(PyramidDetector):
         budget_mpixel (float, optional): The same in millions of level pixels;
             of an image whose coarsest level has more, that level is all that
             is looked at. Defaults to None.
+        frozen (bool): Train the focus head alone, on whole images or chips:
+            the detector, which has to come from a checkpoint, stays as in a
+            test, batch norm and dropout too, and computes its features only.
+            Defaults to False.
         **kwargs: Of :class:`PyramidDetector`.
     """
 
@@ -90,6 +94,7 @@ class AutoFocus(PyramidDetector):
         ground_truth: bool = False,
         budget: float | None = None,
         budget_mpixel: float | None = None,
+        frozen: bool = False,
         **kwargs,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -128,13 +133,35 @@ class AutoFocus(PyramidDetector):
         self.budget = FocusBudget(budget, budget_mpixel)
         self.budget.check(self.pyramid)
         self.focus_head = MODELS.build(focus_head)
+        self.frozen = frozen
+        if frozen:
+            self.detector.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> 'AutoFocus':
+        """See ``frozen``."""
+        super().train(mode)
+        if self.frozen:
+            self.detector.eval()
+        return self
+
+    def init_weights(self) -> None:
+        """Nothing is fetched for a detector that a checkpoint replaces."""
+        if self.frozen:
+            self.focus_head.init_weights()
+        else:
+            super().init_weights()
 
     def loss(
         self, batch_inputs: Tensor, batch_data_samples: SampleList
     ) -> dict:
-        """Losses of the wrapped detector and of the focus head."""
+        """Losses of the wrapped detector, unless frozen, and of the head."""
+        losses = {}
         with self._kept_features() as kept:
-            losses = super().loss(batch_inputs, batch_data_samples)
+            if not self.frozen:
+                losses = super().loss(batch_inputs, batch_data_samples)
+            else:
+                with torch.no_grad():
+                    self.detector.extract_feat(batch_inputs)
         focus = self.focus_head.loss(self._only(kept), batch_data_samples)
         return dict(losses, **focus)
 

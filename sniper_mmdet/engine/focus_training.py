@@ -1,0 +1,28 @@
+"""Trains the focus head of a detector that is frozen."""
+
+from pathlib import Path
+
+from mmengine.config import Config
+
+from .build import checked_runner, own_work_dir
+
+
+def train_focus_head(cfg: Config, checkpoint: str | Path) -> None:
+    """Run the training of a config, and keep its last checkpoint.
+
+    Args:
+        cfg (Config): Of an AutoFocus detector that is frozen, with a
+            ``work_dir``; an IterBasedTrainLoop. Nothing is validated.
+        checkpoint (str | Path): Where the trained detector is to be.
+
+    Raises:
+        FileError: Something cannot be written.
+        ValueError: See :mod:`~sniper_mmdet.engine.data_checks`.
+    """
+    for part in ('dataloader', 'evaluator', 'cfg'):
+        cfg[f'val_{part}'] = None
+    with own_work_dir(cfg):
+        runner = checked_runner(cfg, 'train')
+        runner.train()
+    last = Path(cfg.work_dir, 'last_checkpoint').read_text()
+    Path(last).replace(checkpoint)

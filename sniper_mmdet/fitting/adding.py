@@ -1,0 +1,123 @@
+"""Adds a focus head to a trained detector: plan, training, tuning."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+from mmengine.device import get_device
+
+from sniper_mmdet.chips import FocusSettings
+from sniper_mmdet.datasets.reading import build_read
+from sniper_mmdet.engine.build import load_config
+from sniper_mmdet.engine.checkpoints import build_detector, load_weights
+from sniper_mmdet.engine.focus_training import train_focus_head
+from sniper_mmdet.models import AutoFocus
+from sniper_mmdet.sniperize.added_focus import FOCUS_HEAD, TrainedDetector
+from sniper_mmdet.sniperize.focus_plan import plan_for
+from sniper_mmdet.tuning.plan import FocusPlan
+from sniper_mmdet.utils.config_text import call, comment
+from sniper_mmdet.utils.files import write_whole
+
+from .levels import ladder, level_study
+from .splits import training_as_test
+from .tuner import Tuned, tune
+
+
+def write_plan(
+    detector: TrainedDetector,
+    factor: float | None = None,
+    num: int = 16,
+    iterations: int = 600,
+    seed: int = 0,
+) -> FocusPlan:
+    """Find the levels that suit a detector, and write its new config.
+
+    Args:
+        detector (TrainedDetector): The detector.
+        factor (float, optional): Of the finest level. Defaults to None: that
+            at which the detector finds the smallest objects as well as at any
+            other, seen by running it.
+        num (int): Training images that it is run on, 0 for none: the levels
+            are then what its config says. Defaults to 16.
+        iterations (int): Of training. Defaults to 600.
+        seed (int): Of training. Defaults to 0.
+
+    Raises:
+        ValueError: No plan suits it.
+    """
+    finest, target = detector.trained_for()
+    if factor is not None:
+        finest = factor
+    elif num:
+        detector.write(_one_level(finest, detector.strides[0]), 1, seed)
+        finest, target = _studied(detector, finest, num)
+    plan = plan_for(detector.images, finest, target, detector.strides)
+    detector.write(plan, iterations, seed)
+    return plan
+
+
+def train_and_tune(
+    path: Path, checkpoint: Path, num: int = 16, loss: float = 0.2
+) -> Tuned | None:
+    """Train the focus head of a config, and tune all that needs no training.
+
+    What is chosen is added to the config.
+
+    Args:
+        path (Path): The config.
+        checkpoint (Path): Where the weights are to be.
+        num (int): Training images to tune on, and test images to measure on;
+            0: nothing is tuned. Defaults to 16.
+        loss (float): See :func:`~sniper_mmdet.fitting.tuner.tune`.
+
+    Raises:
+        ValueError: The data do not go together, or cannot be tuned on.
+    """
+    work_dir = dict(work_dir=str(path.parent / 'training'))
+    train_focus_head(load_config(str(path), work_dir), checkpoint)
+    if not num:
+        return None
+    cfg = load_config(str(path))
+    tuned = tune(cfg, str(checkpoint), loss=loss, split='train', num=num)
+    added = [
+        comment(f'Tuned on {num} training images.'),
+        call('model.update', **tuned.model),
+    ]
+    text = '\n'.join([path.read_text(), *added, ''])
+    write_whole(path, lambda part: part.write_text(text))
+    return tuned
+
+
+def _one_level(factor: float, stride: int) -> FocusPlan:
+    """A plan to run a detector by, whose levels do not matter."""
+    return FocusPlan(
+        factors=(factor / 2, factor),
+        stride=stride,
+        sizes=(2, 64, 90),
+        focus=(FocusSettings(0),),
+        test_valid_ranges=((None, None), (None, None)),
+        **dict.fromkeys(
+            'pixels share of_finest boxes noticed smallest largest'.split(),
+            math.nan,
+        ),
+    )
+
+
+def _studied(detector, finest, num) -> tuple[float, tuple[float, float]]:
+    cfg = load_config(str(detector.path))
+    model = build_detector(cfg, AutoFocus)
+    load_weights(model, detector.checkpoint, [FOCUS_HEAD])
+    dataset = build_read(training_as_test(cfg).test_dataloader.dataset)
+    count = min(num, len(dataset))
+    drawn = np.linspace(0, len(dataset) - 1, count).round().astype(int)
+    scales = ladder([finest])
+    model = model.to(get_device()).eval()
+    found = level_study(model, dataset, scales, drawn.tolist())
+    if not (found.AP > 0).any():
+        raise ValueError(
+            f'{detector.checkpoint} finds nothing at any level of {count} '
+            'training images: was it trained for these data? --tune-on 0 '
+            "takes the config's own levels."
+        )
+    low, high = found.target
+    return float(found.factors[found.finest]), (low, max(high, 2 * low))

@@ -1,0 +1,123 @@
+"""Adds a focus head to the config of a detector that is trained."""
+
+import os
+from pathlib import Path
+
+from mmengine.config import Config
+
+from sniper_mmdet.datasets.classes import classes_of
+from sniper_mmdet.engine.build_data import (
+    build_boxes_dataset,
+    build_unread_dataset,
+)
+from sniper_mmdet.engine.checkpoints import load_weights, read_classes
+from sniper_mmdet.engine.detector_checks import check_heads, check_names
+from sniper_mmdet.models import PyramidDetector
+from sniper_mmdet.tuning.plan import FocusPlan
+from sniper_mmdet.utils.files import write_whole
+
+from . import probe, rules
+from .config import base_of, read_plain
+from .detector import focus_head_config
+from .draft import Draft
+from .focus_plan import trained_for, usable_strides
+from .focus_text import focus_text
+from .rules import name_of
+
+#: Prefix of weights that a trained detector lacks.
+FOCUS_HEAD = 'focus_head.'
+
+# Of the focus head: channels, and a loss for one FocusPixel in a thousand.
+_CHANNELS = 64
+_LOSS = dict(type='FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25)
+# That a two-stage detector keeps in a small FocusChip.
+_PROPOSALS = 100
+
+
+class TrainedDetector:
+    """A detector that is trained, and is to have a focus head.
+
+    Args:
+        config (str): Of the detector, plain or a pyramid's, see
+            :func:`~sniper_mmdet.sniperize.read_plain`.
+        checkpoint (str): Its weights.
+        folder (Path): Where its new config is to be; made if it is missing.
+        options (dict, optional): That override the config's, which is then
+            written beside it. Defaults to None.
+
+    Attributes:
+        images (ImageBoxes): Its training data.
+        strides (list[int]): Of its feature maps, those for a focus head.
+        path (Path): Of the new config.
+        notes (list[str]): What the new config cannot keep, a sentence each.
+
+    Raises:
+        OSError: There is no such checkpoint.
+        ValueError: The checkpoint is of another detector, no focus head can
+            be added to it, or the data have no boxes.
+    """
+
+    def __init__(
+        self,
+        config: str,
+        checkpoint: str,
+        folder: Path,
+        options: dict | None = None,
+    ) -> None:
+        self._cfg = cfg = read_plain(config)
+        cfg.merge_from_dict(options or {})
+        rules.refuse_shapes(cfg)
+        built = probe.built(_bare_model(cfg))
+        load_weights(built, checkpoint, [FOCUS_HEAD])
+        self._settings = {}
+        features, self._maps = probe.feature_maps(built)
+        self.strides = usable_strides(self._maps)
+        if features != 'neck':
+            self._settings['features'] = features
+        if hasattr(built, 'rpn_head'):
+            self._settings['max_proposals'] = _PROPOSALS
+        self.checkpoint = os.path.abspath(checkpoint)
+        data = build_unread_dataset(cfg, 'train')
+        if data is not None:
+            check_heads(built, data)
+            names = read_classes(checkpoint)
+            check_names(names, 'checkpoint', classes_of(data), 'training data')
+        self.images = build_boxes_dataset(cfg, 'train').images
+        name = Path(config.split('::')[-1]).stem
+        self.path = folder / f'{name}_autofocus.py'
+        self.notes: list[str] = []
+        folder.mkdir(parents=True, exist_ok=True)
+        self._base = base_of(config, folder)
+        if options:
+            self._base = f'{name}_changed.py'
+            cfg.dump(folder / self._base)
+
+    def trained_for(self) -> tuple[float, tuple[float, float]]:
+        """See :func:`~sniper_mmdet.sniperize.focus_plan.trained_for`."""
+        return trained_for(self._cfg, self.images)
+
+    def write(self, plan: FocusPlan, iterations: int, seed: int) -> None:
+        """Write the config that trains a focus head by a plan."""
+        draft = Draft(self._cfg, autofocus=True)
+        head = dict(
+            type='sniper_mmdet.FocusHead',
+            **focus_head_config(self._maps, plan.stride),
+            feat_channels=_CHANNELS,
+            sizes=plan.sizes,
+            loss_cls=_LOSS,
+        )
+        focus = [vars(step) for step in plan.focus]
+        settings = dict(self._settings, focus_head=head, focus=focus)
+        run = self.checkpoint, iterations, seed
+        text = focus_text(draft, self._base, plan, settings, *run)
+        write_whole(self.path, lambda part: part.write_text(text))
+        self.notes = draft.notes
+
+
+def _bare_model(cfg: Config) -> dict:
+    """The config of a detector, without a pyramid around it."""
+    model = cfg.get('model') or {}
+    if name_of(model) == 'PyramidDetector':
+        return PyramidDetector.detector_config(model)
+    rules.refuse_detector(model)
+    return model

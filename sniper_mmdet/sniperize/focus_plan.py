@@ -1,0 +1,104 @@
+"""Levels that suit a detector that is trained already."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from mmengine.config import Config
+
+from sniper_mmdet.chips import ImageBoxes, ImagePyramid, box_sizes
+from sniper_mmdet.tuning.advice import TARGET
+from sniper_mmdet.tuning.plan import WIDER, FocusPlan, best_plan, search_plans
+
+from .rules import dicts, leaves, name_of
+
+# Of feature maps whose cells can be FocusPixels.
+_STRIDES = (4, 8, 16)
+
+
+def trained_for(
+    cfg: Config, images: ImageBoxes
+) -> tuple[float, tuple[float, float]]:
+    """What the config of a detector says of the sizes that it is for.
+
+    Of a pyramid, its finest level and its ranges; of another one, what the
+    test pipeline resizes images to, and how large most of the boxes are there.
+
+    Args:
+        cfg (Config): Plain, or of a PyramidDetector.
+        images (ImageBoxes): Its training data.
+
+    Returns:
+        tuple: Factor of the finest level, and (low, high) sizes that a level
+        is for, level pixels.
+    """
+    width, height = np.median(images.sizes, 0)
+    if scales := cfg.model.get('scales'):
+        pyramid = ImagePyramid(scales, cfg.model.get('valid_ranges'))
+        factors = pyramid.factors(width, height)
+        low = (pyramid.bounds[0][0] * WIDER) * factors[0]
+        high = pyramid.bounds[-1][1] / WIDER * factors[-1]
+        known = 0 < low < high < np.inf
+        target = (float(low), float(high)) if known else TARGET
+        return float(factors[-1]), target
+    factor = _resized(cfg, width, height)
+    low, high = np.percentile(box_sizes(images.boxes), [5, 95]) * factor
+    return factor, (float(low), max(float(high), 2 * float(low)))
+
+
+def _resized(cfg: Config, width: float, height: float) -> float:
+    """By which a test enlarges images; 1 where it does not."""
+    data = (cfg.get('test_dataloader') or {}).get('dataset') or {}
+    for leaf, _ in leaves(data, ''):
+        for step in dicts(leaf.get('pipeline')):
+            if not name_of(step).endswith('Resize'):
+                continue
+            if factor := step.get('scale_factor'):
+                return float(np.mean(factor))
+            if scale := step.get('scale'):
+                size = sorted(np.broadcast_to(scale, 2).tolist())
+                sides = sorted([width, height])
+                return float(min(np.divide(size, sides)))
+    return 1.0
+
+
+def usable_strides(maps: Sequence[tuple[int, int]]) -> list[int]:
+    """Strides of feature maps, (channels, stride), for a focus head.
+
+    Raises:
+        ValueError: There is none.
+    """
+    had = [stride for _, stride in maps]
+    if not set(had).intersection(_STRIDES):
+        raise ValueError(
+            'a focus head needs a feature map of stride 4, 8 or 16. '
+            f'Received: strides {had}.'
+        )
+    return [stride for stride in _STRIDES if stride in had]
+
+
+def plan_for(
+    images: ImageBoxes,
+    finest: float,
+    target: tuple[float, float],
+    strides: Sequence[int],
+) -> FocusPlan:
+    """The plan for a detector.
+
+    Args:
+        images (ImageBoxes): The training data.
+        finest (float): Factor of the finest level.
+        target (tuple[float]): Sizes that a level is for, level pixels.
+        strides (Sequence[int]): Of feature maps for a focus head.
+
+    Raises:
+        ValueError: There is none that notices what it must.
+    """
+    plans = search_plans(images, finest, target, strides)
+    if not plans:
+        raise ValueError(
+            'AutoFocus cannot help here: no coarser level notices 99% of the '
+            f'boxes that a finest level of {finest:.3g} times is for. '
+            f'Received: {len(images.boxes)} boxes in {len(images)} images, '
+            f'and sizes of {target[0]:.0f} to {target[1]:.0f} px for a level.'
+        )
+    return best_plan(plans)

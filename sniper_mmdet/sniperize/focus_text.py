@@ -1,0 +1,176 @@
+"""Text of the config that trains a focus head, and nothing else."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sniper_mmdet.tuning.plan import FocusPlan
+from sniper_mmdet.utils.config_text import Code, assignment, comment
+
+from . import data, loop, rules
+from .detector import level_padding, level_test_cfg
+from .draft import Draft
+from .rules import name_of
+
+# Level pixels of a side of what is trained on, at most.
+_CROP = 1024
+# By which the levels that are trained on differ from those of a test.
+_JITTER = (0.84, 1.0, 1.19)
+# Iterations until the learning rate is what it is to be.
+_WARM_UP = 30
+
+
+def focus_text(
+    draft: Draft,
+    base: str,
+    plan: FocusPlan,
+    settings: dict,
+    checkpoint: str,
+    iterations: int,
+    seed: int,
+) -> str:
+    """The text of a config of an AutoFocus over a frozen detector.
+
+    Args:
+        draft (Draft): Of the config of the detector, plain or a pyramid's.
+            What cannot be kept of it is added to its notes.
+        base (str): What it inherits from: where that config is.
+        plan (FocusPlan): Levels and ranges.
+        settings (dict): Of the detector: its focus head and what goes with it.
+        checkpoint (str): The weights of the detector.
+        iterations (int): Of training.
+        seed (int): Of training.
+
+    Raises:
+        ValueError: It has no training data, or its pipelines do not fit.
+    """
+    statements, pipeline = data.images(
+        draft, '_whole_images', 'All of them, as a test looks at them.'
+    )
+    loading, _, _ = rules.parts_of(pipeline, 'train')
+    levels = plan.factors[:-1]
+    blocks = [
+        assignment('_base_', base),
+        '# The levels on which the focus head looks.\n'
+        + assignment('_whole_images', _training(loading, levels)),
+        statements,
+        assignment('train_dataloader', _loader(draft)),
+        *([] if _is_pyramid(draft) else data.test_loaders(draft)),
+        _model(draft, plan, settings),
+        _loop(checkpoint, iterations, seed),
+        loop.evaluators(draft),
+    ]
+    head = comment(
+        'AutoFocus over the trained detector of '
+        f'{Path(base.split("::")[-1]).stem}, which stays as it is; written by '
+        'tools/misc/add_focus.py.'
+    )
+    told = [comment(note, '#   ', '# - ') for note in draft.notes]
+    body = '\n\n'.join(filter(None, blocks))
+    return '\n'.join([head, *told, body, ''])
+
+
+def _training(loading: Sequence[dict], factors: Sequence[float]) -> list:
+    """Whole images at the levels that notice, a little larger or smaller."""
+    kept = [step for step in loading if 'Annotat' not in name_of(step)]
+    sizes = [float(f'{f * j:.3g}') for f in factors for j in _JITTER]
+    resized = [
+        [dict(type='Resize', scale_factor=size, keep_ratio=True)]
+        for size in sizes
+    ]
+    crop = dict(crop_size=(_CROP, _CROP), allow_negative_crop=True)
+    return [
+        *kept,
+        dict(type='LoadAnnotations', with_bbox=True),
+        dict(type='RandomChoice', transforms=resized),
+        dict(type='RandomCrop', **crop),
+        dict(type='RandomFlip', prob=0.5),
+        # Images of one day are few: without it the head learns them by heart.
+        dict(type='PhotoMetricDistortion'),
+        dict(type='PackDetInputs'),
+    ]
+
+
+def _loader(draft: Draft) -> dict:
+    own = draft.part('train_dataloader')
+    workers = own.get('num_workers', 0)
+    return dict(
+        _delete_=True,
+        batch_size=2,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        sampler=dict(type='InfiniteSampler'),
+        dataset=Code('_images'),
+    )
+
+
+def _model(draft: Draft, plan: FocusPlan, settings: dict) -> str:
+    cfg, lines = draft.cfg.model, []
+    delta = dict(type='sniper_mmdet.AutoFocus', frozen=True)
+    if _is_pyramid(draft):
+        delta['batch_size'] = None
+    else:
+        delta['detector'] = cfg.type
+        test_cfg, merging, _ = level_test_cfg(cfg.get('test_cfg') or {})
+        delta.update(merging)
+        own, padding = level_padding(draft)
+        if own.get('batch_augments'):
+            padding['batch_augments'] = None
+        if padding and cfg.get('data_preprocessor'):
+            delta['data_preprocessor'] = padding
+        elif padding:
+            lines.append(assignment('data_preprocessor', padding) + '\n')
+        if test_cfg:
+            delta['test_cfg'] = test_cfg
+            lines.append(
+                '# Boxes are merged over the levels: NMS of a level only '
+                'takes out doubles.'
+            )
+    delta.update(
+        scales=list(plan.factors),
+        valid_ranges=list(plan.test_valid_ranges),
+        **settings,
+    )
+    return '\n'.join([*lines, assignment('model', delta)])
+
+
+def _is_pyramid(draft: Draft) -> bool:
+    return name_of(draft.cfg.model) == 'PyramidDetector'
+
+
+def _loop(checkpoint: str, iterations: int, seed: int) -> str:
+    """Statements: where training starts, how long and how it goes."""
+    by_iterations = dict(by_epoch=False)
+    optimizer = dict(type='AdamW', lr=1e-3, weight_decay=1e-4)
+    hooks = dict(
+        checkpoint=dict(
+            **by_iterations, interval=iterations, save_optimizer=False
+        ),
+        logger=dict(interval=20),
+    )
+    return '\n'.join(
+        assignment(name, value)
+        for name, value in dict(
+            load_from=checkpoint,
+            randomness=dict(seed=seed),
+            train_cfg=dict(
+                _delete_=True,
+                type='IterBasedTrainLoop',
+                max_iters=iterations,
+                val_interval=iterations,
+            ),
+            optim_wrapper=dict(
+                _delete_=True, type='OptimWrapper', optimizer=optimizer
+            ),
+            param_scheduler=[
+                dict(
+                    type='LinearLR',
+                    start_factor=0.1,
+                    end=_WARM_UP,
+                    by_epoch=False,
+                )
+            ],
+            default_hooks=hooks,
+            custom_hooks=[],
+            log_processor=by_iterations,
+        ).items()
+    )

@@ -1,0 +1,63 @@
+"""Settings for the boxes of a config's own data."""
+
+from sniper_mmdet.engine.build import build_boxes_dataset
+from sniper_mmdet.tuning import propose, suggest
+from sniper_mmdet.tuning.frontier import gain_of
+
+from .detector import focus_head_config
+from .draft import Draft
+from .probe import Features, maps_of_wrapped
+
+#: Of FocusPixels that a plan may have, where a detector has such a map.
+STRIDES = (4, 8, 16)
+
+
+def settle(draft: Draft, features: Features | None) -> None:
+    """Let a draft have the settings for its training data, which is read.
+
+    Args:
+        draft (Draft): Of the config.
+        features (tuple, optional): The maps that a focus head could see; None
+            for a detector without one.
+
+    Raises:
+        OSError, ValueError: The data cannot be read, or has no box.
+    """
+    images = build_boxes_dataset(draft.cfg, 'train').images
+    if features is None:
+        # A pyramid looks at levels whole: each must be worth it.
+        draft.advice = suggest(images)
+        advice, plans = propose(images)
+        if advice.plan:
+            draft.note(f'{gain_of(advice, plans)} --autofocus writes that.')
+        return
+    maps = features[1]
+    released = focus_head_config(maps)['stride']
+    strides = _usable(maps) or [released]
+    draft.advice, plans = propose(
+        images, strides=strides, focus_stride=released
+    )
+    draft.note(gain_of(draft.advice, plans))
+
+
+def focus_heads(model: dict) -> dict[int, dict]:
+    """What a focus head takes, by the stride that FocusPixels can have.
+
+    Args:
+        model (dict): Config of a PyramidDetector or an AutoFocus detector.
+
+    Returns:
+        dict: Parts of a config, see :func:`focus_head_config`; none where
+        the detector cannot be built or run here.
+    """
+    try:
+        maps = maps_of_wrapped(model)
+    except ValueError:
+        return {}
+    return {
+        stride: focus_head_config(maps, stride) for stride in _usable(maps)
+    }
+
+
+def _usable(maps: list[tuple[int, int]]) -> list[int]:
+    return sorted({stride for _, stride in maps}.intersection(STRIDES))

@@ -1,0 +1,252 @@
+"""Plans: pyramids on which AutoFocus looks at little and reaches all.
+
+A plan costs what true FocusPixels, those of the annotated boxes, lead to.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sniper_mmdet.chips import (
+    FocusSettings,
+    ImageBoxes,
+    ImagePyramid,
+    box_sizes,
+)
+from sniper_mmdet.chips.pyramid import Range
+
+from .costs import some_images
+from .looking import look
+
+#: Strides of FocusPixels that are tried unless others are asked for. One of 4
+#: takes four times as many cells of the focus head as one of 8, and shows it
+#: less around each.
+STRIDES = (8, 16)
+
+#: Share of the boxes that a plan must reach, and of those to be noticed that
+#: must be large enough for it.
+REACHED, NOTICED = 0.99, 0.95
+#: The same, of a plan that is proposed, if there is one.
+SAFE = 0.99
+
+#: Neighbouring ranges of training overlap at least by this factor.
+OVERLAP = 1.3
+#: Test ranges to training ranges: 80 to 90, 150 to 180, 120 to 75 as released.
+WIDER = 1.2
+
+# Between neighbouring levels; above 6, sizes are between two levels.
+_RATIOS = np.arange(2, 6.1, 0.25)
+_MOST_LEVELS = 4
+# What an object must have at least of to leave a trace on a map, level pixels.
+_TRACE = 2
+# Original pixels around a FocusChip, of AutoFocus: no box there is kept.
+_BORDER = 10
+# By so much cheaper a plan must be to have one level more, or cells below 8.
+_LEVEL, _FINE_CELLS = 1.1, 1.5
+# What costs up to so much more is as cheap.
+_AS_CHEAP = 1.05
+
+
+@dataclass(frozen=True)
+class FocusPlan:
+    """A pyramid, coarse to fine, and how AutoFocus goes through it.
+
+    Attributes:
+        factors (tuple[float]): Levels.
+        stride (int): Of FocusPixels, level pixels.
+        sizes (tuple[float]): Of FocusPixels, level pixels, see
+            :func:`~sniper_mmdet.chips.focus.focus_labels`: up to the largest
+            that the next level trains.
+        focus (tuple[FocusSettings]): One a level but the finest. FocusChips
+            are at least as wide, at the next level, as the largest object
+            that it trains; no object is as close to a side as ``border``.
+        test_valid_ranges (tuple): (low, high) a level, original pixels.
+        pixels (float): Level pixels an image that are looked at, on average.
+        share (float): Of those of all its levels.
+        of_finest (float): Of those of its finest level.
+        boxes (float): Share of the boxes that are reached.
+        noticed (float): Share of the boxes that the coarsest level must
+            notice, since its range does not hold them, that are at least
+            ``least_size`` there.
+        smallest (float): Of those boxes, the 5th percentile of sizes on that
+            level, level pixels.
+        largest (float): Level pixels of the largest part that is looked at
+            in one piece, in any image that was counted.
+    """
+
+    factors: tuple[float, ...]
+    stride: int
+    sizes: tuple[float, float, float]
+    focus: tuple[FocusSettings, ...]
+    test_valid_ranges: tuple[Range, ...]
+    pixels: float
+    share: float
+    of_finest: float
+    boxes: float
+    noticed: float
+    smallest: float
+    largest: float
+
+    @property
+    def cost(self) -> float:
+        """float: Pixels, and more for further levels and for small cells."""
+        dear = _LEVEL ** len(self.factors)
+        return self.pixels * dear * (_FINE_CELLS if self.stride < 8 else 1)
+
+
+def search_plans(
+    images: ImageBoxes,
+    finest: float,
+    target: tuple[float, float] = (64.0, 240.0),
+    strides: Sequence[int] = STRIDES,
+    num_levels: int | None = None,
+    coarsest: float | None = None,
+    least_size: float = 5.0,
+    most_images: int = 2000,
+) -> list[FocusPlan]:
+    """The plans that no other one beats, cheapest first.
+
+    Levels are from 2 to 4, a ratio of 2 to 6 apart. A plan reaches 99% of the
+    boxes and shows 95% of those that the coarsest level must notice at
+    ``least_size`` there; each size but 1% of the boxes is tested at a level
+    where it is within the target, or at an end of the pyramid. Beaten is what
+    costs more than another one and shows what must be noticed no larger.
+
+    Args:
+        images (ImageBoxes): The data set.
+        finest (float): Factor of the finest level.
+        target (tuple[float]): Sizes that a level is for, level pixels.
+        strides (Sequence[int]): Of FocusPixels, those that can be had.
+            Defaults to 8 and 16.
+        num_levels (int, optional): Defaults to None: any number.
+        coarsest (float, optional): The largest factor of a coarsest level.
+            Defaults to None: at which 99% of the boxes are no larger than
+            the target.
+        least_size (float): Least size that a FocusPixel can be learned for,
+            level pixels. Defaults to 5, as released.
+        most_images (int): Images that are looked at, evenly drawn; of sizes
+            all boxes count. Defaults to 2000.
+
+    Returns:
+        list[FocusPlan]: None where no plan does all this.
+    """
+    sizes = box_sizes(images.boxes).astype(float)
+    if not len(sizes):
+        return []
+    if coarsest is None:
+        coarsest = target[1] / float(np.percentile(sizes, 99))
+    some = some_images(images, most_images)
+    plans = []
+    for factors in _pyramids(finest, coarsest, num_levels):
+        ranges = test_ranges(factors, target)
+        needing = sizes[sizes < (ranges[0][0] or 0)] * factors[0]
+        if not len(needing) or _leaves_gaps(sizes, factors, target):
+            continue
+        noticed = float((needing >= least_size).mean())
+        if noticed >= NOTICED:
+            known = ranges, noticed, float(np.percentile(needing, 5))
+            plans += [_plan(some, factors, target, s, *known) for s in strides]
+    plans = [plan for plan in plans if plan.boxes >= REACHED]
+    plans.sort(key=lambda plan: plan.cost)
+    best, frontier = 0.0, []
+    for plan in plans:
+        if plan.smallest > best:
+            best = plan.smallest
+            frontier.append(plan)
+    return frontier
+
+
+def best_plan(plans: Sequence[FocusPlan]) -> FocusPlan:
+    """Of a frontier: what shows most of those that cost next to the least.
+
+    Plans that show 99% of what must be noticed large enough come first.
+    """
+    safe = [plan for plan in plans if plan.noticed >= SAFE] or plans
+    most = safe[0].cost * _AS_CHEAP
+    return [plan for plan in safe if plan.cost <= most][-1]
+
+
+def level_ranges(
+    factors: Sequence[float], target: tuple[float, float]
+) -> list[tuple[float, float]]:
+    """Sizes that levels train, coarse to fine: original pixels.
+
+    A level trains what is within the target there, the finest also all below,
+    the coarsest all above. However far apart two levels are, their ranges
+    overlap.
+    """
+    low, high = target
+    neighbours = zip(factors, factors[1:], strict=False)
+    starts = [min(low / a, high / b / OVERLAP) for a, b in neighbours]
+    ends = [high / factor for factor in factors[1:]]
+    return list(zip([*starts, 0.0], [math.inf, *ends], strict=True))
+
+
+def test_ranges(
+    factors: Sequence[float], target: tuple[float, float]
+) -> tuple[Range, ...]:
+    """Valid ranges of testing: those of training, wider at both ends."""
+    bounds = level_ranges(factors, target)
+    return tuple(as_range(low / WIDER, high * WIDER) for low, high in bounds)
+
+
+def as_range(low: float, high: float) -> Range:
+    """Whole pixels, the lower end down and the upper end up."""
+    return (
+        math.floor(low + 1e-6) or None,
+        None if high == math.inf else math.ceil(high - 1e-6),
+    )
+
+
+def _pyramids(finest, coarsest, num_levels) -> Iterator[tuple[float, ...]]:
+    """Factors, rounded as a config has them."""
+    for count in range(2, _MOST_LEVELS + 1):
+        for ratio in _RATIOS if num_levels in (None, count) else ():
+            factors = finest / ratio ** np.arange(count - 1, -1, -1)
+            if factors[0] <= coarsest * (1 + 1e-9):
+                yield tuple(float(f'{factor:.3g}') for factor in factors)
+
+
+def _leaves_gaps(sizes, factors, target) -> bool:
+    """Whether more than 1% of the sizes are within no level's target."""
+    low, high = target[0] / WIDER, target[1] * WIDER
+    between = np.zeros(len(sizes), bool)
+    for coarse, fine in zip(factors, factors[1:], strict=False):
+        between |= (sizes * coarse < low) & (sizes * fine > high)
+    return between.mean() > 1 - REACHED
+
+
+def _plan(
+    images, factors, target, stride, ranges, noticed, smallest
+) -> FocusPlan:
+    pyramid = ImagePyramid(factors, ranges)
+    reach = target[1] * factors[-2] / factors[-1]
+    cells = math.ceil(reach / stride)
+    focus = tuple(
+        FocusSettings(
+            0.02 if level == 0 else 0.2,
+            dilation=2 * max(math.ceil(_BORDER * factor / stride), 1) + 1,
+            min_size=cells * stride,
+        )
+        for level, factor in enumerate(factors[:-1])
+    )
+    sizes = _TRACE, float(round(reach)), float(round(OVERLAP * reach))
+    looked = look(images, pyramid, sizes, focus, stride, _BORDER)
+    whole = pyramid.level_sizes(images.widths, images.heights).prod(-1).sum(0)
+    pixels = looked.pixels.sum()
+    return FocusPlan(
+        factors,
+        stride,
+        sizes,
+        focus,
+        ranges,
+        pixels=float(pixels / len(images)),
+        share=float(pixels / whole.sum()),
+        of_finest=float(pixels / whole[-1]),
+        boxes=float(looked.reached.mean()) if len(looked.reached) else 1.0,
+        noticed=noticed,
+        smallest=smallest,
+        largest=float(looked.largest.max()),
+    )

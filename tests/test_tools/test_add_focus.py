@@ -1,0 +1,207 @@
+"""A focus head for a trained detector, by one command."""
+
+import json
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from tiny import SAMPLE_CONFIG, plain_detector, sample_options
+
+from sniper_mmdet.registry import MODELS
+
+pytestmark = pytest.mark.usefixtures('fast_configs')
+
+TOOL = 'misc/add_focus.py'
+CLASSES = ('disc', 'square', 'triangle')
+BASES = [
+    f'mmdet::_base_/{name}.py'
+    for name in (
+        'datasets/coco_detection',
+        'schedules/schedule_1x',
+        'default_runtime',
+    )
+]
+SHORT = '--iters', 4, '--num', 1, '--tune-on', 0
+
+
+def plain_config(name):
+    """A config of mmdet, of a detector that is trained on the scenes."""
+    cfg = Config.fromstring(f'_base_ = {BASES}', '.py')
+    cfg.model = plain_detector(name)
+    for split in ('train', 'val', 'test'):
+        loader = cfg[f'{split}_dataloader']
+        loader.update(num_workers=0, persistent_workers=False)
+        if split != 'train':
+            loader.dataset.pipeline[1].scale = (520, 400)  # twice as large
+        loader.dataset.update(
+            data_root='data/sample/',
+            ann_file=f'{split.replace("test", "val")}.json',
+            data_prefix=dict(img='images/'),
+            metainfo=dict(classes=CLASSES),
+        )
+    for split in ('val', 'test'):
+        cfg[f'{split}_evaluator'].ann_file = 'data/sample/val.json'
+    return cfg
+
+
+def pyramid_config():
+    cfg = Config.fromfile(SAMPLE_CONFIG)
+    cfg.merge_from_dict(sample_options(**{'model.scales': [1.0, 2.0]}))
+    return cfg
+
+
+def checkpoint_of(cfg, path='trained.pth'):
+    """Weights as a training saves them; all differ from first values."""
+    init_default_scope('mmdet')
+    torch.manual_seed(1)
+    weights = MODELS.build(cfg.model).state_dict()
+    for value in weights.values():
+        if value.is_floating_point():
+            value.add_(0.01 * torch.rand_like(value))
+    meta = dict(dataset_meta=dict(classes=CLASSES))
+    torch.save(dict(state_dict=weights, meta=meta), path)
+    return path
+
+
+@pytest.fixture
+def user(here):
+    """Write a config and the weights of its detector."""
+
+    def write(cfg, weights=None):
+        cfg.dump('mine.py')
+        return 'mine.py', checkpoint_of(weights or cfg)
+
+    return write
+
+
+def refused(capsys, tool, *args):
+    with pytest.raises(SystemExit) as stop:
+        tool(TOOL, *args)
+    text = str(stop.value)
+    return capsys.readouterr().err if text == '2' else text
+
+
+def rows_of(capsys):
+    """The table, as JSON."""
+    text = capsys.readouterr().out
+    return json.loads(text[text.index('{\n') :])
+
+
+@pytest.mark.parametrize('name', ['retinanet', 'pyramid'])
+def test_the_detector_stays_and_has_a_focus_head(name, user, tool, capsys):
+    cfg = pyramid_config() if name == 'pyramid' else plain_config(name)
+    config, checkpoint = user(cfg)
+    tool(TOOL, config, checkpoint, '--out-dir', 'out', '--json', *SHORT)
+    rows = rows_of(capsys)
+    assert [*rows][:3] == ['level0', 'level1', 'pyramid']
+    assert 0 < rows['ground truth']['share'] < rows['pyramid']['share'] == 1
+    before = torch.load(checkpoint)['state_dict']
+    after = torch.load('out/mine_autofocus.pth')['state_dict']
+    for key, value in before.items():
+        assert torch.equal(value, after[key]), key
+    added = set(after) - set(before)
+    assert added and all(key.startswith('focus_head.') for key in added)
+    written = Config.fromfile('out/mine_autofocus.py')
+    assert written.model.type == 'sniper_mmdet.AutoFocus'
+    assert written.model.frozen and len(written.model.scales) == 2
+    assert 'CutChip' not in str(written.train_dataloader)
+    assert 'Resize' not in str(written.test_dataloader)
+
+
+def test_what_is_changed_and_tuned_is_in_what_is_written(
+    user, tool, monkeypatch, capsys
+):
+    found = dict(factors=[1.0, 2.0], finest=1, target=(20.0, 60.0))
+    found = SimpleNamespace(**found, AP=np.ones((2, 4)))
+    chosen = dict(scales=[0.8, 1.6], focus=[dict(threshold=0.25, min_size=32)])
+    seen = []
+    adding = 'sniper_mmdet.fitting.adding'
+    monkeypatch.setattr(
+        f'{adding}.level_study', lambda *args: seen.append(args) or found
+    )
+    monkeypatch.setattr(
+        f'{adding}.tune', lambda *_, **__: SimpleNamespace(model=chosen)
+    )
+    config, checkpoint = user(plain_config('retinanet'))
+    tool(
+        TOOL,
+        config,
+        checkpoint,
+        *('--out-dir', 'out', '--json', *SHORT[:-1], 3),
+        **{'model.test_cfg.max_per_img': 7},
+    )
+    assert 0 < rows_of(capsys)['ground truth']['share'] < 1
+    ((model, dataset, _, indices),) = seen
+    weights = torch.load(checkpoint)['state_dict']
+    assert torch.equal(
+        model.state_dict()['neck.fpn_convs.0.conv.weight'],
+        weights['neck.fpn_convs.0.conv.weight'],
+    )
+    assert len(dataset) == 6 and indices == [0, 2, 5]
+    written = Config.fromfile('out/mine_autofocus.py').model
+    assert written.max_per_img == 7
+    assert written.scales == [0.8, 1.6]
+    assert written.focus == chosen['focus']
+    # The written config is trained again, by itself, as any other.
+    tool(
+        'train.py',
+        'out/mine_autofocus.py',
+        *('--work-dir', 'again'),
+        **{'train_cfg.max_iters': 2, 'train_cfg.val_interval': 2},
+    )
+
+
+def test_a_detector_that_finds_nothing(user, tool, capsys):
+    given = *user(plain_config('retinanet')), '--out-dir', 'out'
+    text = refused(capsys, tool, *given, '--tune-on', 1)
+    assert 'trained.pth finds nothing at any level of 1 training' in text
+
+
+def test_weights_of_another_detector(user, tool, capsys):
+    cfg, other = plain_config('retinanet'), plain_config('faster-rcnn')
+    given = *user(cfg, other), '--out-dir', 'out'
+    text = refused(capsys, tool, *given)
+    assert re.fullmatch(
+        'add_focus: trained.pth (is of another|lacks .* weights).*', text
+    )
+
+
+def test_a_folder_that_holds_something(here, tool, capsys):
+    text = refused(capsys, tool, 'a.py', 'b.pth', '--out-dir', 'data')
+    assert '--out-dir must be new or empty. Received: data.' in text
+
+
+def test_a_detector_without_maps_for_a_focus_head(user, tool, capsys):
+    cfg = plain_config('retinanet')
+    cfg.model.neck.start_level = 3
+    cfg.model.neck.num_outs = 2
+    cfg.model.bbox_head.anchor_generator.strides = [32, 64]
+    text = refused(capsys, tool, *user(cfg), '--out-dir', 'out')
+    assert text == (
+        'add_focus: a focus head needs a feature map of stride 4, 8 or 16. '
+        'Received: strides [32, 64].'
+    )
+
+
+def test_data_without_boxes(user, tool, capsys, here):
+    with open('data/sample/train.json') as file:
+        found = json.load(file)
+    with open('empty.json', 'w') as file:
+        json.dump(dict(found, annotations=[]), file)
+    cfg = plain_config('retinanet')
+    cfg.train_dataloader.dataset.ann_file = str(here / 'empty.json')
+    text = refused(capsys, tool, *user(cfg), '--out-dir', 'out')
+    assert text.startswith('add_focus: the data set ') and 'box' in text
+
+
+def test_a_detector_with_a_focus_head_already(user, tool, capsys):
+    cfg = plain_config('retinanet')
+    config, checkpoint = user(cfg)
+    cfg.model = dict(type='sniper_mmdet.AutoFocus', detector=cfg.model)
+    cfg.dump(config)
+    text = refused(capsys, tool, config, checkpoint, '--out-dir', 'out')
+    assert text == 'add_focus: the config has a AutoFocus already.'

@@ -1,0 +1,77 @@
+"""Make an AutoFocus of a trained detector, which stays as it is.
+
+    python tools/misc/add_focus.py CONFIG CHECKPOINT --out-dir DIR
+
+CONFIG is that of any detector of MMDetection, plain or in a PyramidDetector,
+and CHECKPOINT its weights. DIR gets a config that inherits from CONFIG, for
+tools/train.py, tools/test.py and all others, and a checkpoint: the detector's
+weights, bit for bit, and those of a focus head, which is all that is trained,
+on whole images of the training data. The table compares AutoFocus with the
+whole pyramid and with each level alone, on the test data; 'ground truth' is
+what a perfect focus head would reach.
+
+A detector that was trained on slices needs the images that they are of:
+
+    --cfg-options train_dataloader.dataset.ann_file=train.json \
+        train_dataloader.dataset.data_prefix.img=images/
+"""
+
+from pathlib import Path
+
+from sniper_mmdet.utils import cli
+
+
+def parse_args():
+    parser = cli.make_parser(__doc__, cli.add_detector, cli.add_json)
+    add = parser.add_argument
+    add('--out-dir', required=True, metavar='DIR', help='new or empty folder')
+    factor = 'of the finest level; default: what suits the detector best'
+    add('--factor', type=float, help=factor)
+    cli.add_options(
+        parser,
+        iters=(600, 'iterations of training, of two images each'),
+        seed=(0, 'of training'),
+        tune_on=(16, 'training images to find levels and to tune on; 0: none'),
+        num=(0, 'test images of the table; 0 for all'),
+    )
+    args = cli.parse(parser)
+    cli.require_at_least(parser, args, iters=1, tune_on=0, num=0, factor=0.01)
+    out = args.out_dir = Path(args.out_dir)
+    free = not out.exists() or out.is_dir() and not any(out.iterdir())
+    cli.require(parser, free, '--out-dir must be new or empty', out)
+    return args
+
+
+def main():
+    args = parse_args()
+    with cli.quiet():  # what is imported, and what runs, prints
+        from sniper_mmdet.apis import comparison, focus_curve
+        from sniper_mmdet.engine.build import load_config
+        from sniper_mmdet.engine.cpu import prepare_cpu
+        from sniper_mmdet.fitting.adding import train_and_tune, write_plan
+        from sniper_mmdet.sniperize.added_focus import TrainedDetector
+
+        prepare_cpu()
+        detector = TrainedDetector(
+            args.config, args.checkpoint, args.out_dir, args.cfg_options
+        )
+        plan = write_plan(
+            detector, args.factor, args.tune_on, args.iters, args.seed
+        )
+        levels = ', '.join(f'{factor:g}' for factor in plan.factors)
+        told = f'Levels of {levels} times; true FocusPixels lead to '
+        told += f'{plan.of_finest:.1%} of the pixels of the finest.'
+        print(told, *detector.notes, sep='\n- ')
+        path = detector.path
+        weights = path.with_suffix('.pth')
+        train_and_tune(path, weights, args.tune_on)
+        cfg = load_config(str(path))
+        model = comparison.load_autofocus(cfg, str(weights))
+        ways = focus_curve.focus_ways(model, [1], {}, True)
+        table = comparison.measure(cfg, ways, args.num)
+        rows = focus_curve.focus_summary(table)
+    cli.print_table(rows, as_json=args.json)
+
+
+if __name__ == '__main__':
+    cli.run(main)
