@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 from pycocotools.coco import COCO
 
 from sniper_mmdet.chips import ImagePyramid
-from sniper_mmdet.chips.pyramid import Range, Scale
+from sniper_mmdet.chips.pyramid import Scale
 from sniper_mmdet.evaluation import evaluate_boxes
 from sniper_mmdet.evaluation.ground_truth import quiet
 from sniper_mmdet.evaluation.matching import mean_of_known
@@ -23,8 +22,6 @@ _LARGEST = 3.0
 #: Part of the best AP for which a finer level is not worth its pixels, and
 #: part that still counts as found well.
 _BEST, _WELL = 0.97, 0.9
-#: By how much ranges reach over the size at which they would meet.
-OVERLAPS = (1.0, 1.2, 1.5)
 
 
 @dataclass(frozen=True)
@@ -157,37 +154,3 @@ def _by_size(recording: Recording, level: int, edges) -> list[float]:
     precision = evaluation.eval['precision'][..., -1]
     every = range(len(sides))
     return [100 * mean_of_known(precision[..., k]) for k in every]
-
-
-def pyramids(
-    factors: np.ndarray, finest: int, size: float
-) -> list[tuple[tuple[int, ...], tuple[Range, ...]]]:
-    """Pyramids to try: two or three levels, and their test ranges.
-
-    Args:
-        factors (ndarray (L,)): Of all levels, coarse to fine.
-        finest (int): The finest is this level, or one beside it.
-        size (float): Level pixels below which a FocusPixel asks for a look
-            at the next level: there the ranges of two levels meet.
-    """
-    tried = []
-    ends = [k for k in range(finest - 1, finest + 2) if 0 < k < len(factors)]
-    for end in ends:
-        coarser = [k for k in range(end) if 2 * factors[k] <= factors[end]]
-        pairs = [(k, end) for k in coarser]
-        triples = [
-            (*pair, end)
-            for pair in combinations(range(end), 2)
-            if 2 * factors[pair[0]] <= factors[pair[1]] * 1.01
-        ]
-        for levels in pairs + triples:
-            meet = size / factors[list(levels[:-1])]
-            tried += [(levels, _ranges(meet, over)) for over in OVERLAPS]
-    return tried
-
-
-def _ranges(meet: np.ndarray, over: float) -> tuple[Range, ...]:
-    """Ranges that overlap about the sizes where they would meet."""
-    lows = [*(round(one / over, 1) for one in meet.tolist()), None]
-    highs = [None, *(round(one * over, 1) for one in meet.tolist())]
-    return tuple(zip(lows, highs, strict=True))

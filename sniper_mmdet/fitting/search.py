@@ -1,19 +1,12 @@
 """Tries settings of AutoFocus by simulation, and chooses."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from itertools import product
 
-from .levels import LevelStudy, pyramids
+from .candidates import THRESHOLDS, grid, neighbours, pyramids
+from .levels import LevelStudy
 from .simulation import Point, Setting, Simulation
 
-#: What is tried together, and then by factors.
-_THRESHOLDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
-_TIMES = (0.5, 0.7, 1.4, 2)
-_CHIPS = (32, 64, 128, 256)
-#: What is tried alone.
-_DILATIONS = (1, 2, 3, 5)
-_MIN_SIZES = (32, 48, 64, 96, 128, 192, 256, 320)
 #: AP in which pyramids of different pixels count as alike.
 _ALIKE = 0.3
 _ROUNDS = 4
@@ -91,29 +84,10 @@ def best_pyramid(
     cheapest = []
     for point, setting in zip(whole, tried, strict=True):
         if point.AP >= best - _ALIKE:
-            alike = zip(*[_THRESHOLDS] * len(setting.focus), strict=True)
-            points = map(simulation.point, _grid(setting, alike))
+            alike = zip(*[THRESHOLDS] * len(setting.focus), strict=True)
+            points = map(simulation.point, grid(setting, alike))
             cheapest.append(choose([point, *points], best, loss=2 * _ALIKE))
     return min(cheapest, key=lambda point: point.pixels).setting
-
-
-def _grid(
-    setting: Setting, thresholds: Iterable[tuple[float, ...]]
-) -> Iterable[Setting]:
-    """Each of the thresholds with each least chip."""
-    for values, chip in product(thresholds, _CHIPS):
-        focus = (replace(step, min_size=chip) for step in setting.focus)
-        changed = replace(setting, focus=tuple(focus))
-        yield with_thresholds(changed, values)
-
-
-def with_thresholds(setting: Setting, values: Iterable[float]) -> Setting:
-    """A setting with other thresholds."""
-    focus = tuple(
-        replace(step, threshold=value)
-        for step, value in zip(setting.focus, values, strict=True)
-    )
-    return replace(setting, focus=focus)
 
 
 def search(
@@ -142,32 +116,11 @@ def search(
                 points[one] = simulation.point(one)
         return choose(list(points.values()), whole.AP, budget, loss)
 
-    values = product(_THRESHOLDS, repeat=len(start.focus))
-    wanted = add(_grid(start, values))
+    values = product(THRESHOLDS, repeat=len(start.focus))
+    wanted = add(grid(start, values))
     for _ in range(_ROUNDS):
         better = add(neighbours(wanted.setting))
         if better is wanted:
             break
         wanted = better
     return list(points.values()), wanted, whole
-
-
-def neighbours(setting: Setting) -> Iterable[Setting]:
-    """Settings that differ in one thing.
-
-    Not in the border: what a chip's side cuts is not known here, so that none
-    would always seem best.
-    """
-    for k, step in enumerate(setting.focus):
-        for change in (
-            *(dict(dilation=value) for value in _DILATIONS),
-            *(dict(min_size=value) for value in _MIN_SIZES),
-            *(dict(threshold=_short(step.threshold * x)) for x in _TIMES),
-        ):
-            focus = list(setting.focus)
-            focus[k] = replace(step, **change)
-            yield replace(setting, focus=tuple(focus))
-
-
-def _short(threshold: float) -> float:
-    return float(f'{threshold:.3g}')

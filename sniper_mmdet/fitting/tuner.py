@@ -9,6 +9,7 @@ from mmengine.config import Config
 from sniper_mmdet.apis.comparison import load_autofocus, require_coco
 from sniper_mmdet.datasets.reading import build_read
 
+from .candidates import with_thresholds
 from .levels import LevelStudy, ladder, study
 from .recording import Recording, record
 from .running import run
@@ -18,7 +19,6 @@ from .search import (
     frontier,
     near,
     search,
-    with_thresholds,
 )
 from .simulation import Point, Setting, Simulation
 from .splits import splits

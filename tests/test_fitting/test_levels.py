@@ -5,7 +5,8 @@ import pytest
 from made_recordings import recorded, recording
 
 from sniper_mmdet.chips import ImagePyramid
-from sniper_mmdet.fitting.levels import ladder, pyramids, study
+from sniper_mmdet.fitting.candidates import pyramids
+from sniper_mmdet.fitting.levels import ladder, study
 
 
 @pytest.mark.parametrize(
