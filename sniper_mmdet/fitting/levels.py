@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 from pycocotools.coco import COCO
 
 from sniper_mmdet.chips import ImagePyramid
-from sniper_mmdet.chips.pyramid import Range, Scale
+from sniper_mmdet.chips.pyramid import Scale
 from sniper_mmdet.evaluation import evaluate_boxes
 from sniper_mmdet.evaluation.ground_truth import quiet
 from sniper_mmdet.evaluation.matching import mean_of_known
@@ -20,10 +19,9 @@ from .recording import Recording, record
 _STEPS = (2.0 ** np.arange(-3, 1, 0.5)).tolist()
 #: The largest factor that is tried, if the config has no larger one.
 _LARGEST = 3.0
-#: Part of the best AP that counts as well found.
-_WELL = 0.97
-#: By how much ranges reach over the size at which they would meet.
-OVERLAPS = (1.0, 1.2, 1.5)
+#: Part of the best AP for which a finer level is not worth its pixels, and
+#: part that still counts as found well.
+_BEST, _WELL = 0.97, 0.9
 
 
 @dataclass(frozen=True)
@@ -51,31 +49,32 @@ class LevelStudy:
     target: tuple[float, float]
 
 
-def ladder(scales: Sequence[Scale]) -> list[Scale]:
-    """Levels to try: a pyramid's own, and steps of 1.41 about its finest."""
-    own = ImagePyramid(scales).scales
-    finest = own[-1]
-    if isinstance(finest, float):
-        tried = [round(finest * step, 3) for step in _STEPS]
-        tried = [one for one in tried if one <= max(finest, _LARGEST)]
-        own = [one for one in own if isinstance(one, float)]
-    else:
-        low, high = finest
-        tried = [
-            (-1 if low == -1 else round(low * step), round(high * step))
-            for step in _STEPS
-        ]
-        own = [one for one in own if _kind(one) == _kind(finest)]
-    sides = np.array([np.max(one) for one in own])
-    far = [
-        one for one in tried if (abs(np.log(np.max(one) / sides)) > 0.1).all()
-    ]
-    return sorted([*own, *far], key=np.max)
+def ladder(
+    scales: Sequence[Scale], size: tuple[int, int] = (1920, 1080)
+) -> list[Scale]:
+    """Levels to try: a pyramid's own, and steps of 1.41 about its finest.
 
+    Args:
+        scales (Sequence): Of the pyramid, coarse to fine.
+        size (tuple[int]): (width, height) of an image, which tells the order
+            of levels of different kinds. Defaults to (1920, 1080).
+    """
 
-def _kind(scale: Scale) -> bool | None:
-    """What a scale names: a factor, or bounds of both sides or of one."""
-    return None if isinstance(scale, float) else scale[0] == -1
+    def factor(scale: Scale) -> float:
+        return float(ImagePyramid([scale]).factors(*size)[0])
+
+    rungs = list(ImagePyramid(scales).scales)
+    finest, largest = rungs[-1], max(factor(rungs[-1]), _LARGEST)
+    for step in _STEPS:
+        if isinstance(finest, float):
+            rung: Scale = round(finest * step, 3)
+        else:
+            low, high = finest
+            rung = low if low == -1 else round(low * step), round(high * step)
+        near = [abs(np.log(factor(rung) / factor(s))) < 0.1 for s in rungs]
+        if not any(near) and factor(rung) <= largest:
+            rungs.append(rung)
+    return sorted(rungs, key=factor)
 
 
 def level_study(
@@ -100,20 +99,22 @@ def study(recording: Recording, bins: int = 4) -> LevelStudy:
     factors = recording.factors
     levels = range(len(recording.scales))
     found = np.array([_by_size(recording, k, edges) for k in levels])
+    best = found >= _BEST * found.max(0)
     well = found >= _WELL * found.max(0)
     middle = [
         np.median(sizes[(sizes >= low) & (sizes < high)])
         for low, high in zip(edges[:-1], edges[1:], strict=True)
     ]
     at = factors[:, None] * middle
-    low = np.where(well, at, np.inf).min(0)
-    high = np.where(well, at, 0).max(0)
+    # Half a step on, as levels between were not looked at.
+    low = np.where(well, at, np.inf).min(0) / 2**0.25
+    high = np.where(well, at, 0).max(0) * 2**0.25
     return LevelStudy(
         recording.scales,
         factors,
         edges,
         found,
-        int(well[:, 0].argmax()),
+        int(best[:, 0].argmax()),
         (float(np.median(low)), float(np.median(high))),
     )
 
@@ -153,37 +154,3 @@ def _by_size(recording: Recording, level: int, edges) -> list[float]:
     precision = evaluation.eval['precision'][..., -1]
     every = range(len(sides))
     return [100 * mean_of_known(precision[..., k]) for k in every]
-
-
-def pyramids(
-    factors: np.ndarray, finest: int, size: float
-) -> list[tuple[tuple[int, ...], tuple[Range, ...]]]:
-    """Pyramids to try: two or three levels, and their test ranges.
-
-    Args:
-        factors (ndarray (L,)): Of all levels, coarse to fine.
-        finest (int): The finest is this level, or one beside it.
-        size (float): Level pixels below which a FocusPixel asks for a look
-            at the next level: there the ranges of two levels meet.
-    """
-    tried = []
-    ends = [k for k in range(finest - 1, finest + 2) if 0 < k < len(factors)]
-    for end in ends:
-        coarser = [k for k in range(end) if 2 * factors[k] <= factors[end]]
-        pairs = [(k, end) for k in coarser]
-        triples = [
-            (*pair, end)
-            for pair in combinations(range(end), 2)
-            if 2 * factors[pair[0]] <= factors[pair[1]] * 1.01
-        ]
-        for levels in pairs + triples:
-            meet = size / factors[list(levels[:-1])]
-            tried += [(levels, _ranges(meet, over)) for over in OVERLAPS]
-    return tried
-
-
-def _ranges(meet: np.ndarray, over: float) -> tuple[Range, ...]:
-    """Ranges that overlap about the sizes where they would meet."""
-    lows = [*(round(one / over, 1) for one in meet.tolist()), None]
-    highs = [None, *(round(one * over, 1) for one in meet.tolist())]
-    return tuple(zip(lows, highs, strict=True))

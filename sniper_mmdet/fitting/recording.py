@@ -8,12 +8,11 @@ from mmengine.structures import InstanceData
 
 from sniper_mmdet.apis.comparison import with_changes
 from sniper_mmdet.chips import FocusSettings, ImagePyramid
-from sniper_mmdet.chips.boxes import box_sizes
+from sniper_mmdet.chips.budget import FocusBudget
 from sniper_mmdet.models import AutoFocus, PyramidDetector
 from sniper_mmdet.utils.progress import track
 
-#: Takes nothing out: what the levels found is merged when it is simulated.
-_KEEP_ALL = dict(type='nms', iou_threshold=1.0)
+_NAMES = 'bboxes', 'scores', 'labels', 'levels'
 
 
 @dataclass(frozen=True)
@@ -69,8 +68,7 @@ class Recording:
             for one in image.objects
             if not one['iscrowd']
         ]
-        boxes = np.array(boxes, float).reshape(-1, 4)
-        return box_sizes(np.concatenate([0 * boxes[:, 2:], boxes[:, 2:]], 1))
+        return np.sqrt(np.array(boxes, float).reshape(-1, 4)[:, 2:].prod(1))
 
 
 def record(
@@ -93,12 +91,12 @@ def record(
     changes = dict(
         pyramid=pyramid,
         batch_size=[None] * len(pyramid),
-        merge=_KEEP_ALL,
-        max_per_img=-1,
+        merge_levels=_unmerged,
     )
     if isinstance(model, AutoFocus):
         focus = [FocusSettings(threshold=0)] * (len(pyramid) - 1)
-        changes.update(focus=focus, ground_truth=False)
+        own = dict(focus=focus, ground_truth=False, budget=FocusBudget())
+        changes.update(own)
     way = with_changes(model, model.predict, **changes)
     images = []
     for index in track(range(len(dataset)) if indices is None else indices):
@@ -111,16 +109,20 @@ def record(
                 (width, height),
                 pyramid.level_sizes(width, height),
                 maps,
-                _kept(sample.pred_instances),
+                sample.pred_instances,
                 _objects(dataset.get_data_info(index)),
             )
         )
     return Recording(model, pyramid.scales, images)
 
 
-def _kept(found: InstanceData) -> InstanceData:
-    names = 'bboxes', 'scores', 'labels', 'levels'
-    return InstanceData(**{name: found[name].cpu() for name in names})
+def _unmerged(results: list[InstanceData]) -> InstanceData:
+    """All that the levels found, without masks, on the CPU."""
+    plain = [
+        InstanceData(**{name: result[name].cpu() for name in _NAMES})
+        for result in results
+    ]
+    return InstanceData.cat(plain)
 
 
 def _objects(info: dict) -> list[dict]:

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 def config_text(tuned: Tuned, base: str) -> str:
     """A config that inherits from ``base`` and has what was chosen."""
-    model = dict(tuned.model)
-    # Lists of a base are replaced, not merged.
     told = 'Chosen by tools/analysis_tools/tune.py for one checkpoint.'
-    blocks = [comment(told), assignment('_base_', base), '']
-    return '\n'.join([*blocks, assignment('model', model), ''])
+    model = assignment('model', tuned.model)
+    return '\n'.join(
+        [comment(told), assignment('_base_', base), '', model, '']
+    )
 
 
 def summary(tuned: Tuned) -> dict:
@@ -52,6 +52,10 @@ def text(tuned: Tuned, split: str) -> str:
         for scale, row in zip(found.scales, found.AP.tolist(), strict=True)
     }
     low, high = found.target
+    rows = {
+        name: {k: '-' if v is None else v for k, v in row.items()}
+        for name, row in tuned.rows.items()
+    }
     formats = dict(AP='.1f', loss='.2f', share='.3f', Mpixel='.2f')
     seconds = tuned.seconds
     simulated = f'{tuned.tried} settings were simulated in '
@@ -60,9 +64,10 @@ def text(tuned: Tuned, split: str) -> str:
         table(levels, '.1f'),
         f'The detector finds well what has {low:.0f} to {high:.0f} level px.',
         '',
-        table(tuned.rows, dict(formats, seconds='.2f')),
+        table(rows, dict(formats, seconds='.2f')),
         '"expected" is by simulation and "confirmed" by a real run, both on '
-        'the images of tuning; the others were not used to tune.',
+        'the images of tuning; the others are of images that were not used: '
+        '"pyramid" is of all chosen levels whole, "before" of CONFIG.',
         f'{simulated}{seconds["search"]:.0f} s, after {seconds["record"]:.0f} '
         's in which the network ran once; to run each would take about '
         f'{seconds["each"]:.0f} s.',

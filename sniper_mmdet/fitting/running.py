@@ -7,6 +7,7 @@ from mmengine.config import Config
 
 from sniper_mmdet.apis.comparison import coco_row, measure, with_changes
 from sniper_mmdet.chips import ImagePyramid
+from sniper_mmdet.chips.budget import FocusBudget
 from sniper_mmdet.models import AutoFocus, PyramidDetector
 
 from .simulation import Point, Setting
@@ -18,6 +19,7 @@ def run(
     model: AutoFocus,
     scales: tuple,
     settings: Sequence[Setting],
+    budget: FocusBudget = FocusBudget(),  # noqa: B008
 ) -> tuple[list[Point], Point]:
     """Run settings, and their pyramid, which take turns image by image.
 
@@ -27,6 +29,7 @@ def run(
         model (:obj:`AutoFocus`): The detector.
         scales (tuple): What the levels of the settings are.
         settings (Sequence[:obj:`Setting`]): Of the same levels and ranges.
+        budget (:obj:`FocusBudget`): Of each image. Defaults to no bound.
 
     Returns:
         tuple: A point for each setting, and that of the whole pyramid.
@@ -36,24 +39,25 @@ def run(
         model,
         partial(PyramidDetector.predict, model),
         pyramid=ImagePyramid(levels, settings[0].ranges),
-        batch_size=[1] * len(levels),
+        batch_size=[None] * len(levels),
     )
-    ways = dict(pyramid=pyramid)
-    for number, setting in enumerate(settings):
-        changes = dict(focus=setting.focus, border=setting.border)
-        ways[str(number)] = with_changes(
+    ways = [pyramid] + [
+        with_changes(
             model,
             model.predict,
             pyramid=ImagePyramid(levels, setting.ranges),
-            **changes,
+            focus=setting.focus,
+            border=setting.border,
+            budget=budget,
         )
-    table = measure(cfg, ways, indices)
-    whole = table['0']['pyramid_pixels'].sum()
+        for setting in settings
+    ]
+    rows = measure(cfg, dict(enumerate(ways)), indices)
+    whole = rows[1]['pyramid_pixels'].sum()
     points = []
-    for name, setting in zip(
-        ways, (settings[0].whole, *settings), strict=True
+    for setting, row in zip(
+        [settings[0].whole, *settings], rows.values(), strict=True
     ):
-        row = table[name]
         pixels = row['pixels'].sum() if 'pixels' in row else whole
         found = coco_row(row)
         seen = pixels / row['images'], pixels / whole, found['seconds']

@@ -1,16 +1,12 @@
 """Tries settings of AutoFocus by simulation, and chooses."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from itertools import product
 
-from .levels import LevelStudy, pyramids
+from .candidates import THRESHOLDS, grid, neighbours, pyramids
+from .levels import LevelStudy
 from .simulation import Point, Setting, Simulation
 
-_THRESHOLDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
-_DILATIONS = (1, 2, 3, 5)
-_MIN_SIZES = (32, 64, 96, 128, 192, 256, 320)
-_BORDERS = (2, 5, 10, 20)
 #: AP in which pyramids of different pixels count as alike.
 _ALIKE = 0.3
 _ROUNDS = 4
@@ -56,7 +52,7 @@ def choose(
 
 
 def near(curve: Sequence[Point], wanted: Point) -> list[Point]:
-    """A point, one that costs less and two that cost more, to be confirmed."""
+    """A point, one that costs less and two that cost more, to be run."""
     less = [one for one in curve if one.pixels <= 0.9 * wanted.pixels]
     found = [*less[-1:], wanted]
     for _ in range(2):
@@ -88,21 +84,10 @@ def best_pyramid(
     cheapest = []
     for point, setting in zip(whole, tried, strict=True):
         if point.AP >= best - _ALIKE:
-            points = [
-                simulation.point(with_thresholds(setting, values))
-                for values in zip(*[_THRESHOLDS] * len(setting.focus))
-            ]
+            alike = zip(*[THRESHOLDS] * len(setting.focus), strict=True)
+            points = map(simulation.point, grid(setting, alike))
             cheapest.append(choose([point, *points], best, loss=2 * _ALIKE))
     return min(cheapest, key=lambda point: point.pixels).setting
-
-
-def with_thresholds(setting: Setting, values: Iterable[float]) -> Setting:
-    """A setting with other thresholds."""
-    focus = tuple(
-        replace(step, threshold=value)
-        for step, value in zip(setting.focus, values, strict=True)
-    )
-    return replace(setting, focus=focus)
 
 
 def search(
@@ -111,7 +96,7 @@ def search(
     budget: float | None = None,
     loss: float = 0.2,
 ) -> tuple[list[Point], Point, Point]:
-    """Try thresholds, then all else about what is wanted.
+    """Try thresholds and least chips, then all else about what is wanted.
 
     Args:
         simulation (:obj:`Simulation`): Of the levels of ``start``.
@@ -131,26 +116,11 @@ def search(
                 points[one] = simulation.point(one)
         return choose(list(points.values()), whole.AP, budget, loss)
 
-    values = product(_THRESHOLDS, repeat=len(start.focus))
-    wanted = add(with_thresholds(start, one) for one in values)
+    values = product(THRESHOLDS, repeat=len(start.focus))
+    wanted = add(grid(start, values))
     for _ in range(_ROUNDS):
         better = add(neighbours(wanted.setting))
         if better is wanted:
             break
         wanted = better
     return list(points.values()), wanted, whole
-
-
-def neighbours(setting: Setting) -> Iterable[Setting]:
-    """Settings that differ in one thing."""
-    for border in _BORDERS:
-        yield replace(setting, border=border)
-    for k, step in enumerate(setting.focus):
-        for change in (
-            *(dict(dilation=value) for value in _DILATIONS),
-            *(dict(min_size=value) for value in _MIN_SIZES),
-            *(dict(threshold=step.threshold * x) for x in (0.5, 0.7, 1.4, 2)),
-        ):
-            focus = list(setting.focus)
-            focus[k] = replace(step, **change)
-            yield replace(setting, focus=tuple(focus))

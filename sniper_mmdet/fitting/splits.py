@@ -61,7 +61,7 @@ def training_as_test(cfg: Config) -> Config:
     path = osp.join(data.get('data_root') or '', data['ann_file'])
     evaluator = dict(first_evaluator(cfg), ann_file=path)
     test = dict(test_dataloader=dict(dataset=data), test_evaluator=evaluator)
-    return Config(test, filename=cfg.filename)
+    return Config(test)
 
 
 def _innermost(dataset: dict) -> dict:
@@ -85,5 +85,5 @@ def _require_boxes(cfg: Config, indices: list[int], task: str) -> None:
     if all(one['ignore_flag'] for one in boxes):
         raise ValueError(
             f'{dataset_name(dataset)}: the images to {task} on must have '
-            f'boxes. Received: {len(indices)} images with no box.'
+            f'boxes. Received: {len(indices)} image(s) with no box.'
         )

@@ -1,7 +1,7 @@
 """Tunes AutoFocus for a config and a checkpoint, and confirms it."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from mmengine.config import Config
@@ -9,6 +9,7 @@ from mmengine.config import Config
 from sniper_mmdet.apis.comparison import load_autofocus, require_coco
 from sniper_mmdet.datasets.reading import build_read
 
+from .candidates import with_thresholds
 from .levels import LevelStudy, ladder, study
 from .recording import Recording, record
 from .running import run
@@ -18,7 +19,6 @@ from .search import (
     frontier,
     near,
     search,
-    with_thresholds,
 )
 from .simulation import Point, Setting, Simulation
 from .splits import splits
@@ -26,6 +26,8 @@ from .splits import splits
 #: A focus head is surer of images that it was trained on: thresholds that
 #: were chosen there are lowered by this factor.
 SAFETY = 0.5
+#: Settings of other levels, or that were not tuned.
+_RESET = 'batch_size', 'budget', 'budget_mpixel'
 _STAGES = 'record', 'search', 'confirm', 'measure'
 
 
@@ -35,16 +37,15 @@ class Tuned:
 
     Args:
         study (:obj:`LevelStudy`): What the detector finds at which level.
-        scales (tuple): Chosen levels, coarse to fine.
-        setting (:obj:`Setting`): What was chosen.
+        model (dict): What was chosen, as the model of a config has it.
         curve (list[:obj:`Point`]): The best that were simulated, those of few
             pixels first.
         rows (dict[str, dict]): AP, ``loss`` of AP against the pyramid, both
-            in %, ``share`` of its pixels, ``Mpixel`` and ``seconds`` an
-            image. On the images of tuning: ``expected`` by simulation,
-            ``confirmed`` by a real run. On others: ``measured``; ``pyramid``,
-            the chosen levels whole; ``before`` and ``pyramid before``, what
-            the config has.
+            in %, ``share`` of its pixels, ``Mpixel`` and ``seconds`` an image.
+            On the images of tuning: ``expected`` by simulation, whose
+            ``seconds`` are None, and ``confirmed`` by a real run. On others:
+            ``measured``; ``pyramid``, the chosen levels whole; ``before`` and
+            ``pyramid before``, what the config has.
         seconds (dict[str, float]): Of ``record``, ``search``, ``confirm`` and
             ``measure``; and ``each``, what it would take to run each of the
             settings that were simulated.
@@ -52,22 +53,11 @@ class Tuned:
     """
 
     study: LevelStudy
-    scales: tuple
-    setting: Setting
+    model: dict
     curve: list[Point]
-    rows: dict[str, dict[str, float]]
+    rows: dict[str, dict[str, float | None]]
     seconds: dict[str, float]
     tried: int
-
-    @property
-    def model(self) -> dict:
-        """The settings, as the model of a config has them."""
-        return dict(
-            scales=list(self.scales),
-            valid_ranges=list(self.setting.ranges),
-            focus=[vars(step) for step in self.setting.focus],
-            border=self.setting.border,
-        )
 
 
 def tune(
@@ -105,6 +95,10 @@ def tune(
             'the budget must be above 0 and at most 1, a share of the '
             f"pyramid's pixels. Received: {budget}."
         )
+    if not loss >= 0:
+        raise ValueError(
+            f'the loss must be a number of AP from 0 on. Received: {loss}.'
+        )
     require_coco(cfg)
     model = load_autofocus(cfg, checkpoint)
     if len(model.pyramid) < 2:
@@ -115,28 +109,35 @@ def tune(
     tuning, others = splits(cfg, split, num)
     ends = [time.perf_counter()]
     dataset = build_read(tuning[0].test_dataloader.dataset)
-    scales = ladder(model.pyramid.scales)
+    infos = [dataset.get_data_info(index) for index in tuning[1]]
+    size = np.median([(one['width'], one['height']) for one in infos], 0)
+    scales = ladder(model.pyramid.scales, size)
     recording = record(model, dataset, scales, tuning[1])
     ends.append(time.perf_counter())
     simulation, found = Simulation(recording), study(recording)
     own = _own_setting(recording)
     start = best_pyramid(simulation, found, own)
     points, wanted, whole = search(simulation, start, budget, loss)
+    if budget is not None and wanted.share > budget:
+        raise ValueError(
+            f'the budget must be at least {wanted.share:.3f}, the least share '
+            f"of the pyramid's pixels of any setting. Received: {budget}."
+        )
     curve = frontier(points)
-    candidates = near(curve, wanted)
+    settings = [point.setting for point in near(curve, wanted)]
+    # What a border is for is seen in real runs alone.
+    settings.append(replace(wanted.setting, border=own.border / 2))
     if split == 'train' and budget is None:
-        lowered = [_lowered(point.setting) for point in candidates]
-        candidates = [simulation.point(setting) for setting in lowered]
+        settings = [*map(_lowered, settings)]
+    candidates = [*map(simulation.point, settings)]
     ends.append(time.perf_counter())
-    settings = [point.setting for point in candidates]
     real, real_whole = run(*tuning, model, recording.scales, settings)
     confirmed = choose(real, real_whole.AP, budget, loss)
     expected = candidates[real.index(confirmed)]
     ends.append(time.perf_counter())
-    new, old = (
-        run(*others, model, recording.scales, [setting])
-        for setting in (expected.setting, own)
-    )
+    ways = model, recording.scales
+    new = run(*others, *ways, [expected.setting])
+    old = run(*others, *ways, [own], model.budget)
     ends.append(time.perf_counter())
     rows = {
         'expected': _row(expected, whole),
@@ -151,9 +152,19 @@ def tune(
     recorded = sum(image.sizes.prod(1).sum() for image in recording.images)
     simulated = len(tuning[1]) * sum(point.pixels for point in points)
     seconds['each'] = float(seconds['record'] * simulated / recorded)
-    chosen = expected.setting
-    scales = tuple(recording.scales[level] for level in chosen.levels)
-    return Tuned(found, scales, chosen, curve, rows, seconds, len(points))
+    chosen = _changes(cfg, recording, expected.setting)
+    return Tuned(found, chosen, curve, rows, seconds, len(points))
+
+
+def _changes(cfg: Config, recording: Recording, chosen: Setting) -> dict:
+    """What of a config's model changes."""
+    return dict(
+        scales=[recording.scales[level] for level in chosen.levels],
+        valid_ranges=list(chosen.ranges),
+        focus=[vars(step) for step in chosen.focus],
+        border=chosen.border,
+        **{key: None for key in _RESET if key in cfg.model},
+    )
 
 
 def _own_setting(recording: Recording) -> Setting:
@@ -172,11 +183,11 @@ def _lowered(setting: Setting) -> Setting:
     return with_thresholds(setting, lower)
 
 
-def _row(point: Point, whole: Point) -> dict[str, float]:
+def _row(point: Point, whole: Point) -> dict[str, float | None]:
     return dict(
         AP=point.AP,
         loss=whole.AP - point.AP,
         share=point.share,
         Mpixel=point.pixels / 1e6,
-        seconds=point.seconds,
+        seconds=None if np.isnan(point.seconds) else point.seconds,
     )

@@ -11,6 +11,7 @@ on the others; --split train tunes on training images.
 """
 
 import os
+import sys
 from pathlib import Path
 
 from sniper_mmdet.engine.build import load_config
@@ -43,6 +44,13 @@ def parse_args():
     cli.require_at_least(parser, args, loss=0, num=0)
     cli.require_picture(parser, args)
     cli.require_suffix(parser, args, config_out='.py')
+    if args.config_out:
+        out = Path(args.config_out).absolute()
+        rule = '--config-out must be in a folder that exists'
+        cli.require(parser, out.parent.is_dir(), rule, args.config_out)
+        other = out.resolve() != Path(args.config).resolve()
+        rule = '--config-out must be another file than CONFIG'
+        cli.require(parser, other, rule, args.config_out)
     return args
 
 
@@ -58,6 +66,10 @@ def main():
         base = os.path.relpath(args.config, Path(args.config_out).parent)
         text = report.config_text(tuned, base)
         write_whole(args.config_out, lambda part: part.write_text(text))
+        if args.cfg_options:
+            unlike = 'as it is, without what --cfg-options changed.'
+            told = f'{args.config_out} inherits from {args.config} {unlike}'
+            print(told, file=sys.stderr)
     if args.out:
         write_figure(args.out, report.draw_curve(tuned))
     if args.json:

@@ -1,0 +1,95 @@
+"""Settings of AutoFocus to try."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import combinations, product
+
+import numpy as np
+
+from sniper_mmdet.chips.pyramid import Range
+
+from .simulation import Setting
+
+#: What is tried together, and then by factors.
+THRESHOLDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+_TIMES = (0.5, 0.7, 0.85, 1.2, 1.4, 2)
+_CHIPS = (32, 64, 128, 256)
+#: What is tried alone.
+_DILATIONS = (1, 2, 3, 5)
+_MIN_SIZES = (32, 48, 64, 96, 128, 192, 256, 320)
+#: By how much ranges reach over the size at which they would meet.
+_OVERLAPS = (1.0, 1.2, 1.5)
+
+
+def pyramids(
+    factors: np.ndarray, finest: int, size: float
+) -> list[tuple[tuple[int, ...], tuple[Range, ...]]]:
+    """Pyramids to try: two or three levels, and their test ranges.
+
+    Args:
+        factors (ndarray (L,)): Of all levels, coarse to fine.
+        finest (int): The finest is this level, or one beside it.
+        size (float): Level pixels below which a FocusPixel asks for a look
+            at the next level: there the ranges of two levels meet.
+    """
+    tried = []
+    ends = [k for k in range(finest - 1, finest + 2) if 0 < k < len(factors)]
+    for end in ends:
+        coarser = [k for k in range(end) if 2 * factors[k] <= factors[end]]
+        pairs = [(k, end) for k in coarser]
+        triples = [
+            (*pair, end)
+            for pair in combinations(range(end), 2)
+            if 2 * factors[pair[0]] <= factors[pair[1]] * 1.01
+        ]
+        for levels in pairs + triples:
+            meet = size / factors[list(levels[:-1])]
+            tried += [(levels, _ranges(meet, over)) for over in _OVERLAPS]
+    return tried
+
+
+def _ranges(meet: np.ndarray, over: float) -> tuple[Range, ...]:
+    """Ranges that overlap about the sizes where they would meet."""
+    lows = [*(round(one / over, 1) for one in meet.tolist()), None]
+    highs = [None, *(round(one * over, 1) for one in meet.tolist())]
+    return tuple(zip(lows, highs, strict=True))
+
+
+def grid(
+    setting: Setting, thresholds: Iterable[tuple[float, ...]]
+) -> Iterator[Setting]:
+    """Each of the thresholds with each least chip."""
+    for values, chip in product(thresholds, _CHIPS):
+        focus = (replace(step, min_size=chip) for step in setting.focus)
+        changed = replace(setting, focus=tuple(focus))
+        yield with_thresholds(changed, values)
+
+
+def with_thresholds(setting: Setting, values: Iterable[float]) -> Setting:
+    """A setting with other thresholds."""
+    focus = tuple(
+        replace(step, threshold=value)
+        for step, value in zip(setting.focus, values, strict=True)
+    )
+    return replace(setting, focus=focus)
+
+
+def neighbours(setting: Setting) -> Iterator[Setting]:
+    """Settings that differ in one thing.
+
+    Not in the border: what a chip's side cuts is not known here, so that none
+    would always seem best.
+    """
+    for k, step in enumerate(setting.focus):
+        for change in (
+            *(dict(dilation=value) for value in _DILATIONS),
+            *(dict(min_size=value) for value in _MIN_SIZES),
+            *(dict(threshold=_short(step.threshold * x)) for x in _TIMES),
+        ):
+            focus = list(setting.focus)
+            focus[k] = replace(step, **change)
+            yield replace(setting, focus=tuple(focus))
+
+
+def _short(threshold: float) -> float:
+    return float(f'{threshold:.3g}')

@@ -1,0 +1,97 @@
+"""Levels to try, and what is found well at which."""
+
+import numpy as np
+import pytest
+from made_recordings import recorded, recording
+
+from sniper_mmdet.chips import ImagePyramid
+from sniper_mmdet.fitting.candidates import pyramids
+from sniper_mmdet.fitting.levels import ladder, study
+
+
+@pytest.mark.parametrize(
+    'scales',
+    [
+        [0.5, 1.0, 2.0],
+        [(-1, 512), (-1, 1024)],
+        [(480, 512), (800, 1280), (1400, 2000)],
+        [(-1, 512), 1.667, 3.0],
+        [0.3, 4.0],
+    ],
+)
+def test_the_ladder_has_the_own_levels_and_others(scales):
+    size = (640, 480)
+    found = ladder(scales, size)
+    assert set(ImagePyramid(scales).scales) <= set(found)
+    factors = ImagePyramid(found).factors(*size)
+    assert (np.diff(factors) > 0).all() and len(found) >= 7
+    assert (factors[1:] / factors[:-1] < 1.7).all()
+    own = ImagePyramid(scales).factors(*size)
+    assert factors[-1] <= max(3, own[-1]) and factors[0] <= own[-1] / 8 * 1.01
+
+
+def test_steps_finer_than_the_finest():
+    assert ladder([0.5, 1.0], (640, 480))[-1] == 1.414
+    assert ladder([1.0, 3.0], (640, 480))[-1] == 3.0
+
+
+def scene():
+    """Two small and two large objects, found at some levels.
+
+    The small ones, 16 px, at the two finest of three levels, the large ones,
+    64 px, at the two coarsest.
+    """
+    scales = (0.25, 0.5, 1.0)
+    small = [[0, 0, 16, 16], [30, 30, 46, 46]]
+    large = [[60, 0, 124, 64], [60, 64, 124, 128]]
+    rows = [(k, 0.9, box) for k in (1, 2) for box in small]
+    rows += [(k, 0.8, box) for k in (0, 1) for box in large]
+    image = recorded((128, 128), scales, [], rows, small + large)
+    return recording(scales, image)
+
+
+def test_the_study():
+    found = study(scene(), bins=2)
+    assert found.AP.shape == (3, 2)
+    assert found.AP == pytest.approx(np.array([[0, 1], [1, 1], [1, 0]]) * 100)
+    # The coarsest level that finds small ones.
+    assert found.finest == 1
+    # 16 px at 0.5 and 1.0, 64 px at 0.25 and 0.5.
+    assert found.target == pytest.approx((12 / 2**0.25, 24 * 2**0.25))
+    assert found.edges[0] == 16 and found.edges[-1] == 65
+
+
+def test_objects_of_one_size():
+    box, scales = [0, 0, 9, 9], (0.5, 1.0)
+    image = recorded((64, 64), scales, [], [(1, 0.9, box)], [box])
+    found = study(recording(scales, image))
+    assert found.AP == pytest.approx(np.array([[0], [100]]))
+    assert found.finest == 1
+    assert found.target == pytest.approx((9 / 2**0.25, 9 * 2**0.25))
+
+
+def test_pyramids_and_their_ranges():
+    factors = np.array([0.25, 0.5, 1.0, 1.41, 2.0])
+    found = dict.fromkeys(levels for levels, _ in pyramids(factors, 2, 32))
+    assert list(found) == [
+        (0, 1),
+        (0, 2),
+        (1, 2),
+        (0, 1, 2),
+        (0, 3),
+        (1, 3),
+        (0, 1, 3),
+        (0, 2, 3),
+        (1, 2, 3),
+    ]
+    ranges = [r for levels, r in pyramids(factors, 2, 32) if levels == (0, 2)]
+    assert ranges[:2] == [
+        ((128.0, None), (None, 128.0)),
+        ((106.7, None), (None, 153.6)),
+    ]
+    (three,) = [
+        r
+        for levels, r in pyramids(factors, 2, 32)
+        if levels == (0, 1, 2) and r[0][0] == 128
+    ]
+    assert three == ((128.0, None), (64.0, 128.0), (None, 64.0))
