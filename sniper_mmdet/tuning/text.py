@@ -140,7 +140,9 @@ def _expected(expected) -> str:
             'Mpixel an image': f'{e["pixels_per_image"] / 1e6:.2f}',
             '  to one 800x1333': f'{e["pixel_ratio_single_scale"]:.2f}',
             '  to whole levels': f'{e["pixel_ratio_pyramid"]:.2f}',
-            'Mpixel in testing': f'{e["test_pixels_per_image"] / 1e6:.2f}',
+            'Mpixel in testing, whole': (
+                f'{e["test_pixels_per_image"] / 1e6:.2f}'
+            ),
             'boxes covered': f'{e["boxes_covered"]:.2%}',
             'boxes that train nowhere': str(e['uncovered_boxes']),
             'level px, 5%': low,
