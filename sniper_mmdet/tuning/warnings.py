@@ -59,11 +59,12 @@ def warnings_of(
                 'AutoFocus.'
             )
     shown = expected['valid_boxes_per_level'][0]
-    if advice.plan and shown < len(sizes) * _MANY:
+    if advice.plan and shown < expected['boxes'] * _MANY:
         yield (
-            f'Level {advice.scales[0]} trains {shown} of {len(sizes)} boxes: '
-            'its chips show few of the objects that AutoFocus must notice '
-            'there. Let the focus head learn from whole images, too.'
+            f'Chips of level {advice.scales[0]} show few of the objects that '
+            f'AutoFocus must notice there: they train {shown} of '
+            f'{expected["boxes"]} boxes. Let the focus head learn from whole '
+            'images, too.'
         )
     if (levels <= advice.chip_size).all():
         yield (
