@@ -16,6 +16,7 @@ from sniper_mmdet.chips import (
 )
 from sniper_mmdet.chips.focus import focus_chips, focus_labels, move_chips
 from sniper_mmdet.tuning import focus_share, propose, search_plans, suggest
+from sniper_mmdet.tuning.frontier import gain_of
 from sniper_mmdet.tuning.looking import look
 from sniper_mmdet.tuning.plan import best_plan
 
@@ -208,6 +209,8 @@ def test_autofocus_is_proposed_where_it_pays():
     crowded = scenes(np.random.default_rng(6), boxes=300, side=(640, 480))
     advice, plans = propose(crowded)
     assert advice == suggest(crowded) and plans
+    assert 'does not pay here' in gain_of(advice, plans)
+    assert 'has no plan here' in gain_of(advice, [])
     # Unless there is an AutoFocus detector, with a stride of its own.
     advice, _ = propose(crowded, focus_stride=16)
     assert advice.focus_stride == 16 and len(advice.scales) >= 2
