@@ -37,7 +37,10 @@ def settle(draft: Draft, features: Features | None) -> None:
     draft.advice, plans = propose(
         images, strides=strides, focus_stride=released
     )
-    draft.note(gain_of(draft.advice, plans))
+    draft.note(
+        'Levels, ranges, chips and FocusPixels are those proposed for the '
+        f'boxes of the training data. {gain_of(draft.advice, plans)}'
+    )
 
 
 def focus_heads(model: dict) -> dict[int, dict]:

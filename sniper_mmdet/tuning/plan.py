@@ -43,8 +43,9 @@ _MOST_LEVELS = 4
 _TRACE = 2
 # Original pixels around a FocusChip, of AutoFocus: no box there is kept.
 _BORDER = 10
-# By so much cheaper a plan must be to have one level more, or cells below 8.
-_LEVEL, _FINE_CELLS = 1.1, 1.5
+# What a further level, on which objects can be missed, or cells below 8 px
+# count as: they must save a third.
+_DEAR = 1.5
 # What costs up to so much more is as cheap.
 _AS_CHEAP = 1.05
 
@@ -92,8 +93,8 @@ class FocusPlan:
     @property
     def cost(self) -> float:
         """float: Pixels, and more for further levels and for small cells."""
-        dear = _LEVEL ** len(self.factors)
-        return self.pixels * dear * (_FINE_CELLS if self.stride < 8 else 1)
+        dear = len(self.factors) - 2 + (self.stride < 8)
+        return self.pixels * _DEAR**dear
 
 
 def search_plans(

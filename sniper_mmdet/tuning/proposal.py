@@ -64,8 +64,8 @@ def propose(
     data = measure(images)[-1]
     low, high = fitted(*TARGET, chip_size or MOST_CHIP)
     finest, chip, limit, _ = ends_of(data, low, high, chip_size)
-    # It holds the largest boxes, or it is one chip.
-    coarsest = max(limit, 2**0.5 * chip / data.side)
+    # No box is too large for it, or all images are one chip there.
+    coarsest = max(limit, chip / data.largest_side)
     target = fitted(low, high, chip)
     finest = float(f'{finest:.3g}')
     plans = search_plans(images, finest, target, strides, num_levels, coarsest)

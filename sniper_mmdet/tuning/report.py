@@ -91,7 +91,11 @@ def report_settings(
         expected=expected,
         other_chip_sizes=others,
         focus_share=share and share._asdict(),
-        gain=gain_of(advice, plans),
+        gain=(
+            '--levels 1 leaves no coarse level for AutoFocus to focus from.'
+            if num_levels == 1
+            else gain_of(advice, plans)
+        ),
         ways=list(ways_to_look(some, advice, plans)),
         warnings=list(warnings_of(images, advice, *known)),
     )

@@ -55,10 +55,9 @@ def settings_text(
         chip_size=size,
         stride=advice.stride,
     )
-    focus = dict(
-        focus_head=dict(head or {}, sizes=advice.focus_sizes),
-        focus=[vars(step) for step in advice.focus],
-    )
+    focus_head = dict(head or {}, sizes=advice.focus_sizes)
+    focus = [vars(step) for step in advice.focus]
+    focused: dict = dict(focus_head=focus_head, focus=focus)
     paste = 'Not a config of its own: to be pasted into one that trains on '
     paste += 'chips, which tools/sniperize.py makes.'
     blocks = [
@@ -66,22 +65,23 @@ def settings_text(
         f'{assignment("_base_", base)}\n' if base else comment(paste),
         f'{assignment("_scales", list(advice.scales))}\n',
         *([_THRESHOLDS] if autofocus else []),
-        assignment('model', dict(model, **(focus if autofocus else {}))),
+        assignment('model', dict(model, **(focused if autofocus else {}))),
         assignment('train_dataloader', dict(dataset=dataset)),
     ]
     if advice.focus and not autofocus:
         why = 'With an AutoFocus detector also:'
         if head:
             why = 'As an AutoFocus detector:'
-            focus['focus_head']['type'] = 'sniper_mmdet.FocusHead'
-            focus['type'] = 'sniper_mmdet.AutoFocus'
+            focus_head = dict(type='sniper_mmdet.FocusHead', **focus_head)
+            focused['focus_head'] = focus_head
+            focused = dict(type='sniper_mmdet.AutoFocus', **focused)
         elif advice.plan:
             why = (
                 'With an AutoFocus detector also, if its focus head has '
                 f'FocusPixels of stride {advice.focus_stride} '
                 '(tools/sniperize.py --autofocus --suggest writes all of it):'
             )
-        update = call('model.update', **focus)
+        update = call('model.update', **focused)
         blocks += [comment(why), _THRESHOLDS, textwrap.indent(update, '# ')]
     return '\n'.join(blocks) + '\n'
 
@@ -140,7 +140,9 @@ def _expected(expected) -> str:
             'Mpixel an image': f'{e["pixels_per_image"] / 1e6:.2f}',
             '  to one 800x1333': f'{e["pixel_ratio_single_scale"]:.2f}',
             '  to whole levels': f'{e["pixel_ratio_pyramid"]:.2f}',
-            'Mpixel in testing': f'{e["test_pixels_per_image"] / 1e6:.2f}',
+            'Mpixel in testing, whole': (
+                f'{e["test_pixels_per_image"] / 1e6:.2f}'
+            ),
             'boxes covered': f'{e["boxes_covered"]:.2%}',
             'boxes that train nowhere': str(e['uncovered_boxes']),
             'level px, 5%': low,

@@ -7,6 +7,9 @@ from sniper_mmdet.chips import ImageBoxes, box_sizes
 from .advice import Advice
 from .costs import FocusShare
 
+# Share of the boxes that a level trains whose chips show all kinds of them.
+_MANY = 0.25
+
 
 def warnings_of(
     images: ImageBoxes,
@@ -55,6 +58,14 @@ def warnings_of(
                 f'Level {scale} trains no box: it serves only to focus, with '
                 'AutoFocus.'
             )
+    shown = expected['valid_boxes_per_level'][0]
+    if advice.plan and shown < expected['boxes'] * _MANY:
+        yield (
+            f'Chips of level {advice.scales[0]} show few of the objects that '
+            f'AutoFocus must notice there: they train {shown} of '
+            f'{expected["boxes"]} boxes. Let the focus head learn from whole '
+            'images, too.'
+        )
     if (levels <= advice.chip_size).all():
         yield (
             'No level is larger than a chip: chips are whole images, and '
@@ -66,23 +77,16 @@ def warnings_of(
             'pixels of the whole levels: objects are everywhere, and chips '
             'save little or nothing here.'
         )
-    yield from _of_testing(levels, expected, share)
+    yield from _of_testing(levels, advice.plan, share)
 
 
-def _of_testing(levels, expected, share) -> Iterator[str]:
+def _of_testing(levels, plan, share) -> Iterator[str]:
     """The same, of what testing costs, and of what AutoFocus makes of it."""
-    if levels.prod(-1).max() > 2e7:
+    if plan is None and levels.prod(-1).max() > 2e7:
         width, height = levels.reshape(-1, 2)[levels.prod(-1).argmax()]
         yield (
             f'The largest image has {width}x{height} px at the finest level: '
             'testing it whole takes much memory.'
-        )
-    pixels = expected['test_pixels_per_image']
-    if share is None and pixels > 4e6:
-        yield (
-            f'Testing looks at {pixels / 1e6:.1f} Mpixel an image; '
-            '--levels 2 gives a coarse level, from which AutoFocus can find '
-            'where to look.'
         )
     if share is not None and share.pixels > 0.5:
         yield (

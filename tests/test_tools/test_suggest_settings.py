@@ -7,6 +7,8 @@ import sys
 import cv2
 import numpy as np
 import pytest
+import torch
+from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from runs import TOOLS
 from tiny import ROOT, SAMPLE_CONFIG
@@ -78,23 +80,34 @@ def suggest(monkeypatch, capsys):
 def test_report_of_an_annotation_file(folder, suggest):
     text = suggest('--ann', 'coco.json', '--out', 'a.png')
     assert '40 images of 800x600 to 800x600 px, 600 boxes' in text
-    assert '(-1, 512)' in text and 'chip_size 512' in text
+    assert '0.8         [61, ∞)' in text and 'chip_size 512' in text
     row = next(line for line in text.splitlines() if 'chips an' in line)
     assert len(row.split()) == 5  # proposed and COCO's
     assert '1 boxes have no area' in text
     assert '--chip-size 256: levels' in text
-    assert 'dict(threshold=0.02, dilation=3, min_size=256)' in text
+    assert 'dict(threshold=0.02, dilation=3, min_size=64)' in text
     picture = cv2.imread('a.png')
     assert picture.shape[1] == 900 and picture.std() > 20
     found = json.loads(suggest('--ann', 'coco.json', '--json'))
     proposed, expected = found['proposed'], found['expected']['proposed']
-    assert proposed['scales'][0] == [-1, 512]
+    assert proposed['scales'] == [0.8, 3.0]
+    assert proposed['focus_stride'] == 8
     assert f'{expected["chips_per_image"]:.2f}' in row
     assert expected['boxes_covered'] > 0.99
     assert found['warnings'][0] in text and found['config'] in text
     share = found['focus_share']
     assert 0.2 < share['pixels'] < 1 and share['boxes'] > 0.99
     assert f'boxes reached: {share["boxes"]:.1%}' in text
+    (plan,) = [way for way in found['ways'] if way['proposed']]
+    whole = [way for way in found['ways'] if not way['stride']]
+    assert [way['scales'] for way in whole] == [[3.0], [0.8, 3.0]]
+    assert whole[0]['pixels'] == 2400 * 1800
+    assert plan['scales'] == [0.8, 3.0] and plan['stride'] == 8
+    assert plan['of_finest'] == plan['pixels'] / whole[0]['pixels'] < 0.5
+    assert found['gain'] in text
+    assert f'AutoFocus looks at {plan["pixels"] / 1e6:.2f} of 4.3' in text
+    row = next(row for row in text.splitlines() if '* 0.8, 3.0' in row)
+    assert f'{plan["of_finest"]:.1%}' in row and '100.0%' in row
     row = next(row for row in text.splitlines() if 'train nowhere' in row)
     assert row.split() == ['boxes', 'that', 'train', 'nowhere', '0', '0']
 
@@ -105,7 +118,7 @@ def test_levels_and_chips_as_asked_for(folder, suggest):
     assert len(found['proposed']['scales']) == 1
     assert found['proposed']['chip_size'] == 320
     assert found['other_chip_sizes'] == {} and found['focus_share'] is None
-    assert '--levels 2 gives one' in suggest(*args)
+    assert '--levels 1 leaves no coarse level' in suggest(*args)
     found = json.loads(
         suggest('--ann', 'coco.json', '--levels', '6', '--json')
     )
@@ -174,8 +187,17 @@ def test_settings_on_top_of_a_config_of_autofocus(
     model = MODELS.build(cfg.model)
     assert [vars(step) for step in model.focus] == proposed['focus']
     sizes = tuple(proposed['focus_sizes'])
-    assert model.focus_head.labelling['sizes'] == sizes
+    stride = proposed['focus_stride']
+    labels = dict(stride=stride, sizes=sizes, precedence='positive')
+    assert model.focus_head.labelling == labels
     assert as_lists(model.pyramid)[0] == proposed['scales']
+    # Its maps have that stride.
+    image = torch.zeros(3, 200, 300, dtype=torch.uint8)
+    sample = DetDataSample(metainfo=dict(ori_shape=(200, 300)))
+    (found,) = model.eval().predict([image], [sample])
+    cells = found.focus['probabilities'][0].shape
+    height, width = found.focus['sizes'][0][::-1]
+    assert cells == (-(-height // stride), -(-width // stride))
     with pytest.raises(SystemExit, match='2 or more .* Received: 1'):
         suggest(*args, '--levels', 1)
 
@@ -185,23 +207,32 @@ OPEN = [[None, None]]
 
 @pytest.mark.real_data
 @pytest.mark.parametrize(
-    ('name', 'scales', 'chip_size', 'ranges', 'test_ranges'),
+    ('name', 'args', 'scales', 'chip_size', 'ranges', 'test_ranges'),
     [
         (
-            *('6e_bccd', [[-1, 512], 1.53], 512),
+            *('6e_bccd', [], [[-1, 512], 1.53], 512),
             *([[80, None], [None, 158]], [[66, None], [None, 189]]),
         ),
-        ('13e_deeppcb', [2.31], 352, OPEN, OPEN),
-        ('20e_aerial-cars', [2.52], 384, OPEN, OPEN),
+        ('13e_deeppcb', ['--levels', 1], [2.31], 352, OPEN, OPEN),
+        ('20e_aerial-cars', ['--levels', 1], [2.52], 384, OPEN, OPEN),
     ],
 )
 def test_what_is_proposed_for_real_data(
-    folder, suggest, shared_data, name, scales, chip_size, ranges, test_ranges
+    folder,
+    suggest,
+    shared_data,
+    name,
+    args,
+    scales,
+    chip_size,
+    ranges,
+    test_ranges,
 ):
     """Results of trainings on these are in docs/settings.md."""
     (folder / 'data').symlink_to(shared_data)
     name = f'faster-rcnn_r18-slim_fpn_sniper_{name}.py'
-    found = json.loads(suggest(ROOT / 'configs/sniper' / name, '--json'))
+    config = ROOT / 'configs/sniper' / name
+    found = json.loads(suggest(config, *args, '--json'))
     proposed = found['proposed']
     assert proposed['scales'] == scales
     assert proposed['chip_size'] == chip_size
@@ -247,17 +278,19 @@ def test_boxes_that_no_focus_head_reaches_are_told(other):
     assert any('cannot find' in text for text in found['warnings'])
 
 
-def test_what_gives_autofocus_a_level_to_focus_from(other):
+def test_autofocus_is_proposed_where_it_pays(other):
     boxes = [(w, w) for w in range(30, 60, 2)]
     found = other((2000, 1500), boxes)
-    assert len(found['proposed']['scales']) == 1
-    (text,) = [text for text in found['warnings'] if 'Mpixel' in text]
-    assert '--levels 2 gives a coarse level' in text
+    proposed = found['proposed']
+    assert len(proposed['scales']) > 1 and proposed['scales'][-1] == 2.13
+    assert found['gain'].startswith('AutoFocus looks at 0.15 of 13.6 Mpixel')
+    # There is hardly a chip of the coarsest level for a head to learn from.
+    assert any('learn from whole images' in told for told in found['warnings'])
+    # Levels as asked for, and a level that is alone.
     found = other((2000, 1500), boxes, '--levels', 2)
-    assert not any('--levels 2' in text for text in found['warnings'])
-    # Nor where testing is cheap.
-    found = other((600, 500), boxes)
-    assert not any('--levels 2' in text for text in found['warnings'])
+    assert len(found['proposed']['scales']) == 2
+    found = other((2000, 1500), boxes, '--levels', 1)
+    assert found['proposed']['scales'] == [2.13]
 
 
 def test_what_a_written_config_is_not(folder, suggest, tiny_scenes):
