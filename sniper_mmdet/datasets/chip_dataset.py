@@ -215,6 +215,11 @@ class ChipDataset:
                 self.set_proposals(self._file)
         return self._proposals
 
+    @property
+    def proposal_file(self) -> ProposalFile | None:
+        """ProposalFile: where :attr:`proposals` come from."""
+        return self._file
+
     def set_proposals(self, file: ProposalFile) -> None:
         """Mine negative chips from these proposals from now on.
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 from mmcv.image import imresize
-from mmcv.ops import batched_nms, nms
+from mmcv.ops import batched_nms
 from mmdet.models.detectors import RPN
 from mmdet.models.detectors.base import BaseDetector
 from mmdet.registry import MODELS as MMDET_MODELS
@@ -18,7 +18,7 @@ from sniper_mmdet.chips import ImagePyramid, in_range
 from sniper_mmdet.chips.presets import SOFT_NMS
 from sniper_mmdet.registry import MODELS
 
-from .box_proposals import propose, rpn_config
+from .box_proposals import merge_proposals, propose, rpn_config
 from .mask_parts import crop_masks, full_masks
 from .runnable import require_runnable
 
@@ -218,12 +218,10 @@ class PyramidDetector(BaseDetector):
                 found += propose(
                     self.detector, data['inputs'], data['data_samples'], num
                 )
-        results = []
-        for boxes in map(InstanceData.cat, zip(*levels, strict=True)):
-            _, keep = nms(boxes.bboxes, boxes.scores, iou_threshold)
-            results.append(boxes[keep])
-            results[-1].labels = torch.zeros_like(keep)
-        return results
+        return [
+            merge_proposals(of_image, iou_threshold)
+            for of_image in zip(*levels, strict=True)
+        ]
 
     def level_batches(
         self, images: Sequence[np.ndarray], level: int

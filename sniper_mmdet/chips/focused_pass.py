@@ -1,0 +1,137 @@
+"""Where a pass over training images looks, if a focus head tells where."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from numbers import Integral, Real
+
+import numpy as np
+
+from .focus import focus_chips, move_chips
+from .settings import FocusSettings
+
+
+@dataclass(frozen=True)
+class FocusedPass:
+    """How much of an image, and where, a pass for negative chips looks at.
+
+    The coarsest level is looked at whole, of each finer one the FocusChips
+    of a lower threshold than in tests, and some places at random: what a
+    focus head wrongly leaves out is seen there.
+
+    Args:
+        share (float): Most pixels that are looked at, of all levels of the
+            image. The most probable FocusPixels come first. A coarsest level
+            of more pixels is looked at alone. Defaults to 0.15.
+        factor (float): Of the thresholds of tests. Defaults to 0.1.
+        elsewhere (int): Random places of each level that are as good as
+            FocusPixels of a probability drawn at random. Defaults to 2.
+
+    Raises:
+        ValueError: A setting out of bounds.
+    """
+
+    share: float = 0.15
+    factor: float = 0.1
+    elsewhere: int = 2
+
+    def __post_init__(self) -> None:
+        for name in ('share', 'factor'):
+            value = getattr(self, name)
+            if not isinstance(value, Real) or not 0 < value <= 1:
+                raise ValueError(
+                    f'{name} must be a number above 0 and up to 1. '
+                    f'Received: {value!r}.'
+                )
+        if not isinstance(self.elsewhere, Integral) or self.elsewhere < 0:
+            raise ValueError(
+                'elsewhere must be a whole number from 0 on. '
+                f'Received: {self.elsewhere!r}.'
+            )
+
+    def chips(
+        self,
+        probability: np.ndarray,
+        sizes: np.ndarray,
+        looked: Sequence[np.ndarray],
+        step: FocusSettings,
+        stride: int,
+        rng: np.random.Generator,
+    ) -> np.ndarray:
+        """What is looked at of the next level.
+
+        What the levels so far leave of the image's share is divided among
+        those that are to come by their pixels. A chip is small enough for
+        four of them to fit.
+
+        Args:
+            probability (ndarray (H, W)): Of FocusPixels of the last level
+                that was looked at, negative where it was not.
+            sizes (ndarray (L, 2)): (width, height) of all levels.
+            looked (Sequence[ndarray (C, 4)]): By level, what was looked at.
+            step (FocusSettings): Of tests, for this map.
+            stride (int): Of the map, level pixels.
+            rng (Generator): Draws the places elsewhere.
+
+        Returns:
+            ndarray (D, 4): int64, pixels of the next level.
+        """
+        threshold = step.threshold * self.factor
+        probability = probability.copy()
+        places = rng.integers(probability.size, size=self.elsewhere)
+        drawn = np.maximum(rng.random(self.elsewhere), threshold)
+        np.maximum.at(probability.reshape(-1), places, drawn)
+
+        level = len(looked)
+        areas = sizes.prod(1)
+        left = self.share * areas.sum() - sum(map(_pixels, looked))
+        left = max(left, 0) * areas[level] / areas[level:].sum()
+        ratio = np.sqrt(areas[level] / areas[level - 1])
+        least = max(min(step.min_size, int(np.sqrt(left) / 2 / ratio)), 1)
+        step = replace(step, threshold=threshold, min_size=least)
+        size = sizes[level - 1 : level + 1]
+        return chips_within(probability, size, step, left, stride)
+
+
+def chips_within(
+    probability: np.ndarray,
+    sizes: np.ndarray,
+    step: FocusSettings,
+    pixels: float,
+    stride: int,
+) -> np.ndarray:
+    """FocusChips of the most probable FocusPixels, of at most so many pixels.
+
+    Args:
+        probability (ndarray (H, W)): Of FocusPixels, negative where nothing
+            was looked at.
+        sizes (ndarray (2, 2)): (width, height) of the map's level, and of
+            the next.
+        step (FocusSettings): How FocusPixels become FocusChips.
+        pixels (float): Of the next level.
+        stride (int): Of the map, level pixels.
+
+    Returns:
+        ndarray (C, 4): int64, pixels of the next level.
+    """
+
+    def chips(threshold):
+        how = dict(vars(step), threshold=threshold, stride=stride)
+        found = focus_chips(probability, sizes[0], **how)
+        return move_chips(found, *sizes, stride)
+
+    values = np.unique(probability[probability >= step.threshold])[::-1]
+    best = chips(np.inf)
+    first, end = 0, len(values)
+    while first < end:
+        # All of them at first: mostly they fit.
+        middle = len(values) - 1 if end == len(values) else (first + end) // 2
+        found = chips(values[middle])
+        if _pixels(found) <= pixels:
+            best, first = found, middle + 1
+        else:
+            end = middle
+    return best
+
+
+def _pixels(chips: np.ndarray) -> int:
+    return int((chips[:, 2:] - chips[:, :2]).prod(1).sum())
