@@ -37,7 +37,7 @@ class FocusedPass:
     def __post_init__(self) -> None:
         for name in ('share', 'factor'):
             value = getattr(self, name)
-            if not isinstance(value, Real) or not 0 < value <= 1:
+            if not isinstance(value, Real) or not 0 < float(value) <= 1:
                 raise ValueError(
                     f'{name} must be a number above 0 and up to 1. '
                     f'Received: {value!r}.'
@@ -117,7 +117,7 @@ def chips_within(
     def chips(threshold):
         how = dict(vars(step), threshold=threshold, stride=stride)
         found = focus_chips(probability, sizes[0], **how)
-        return move_chips(found, *sizes, stride)
+        return move_chips(found, sizes[0], sizes[1], stride)
 
     values = np.unique(probability[probability >= step.threshold])[::-1]
     best = chips(np.inf)
