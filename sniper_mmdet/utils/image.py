@@ -23,6 +23,8 @@ IMAGE_SUFFIXES = {
     *_IMAGES.split(),
     *(s for s in ('.avif', '.gif', '.jp2') if cv2.haveImageWriter(f'a{s}')),
 }
+# Pixels of an image from which on a copy of it matters.
+_LARGE = 2**24
 _EXIF_ORIENTATION = 0x0112
 _HIDDEN = re.compile(r'(^|/)(\.|__MACOSX(/|$))')
 
@@ -110,6 +112,24 @@ def _is_turned(kind: str) -> bool:
     return mmcv.imfrombytes(file.getvalue()).shape[:2] == (2, 1)
 
 
+def resize(img: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """mmcv's ``imresize``, which copies no large image.
+
+    OpenCV copies what does not lie pixel by pixel, as a tensor's array; of a
+    large image it gets one channel after the other.
+
+    Args:
+        img (ndarray): (H, W, 3).
+        size (tuple[int]): (width, height).
+    """
+    if img.shape[0] * img.shape[1] < _LARGE or img.strides[2] == img.itemsize:
+        return imresize(img, size)
+    resized = np.empty((*size[::-1], img.shape[2]), img.dtype)
+    for channel in range(img.shape[2]):
+        resized[..., channel] = imresize(img[..., channel], size)
+    return resized
+
+
 def cut_level(
     img: np.ndarray, region: Sequence[float], scale: tuple[float, float]
 ) -> tuple[np.ndarray, tuple[float, float], tuple[float, float], tuple]:
@@ -145,7 +165,7 @@ def cut_level(
     # What is cut has all of its pixels, wherever rounding puts it.
     cut_x = min(round((x1 - left) * fx), size[0] - w)
     cut_y = min(round((y1 - top) * fy), size[1] - h)
-    resized = imresize(img[top:bottom, left:right], size)
+    resized = resize(img[top:bottom, left:right], size)
     return (
         resized[cut_y : cut_y + h, cut_x : cut_x + w],
         scale,

@@ -34,6 +34,7 @@ model = MODELS.build(dict(
         sizes=(1, 64, 90)),
     focus=[dict(threshold=0.5, min_size=64),
            dict(threshold=0.5, min_size=64)],
+    max_pixels=2**22,
     ground_truth=True)).eval()
 side = 320
 chips = [torch.zeros(3, side, side, dtype=torch.uint8)] * (

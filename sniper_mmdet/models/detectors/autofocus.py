@@ -12,12 +12,14 @@ from torch import Tensor, nn
 
 from sniper_mmdet.chips import FocusedPass, FocusSettings
 from sniper_mmdet.chips.presets import RELEASED_FOCUS
+from sniper_mmdet.chips.tiles import Tile
 from sniper_mmdet.registry import MODELS
 from sniper_mmdet.structures import annotated_boxes
 
 from .box_proposals import few_proposals, propose
-from .focused_image import FocusedImage, make_batches
+from .focused_image import FocusedImage
 from .focused_proposals import propose_focused
+from .image_levels import make_batches
 from .mask_parts import crop_masks, full_masks
 from .pyramid_detector import PyramidDetector, as_arrays
 
@@ -37,15 +39,18 @@ class AutoFocus(PyramidDetector):
     FocusChip that is no border of the image are left out (focus stacking).
 
     ``batch_size`` is without effect: chips of all images are sorted by size
-    and run in batches of at most ``max_pixels``.
+    and run in batches of 2**22 level pixels, padding included, or of
+    ``max_pixels`` where that is less. A chip that has more is run alone; one
+    below 256x256 counts as such, since its proposals take memory too.
 
     Every result has a field ``focus``, a dict of lists by level: ``sizes``,
     (width, height) of the level; ``chips``, arrays (C, 4) of what was looked
     at, level pixels; ``pixels``, how much that is; ``pyramid_pixels``, those
-    of the whole level; and, of all levels but the finest, ``probabilities``
-    of FocusPixels, arrays (H, W), negative where nothing was looked at, and
-    ``thresholds``. ``labels`` holds the arguments that make
-    :func:`~sniper_mmdet.chips.focus.focus_labels` give the true ones.
+    of the whole level (what tiles have twice counts once in both); and, of all
+    levels but the finest, ``probabilities`` of FocusPixels, arrays (H, W),
+    negative where nothing was looked at, and ``thresholds``. ``labels`` holds
+    the arguments that make :func:`~sniper_mmdet.chips.focus.focus_labels` give
+    the true ones.
 
     Args:
         focus_head (dict): Config, see :class:`FocusHead`.
@@ -56,11 +61,6 @@ class AutoFocus(PyramidDetector):
             minimum 256 and 320 level pixels, as released.
         features (str): Module of the detector whose output the focus head
             sees. Defaults to 'neck'.
-        border (float): Original pixels within which a side of a FocusChip may
-            cut a detection. Defaults to 10.
-        max_pixels (int): Level pixels run together, padding included; a chip
-            that is larger is run alone, one below 256x256 counts as such,
-            since its proposals take memory too. Defaults to 2**22.
         max_proposals (int, optional): Proposals that a two-stage detector
             keeps in a part of a level of up to 256x256 pixels, twice as many
             where it has up to twice as many pixels, and so on, up to
@@ -78,8 +78,6 @@ class AutoFocus(PyramidDetector):
         focus_head: dict,
         focus: Sequence[dict] | None = None,
         features: str = 'neck',
-        border: float = 10,
-        max_pixels: int = 2**22,
         max_proposals: int | None = None,
         ground_truth: bool = False,
         **kwargs,
@@ -99,10 +97,6 @@ class AutoFocus(PyramidDetector):
                 'features must name a module of the detector. '
                 f'Received: {features!r}.'
             )
-        if max_pixels < 1:
-            raise ValueError(
-                f'max_pixels must be at least 1. Received: {max_pixels}.'
-            )
         if not (max_proposals is None or self.rpn_only) and not (
             max_proposals > 0 and hasattr(self.detector, 'rpn_head')
         ):
@@ -119,8 +113,6 @@ class AutoFocus(PyramidDetector):
                 f'min_size. Received: {focus} ({error}).'
             ) from None
         self.features = features
-        self.border = border
-        self.max_pixels = max_pixels
         self.max_proposals = max_proposals
         self.ground_truth = ground_truth
         self.focus_head = MODELS.build(focus_head)
@@ -224,35 +216,46 @@ class AutoFocus(PyramidDetector):
             tuple: Image, what a chip has, where the chip is in the image.
         """
         todo = [
-            (image, chip, self._proposals(image, level, chip))
+            (
+                (image, tile),
+                tile.part,
+                self._proposals(image, level, chip, tile),
+            )
             for image in images
             for chip in image.chips[level].tolist()
+            for tile in self._tiles(image, level, chip)
         ]
         for limit, batch in make_batches(todo, self.max_pixels):
-            cuts = [image.cut(level, chip) for image, chip in batch]
+            cuts = [image.cut(level, tile.part) for (image, tile), _ in batch]
             inputs, samples, offsets = map(list, zip(*cuts, strict=True))
             with self._kept_features() as kept:
                 results = run(inputs, samples, limit)
             found = zip(batch, results, offsets, strict=True)
-            for (image, chip), own, offset in found:
+            for ((image, tile), _), own, offset in found:
                 own = crop_masks(own)
-                own = image.move_in(own, offset, level, chip, self.border)
+                own = image.move_in(own, offset, level, tile, self.border)
                 yield image, own, offset
             if level < len(self.focus) and not self.ground_truth:
                 maps = self.focus_head.predict(self._only(kept), samples)
                 maps = maps.cpu().numpy()
-                for (image, chip), values in zip(batch, maps, strict=True):
-                    image.fill_map(level, chip, values)
+                for ((image, tile), _), own in zip(batch, maps, strict=True):
+                    image.fill_map(level, tile, own)
 
-    def _proposals(self, image: FocusedImage, level: int, chip: list) -> float:
-        """Proposals that are kept in a chip; inf for the detector's number.
+    @property
+    def _tile_step(self) -> int:
+        return math.lcm(super()._tile_step, self.focus_head.stride)
+
+    def _proposals(
+        self, image: FocusedImage, level: int, chip: list, tile: Tile
+    ) -> float:
+        """Proposals that are kept in a tile; inf for the detector's number.
 
         A level that is looked at whole is what the pyramid looks at.
         """
-        whole = chip == [0, 0, *image.sizes[level].tolist()]
-        if self.max_proposals is None or whole:
+        if self.max_proposals is None or chip == image.whole(level):
             return math.inf
-        pixels = (chip[2] - chip[0]) * (chip[3] - chip[1])
+        left, top, right, bottom = tile.part
+        pixels = (right - left) * (bottom - top)
         doublings = max(math.ceil(math.log2(pixels / _SMALL)), 0)
         return self.max_proposals * 2**doublings
 

@@ -1,26 +1,34 @@
 """Any mmdet detector, run over an image pyramid."""
 
 import inspect
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 
 import numpy as np
 import torch
-from mmcv.image import imresize
 from mmcv.ops import batched_nms
 from mmdet.models.detectors import RPN
 from mmdet.models.detectors.base import BaseDetector
 from mmdet.registry import MODELS as MMDET_MODELS
-from mmdet.structures import DetDataSample, SampleList
+from mmdet.structures import SampleList
 from mmengine.structures import InstanceData
 from torch import Tensor
 
 from sniper_mmdet.chips import ImagePyramid, in_range
 from sniper_mmdet.chips.presets import SOFT_NMS
+from sniper_mmdet.chips.tiles import Tile, cut_into_tiles, tile_overlap
 from sniper_mmdet.registry import MODELS
+from sniper_mmdet.utils.errors import UserError
+from sniper_mmdet.utils.image import resize
 
 from .box_proposals import merge_proposals, propose, rpn_config
+from .image_levels import ImageLevels, as_input, make_batches
 from .mask_parts import crop_masks, full_masks
 from .runnable import require_runnable
+
+# The stride of most feature maps divides it.
+_STEP = 32
 
 
 @MODELS.register_module()
@@ -33,6 +41,10 @@ class PyramidDetector(BaseDetector):
     class-wise soft-NMS; ``pred_instances.levels`` tells which level each is
     from. One level without a range gives exactly what the wrapped detector
     gives.
+
+    A level of more than ``max_pixels`` is looked at in tiles, see
+    :mod:`~sniper_mmdet.chips.tiles`: they overlap by what an object of the
+    valid range needs to lie whole in one of them.
 
     Test images come as loaded, neither resized nor normalised: the test
     pipeline has no ``Resize``. Results are in original pixels.
@@ -60,6 +72,11 @@ class PyramidDetector(BaseDetector):
             results are its proposals, the best 300 of each level, of all
             sizes, as :meth:`propose` has them. Defaults to False.
         data_preprocessor (dict, optional): Of the wrapped detector.
+        max_pixels (int): Level pixels of what is looked at in one piece.
+            Defaults to 2**24.
+        border (float): Original pixels within which a side of a piece may cut
+            a detection, which is left out. A border of the image cuts none.
+            Defaults to 10.
         **kwargs: The wrapped detector's config where ``detector`` is a type.
 
     Examples:
@@ -80,6 +97,8 @@ class PyramidDetector(BaseDetector):
         batch_size: int | Sequence[int] | None = None,
         rpn_only: bool = False,
         data_preprocessor: dict | None = None,
+        max_pixels: int = 2**24,
+        border: float = 10,
         **kwargs,
     ) -> None:
         if isinstance(detector, str):
@@ -103,6 +122,10 @@ class PyramidDetector(BaseDetector):
                 'batch_size must be a positive number, or one a level '
                 f'({num_levels}). Received: {batch_size}.'
             )
+        if max_pixels < 1:
+            raise ValueError(
+                f'max_pixels must be at least 1. Received: {max_pixels}.'
+            )
         built = MMDET_MODELS.build(detector)
         require_runnable(built)
         super().__init__(data_preprocessor=built.data_preprocessor)
@@ -111,6 +134,8 @@ class PyramidDetector(BaseDetector):
         self.max_per_img = max_per_img
         self.batch_size = batch_size
         self.rpn_only = rpn_only
+        self.max_pixels = max_pixels
+        self.border = border
         self._register_state_dict_hook(_export_plain_keys)
         self._register_load_state_dict_pre_hook(
             self._import_plain_keys, with_module=False
@@ -170,7 +195,10 @@ class PyramidDetector(BaseDetector):
         else:
             levels = range(len(self.pyramid))
             found = [self._detect_level(images, level) for level in levels]
-            merged = map(self.merge_levels, zip(*found, strict=True))
+            merged = (
+                self.merge_levels([*chain.from_iterable(own)])
+                for own in zip(*found, strict=True)
+            )
             found = map(_of_image, merged, images)
         return self.add_pred_to_datasample(batch_data_samples, list(found))
 
@@ -183,14 +211,18 @@ class PyramidDetector(BaseDetector):
             images (Sequence[ndarray]): uint8 (H, W, 3), original pixels.
             level (int): Index into the pyramid.
         """
-        return list(map(_of_image, self._detect_level(images, level), images))
+        found = map(InstanceData.cat, self._detect_level(images, level))
+        return list(map(_of_image, found, images))
 
-    def _detect_level(self, images, level) -> list[InstanceData]:
-        """The same, masks as parts."""
+    def _detect_level(self, images, level) -> list[list[InstanceData]]:
+        """The same of each tile of each image, masks as parts."""
+
+        def run(inputs, samples):
+            return map(crop_masks, self.run_detector(inputs, samples))
+
         return [
-            self._keep_valid(crop_masks(result), level)
-            for batch in self.level_batches(images, level)
-            for result in self.run_detector(*batch)
+            [self._keep_valid(result, level) for result in found]
+            for found in self._run_level(images, level, run)
         ]
 
     @torch.no_grad()
@@ -211,17 +243,86 @@ class PyramidDetector(BaseDetector):
             list[:obj:`InstanceData`]: ``bboxes`` in original pixels,
             ``scores`` and ``labels``, all 0, by falling score.
         """
-        levels = [[] for _ in self.pyramid.scales]
-        for level, found in enumerate(levels):
-            for batch in self.level_batches(images, level):
-                data = self._preprocess(*batch)
-                found += propose(
-                    self.detector, data['inputs'], data['data_samples'], num
-                )
+
+        def run(inputs, samples):
+            data = self._preprocess(inputs, samples)
+            return propose(
+                self.detector, data['inputs'], data['data_samples'], num
+            )
+
+        levels = [
+            [
+                _best(found)[:num]
+                for found in self._run_level(images, level, run)
+            ]
+            for level in range(len(self.pyramid))
+        ]
         return [
             merge_proposals(of_image, iou_threshold)
             for of_image in zip(*levels, strict=True)
         ]
+
+    def _run_level(
+        self, images: Sequence[np.ndarray], level: int, run: Callable
+    ) -> list[list[InstanceData]]:
+        """Run over one level: of each image, what its tiles have.
+
+        ``run`` takes a batch as :meth:`level_batches` gives it, and gives
+        what is found in each, pixels before the scale factor.
+        """
+        sizes_of = self.pyramid.level_sizes
+        views = [ImageLevels(i, sizes_of(*i.shape[1::-1])) for i in images]
+        tiles = [self._tiles(view, level, view.whole(level)) for view in views]
+        small = [k for k, own in enumerate(tiles) if len(own) == 1]
+        found = (
+            result
+            for batch in self.level_batches([images[k] for k in small], level)
+            for result in run(*batch)
+        )
+        for k, result in zip(small, found, strict=True):
+            views[k].found.append(result)
+        todo = [
+            ((view, tile), tile.part, 0)
+            for view, own in zip(views, tiles, strict=True)
+            for tile in own
+            if len(own) > 1
+        ]
+        for _, batch in make_batches(todo, self.max_pixels):
+            cuts = [view.cut(level, tile.part) for (view, tile), _ in batch]
+            inputs, samples, offsets = map(list, zip(*cuts, strict=True))
+            own = zip(batch, run(inputs, samples), offsets, strict=True)
+            for ((view, tile), _), result, offset in own:
+                view.add(
+                    view.move_in(result, offset, level, tile, self.border),
+                    offset,
+                )
+        return [view.found for view in views]
+
+    def _tiles(self, image: ImageLevels, level: int, part: list) -> list[Tile]:
+        """What is looked at in one piece of a part of a level."""
+        overlap = tile_overlap(
+            self.pyramid.bounds[level][1],
+            self.border,
+            image.sizes[level],
+            image.scale(level).max(),
+            self.max_pixels,
+        )
+        try:
+            return cut_into_tiles(
+                part, self.max_pixels, overlap, self._tile_step
+            )
+        except ValueError as error:
+            raise UserError(str(error)) from None
+
+    @property
+    def _tile_step(self) -> int:
+        """Level pixels at whose multiples tiles begin.
+
+        What the detector pads to: its feature maps then have their cells
+        where those of the whole level are.
+        """
+        divisor = getattr(self.data_preprocessor, 'pad_size_divisor', 1)
+        return math.lcm(_STEP, divisor)
 
     def level_batches(
         self, images: Sequence[np.ndarray], level: int
@@ -232,14 +333,14 @@ class PyramidDetector(BaseDetector):
             tuple: Images (3, h, w), uint8, level pixels, on the CPU; and
             their samples with ``ori_shape``, ``img_shape``, ``scale_factor``.
         """
-        step = self.batch_size[level] or len(images)
+        step = self.batch_size[level] or max(len(images), 1)
         for start in range(0, len(images), step):
             inputs, samples = [], []
             for img in images[start : start + step]:
                 h, w = img.shape[:2]
                 size = tuple(self.pyramid.level_sizes(w, h)[level].tolist())
                 scale = size[0] / w, size[1] / h
-                pixels, sample = as_input(imresize(img, size), (h, w), scale)
+                pixels, sample = as_input(resize(img, size), (h, w), scale)
                 inputs.append(pixels)
                 samples.append(sample)
             yield inputs, samples
@@ -268,9 +369,9 @@ class PyramidDetector(BaseDetector):
         )
 
     def merge_levels(self, results: list[InstanceData]) -> InstanceData:
-        """Merge the detections of all levels of one image."""
+        """Merge the detections of all levels of one image, and their tiles."""
         if self.pyramid.is_trivial:
-            return results[0]
+            return _best(results)
         merged = InstanceData.cat(results)
         if len(merged) == 0:
             return merged
@@ -320,20 +421,16 @@ def as_arrays(images: Sequence[Tensor]) -> list[np.ndarray]:
     return [img.permute(1, 2, 0).cpu().numpy() for img in images]
 
 
+def _best(results: list[InstanceData]) -> InstanceData:
+    """What several tiles have, by falling score."""
+    joined = InstanceData.cat(results)
+    if len(results) == 1:
+        return joined
+    return joined[joined.scores.argsort(descending=True, stable=True)]
+
+
 def _of_image(result: InstanceData, image: np.ndarray) -> InstanceData:
     return full_masks(result, image.shape[:2])
-
-
-def as_input(
-    pixels: np.ndarray,
-    ori_shape: tuple[int, int],
-    scale_factor: tuple[float, float],
-) -> tuple[Tensor, DetDataSample]:
-    """Resized pixels (h, w, 3), uint8, as (3, h, w), and their sample."""
-    shapes = dict(ori_shape=ori_shape, img_shape=pixels.shape[:2])
-    sample = DetDataSample(metainfo=dict(shapes, scale_factor=scale_factor))
-    pixels = torch.from_numpy(np.ascontiguousarray(pixels))
-    return pixels.permute(2, 0, 1), sample
 
 
 def _export_plain_keys(module, state_dict: dict, prefix: str, _) -> None:

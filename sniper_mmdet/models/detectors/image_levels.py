@@ -1,0 +1,140 @@
+"""One image at its levels, and parts of it in batches."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from mmdet.structures import DetDataSample
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from sniper_mmdet.chips.focus import away_from_cuts
+from sniper_mmdet.chips.tiles import Tile, owned_by
+from sniper_mmdet.utils.image import cut_level
+
+from .mask_parts import MaskPart
+
+# Level pixels that the memory of a chip's proposals is like.
+_LEAST = 256**2
+# Pixels of a batch, at most, for one of its chips'.
+_PADDED = 1.25
+# Level pixels of a batch from which on more gain no time.
+_FULL = 2**22
+
+
+class ImageLevels:
+    """What is found in an image, of which parts are looked at at its levels.
+
+    Args:
+        pixels (ndarray): uint8 (H, W, 3).
+        sizes (ndarray (L, 2)): (width, height) of each level.
+
+    Attributes:
+        found (list[:obj:`InstanceData`]): Detections, original pixels.
+    """
+
+    def __init__(self, pixels: np.ndarray, sizes: np.ndarray) -> None:
+        self.pixels = pixels
+        self.sizes = sizes
+        self.found = []
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width) of the image."""
+        return self.pixels.shape[:2]
+
+    def scale(self, level: int) -> np.ndarray:
+        """ndarray (2,): (fx, fy) from original to level pixels."""
+        return self.sizes[level] / self.shape[::-1]
+
+    def whole(self, level: int) -> list[int]:
+        """A level as a part of itself."""
+        return [0, 0, *self.sizes[level].tolist()]
+
+    def cut(
+        self, level: int, chip: list
+    ) -> tuple[Tensor, DetDataSample, np.ndarray]:
+        """A chip's pixels, its sample, its offset in original pixels."""
+        scale = self.scale(level)
+        region = np.array(chip) / np.tile(scale, 2)
+        pixels, scale, offset, _ = cut_level(self.pixels, region, scale)
+        h, w = pixels.shape[:2]
+        ori_shape = round(h / scale[1]), round(w / scale[0])
+        return *as_input(pixels, ori_shape, scale), np.divide(offset, scale)
+
+    def move_in(
+        self, result, offset, level: int, tile: Tile, border: float
+    ) -> InstanceData:
+        """Detections of a tile in the image.
+
+        Those are left out that the tile cuts, and another tile's own.
+        """
+        boxes = result.bboxes
+        result.bboxes = boxes = boxes + boxes.new_tensor(np.tile(offset, 2))
+        scale = np.tile(self.scale(level), 2)
+        region = np.array(tile.part) / scale
+        boxes, size = boxes.cpu().numpy(), self.shape[::-1]
+        kept = away_from_cuts(boxes, region, size, border)
+        kept &= owned_by(boxes * scale, tile)
+        if kept.all():
+            return result
+        return result[torch.from_numpy(kept).to(result.bboxes.device)]
+
+    def add(self, result: InstanceData, offset: np.ndarray) -> None:
+        """Keep what was found, parts of masks moved from a chip's place."""
+        if 'masks' in result:
+            x, y = np.rint(offset).astype(int).tolist()
+            result.masks = [
+                MaskPart(part.x + x, part.y + y, part.pixels)
+                for part in result.masks
+            ]
+        self.found.append(result)
+
+
+def as_input(
+    pixels: np.ndarray,
+    ori_shape: tuple[int, int],
+    scale_factor: tuple[float, float],
+) -> tuple[Tensor, DetDataSample]:
+    """Resized pixels (h, w, 3), uint8, as (3, h, w), and their sample."""
+    shapes = dict(ori_shape=ori_shape, img_shape=pixels.shape[:2])
+    sample = DetDataSample(metainfo=dict(shapes, scale_factor=scale_factor))
+    pixels = torch.from_numpy(np.ascontiguousarray(pixels))
+    return pixels.permute(2, 0, 1), sample
+
+
+def make_batches(
+    todo: list[tuple], max_pixels: int
+) -> Iterator[tuple[int, list]]:
+    """Chips of like sizes, at most so many pixels with their padding.
+
+    Of ``(key, chip, limit)``, a chip (x1, y1, x2, y2), those of other limits
+    are in other batches: a limit, and a list of ``(key, chip)``. A chip of
+    more pixels is alone, one below 256x256 counts as such. From 2**22 pixels
+    on a batch is full in any case.
+    """
+    max_pixels = min(max_pixels, _FULL)
+    batch, height, width, own, last = [], 0, 0, 0, None
+    for key, chip, limit in sorted(todo, key=_limit_and_size):
+        h, w = _sides(chip)
+        pixels = own + h * w
+        height, width = max(h, height), max(w, width)
+        padded = (len(batch) + 1) * height * width
+        counted = max(padded, (len(batch) + 1) * _LEAST)
+        full = counted > max_pixels or padded > _PADDED * pixels
+        if batch and (full or limit != last):
+            yield last, batch
+            batch, height, width, pixels = [], h, w, h * w
+        batch.append((key, chip))
+        own, last = pixels, limit
+    if batch:
+        yield last, batch
+
+
+def _limit_and_size(item: tuple) -> tuple:
+    """Sorts by falling sizes in 64 pixels."""
+    return item[2], *(-side // 64 for side in _sides(item[1]))
+
+
+def _sides(chip: list) -> tuple[int, int]:
+    return chip[3] - chip[1], chip[2] - chip[0]
