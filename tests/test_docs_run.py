@@ -51,6 +51,7 @@ SHORTER = (
     (r'\bepoch_size=\d+', 'epoch_size=2'),
     (r'^100000$', '1000'),
     (r'^3000$', '600'),
+    (r'^20000$', '600'),
     (r'\bnum_workers=8$', 'num_workers=1'),
     (r'\bbatch_size=20$', 'batch_size=4'),
 )

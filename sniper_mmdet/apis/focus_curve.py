@@ -1,4 +1,4 @@
-"""AutoFocus at several thresholds, beside the pyramid it looks at parts of."""
+"""AutoFocus at several thresholds and budgets, beside the whole pyramid."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sniper_mmdet.chips.budget import FocusBudget
 from sniper_mmdet.models import AutoFocus
 
 from .comparison import Way, coco_row, reference_ways, with_changes
@@ -22,14 +23,20 @@ def focus_ways(
     factors: Sequence[float],
     thresholds: Mapping[str, Sequence[float]],
     ground_truth: bool = False,
+    budgets: Sequence[float] = (),
 ) -> dict[str, Way]:
-    """The references, and AutoFocus with other thresholds.
+    """The references, and AutoFocus with other thresholds, or with budgets.
 
     Its own are multiplied by each of ``factors``; ``thresholds``, by name,
-    are of all levels but the finest. ``ground_truth`` adds FocusPixels from
-    annotations.
+    are of all levels but the finest. ``budgets`` are shares of the pyramid's
+    pixels, with its own thresholds; all else is without a budget.
+    ``ground_truth`` adds FocusPixels from annotations.
+
+    Raises:
+        ValueError: A budget that ``AutoFocus`` refuses.
     """
-    changed = partial(with_changes, model, model.predict)
+    unbounded = FocusBudget()
+    changed = partial(with_changes, model, model.predict, budget=unbounded)
     own = [step.threshold for step in model.focus]
     points = {f'x {f:g}': [f * value for value in own] for f in factors}
     ways = reference_ways(model)
@@ -39,6 +46,10 @@ def focus_ways(
             for step, value in zip(model.focus, values, strict=True)
         ]
         ways[f'thresholds {name}'] = changed(focus=focus)
+    for share in budgets:
+        budget = FocusBudget(share)
+        budget.check(model.pyramid)
+        ways[f'budget {share:g}'] = changed(budget=budget)
     if ground_truth:
         ways['ground truth'] = changed(ground_truth=True)
     return ways
@@ -76,9 +87,10 @@ def draw_focus_curve(rows: dict[str, dict[str, float]]) -> Figure:
     labels = dict(share='pixels, share of the pyramid', seconds='s an image')
     for axis, (key, label) in zip(axes, labels.items(), strict=True):
         points = {name: (row[key], row['AP']) for name, row in rows.items()}
-        curve = [n for n in points if n.startswith('thresholds')]
-        line = sorted(points.pop(name) for name in curve)
-        axis.plot(*zip(*line, strict=True), 'o-', label='AutoFocus')
+        for kind in ('thresholds', 'budget'):
+            curve = [name for name in points if name.startswith(kind)]
+            if line := sorted(points.pop(name) for name in curve):
+                axis.plot(*zip(*line, strict=True), 'o-', label=kind)
         for name, point in points.items():
             axis.plot(*point, 's')
             axis.annotate(name, point, (4, -10), **style)

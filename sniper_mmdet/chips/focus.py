@@ -5,6 +5,7 @@ small object may lie; a FocusChip is a part of the image, in cells of the same
 grid, that is worth a look at the next level.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -127,8 +128,13 @@ def move_chips(
     moved = chips * ratio
     first, last = np.floor(moved[:, :2] + 1e-6), np.ceil(moved[:, 2:] - 1e-6)
     moved = np.concatenate([first, last], 1).astype(np.int64)
-    merged = _merge(_paint(moved, cells[::-1]), 1)
-    return np.minimum(merged * stride, np.tile(new_size, 2))
+    # As a rule none meet, and no map need be painted.
+    shape = cells[1], cells[0]
+    if _are_apart(moved, shape):
+        moved = _in_order(moved)
+    else:
+        moved = _merge(_paint(moved, shape), 1)
+    return np.minimum(moved * stride, np.tile(new_size, 2))
 
 
 def _merge(mask: np.ndarray, least) -> np.ndarray:
@@ -147,7 +153,26 @@ def _merge(mask: np.ndarray, least) -> np.ndarray:
         sides = np.maximum(boxes[:, 2:] - boxes[:, :2], least)
         first = (boxes[:, :2] + boxes[:, 2:] - sides) // 2
         first = np.clip(first, 0, np.array(mask.shape[::-1]) - sides)
-        mask = _paint(np.concatenate([first, first + sides], 1), mask.shape)
+        grown = np.concatenate([first, first + sides], 1)
+        if _are_apart(grown, mask.shape):
+            return _in_order(grown)
+        mask = _paint(grown, mask.shape)
+
+
+def _are_apart(boxes: np.ndarray, shape: tuple[int, int]) -> bool:
+    """Whether no two boxes (C, 4) have a cell or a corner in common.
+
+    False where to compare all pairs would cost more than a map does.
+    """
+    if len(boxes) ** 2 > math.prod(shape):
+        return False
+    ends_after = (boxes[:, None, :2] <= boxes[None, :, 2:]).all(-1)
+    return np.count_nonzero(ends_after & ends_after.T) == len(boxes)
+
+
+def _in_order(boxes: np.ndarray) -> np.ndarray:
+    """By their first cells, as connected components are."""
+    return boxes[np.lexsort(boxes.T[:2])]
 
 
 def _paint(boxes, shape) -> np.ndarray:

@@ -6,7 +6,7 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from .focus import focus_chips, move_chips
+from .budget import chips_within, count_pixels
 from .settings import FocusSettings
 
 
@@ -83,55 +83,10 @@ class FocusedPass:
 
         level = len(looked)
         areas = sizes.prod(1)
-        left = self.share * areas.sum() - sum(map(_pixels, looked))
+        left = self.share * areas.sum() - sum(map(count_pixels, looked))
         left = max(left, 0) * areas[level] / areas[level:].sum()
         ratio = np.sqrt(areas[level] / areas[level - 1])
         least = max(min(step.min_size, int(np.sqrt(left) / 2 / ratio)), 1)
         step = replace(step, threshold=threshold, min_size=least)
-        size = sizes[level - 1 : level + 1]
-        return chips_within(probability, size, step, left, stride)
-
-
-def chips_within(
-    probability: np.ndarray,
-    sizes: np.ndarray,
-    step: FocusSettings,
-    pixels: float,
-    stride: int,
-) -> np.ndarray:
-    """FocusChips of the most probable FocusPixels, of at most so many pixels.
-
-    Args:
-        probability (ndarray (H, W)): Of FocusPixels, negative where nothing
-            was looked at.
-        sizes (ndarray (2, 2)): (width, height) of the map's level, and of
-            the next.
-        step (FocusSettings): How FocusPixels become FocusChips.
-        pixels (float): Of the next level.
-        stride (int): Of the map, level pixels.
-
-    Returns:
-        ndarray (C, 4): int64, pixels of the next level.
-    """
-
-    def chips(threshold):
-        how = dict(vars(step), threshold=threshold, stride=stride)
-        found = focus_chips(probability, sizes[0], **how)
-        return move_chips(found, sizes[0], sizes[1], stride)
-
-    values = np.unique(probability[probability >= step.threshold])[::-1]
-    best = chips(np.inf)
-    first, end = 0, len(values)
-    while first < end:
-        # All of them at first: mostly they fit.
-        middle = len(values) - 1 if end == len(values) else (first + end) // 2
-        found = chips(values[middle])
-        if _pixels(found) <= pixels:
-            best, first = found, middle + 1
-        else:
-            end = middle
-    return best
-
-
-def _pixels(chips: np.ndarray) -> int:
-    return int((chips[:, 2:] - chips[:, :2]).prod(1).sum())
+        moved = sizes[level - 1], sizes[level], step, stride
+        return chips_within(probability, *moved, left)[0]

@@ -2,7 +2,8 @@
 
 Neighbours overlap by what an object of the level needs to lie whole in one of
 them. The middle of the overlap parts them: a detection is kept by the tile
-that its centre belongs to, so that each object is found once.
+that its centre belongs to. Two tiles see an object a little apart; near the
+line between them either keeps it, for it could be beyond the line for both.
 """
 
 import math
@@ -39,11 +40,11 @@ def tile_overlap(
 ) -> float:
     """Level pixels by which tiles overlap, at least.
 
-    As many as the sides of an object of the range, and a border on both
-    sides. In an open range objects may be as large as the image: tiles then
-    overlap by a quarter of the side of a square tile, and larger objects may
-    be lost where tiles meet. Objects are thought to be up to four times as
-    long as wide.
+    As many as the sides of an object of the range; a border on both sides;
+    and as much again, by which its centre may be beyond the line. In an open
+    range objects may be as large as the image: tiles then overlap by a quarter
+    of the side of a square tile, and larger objects may be lost where tiles
+    meet. Objects are thought to be up to four times as long as wide.
 
     Args:
         high (float): Upper end of the level's valid range, original pixels;
@@ -55,7 +56,7 @@ def tile_overlap(
     """
     if (high * factor) ** 2 >= size[0] * size[1]:
         return math.sqrt(max_pixels) / 4
-    return (_LONG * high + 2 * border) * factor
+    return (_LONG * high + 4 * border) * factor
 
 
 def cut_into_tiles(
@@ -92,9 +93,9 @@ def cut_into_tiles(
     if not fits.any():
         least = np.minimum(shared + 1, (across, down)).prod() * step**2
         raise ValueError(
-            f'max_pixels must be at least {least}: a level of '
-            f'{sides[0]}x{sides[1]} pixels is looked at in tiles, which '
-            f'overlap by {shared * step} pixels so that no object is cut. '
+            f'max_pixels must be at least {least}: {sides[0]}x{sides[1]} '
+            'pixels of a level are looked at in tiles, which overlap by '
+            f'{shared * step} pixels so that no object is cut. '
             f'Received: {max_pixels}.'
         )
     counts = [tiles_along(across, width), tiles_along(down, height)]
@@ -129,10 +130,11 @@ def _along(length: int, count: int, side: int, shared: int) -> np.ndarray:
     return np.stack([starts, ends, *cores], 1)
 
 
-def owned_by(boxes: np.ndarray, tile: Tile) -> np.ndarray:
+def owned_by(boxes: np.ndarray, tile: Tile, reach: float = 0) -> np.ndarray:
     """Which boxes (N, 4), level pixels, have their centre in a tile's core.
 
-    What is beyond an end of the whole belongs to the tile that is there.
+    Or no further from it than ``reach``. What is beyond an end of the whole
+    belongs to the tile that is there.
 
     Returns:
         ndarray (N,): bool.
@@ -140,6 +142,6 @@ def owned_by(boxes: np.ndarray, tile: Tile) -> np.ndarray:
     part, core = np.array(tile.part), np.array(tile.core)
     boxes = np.asarray(boxes, float).reshape(-1, 4)
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    before = (centres < core[:2]) & (part != core)[:2]
-    behind = (centres >= core[2:]) & (part != core)[2:]
+    before = (centres < core[:2] - reach) & (part != core)[:2]
+    behind = (centres >= core[2:] + reach) & (part != core)[2:]
     return ~(before | behind).any(1)

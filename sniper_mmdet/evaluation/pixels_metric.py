@@ -22,7 +22,9 @@ class PixelsMetric(BaseMetric):
     Where samples hold annotated boxes also ``focus_recall``, how
     many of the true FocusPixels of all levels were found, in %, those where
     an earlier level led nowhere lost; and ``focus_precision``, how many of
-    those found are true, those that do not count left out.
+    those found are true, those that do not count left out. With a budget
+    ``threshold_level{k}``: the median over all images of the least probability
+    of a FocusPixel that was used, inf where the budget was for none.
 
     Args:
         *args, **kwargs: Of mmengine's BaseMetric.
@@ -40,16 +42,22 @@ class PixelsMetric(BaseMetric):
                 )
             focus = sample['focus']
             pixels = focus['pixels'], focus['pyramid_pixels']
-            self.results.append((*pixels, _count(focus, sample), now))
+            bounded = focus.get('budget', np.inf) < np.inf
+            used = focus['thresholds'] if bounded else []
+            self.results.append((*pixels, _count(focus, sample), now, used))
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        seen, whole, counts, times = map(np.array, zip(*results, strict=True))
+        seen, whole, counts, times, thresholds = map(
+            np.array, zip(*results, strict=True)
+        )
         result = dict(
             side=np.sqrt(seen.sum(1).mean()),
             share=100 * seen.sum() / whole.sum(),
         )
         for level, share in enumerate(seen.sum(0) / whole.sum(0)):
             result[f'share_level{level}'] = 100 * share
+        for level, used in enumerate(thresholds.T):
+            result[f'threshold_level{level}'] = np.median(used)
         hits, true, found = counts.sum(0)
         if true:
             result['focus_recall'] = 100 * hits / true

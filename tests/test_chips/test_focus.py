@@ -1,10 +1,13 @@
 """FocusPixels and FocusChips of small maps by hand, and of random ones."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sniper_mmdet.chips import focus
 from sniper_mmdet.chips.focus import (
     away_from_cuts,
     focus_chips,
@@ -194,3 +197,20 @@ def test_boxes_near_a_cut(box, kept):
 def test_a_chip_that_is_the_image_cuts_nothing():
     boxes = [(0, 0, 400, 300), (1, 1, 5, 5)]
     assert away_from_cuts(boxes, (0, 0, 400, 300), (400, 300)).all()
+
+
+@given(data=maps(), ratio=st.floats(0.5, 4), min_size=st.integers(1, 99))
+@settings(max_examples=60, deadline=None)
+def test_chips_that_are_apart_need_no_map(data, ratio, min_size):
+    map_, size = data
+    new_size = tuple(max(round(side * ratio), 1) for side in size)
+
+    def both():
+        chips = focus_chips(map_, size, 0.5, 3, min_size)
+        return chips, move_chips(chips, size, new_size)
+
+    found = both()
+    with mock.patch.object(focus, '_are_apart', return_value=False):
+        expected = both()
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours.dtype == theirs.dtype and ours.tolist() == theirs.tolist()

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from sniper_mmdet.chips import FocusedPass, FocusSettings
-from sniper_mmdet.chips.focused_pass import chips_within
 
 STEP = FocusSettings(threshold=0.1, dilation=1, min_size=8)
 #: Levels of an image of 160x160, a factor of two apart.
@@ -23,28 +22,6 @@ def spots(**values):
     for place, value in values.items():
         found[int(place[2]), int(place[1])] = value
     return found
-
-
-@pytest.mark.parametrize(
-    'pixels, expected',
-    [
-        (3 * 256, [[16, 0, 32, 16], [96, 0, 112, 16], [48, 80, 64, 96]]),
-        (3 * 256 - 1, [[16, 0, 32, 16], [48, 80, 64, 96]]),
-        (256, [[48, 80, 64, 96]]),
-        (255, []),
-        (0, []),
-    ],
-)
-def test_the_most_probable_come_first(pixels, expected):
-    probability = spots(_10=0.5, _60=0.2, _35=0.9, _99=0.05)
-    found = chips_within(probability, SIZES[:2], STEP, pixels, 8)
-    assert found.tolist() == expected
-
-
-def test_of_equal_ones_all_or_none():
-    probability = spots(_10=0.5, _60=0.5, _35=0.9)
-    found = chips_within(probability, SIZES[:2], STEP, 2 * 256, 8)
-    assert found.tolist() == [[48, 80, 64, 96]]
 
 
 def chips(focused, probability, seed=0, looked=WHOLE, step=STEP):
@@ -68,8 +45,6 @@ def test_an_image_is_within_its_share(seed, share):
 
 def test_what_is_left_is_divided_by_pixels():
     """0.4 of 134400 less 6400 is 47360; a fifth is for the middle level."""
-    found = chips(FocusedPass(0.4, elsewhere=0), np.full((10, 10), 0.5))
-    assert len(found) == 0  # all or none, and all are 160x160
     ramp = np.linspace(0.2, 0.9, 100).reshape(10, 10)
     assert 47360 / 5 * 0.8 < area(chips(FocusedPass(0.4), ramp)) <= 47360 / 5
 

@@ -1,6 +1,7 @@
 """AutoFocus trained, tested and measured by the tools on tiny scenes."""
 
 import json
+import sys
 
 import cv2
 import pytest
@@ -111,6 +112,9 @@ def test_measured_beside_the_pyramid(tool, checkpoint, capsys):
         '1',
         '--thresholds',
         '0,2',
+        '--budgets',
+        '0.5',
+        '1',
         '--ground-truth',
         '--out',
         'curve.png',
@@ -126,18 +130,41 @@ def test_measured_beside_the_pyramid(tool, checkpoint, capsys):
         'thresholds x 0',
         'thresholds x 1',
         'thresholds 0,2',
+        'budget 0.5',
+        'budget 1',
         'ground truth',
     ]
     everything, whole = rows['thresholds x 0'], rows['pyramid']
     for key in ('AP', 'AP50', 'side', 'share'):
         assert everything[key] == whole[key]
     assert rows['thresholds x 1']['share'] <= 1
+    assert rows['budget 0.5']['share'] <= 0.5
+    for key in ('AP', 'share'):
+        assert rows['budget 1'][key] == rows['thresholds x 1'][key]
     sizes = [rows[f'level{k}']['side'] ** 2 for k in range(3)]
     assert rows['thresholds 0,2']['share'] == pytest.approx(
         sum(sizes[:2]) / sum(sizes)
     )
     assert rows['level0']['side'] < rows['level2']['side'] < whole['side']
     assert cv2.imread('curve.png') is not None
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith('linux'), reason='needs VmHWM of /proc'
+)
+@pytest.mark.parametrize('config', [CONFIG, SAMPLE_CONFIG])
+def test_memory_of_a_large_image(tool, capsys, config):
+    options = OPTIONS if config is CONFIG else sample_options()
+    tool(
+        *('analysis_tools/benchmark.py', 'memory', config),
+        *('--side', '500', '--json'),
+        *cli({**options, 'model.max_pixels': 2**17}),
+    )
+    result = json.loads(capsys.readouterr().out)
+    assert result['image_mb'] == 0.75
+    assert 0 < result['batch_mb'] <= result['peak_mb']
+    assert result['bound_mb'] == result['batch_mb'] + 0.75
+    assert ('pixel_share' in result) == (config is CONFIG)
 
 
 @pytest.mark.parametrize('name', ['focus_curve.py', 'benchmark.py inference'])
@@ -158,3 +185,9 @@ def test_a_curve_needs_coco_results(tool):
     options = {**OPTIONS, 'test_evaluator.0.type': 'VOCMetric'}
     with pytest.raises(SystemExit, match='must be a CocoMetric. Received: V'):
         tool('analysis_tools/focus_curve.py', CONFIG, 'no.pth', *cli(options))
+
+
+def test_a_budget_below_the_coarsest_level(tool):
+    options = {**OPTIONS, 'model.budget': 0.1}
+    with pytest.raises(SystemExit, match='budget must be at least 0.138: '):
+        tool('test.py', CONFIG, 'no.pth', *cli(options))

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import mmcv
+import numpy as np
 import pytest
 from PIL import Image
 
+from sniper_mmdet.utils import image
 from sniper_mmdet.utils.image import find_files, image_size, read_image
 
 
@@ -55,3 +57,22 @@ def test_files_in_natural_order_without_hidden_ones(tmp_path):
     names = [Path(n) for n in ('2.JPG', '10.png', 'sub/1.png')]
     assert find_files(root) == names
     assert find_files(root, {'.txt'}) == [Path('notes.txt')]
+
+
+@pytest.mark.parametrize('size', [(31, 17), (300, 200), (7, 400)])
+def test_large_images_are_resized_without_a_copy(monkeypatch, size):
+    """Channel by channel, where a pixel's channels are apart."""
+    rng = np.random.default_rng(0)
+    img = rng.integers(0, 256, (3, 90, 130), np.uint8).transpose(1, 2, 0)
+    expected = mmcv.imresize(img, size)
+    monkeypatch.setattr(image, '_LARGE', img[..., 0].size)
+    shapes = []
+
+    def record(part, size):
+        shapes.append(part.shape)
+        return mmcv.imresize(part, size)
+
+    monkeypatch.setattr(image, 'imresize', record)
+    assert np.array_equal(image.resize(img, size), expected)
+    assert np.array_equal(image.resize(img.copy(), size), expected)
+    assert shapes == [(90, 130)] * 3 + [(90, 130, 3)]

@@ -4,6 +4,7 @@ python tools/analysis_tools/benchmark.py chips --ann instances.json --json
 python tools/analysis_tools/benchmark.py negatives --images 1000 100000
 python tools/analysis_tools/benchmark.py pipeline CONFIG
 python tools/analysis_tools/benchmark.py inference CONFIG CHECKPOINT
+python tools/analysis_tools/benchmark.py memory CONFIG --side 20000
 python tools/analysis_tools/benchmark.py train CONFIG --batch 1 4 16
 """
 
@@ -51,6 +52,17 @@ def inference(args):
     return benchmark_inference(cfg, args.checkpoint, args.num)
 
 
+def memory(args):
+    """Peak memory of testing a large image, against that of one batch."""
+    from sniper_mmdet.benchmark.memory import benchmark_memory
+    from sniper_mmdet.engine.build import load_config
+    from sniper_mmdet.engine.cpu import prepare_cpu
+
+    cfg = load_config(args.config, args.cfg_options)
+    prepare_cpu()
+    return benchmark_memory(cfg, args.side, args.checkpoint)
+
+
 def train(args):
     """Seconds and memory a chip of steps, and what is not the network."""
     from sniper_mmdet.benchmark.training import Steps, benchmark_train
@@ -82,6 +94,9 @@ def parse_args():
     add('--repeats', type=int, default=3)
     add = command_of(inference, cli.add_detector)
     add('--num', type=int, default=0, help='images; 0 for all')
+    add = command_of(memory, cli.add_config, cli.add_trust)
+    add('--side', type=int, default=20000, help='of the image, pixels')
+    add('--checkpoint', help='weights; defaults to random ones')
     add = command_of(train, cli.add_config, cli.add_trust)
     batch = 'chips a step, each number in a process of its own'
     add('--batch', type=int, nargs='+', default=[1, 4, 16], help=batch)
@@ -93,6 +108,8 @@ def parse_args():
     args = cli.parse(parser)
     if args.run is negatives:
         cli.require_at_least(parser, args, images=1)
+    elif args.run is memory:
+        cli.require_at_least(parser, args, side=1)
     elif args.run is train:
         cli.require_at_least(parser, args, batch=1, iters=1, warmup=0)
     return args

@@ -3,9 +3,11 @@
     python tools/analysis_tools/focus_curve.py CONFIG CHECKPOINT --out FILE.png
 
 The config's thresholds are multiplied by each of --factors; --thresholds gives
-points besides. The whole pyramid and each level alone are the points of
-reference. All take turns image by image. --ground-truth adds FocusPixels from
-annotations: what is lost there, the idea loses, not the focus head.
+points besides. --budgets gives points of the config's thresholds with a
+budget; all others have none. The whole pyramid and each level alone are the
+points of reference. All take turns image by image. --ground-truth adds
+FocusPixels from annotations: what is lost there, the idea loses, not the focus
+head.
 """
 
 from sniper_mmdet.apis import comparison, focus_curve
@@ -24,13 +26,16 @@ def parse_args():
     add('--factors', type=float, nargs='*', default=factors, help=times)
     more = 'points more: thresholds of all levels but the finest'
     add('--thresholds', nargs='+', default=[], metavar='T,T...', help=more)
+    shares = "shares of the pyramid's pixels that are looked at, at most"
+    add('--budgets', type=float, nargs='+', default=[], help=shares)
     truth = 'also FocusPixels from annotations'
     add('--ground-truth', action='store_true', help=truth)
     add('--num', type=int, default=0, help='images; 0 for all')
     args = cli.parse(parser)
     cli.require_at_least(parser, args, factors=0)
-    if not (args.factors or args.thresholds or args.ground_truth):
-        parser.error('--factors or --thresholds must give a point.')
+    given = args.factors, args.thresholds, args.budgets, args.ground_truth
+    if not any(given):
+        parser.error('--factors, --thresholds or --budgets must give a point.')
     cli.require_picture(parser, args)
     return args
 
@@ -55,7 +60,7 @@ def main():
         model = comparison.load_autofocus(cfg, args.checkpoint)
         num = len(model.focus)
         points = {t: parse_thresholds(t, num) for t in args.thresholds}
-        given = args.factors, points, args.ground_truth
+        given = args.factors, points, args.ground_truth, args.budgets
         ways = focus_curve.focus_ways(model, *given)
         table = comparison.measure(cfg, ways, args.num)
         rows = focus_curve.focus_summary(table)

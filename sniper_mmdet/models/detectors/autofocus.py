@@ -11,6 +11,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from sniper_mmdet.chips import FocusedPass, FocusSettings
+from sniper_mmdet.chips.budget import FocusBudget
 from sniper_mmdet.chips.presets import RELEASED_FOCUS
 from sniper_mmdet.chips.tiles import Tile
 from sniper_mmdet.registry import MODELS
@@ -21,7 +22,7 @@ from .focused_image import FocusedImage
 from .focused_proposals import propose_focused
 from .image_levels import make_batches
 from .mask_parts import crop_masks, full_masks
-from .pyramid_detector import PyramidDetector, as_arrays
+from .pyramid_detector import PyramidDetector
 
 # Level pixels of a part of a level that has ``max_proposals``.
 _SMALL = 256**2
@@ -48,9 +49,10 @@ class AutoFocus(PyramidDetector):
     at, level pixels; ``pixels``, how much that is; ``pyramid_pixels``, those
     of the whole level (what tiles have twice counts once in both); and, of all
     levels but the finest, ``probabilities`` of FocusPixels, arrays (H, W),
-    negative where nothing was looked at, and ``thresholds``. ``labels`` holds
-    the arguments that make :func:`~sniper_mmdet.chips.focus.focus_labels` give
-    the true ones.
+    negative where nothing was looked at, and ``thresholds`` from which on
+    they counted. ``budget`` is that of the image in level pixels, inf for
+    none. ``labels`` holds the arguments that make
+    :func:`~sniper_mmdet.chips.focus.focus_labels` give the true ones.
 
     Args:
         focus_head (dict): Config, see :class:`FocusHead`.
@@ -69,6 +71,14 @@ class AutoFocus(PyramidDetector):
         ground_truth (bool): FocusPixels from annotated boxes instead of the
             focus head, where a level is looked at: what the idea alone
             loses. Test pipelines must load annotations. Defaults to False.
+        budget (float, optional): Share of the whole pyramid's pixels that is
+            looked at of an image, at most: the most probable FocusPixels from
+            the thresholds on go first. The coarsest level is looked at whole
+            and counts. Without effect on an RPN alone. Defaults to None: all
+            from the thresholds on.
+        budget_mpixel (float, optional): The same in millions of level pixels;
+            of an image whose coarsest level has more, that level is all that
+            is looked at. Defaults to None.
         **kwargs: Of :class:`PyramidDetector`.
     """
 
@@ -80,6 +90,8 @@ class AutoFocus(PyramidDetector):
         features: str = 'neck',
         max_proposals: int | None = None,
         ground_truth: bool = False,
+        budget: float | None = None,
+        budget_mpixel: float | None = None,
         **kwargs,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -115,6 +127,8 @@ class AutoFocus(PyramidDetector):
         self.features = features
         self.max_proposals = max_proposals
         self.ground_truth = ground_truth
+        self.budget = FocusBudget(budget, budget_mpixel)
+        self.budget.check(self.pyramid)
         self.focus_head = MODELS.build(focus_head)
 
     def loss(
@@ -139,7 +153,7 @@ class AutoFocus(PyramidDetector):
         if self.rpn_only:
             return super().predict(batch_inputs, samples)
         head = self.focus_head
-        images = self._unseen(as_arrays(batch_inputs))
+        images = self._unseen(self._as_images(batch_inputs), self.budget)
         for level, step in enumerate((*self.focus, None)):
             if self.ground_truth and step is not None:
                 for image, sample in zip(images, samples, strict=True):
@@ -150,9 +164,8 @@ class AutoFocus(PyramidDetector):
                 for image in images:
                     image.focus(level, step)
         for image, sample in zip(images, samples, strict=True):
-            thresholds = [step.threshold for step in self.focus]
-            settings = dict(thresholds=thresholds, labels=head.labelling)
-            sample.set_field(dict(image.looked_at(), **settings), 'focus')
+            focus = dict(image.looked_at(), labels=head.labelling)
+            sample.set_field(focus, 'focus')
         merged = [
             full_masks(self.merge_levels(image.found), image.shape)
             for image in images
@@ -188,7 +201,7 @@ class AutoFocus(PyramidDetector):
             return propose(self.detector, *data, min(num, limit))
 
         def look(images, level):
-            for image, *found in self._run_chips(images, level, find):
+            for (image, _), *found in self._run_chips(images, level, find):
                 image.add(*found)
 
         how = self.focus, focused, seeds, num, iou_threshold
@@ -201,19 +214,22 @@ class AutoFocus(PyramidDetector):
             with few_proposals(self.detector, limit):
                 return self.run_detector(inputs, samples)
 
-        for image, own, offset in self._run_chips(images, level, detect):
-            image.add(self._keep_valid(own, level), offset)
+        found = self._run_chips(images, level, detect)
+        for (image, tile), own, offset in found:
+            own = self._keep_valid(own, level)
+            own = image.without_known(own, level, tile, self.border)
+            image.add(own, offset)
 
     def _run_chips(
         self, images: list[FocusedImage], level: int, run: Callable
-    ) -> Iterator[tuple[FocusedImage, InstanceData, np.ndarray]]:
+    ) -> Iterator[tuple[tuple, InstanceData, np.ndarray]]:
         """What ``run`` finds in the chips of one level, moved into the image.
 
         It takes inputs, samples and the number of proposals of a batch. The
         maps of the images are filled meanwhile.
 
         Yields:
-            tuple: Image, what a chip has, where the chip is in the image.
+            tuple: Image and tile, what that has, where it is in the image.
         """
         todo = [
             (
@@ -234,7 +250,7 @@ class AutoFocus(PyramidDetector):
             for ((image, tile), _), own, offset in found:
                 own = crop_masks(own)
                 own = image.move_in(own, offset, level, tile, self.border)
-                yield image, own, offset
+                yield (image, tile), own, offset
             if level < len(self.focus) and not self.ground_truth:
                 maps = self.focus_head.predict(self._only(kept), samples)
                 maps = maps.cpu().numpy()
@@ -287,10 +303,16 @@ class AutoFocus(PyramidDetector):
             )
         return kept[0]
 
-    def _unseen(self, images: Sequence[np.ndarray]) -> list[FocusedImage]:
+    def _unseen(
+        self,
+        images: Sequence,
+        budget: FocusBudget = FocusBudget(),  # noqa: B008
+    ) -> list[FocusedImage]:
         """Images of which nothing was looked at yet."""
         sizes_of, stride = self.pyramid.level_sizes, self.focus_head.stride
         return [
-            FocusedImage(pixels, sizes_of(*pixels.shape[1::-1]), stride)
+            FocusedImage(
+                pixels, sizes_of(*pixels.shape[1::-1]), stride, budget
+            )
             for pixels in images
         ]

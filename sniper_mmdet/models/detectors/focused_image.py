@@ -1,9 +1,11 @@
 """One image that is looked at coarse to fine."""
 
 import numpy as np
+from torch import Tensor
 
 from sniper_mmdet.chips import FocusSettings
-from sniper_mmdet.chips.focus import focus_chips, focus_labels, move_chips
+from sniper_mmdet.chips.budget import FocusBudget, chips_within, count_pixels
+from sniper_mmdet.chips.focus import focus_labels
 from sniper_mmdet.chips.tiles import Tile
 
 from .image_levels import ImageLevels, make_batches  # noqa: F401
@@ -13,22 +15,31 @@ class FocusedImage(ImageLevels):
     """What was looked at of an image, and what was found.
 
     Args:
-        pixels (ndarray): uint8 (H, W, 3).
+        pixels (ndarray | Tensor): uint8 (H, W, 3).
         sizes (ndarray (L, 2)): (width, height) of each level.
         stride (int): Of FocusPixels, level pixels. Defaults to 16.
+        budget (FocusBudget): Of the image. Defaults to no bound.
 
     Attributes:
         chips (list[ndarray (C, 4)]): By level, level pixels; at first the
             whole coarsest level.
         maps (list[ndarray (h, w)]): Probability of FocusPixels by level but
             the finest, negative where nothing was looked at.
+        thresholds (list[float]): From which on a FocusPixel led to the next
+            level, by level but the finest; inf where the budget was for none.
     """
 
     def __init__(
-        self, pixels: np.ndarray, sizes: np.ndarray, stride: int = 16
+        self,
+        pixels: np.ndarray | Tensor,
+        sizes: np.ndarray,
+        stride: int = 16,
+        budget: FocusBudget = FocusBudget(),  # noqa: B008
     ) -> None:
         super().__init__(pixels, sizes)
         self.stride = stride
+        self.budget = budget.pixels(sizes)
+        self.thresholds = []
         self.chips = [np.array([self.whole(0)])]
         cells = -(-sizes[:-1, ::-1] // stride)
         self.maps = [np.full(shape, -1, np.float32) for shape in cells]
@@ -61,20 +72,34 @@ class FocusedImage(ImageLevels):
             self.maps[level][cells] = labels[cells] == 1
 
     def focus(self, level: int, settings: FocusSettings) -> None:
-        """The FocusChips of the next level, from this one's map."""
-        size, new_size = self.sizes[level : level + 2]
-        chips = focus_chips(
-            self.maps[level], size, stride=self.stride, **vars(settings)
+        """The FocusChips of the next level, from this one's map.
+
+        Each level that is left has an equal part of the budget that is left,
+        so that what one does not use is the next one's.
+        """
+        rest = self.budget - sum(self._looked_at())
+        chips, threshold = chips_within(
+            self.maps[level],
+            *self.sizes[level : level + 2],
+            settings,
+            self.stride,
+            max(rest, 0) / (len(self.sizes) - 1 - level),
         )
-        self.chips.append(move_chips(chips, size, new_size, self.stride))
+        self.chips.append(chips)
+        self.thresholds.append(threshold)
+
+    def _looked_at(self) -> list[int]:
+        """Level pixels of the FocusChips of each level."""
+        return list(map(count_pixels, self.chips))
 
     def looked_at(self) -> dict:
         """What the field ``focus`` of a result says of the image."""
-        sides = [chips[:, 2:] - chips[:, :2] for chips in self.chips]
         return dict(
             sizes=self.sizes.tolist(),
             chips=self.chips,
-            pixels=[int(of_level.prod(1).sum()) for of_level in sides],
+            pixels=self._looked_at(),
             pyramid_pixels=self.sizes.prod(1).tolist(),
+            budget=self.budget,
             probabilities=self.maps,
+            thresholds=self.thresholds,
         )

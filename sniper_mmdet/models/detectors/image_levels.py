@@ -1,10 +1,12 @@
 """One image at its levels, and parts of it in batches."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from mmdet.structures import DetDataSample
+from mmdet.structures.bbox import bbox_overlaps
 from mmengine.structures import InstanceData
 from torch import Tensor
 
@@ -12,6 +14,7 @@ from sniper_mmdet.chips.focus import away_from_cuts
 from sniper_mmdet.chips.tiles import Tile, owned_by
 from sniper_mmdet.utils.image import cut_level
 
+from .device_resize import cut_on_device
 from .mask_parts import MaskPart
 
 # Level pixels that the memory of a chip's proposals is like.
@@ -20,23 +23,27 @@ _LEAST = 256**2
 _PADDED = 1.25
 # Level pixels of a batch from which on more gain no time.
 _FULL = 2**22
+# IoU from which on two tiles have found the same.
+_SAME = 0.5
 
 
 class ImageLevels:
     """What is found in an image, of which parts are looked at at its levels.
 
     Args:
-        pixels (ndarray): uint8 (H, W, 3).
+        pixels (ndarray | Tensor): uint8 (H, W, 3); a tensor is cut and
+            resized where it is.
         sizes (ndarray (L, 2)): (width, height) of each level.
 
     Attributes:
         found (list[:obj:`InstanceData`]): Detections, original pixels.
     """
 
-    def __init__(self, pixels: np.ndarray, sizes: np.ndarray) -> None:
+    def __init__(self, pixels: np.ndarray | Tensor, sizes: np.ndarray) -> None:
         self.pixels = pixels
         self.sizes = sizes
         self.found = []
+        self._near = defaultdict(list)  # by level, what tiles may share
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -57,7 +64,7 @@ class ImageLevels:
         """A chip's pixels, its sample, its offset in original pixels."""
         scale = self.scale(level)
         region = np.array(chip) / np.tile(scale, 2)
-        pixels, scale, offset, _ = cut_level(self.pixels, region, scale)
+        pixels, scale, offset = cut_pixels(self.pixels, region, scale)
         h, w = pixels.shape[:2]
         ori_shape = round(h / scale[1]), round(w / scale[0])
         return *as_input(pixels, ori_shape, scale), np.divide(offset, scale)
@@ -67,18 +74,44 @@ class ImageLevels:
     ) -> InstanceData:
         """Detections of a tile in the image.
 
-        Those are left out that the tile cuts, and another tile's own.
+        Those are left out that the tile cuts, and another tile's own that are
+        further than a border from this one's core.
         """
         boxes = result.bboxes
         result.bboxes = boxes = boxes + boxes.new_tensor(np.tile(offset, 2))
         scale = np.tile(self.scale(level), 2)
         region = np.array(tile.part) / scale
-        boxes, size = boxes.cpu().numpy(), self.shape[::-1]
+        boxes, size = boxes.detach().cpu().numpy(), self.shape[::-1]
         kept = away_from_cuts(boxes, region, size, border)
-        kept &= owned_by(boxes * scale, tile)
+        kept &= owned_by(boxes * scale, tile, border * scale.max())
         if kept.all():
             return result
         return result[torch.from_numpy(kept).to(result.bboxes.device)]
+
+    def without_known(
+        self, result, level: int, tile: Tile, border: float
+    ) -> InstanceData:
+        """Detections of a tile but those that one before has found too.
+
+        That may be where their cores meet. To be called once a tile, after
+        :meth:`move_in`.
+        """
+        if tile.part == tile.core:
+            return result
+        scale = np.tile(self.scale(level), 2)
+        boxes = result.bboxes.detach().cpu().numpy() * scale
+        # What another tile keeps may be a border apart, in its view.
+        near = ~owned_by(boxes, tile, -2 * border * scale.max())
+        near = torch.from_numpy(near).to(result.bboxes.device)
+        known = torch.zeros_like(near)
+        for before in self._near[level]:
+            same = bbox_overlaps(result.bboxes, before.bboxes) > _SAME
+            same &= result.labels[:, None] == before.labels
+            known |= same.any(1)
+        known &= near
+        own = dict(bboxes=result.bboxes, labels=result.labels)
+        self._near[level].append(InstanceData(**own)[near & ~known])
+        return result[~known] if known.any() else result
 
     def add(self, result: InstanceData, offset: np.ndarray) -> None:
         """Keep what was found, parts of masks moved from a chip's place."""
@@ -91,15 +124,30 @@ class ImageLevels:
         self.found.append(result)
 
 
+def cut_pixels(
+    img: np.ndarray | Tensor,
+    region: Sequence[float],
+    scale: tuple[float, float],
+) -> tuple[np.ndarray | Tensor, tuple[float, float], tuple[float, float]]:
+    """What ``cut_level`` gives, without what masks need.
+
+    Of a tensor, on its device, it is within one grey level of that.
+    """
+    if isinstance(img, Tensor):
+        return cut_on_device(img, region, scale)
+    return cut_level(img, region, scale)[:3]
+
+
 def as_input(
-    pixels: np.ndarray,
+    pixels: np.ndarray | Tensor,
     ori_shape: tuple[int, int],
     scale_factor: tuple[float, float],
 ) -> tuple[Tensor, DetDataSample]:
     """Resized pixels (h, w, 3), uint8, as (3, h, w), and their sample."""
-    shapes = dict(ori_shape=ori_shape, img_shape=pixels.shape[:2])
+    shapes = dict(ori_shape=ori_shape, img_shape=tuple(pixels.shape[:2]))
     sample = DetDataSample(metainfo=dict(shapes, scale_factor=scale_factor))
-    pixels = torch.from_numpy(np.ascontiguousarray(pixels))
+    if not isinstance(pixels, Tensor):
+        pixels = torch.from_numpy(np.ascontiguousarray(pixels))
     return pixels.permute(2, 0, 1), sample
 
 

@@ -3,6 +3,7 @@
 import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 
 import numpy as np
@@ -20,10 +21,10 @@ from sniper_mmdet.chips.presets import SOFT_NMS
 from sniper_mmdet.chips.tiles import Tile, cut_into_tiles, tile_overlap
 from sniper_mmdet.registry import MODELS
 from sniper_mmdet.utils.errors import UserError
-from sniper_mmdet.utils.image import resize
 
 from .box_proposals import merge_proposals, propose, rpn_config
-from .image_levels import ImageLevels, as_input, make_batches
+from .device_resize import move_images
+from .image_levels import ImageLevels, as_input, cut_pixels, make_batches
 from .mask_parts import crop_masks, full_masks
 from .runnable import require_runnable
 
@@ -77,6 +78,9 @@ class PyramidDetector(BaseDetector):
         border (float): Original pixels within which a side of a piece may cut
             a detection, which is left out. A border of the image cuts none.
             Defaults to 10.
+        resize_on_device (bool): Copy each image to the detector's device once,
+            uint8, and cut and resize there what is looked at: within one grey
+            level of what the CPU gives. Defaults to False.
         **kwargs: The wrapped detector's config where ``detector`` is a type.
 
     Examples:
@@ -99,6 +103,7 @@ class PyramidDetector(BaseDetector):
         data_preprocessor: dict | None = None,
         max_pixels: int = 2**24,
         border: float = 10,
+        resize_on_device: bool = False,
         **kwargs,
     ) -> None:
         if isinstance(detector, str):
@@ -136,6 +141,7 @@ class PyramidDetector(BaseDetector):
         self.rpn_only = rpn_only
         self.max_pixels = max_pixels
         self.border = border
+        self.resize_on_device = resize_on_device
         self._register_state_dict_hook(_export_plain_keys)
         self._register_load_state_dict_pre_hook(
             self._import_plain_keys, with_module=False
@@ -171,7 +177,8 @@ class PyramidDetector(BaseDetector):
     def test_step(self, data: dict | tuple | list) -> SampleList:
         """Detect on whole images; see :meth:`predict`.
 
-        Images stay on the CPU until a level of them is looked at.
+        Images stay on the CPU until a level of them is looked at, unless
+        ``resize_on_device``.
         """
         if isinstance(data, (tuple, list)):
             return self.predict(*data)
@@ -189,7 +196,7 @@ class PyramidDetector(BaseDetector):
             list[:obj:`DetDataSample`]: Theirs, with ``pred_instances``, boxes
             in original pixels, by falling score.
         """
-        images = as_arrays(batch_inputs)
+        images = self._as_images(batch_inputs)
         if self.rpn_only:
             found = self.propose(images)
         else:
@@ -201,6 +208,14 @@ class PyramidDetector(BaseDetector):
             )
             found = map(_of_image, merged, images)
         return self.add_pred_to_datasample(batch_data_samples, list(found))
+
+    def _as_images(
+        self, batch_inputs: Sequence[Tensor]
+    ) -> list[np.ndarray] | list[Tensor]:
+        """Images (3, H, W) as (H, W, 3), arrays or on the device."""
+        if self.resize_on_device:
+            return move_images(batch_inputs, self.data_preprocessor.device)
+        return as_arrays(batch_inputs)
 
     def detect_level(
         self, images: Sequence[np.ndarray], level: int
@@ -220,10 +235,8 @@ class PyramidDetector(BaseDetector):
         def run(inputs, samples):
             return map(crop_masks, self.run_detector(inputs, samples))
 
-        return [
-            [self._keep_valid(result, level) for result in found]
-            for found in self._run_level(images, level, run)
-        ]
+        keep = partial(self._keep_valid, level=level)
+        return self._run_level(images, level, run, keep)
 
     @torch.no_grad()
     def propose(
@@ -251,10 +264,7 @@ class PyramidDetector(BaseDetector):
             )
 
         levels = [
-            [
-                _best(found)[:num]
-                for found in self._run_level(images, level, run)
-            ]
+            [_best(own)[:num] for own in self._run_level(images, level, run)]
             for level in range(len(self.pyramid))
         ]
         return [
@@ -263,12 +273,17 @@ class PyramidDetector(BaseDetector):
         ]
 
     def _run_level(
-        self, images: Sequence[np.ndarray], level: int, run: Callable
+        self,
+        images: Sequence[np.ndarray],
+        level: int,
+        run: Callable,
+        keep: Callable | None = None,
     ) -> list[list[InstanceData]]:
         """Run over one level: of each image, what its tiles have.
 
         ``run`` takes a batch as :meth:`level_batches` gives it, and gives
-        what is found in each, pixels before the scale factor.
+        what is found in each, pixels before the scale factor. ``keep`` tells
+        those of them that count, and that two tiles may not both have.
         """
         sizes_of = self.pyramid.level_sizes
         views = [ImageLevels(i, sizes_of(*i.shape[1::-1])) for i in images]
@@ -280,7 +295,7 @@ class PyramidDetector(BaseDetector):
             for result in run(*batch)
         )
         for k, result in zip(small, found, strict=True):
-            views[k].found.append(result)
+            views[k].found.append(keep(result) if keep else result)
         todo = [
             ((view, tile), tile.part, 0)
             for view, own in zip(views, tiles, strict=True)
@@ -290,12 +305,14 @@ class PyramidDetector(BaseDetector):
         for _, batch in make_batches(todo, self.max_pixels):
             cuts = [view.cut(level, tile.part) for (view, tile), _ in batch]
             inputs, samples, offsets = map(list, zip(*cuts, strict=True))
-            own = zip(batch, run(inputs, samples), offsets, strict=True)
-            for ((view, tile), _), result, offset in own:
-                view.add(
-                    view.move_in(result, offset, level, tile, self.border),
-                    offset,
-                )
+            found = zip(batch, run(inputs, samples), offsets, strict=True)
+            for ((view, tile), _), own, offset in found:
+                own = view.move_in(own, offset, level, tile, self.border)
+                if keep:
+                    own = view.without_known(
+                        keep(own), level, tile, self.border
+                    )
+                view.add(own, offset)
         return [view.found for view in views]
 
     def _tiles(self, image: ImageLevels, level: int, part: list) -> list[Tile]:
@@ -330,8 +347,9 @@ class PyramidDetector(BaseDetector):
         """Images, uint8 (H, W, 3), at one level, in batches.
 
         Yields:
-            tuple: Images (3, h, w), uint8, level pixels, on the CPU; and
-            their samples with ``ori_shape``, ``img_shape``, ``scale_factor``.
+            tuple: Images (3, h, w), uint8, level pixels, on the CPU or, where
+            tensors were given, where those are; and their samples with
+            ``ori_shape``, ``img_shape``, ``scale_factor``.
         """
         step = self.batch_size[level] or max(len(images), 1)
         for start in range(0, len(images), step):
@@ -340,7 +358,8 @@ class PyramidDetector(BaseDetector):
                 h, w = img.shape[:2]
                 size = tuple(self.pyramid.level_sizes(w, h)[level].tolist())
                 scale = size[0] / w, size[1] / h
-                pixels, sample = as_input(resize(img, size), (h, w), scale)
+                pixels, *_ = cut_pixels(img, (0, 0, w, h), scale)
+                pixels, sample = as_input(pixels, (h, w), scale)
                 inputs.append(pixels)
                 samples.append(sample)
             yield inputs, samples
