@@ -25,8 +25,15 @@ train_dataloader = dict(
     sampler=dict(epoch_size=1000),
     dataset=dict(negatives=dict(max_per_image=4)),
 )
+# Whole passes: what was measured had these.
 custom_hooks = [
-    dict(type='sniper_mmdet.NegativeChipMiningHook', start=5, interval=5)
+    dict(
+        type='sniper_mmdet.NegativeChipMiningHook',
+        start=5,
+        interval=5,
+        images_per_pass='all',
+        focused=False,
+    )
 ]
 
 val_evaluator = [_base_.val_evaluator, dict(type='sniper_mmdet.PixelsMetric')]

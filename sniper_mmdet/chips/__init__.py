@@ -16,6 +16,7 @@ from .boxes import (
     whole_in,
 )
 from .coco import from_coco
+from .focused_pass import FocusedPass
 from .mining import (
     assign_boxes,
     box_coverage,

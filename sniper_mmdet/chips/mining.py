@@ -28,14 +28,40 @@ def valid_boxes(
     Returns:
         ndarray (M, L): bool.
     """
+    sizes = box_sizes(images.boxes)
+    return _fits(images, settings, stride) & settings.pyramid.is_valid(sizes)
+
+
+def noticed_boxes(
+    images: ImageBoxes, settings: ChipSettings, stride: int | None = None
+) -> np.ndarray:
+    """For which boxes chips are cut at which level for a focus head.
+
+    Sizes are compared as by :func:`~sniper_mmdet.chips.focus.focus_labels`.
+    What a chip must be large enough for is as :func:`valid_boxes` has it.
+
+    Returns:
+        ndarray (M, L): bool, without ``settings.focus_sizes`` all false.
+    """
+    levels = settings.pyramid.level_sizes(images.widths, images.heights)
+    factors = np.sqrt((levels / images.sizes[:, None]).prod(-1))
+    extent = box_sizes(images.boxes)[:, None] * images.of_boxes(factors)
+    low, high, _ = settings.focus_sizes or (0, 0, 0)
+    fits = _fits(images, settings, stride)
+    noticed = fits & (extent > low) & (extent < high)
+    noticed[:, -1] = False
+    return noticed
+
+
+def _fits(images, settings, stride) -> np.ndarray:
+    """bool (M, L): what is not too small, and fits some chip anywhere."""
     stride = settings.stride_bounds[1] if stride is None else stride
     limits = settings.longest_sides(images.widths, images.heights, stride)
     box_sides = images.boxes[:, 2:] - images.boxes[:, :2]
     fits = box_sides[:, None] < images.of_boxes(limits)
     large = (box_sides >= settings.min_side).all(1)[:, None]
     # Three times as fast as fits.all(2).
-    fits = fits[..., 0] & fits[..., 1] & large
-    return fits & settings.pyramid.is_valid(box_sizes(images.boxes))
+    return fits[..., 0] & fits[..., 1] & large
 
 
 def draw_stride(settings: ChipSettings, seed: int, epoch: int) -> int:
@@ -59,10 +85,11 @@ def mine_chips(
 ) -> np.ndarray:
     """Chips of all images: a pure function of its arguments.
 
-    At each level the valid boxes are covered greedily by chips on a stride
-    grid; with proposals, negative chips are added. The chips of an image
-    depend on its place in the data set, not on what the other images hold;
-    their ``seed`` depends on both. Positive chips do not depend on proposals.
+    At each level the valid boxes, and those that a focus head is to notice
+    there, are covered greedily by chips on a stride grid; with proposals,
+    negative chips are added. The chips of an image depend on its place in the
+    data set, not on what the other images hold; their ``seed`` depends on
+    both. Positive chips do not depend on proposals.
 
     Args:
         images (ImageBoxes): The dataset.
@@ -84,6 +111,8 @@ def mine_chips(
     rng, stride = _start(settings, seed, epoch)
     states = rng.integers(0, 2**64, len(images), np.uint64)
     valid = valid_boxes(images, settings, stride)
+    if settings.focus_sizes is not None:
+        valid |= noticed_boxes(images, settings, stride)
     levels = Levels.of(images, settings, stride)
     found = _mine(images.boxes, images.offsets, valid, levels, states)
     table = make_table(found, levels, True, rng)

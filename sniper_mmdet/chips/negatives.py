@@ -145,7 +145,8 @@ def uncovered_proposals(
 
 def _rules(settings, negatives) -> tuple[np.ndarray, float, float]:
     """Which proposals count, as :func:`_uncovered` takes it."""
-    bounds = negatives.bounds(settings.pyramid)
+    for_focus = settings.focus_sizes is not None
+    bounds = negatives.bounds(settings.pyramid, for_focus)
     return bounds, settings.min_side, negatives.min_score
 
 

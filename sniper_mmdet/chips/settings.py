@@ -17,6 +17,15 @@ def longest_side(chip_size: int, stride: int) -> int:
     return chip_size - stride - 1
 
 
+def check_focus_sizes(name: str, sizes: Sequence[float]) -> None:
+    """See that sizes of FocusPixels are (low, high, end)."""
+    if len(sizes) != 3 or not 0 <= sizes[0] < sizes[1] <= sizes[2]:
+        raise ValueError(
+            f'{name} must be (low, high, end), 0 <= low < high <= end. '
+            f'Received: {sizes}.'
+        )
+
+
 @dataclass(frozen=True)
 class ChipSettings:
     """How chips are cut.
@@ -31,6 +40,11 @@ class ChipSettings:
         min_side (float): No chip is cut for a box with a side below this
             (original pixels); one that is in a chip anyway is trained.
             Defaults to 2, as released.
+        focus_sizes (Sequence[float], optional): Those of a focus head,
+            ``(low, high, end)``. At each level but the finest chips are cut
+            also for boxes of more than ``low`` and less than ``high`` level
+            pixels, which the focus head is to notice there. Defaults to None,
+            as released: it learns from what is in a chip anyway.
 
     Raises:
         ValueError: A setting out of bounds.
@@ -40,8 +54,11 @@ class ChipSettings:
     chip_size: int = 512
     stride: int | tuple[int, int] = (56, 59)
     min_side: float = 2
+    focus_sizes: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
+        if self.focus_sizes is not None:
+            check_focus_sizes('focus_sizes', self.focus_sizes)
         if self.chip_size != int(self.chip_size) or self.chip_size < 1:
             raise ValueError(
                 'chip_size must be a positive whole number. '
@@ -102,7 +119,8 @@ class NegativeSettings:
         valid_ranges (Sequence[tuple], optional): (low, high) sizes of the
             proposals that count at each level, original pixels. Defaults to
             None, as released: those of training, without the lower ends but
-            for the coarsest level.
+            for the coarsest level; without that too where chips are cut for
+            a focus head (``ChipSettings.focus_sizes``).
 
     Raises:
         ValueError: A setting out of bounds.
@@ -149,8 +167,15 @@ class NegativeSettings:
             )
         return np.resize(counts, num_levels)
 
-    def bounds(self, pyramid: ImagePyramid) -> np.ndarray:
+    def bounds(
+        self, pyramid: ImagePyramid, for_focus: bool = False
+    ) -> np.ndarray:
         """ndarray (L, 2): sizes of the proposals that count at each level.
+
+        Args:
+            pyramid (ImagePyramid): Levels and valid ranges of training.
+            for_focus (bool): A focus head learns at the coarsest level what
+                is too small for the detector there. Defaults to False.
 
         Raises:
             ValueError: ``valid_ranges`` has not one entry a level.
@@ -158,7 +183,7 @@ class NegativeSettings:
         if self.valid_ranges is not None:
             return ImagePyramid(pyramid.scales, self.valid_ranges).bounds
         bounds = pyramid.bounds
-        bounds[1:, 0] = 0
+        bounds[0 if for_focus else 1 :, 0] = 0
         return bounds
 
 

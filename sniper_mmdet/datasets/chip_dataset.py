@@ -85,6 +85,9 @@ class ChipDataset:
             :class:`CutChip`, whose own argument counts before this. AutoFocus
             learns from all of them, whatever this is. Defaults to None:
             'ignore'.
+        focus_sizes (Sequence[float], optional): The ``sizes`` of an
+            AutoFocus's focus head: chips are cut also for what it is to
+            notice, see :class:`ChipSettings`. Defaults to None: not so.
 
     Raises:
         ValueError: Settings that do not fit each other, an empty data set, a
@@ -106,9 +109,11 @@ class ChipDataset:
         negatives: dict | None = None,
         missing_proposals: str = 'raise',
         out_of_range: str | None = None,
+        focus_sizes: Sequence[float] | None = None,
     ) -> None:
         modes, pyramid = ('raise', 'skip'), ImagePyramid(scales, valid_ranges)
-        self.settings = ChipSettings(pyramid, chip_size, stride, min_side)
+        how = chip_size, stride, min_side, focus_sizes
+        self.settings = ChipSettings(pyramid, *how)
         check_choice('on_error', on_error, *modes)
         check_choice('missing_proposals', missing_proposals, *modes)
         check_choice('out_of_range', out_of_range, *OUT_OF_RANGE)
@@ -214,6 +219,11 @@ class ChipDataset:
             if self._proposals is None:
                 self.set_proposals(self._file)
         return self._proposals
+
+    @property
+    def proposal_file(self) -> ProposalFile | None:
+        """ProposalFile: where :attr:`proposals` come from."""
+        return self._file
 
     def set_proposals(self, file: ProposalFile) -> None:
         """Mine negative chips from these proposals from now on.

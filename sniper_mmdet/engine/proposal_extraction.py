@@ -1,80 +1,31 @@
 """Run a detector over a data set and keep its proposals."""
 
 import hashlib
+import json
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext, suppress
-from functools import partial
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import torch
-from mmcv.transforms import Compose, LoadImageFromFile
 from mmengine.dist import barrier, broadcast_object_list, get_dist_info
 from mmengine.logging import print_log
 from torch import nn
-from torch.utils.data import BatchSampler, DataLoader, Dataset
+from torch.utils.data import BatchSampler, DataLoader
 
+from sniper_mmdet.chips import FocusedPass
 from sniper_mmdet.datasets import proposals
 from sniper_mmdet.utils.errors import UserError
 from sniper_mmdet.utils.files import claimed
 from sniper_mmdet.utils.progress import Progress
 
 from .checkpoints import modules_after_proposals
+from .whole_images import WholeImages
 
 #: Images of a part, at most: what a process loses when it is cut off.
 _PART = 64
-
-
-class WholeImages(Dataset):
-    """The images of a data set, as its own pipeline loads them, each once.
-
-    Items are tuples ``(key, image, error)``: what a proposal file calls the
-    image, and uint8 (H, W, 3), or None and why it cannot be read.
-
-    Args:
-        dataset (ChipDataset | BaseDataset): Of mmdet; of a ChipDataset, the
-            images that its chips are cut from.
-        on_error (str, optional): 'raise', or 'skip': an image that cannot be
-            read is logged, and has no proposals. Defaults to None: as the
-            ChipDataset has it, else 'raise'.
-    """
-
-    def __init__(self, dataset, on_error: str | None = None) -> None:
-        first = dataset
-        while not hasattr(first, 'pipeline'):  # of wrapped data sets
-            inner = getattr(first, 'datasets', None)
-            first = inner[0] if inner else first.dataset
-        loading = [
-            t
-            for t in first.pipeline.transforms
-            if type(t).__name__.startswith('LoadImage')
-        ]
-        self.load = Compose(loading or [LoadImageFromFile()])
-        self.dataset = getattr(dataset, 'dataset', dataset)
-        self.on_error = on_error or getattr(dataset, 'on_error', 'raise')
-        infos = map(self.dataset.get_data_info, range(len(self.dataset)))
-        ids = list(map(proposals.image_id, infos))
-        self.paths = [path for _, path in ids]
-        first = {}
-        for index, key in enumerate(proposals.image_keys(ids)):
-            first.setdefault(key, index)
-        self.keys, self.indices = list(first), list(first.values())
-
-    def __len__(self) -> int:
-        return len(self.keys)
-
-    def __getitem__(self, index: int) -> tuple[str, np.ndarray | None, str]:
-        info = self.dataset.get_data_info(self.indices[index])
-        try:
-            loaded = self.load(info)
-            if loaded is None:
-                raise OSError('it cannot be read as an image')
-            image = np.asarray(loaded['img'], np.uint8)
-            return self.keys[index], image, ''
-        except Exception as error:  # whatever decoders raise
-            reason = f'{info["img_path"]}: {type(error).__name__}: {error}'
-            return self.keys[index], None, reason
 
 
 def extract_proposals(
@@ -86,6 +37,9 @@ def extract_proposals(
     batch_size: int = 1,
     num_workers: int = 2,
     config: str = '',
+    focused: FocusedPass | None = None,
+    seed: Sequence[int] = (),
+    former: proposals.ProposalFile | None = None,
 ) -> proposals.ProposalFile:
     """Write the proposals of all images to one file, on all processes.
 
@@ -103,6 +57,11 @@ def extract_proposals(
         batch_size (int): Images run together. Defaults to 1.
         num_workers (int): That read images, a process. Defaults to 2.
         config (str): Whatever else decides on the proposals. Defaults to ''.
+        focused (FocusedPass, optional): Where an AutoFocus looks. Defaults to
+            None: everywhere.
+        seed (Sequence[int]): Of the places that it draws. Defaults to ().
+        former (ProposalFile, optional): What images have that are left out
+            here, see :class:`WholeImages`. Defaults to None: no proposal.
 
     Raises:
         FileError: Another extraction into the file is going on.
@@ -110,6 +69,8 @@ def extract_proposals(
     """
     is_first = get_dist_info()[0] == 0
     settings = dict(num=num, iou_threshold=iou_threshold)
+    if focused is not None:
+        settings['focused'] = focused
     size = max(min(_PART, len(images) // 16), batch_size)
     folder, lock = Path(f'{path}.parts'), Path(f'{path}.lock')
     parts = {
@@ -118,7 +79,7 @@ def extract_proposals(
     }
     found = [None]
     if is_first:
-        about = _about(model, images, settings, config)
+        about = _about(model, images, settings, config, seed, former)
         found = [(about, _is_of(path, about))]
     broadcast_object_list(found)
     about, made = found[0]
@@ -135,10 +96,16 @@ def extract_proposals(
         broadcast_object_list(found)  # till then no process writes
         work = {part: parts[part] for part in found[0]}
         loader, ends = _share(images, work, batch_size, num_workers)
+
+        def propose(images, keys):
+            more = {}
+            if focused is not None:
+                more['seeds'] = [(*seed, crc32(key.encode())) for key in keys]
+            return model.propose(images, **settings, **more)
+
         training = model.training
         model.eval()
         try:
-            propose = partial(model.propose, **settings)
             _write_parts(loader, ends, propose, of_parts)
         finally:
             model.train(training)
@@ -149,6 +116,8 @@ def extract_proposals(
                     f'{folder}: another extraction wrote there meanwhile. '
                     'Run this again, alone.'
                 )
+            if images.left_out:
+                parts[_keep(former, images.left_out, folder)] = ()
             proposals.join_proposals(path, list(parts), about)
             shutil.rmtree(folder)
         barrier()
@@ -205,8 +174,8 @@ def _propose(propose: Callable, batch: Sequence, on_error: str) -> list[tuple]:
             raise UserError(error)
         if error:
             print_log(f'no proposals for {error}', 'current')
-    images = [img for _, img, _ in batch if img is not None]
-    found = iter(propose(images) if images else [])
+    read = [(img, key) for key, img, _ in batch if img is not None]
+    found = iter(propose(*zip(*read, strict=True)) if read else [])
     rows = []
     for key, img, _ in batch:
         size, boxes, scores = (0, 0), np.zeros((0, 4)), np.zeros(0)
@@ -218,9 +187,35 @@ def _propose(propose: Callable, batch: Sequence, on_error: str) -> list[tuple]:
     return rows
 
 
-def _about(model, images, settings: dict, config: str) -> dict:
+def _keep(former, keys: Sequence[str], folder: Path) -> Path:
+    """A part of what images have already, or of none."""
+    places = {key: i for i, key in enumerate(former.keys)} if former else {}
+    rows = []
+    for place in map(places.get, keys):
+        if place is None:
+            rows.append(((0, 0), np.zeros((0, 4)), np.zeros(0)))
+        else:
+            span = slice(*former.offsets[place : place + 2])
+            found = former.boxes[span], former.scores[span]
+            rows.append((former.sizes[place], *found))
+    sizes, boxes, scores = zip(*rows, strict=True)
+    path = folder / 'kept.npz'
+    proposals.write_proposals(path, keys, np.array(sizes), boxes, scores, {})
+    return path
+
+
+def _about(
+    model, images, settings: dict, config: str, seed: Sequence[int], former
+) -> dict:
     """What the proposals are made of, to tell them from others."""
     unused = modules_after_proposals(model)
+    if 'focused' in settings:
+        unused = tuple(name for name in unused if name != 'focus_head.')
+        settings = dict(settings, focused=str(settings['focused']))
+        settings['seed'] = list(seed)
+    if images.left_out:
+        about = json.dumps(former and former.about)
+        settings = dict(settings, former=_short(about.encode()))
     weights = hashlib.sha256()
     for name, tensor in model.state_dict().items():
         if not name.startswith(unused):
@@ -233,8 +228,12 @@ def _about(model, images, settings: dict, config: str) -> dict:
         scales=str(pyramid and pyramid.scales),
         images=len(images),
         weights=weights.hexdigest()[:16],
-        others=hashlib.sha256(others.encode()).hexdigest()[:16],
+        others=_short(others.encode()),
     )
+
+
+def _short(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _is_of(path: str | Path, about: dict) -> bool:

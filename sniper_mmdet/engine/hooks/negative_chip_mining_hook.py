@@ -4,8 +4,10 @@ import os.path as osp
 
 from mmengine.runner import IterBasedTrainLoop
 
+from sniper_mmdet.chips import FocusedPass, ImagePyramid
 from sniper_mmdet.datasets.proposals import ProposalFile
 from sniper_mmdet.engine.checkpoints import unwrapped
+from sniper_mmdet.models import AutoFocus
 from sniper_mmdet.registry import HOOKS
 from sniper_mmdet.utils.errors import UserError
 
@@ -22,13 +24,19 @@ class NegativeChipMiningHook(ChipMiningHook):
     gives each epoch positive and negative chips from the first on.
 
     Online, where ``start`` is given: after so many epochs the detector being
-    trained looks at all training images over its test pyramid, and its
-    proposals (without an RPN, its best detections) are what negative chips
-    are mined from, until a later epoch renews them. All processes share the
-    work. The proposals are kept in ``WORK_DIR/proposals``, which all
-    processes must see, and a run that is resumed uses them again. Epochs keep
-    the length that they had without negative chips, unless
-    ``ChipSampler.epoch_size`` names another.
+    trained looks at training images over its test pyramid, and its proposals
+    (without an RPN, its best detections) are what negative chips are mined
+    from, until a later pass renews them. All processes share the work. The
+    proposals are kept in ``WORK_DIR/proposals``, which all processes must
+    see, and a run that is resumed uses them again. Epochs keep the length
+    that they had without negative chips, unless ``ChipSampler.epoch_size``
+    names another.
+
+    A pass is cheap: an :class:`AutoFocus` looks at all images, but of each
+    only where its focus head expects something, and at some random places.
+    Any other detector looks at some images, other ones in each pass until all
+    had their turn; the others keep what they have. A whole pass, over all
+    levels of all images, is ``images_per_pass='all', focused=False``.
 
     Args:
         start (int, optional): Epochs trained before the first proposals are
@@ -39,6 +47,13 @@ class NegativeChipMiningHook(ChipMiningHook):
         iou_threshold (float): NMS over all levels. Defaults to 0.7.
         batch_size (int): Images run together, a process. Defaults to 1.
         num_workers (int): That read images, a process. Defaults to 2.
+        images_per_pass (int | str, optional): Images that a pass looks at,
+            or 'all'. Defaults to None: all for a pass that is focused, else
+            as many as have the pixels of an epoch of chips, at least one.
+        focused (dict | bool, optional): Where an AutoFocus looks, see
+            :class:`~sniper_mmdet.chips.FocusedPass`; False: everywhere.
+            Defaults to None: the defaults of that class, or everywhere with
+            any other detector, and with ``ground_truth``.
 
     Raises:
         ValueError: A setting out of bounds, or neither a file nor ``start``.
@@ -52,6 +67,8 @@ class NegativeChipMiningHook(ChipMiningHook):
         iou_threshold: float = 0.7,
         batch_size: int = 1,
         num_workers: int = 2,
+        images_per_pass: int | str | None = None,
+        focused: dict | bool | None = None,
     ) -> None:
         super().__init__()
         if start is not None and start < 0:
@@ -61,7 +78,21 @@ class NegativeChipMiningHook(ChipMiningHook):
                 'interval must be a positive number of epochs, and needs '
                 f'start. Received: interval {interval}, start {start}.'
             )
+        few = images_per_pass
+        if few not in (None, 'all') and not (type(few) is int and few > 0):
+            raise ValueError(
+                "images_per_pass must be a positive whole number or 'all'. "
+                f'Received: {few!r}.'
+            )
+        if start is None and not (few is None and focused is None):
+            raise ValueError(
+                'images_per_pass and focused are for online mining, which '
+                'needs start. Received: start None.'
+            )
         self.start, self.interval = start, interval
+        self.images_per_pass = few
+        #: A FocusedPass that was asked for, False, or None.
+        self.focused = _focused_pass(focused)
         self.settings = num, iou_threshold, batch_size, num_workers
         self._made_at = None
 
@@ -84,6 +115,17 @@ class NegativeChipMiningHook(ChipMiningHook):
             raise TypeError(
                 'online mining needs a sniper_mmdet.PyramidDetector. '
                 f'Received: {type(model).__name__}.'
+            )
+        if self.focused and not _can_focus(model):
+            raise UserError(
+                'focused is for a sniper_mmdet.AutoFocus without ground_truth:'
+                f' leave it out. Received: {type(model).__name__}.'
+            )
+        few, images = self.images_per_pass, len(dataset.images)
+        if isinstance(few, int) and few > images:
+            raise UserError(
+                f'images_per_pass must be at most {images}, the number of '
+                f"training images, or 'all'. Received: {few}."
             )
 
     def before_train_epoch(self, runner) -> None:
@@ -115,7 +157,61 @@ class NegativeChipMiningHook(ChipMiningHook):
                     'weights as they are now'
                 )
             runner.logger.info(f'negative chips: making proposals for {path}')
-            model, images = unwrapped(runner.model), WholeImages(dataset)
-            how = *self.settings, str(runner.cfg.get('model'))
-            file = extract_proposals(model, images, path, *how)
+            file = self._extract(runner, made_at, path)
         dataset.set_proposals(file)
+
+    def _extract(self, runner, made_at: int, path: str) -> ProposalFile:
+        sampler, model = chip_sampler(runner), unwrapped(runner.model)
+        dataset, images = sampler.dataset, WholeImages(sampler.dataset)
+        focused = self.focused
+        if focused is None and _can_focus(model):
+            focused = FocusedPass()
+        few = self.images_per_pass
+        if few is None and not focused and hasattr(model, 'pyramid'):
+            few = images_like_chips(dataset, sampler.total_size, model.pyramid)
+        former, every = None, self.interval or 1
+        if isinstance(few, int):
+            number = (made_at - self.start) // every
+            images = images.some(few, number, sampler.seed)
+            runner.logger.info(
+                f'negative chips: {len(images)} of the '
+                f'{len(images) + len(images.left_out)} images are looked at'
+            )
+            before = f'epoch_{made_at - every}.npz'
+            before = osp.join(osp.dirname(path), before)
+            former = dataset.proposal_file
+            if number and osp.exists(before):
+                former = ProposalFile(before)
+        how = *self.settings, str(runner.cfg.get('model')), focused or None
+        seed = sampler.seed, made_at
+        return extract_proposals(model, images, path, *how, seed, former)
+
+
+def images_like_chips(dataset, num_chips: int, pyramid: ImagePyramid) -> int:
+    """How many images have as many pixels, at all levels, as so many chips.
+
+    Args:
+        dataset (ChipDataset): Of both.
+        num_chips (int): Whole chips.
+        pyramid (ImagePyramid): Levels of the images.
+    """
+    sizes = dataset.images.sizes
+    sizes = sizes[sizes.all(1)]  # the others cannot be read
+    pixels = pyramid.level_sizes(*sizes.T).prod(-1).sum(-1).mean()
+    return max(int(num_chips * dataset.settings.chip_size**2 // pixels), 1)
+
+
+def _can_focus(model) -> bool:
+    return isinstance(model, AutoFocus) and not model.ground_truth
+
+
+def _focused_pass(focused: dict | bool | None) -> FocusedPass | bool | None:
+    if focused is None or focused is False:
+        return focused
+    try:
+        return FocusedPass(**({} if focused is True else focused))
+    except TypeError as error:
+        raise ValueError(
+            'focused must be False, or give share, factor or elsewhere. '
+            f'Received: {focused!r} ({error}).'
+        ) from None

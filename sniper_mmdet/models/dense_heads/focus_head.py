@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from sniper_mmdet.chips.focus import focus_labels
 from sniper_mmdet.chips.presets import RELEASED_FOCUS_SIZES
+from sniper_mmdet.chips.settings import check_focus_sizes
 from sniper_mmdet.registry import MODELS
 from sniper_mmdet.structures import annotated_boxes
 
@@ -63,11 +64,7 @@ class FocusHead(BaseModule):
         super().__init__(
             init_cfg or dict(type='Normal', layer='Conv2d', std=0.01)
         )
-        if len(sizes) != 3 or not 0 <= sizes[0] < sizes[1] <= sizes[2]:
-            raise ValueError(
-                'sizes must be (low, high, end), 0 <= low < high <= end. '
-                f'Received: {sizes}.'
-            )
+        check_focus_sizes('sizes', sizes)
         if precedence not in ('positive', 'last'):
             raise ValueError(
                 "precedence must be 'positive' or 'last'. "

@@ -1,23 +1,25 @@
 """Coarse-to-fine detection: looks only where small objects may be."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 import torch
 from mmdet.structures import DetDataSample, SampleList
+from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
-from sniper_mmdet.chips import FocusSettings
+from sniper_mmdet.chips import FocusedPass, FocusSettings
 from sniper_mmdet.chips.budget import FocusBudget
 from sniper_mmdet.chips.presets import RELEASED_FOCUS
 from sniper_mmdet.chips.tiles import Tile
 from sniper_mmdet.registry import MODELS
 from sniper_mmdet.structures import annotated_boxes
 
-from .box_proposals import few_proposals
+from .box_proposals import few_proposals, propose
 from .focused_image import FocusedImage
+from .focused_proposals import propose_focused
 from .image_levels import make_batches
 from .mask_parts import crop_masks, full_masks
 from .pyramid_detector import PyramidDetector
@@ -177,16 +179,8 @@ class AutoFocus(PyramidDetector):
         samples = batch_data_samples
         if self.rpn_only:
             return super().predict(batch_inputs, samples)
-        head, sizes_of = self.focus_head, self.pyramid.level_sizes
-        images = [
-            FocusedImage(
-                pixels,
-                sizes_of(*pixels.shape[1::-1]),
-                head.stride,
-                self.budget,
-            )
-            for pixels in self._as_images(batch_inputs)
-        ]
+        head = self.focus_head
+        images = self._unseen(self._as_images(batch_inputs), self.budget)
         for level, step in enumerate((*self.focus, None)):
             if self.ground_truth and step is not None:
                 for image, sample in zip(images, samples, strict=True):
@@ -205,8 +199,65 @@ class AutoFocus(PyramidDetector):
         ]
         return self.add_pred_to_datasample(samples, merged)
 
+    @torch.no_grad()
+    def propose(
+        self,
+        images: Sequence[np.ndarray],
+        num: int = 300,
+        iou_threshold: float = 0.7,
+        focused: FocusedPass | None = None,
+        seeds: Sequence = (),
+    ) -> list[InstanceData]:
+        """Proposals over the pyramid, or over the parts that are looked at.
+
+        Args:
+            images (Sequence[ndarray]): See :meth:`PyramidDetector.propose`,
+                also for the next two.
+            num (int): Defaults to 300.
+            iou_threshold (float): Defaults to 0.7.
+            focused (FocusedPass, optional): Where to look. Defaults to None:
+                everywhere, as a PyramidDetector.
+            seeds (Sequence): Of the random places, one an image.
+        """
+        if focused is None:
+            return super().propose(images, num, iou_threshold)
+
+        def find(inputs, samples, limit):
+            data = self._preprocess(inputs, samples)
+            data = data['inputs'], data['data_samples']
+            return propose(self.detector, *data, min(num, limit))
+
+        def look(images, level):
+            for (image, _), *found in self._run_chips(images, level, find):
+                image.add(*found)
+
+        how = self.focus, focused, seeds, num, iou_threshold
+        return propose_focused(self._unseen(images), look, *how)
+
     def _look(self, images: list[FocusedImage], level: int) -> None:
         """Detect on the chips of one level, and fill the images' maps."""
+
+        def detect(inputs, samples, limit):
+            with few_proposals(self.detector, limit):
+                return self.run_detector(inputs, samples)
+
+        found = self._run_chips(images, level, detect)
+        for (image, tile), own, offset in found:
+            own = self._keep_valid(own, level)
+            own = image.without_known(own, level, tile, self.border)
+            image.add(own, offset)
+
+    def _run_chips(
+        self, images: list[FocusedImage], level: int, run: Callable
+    ) -> Iterator[tuple[tuple, InstanceData, np.ndarray]]:
+        """What ``run`` finds in the chips of one level, moved into the image.
+
+        It takes inputs, samples and the number of proposals of a batch. The
+        maps of the images are filled meanwhile.
+
+        Yields:
+            tuple: Image and tile, what that has, where it is in the image.
+        """
         todo = [
             (
                 (image, tile),
@@ -220,16 +271,13 @@ class AutoFocus(PyramidDetector):
         for limit, batch in make_batches(todo, self.max_pixels):
             cuts = [image.cut(level, tile.part) for (image, tile), _ in batch]
             inputs, samples, offsets = map(list, zip(*cuts, strict=True))
-            few = few_proposals(self.detector, limit)
-            with self._kept_features() as kept, few:
-                results = self.run_detector(inputs, samples)
+            with self._kept_features() as kept:
+                results = run(inputs, samples, limit)
             found = zip(batch, results, offsets, strict=True)
             for ((image, tile), _), own, offset in found:
                 own = crop_masks(own)
                 own = image.move_in(own, offset, level, tile, self.border)
-                own = self._keep_valid(own, level)
-                own = image.without_known(own, level, tile, self.border)
-                image.add(own, offset)
+                yield (image, tile), own, offset
             if level < len(self.focus) and not self.ground_truth:
                 maps = self.focus_head.predict(self._only(kept), samples)
                 maps = maps.cpu().numpy()
@@ -281,3 +329,17 @@ class AutoFocus(PyramidDetector):
                 f'Received: {self.features!r}.'
             )
         return kept[0]
+
+    def _unseen(
+        self,
+        images: Sequence,
+        budget: FocusBudget = FocusBudget(),  # noqa: B008
+    ) -> list[FocusedImage]:
+        """Images of which nothing was looked at yet."""
+        sizes_of, stride = self.pyramid.level_sizes, self.focus_head.stride
+        return [
+            FocusedImage(
+                pixels, sizes_of(*pixels.shape[1::-1]), stride, budget
+            )
+            for pixels in images
+        ]

@@ -2,9 +2,11 @@
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
+import torch
+from mmcv.ops import nms
 from mmdet.structures import SampleList
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
@@ -52,11 +54,27 @@ def propose(
             found = detector.predict(inputs, samples, rescale=True)
             found = [sample.pred_instances for sample in found]
     return [
-        InstanceData(bboxes=boxes.bboxes, scores=boxes.scores)[
-            boxes.scores.argsort(descending=True)[:num]
-        ]
+        best_proposals(
+            InstanceData(bboxes=boxes.bboxes, scores=boxes.scores), num
+        )
         for boxes in found
     ]
+
+
+def best_proposals(boxes: InstanceData, num: int) -> InstanceData:
+    """So many of the highest scores, by falling score."""
+    return boxes[boxes.scores.argsort(descending=True)[:num]]
+
+
+def merge_proposals(
+    levels: Sequence[InstanceData], iou_threshold: float
+) -> InstanceData:
+    """Proposals of all levels of an image, as ``PyramidDetector.propose``."""
+    boxes = InstanceData.cat(levels)
+    _, keep = nms(boxes.bboxes, boxes.scores, iou_threshold)
+    boxes = boxes[keep]
+    boxes.labels = torch.zeros_like(keep)
+    return boxes
 
 
 def few_proposals(detector: nn.Module, num: float) -> AbstractContextManager:

@@ -8,7 +8,7 @@ from itertools import chain
 
 import numpy as np
 import torch
-from mmcv.ops import batched_nms, nms
+from mmcv.ops import batched_nms
 from mmdet.models.detectors import RPN
 from mmdet.models.detectors.base import BaseDetector
 from mmdet.registry import MODELS as MMDET_MODELS
@@ -22,7 +22,7 @@ from sniper_mmdet.chips.tiles import Tile, cut_into_tiles, tile_overlap
 from sniper_mmdet.registry import MODELS
 from sniper_mmdet.utils.errors import UserError
 
-from .box_proposals import propose, rpn_config
+from .box_proposals import merge_proposals, propose, rpn_config
 from .device_resize import move_images
 from .image_levels import ImageLevels, as_input, cut_pixels, make_batches
 from .mask_parts import crop_masks, full_masks
@@ -267,12 +267,10 @@ class PyramidDetector(BaseDetector):
             [_best(own)[:num] for own in self._run_level(images, level, run)]
             for level in range(len(self.pyramid))
         ]
-        results = []
-        for boxes in map(InstanceData.cat, zip(*levels, strict=True)):
-            _, keep = nms(boxes.bboxes, boxes.scores, iou_threshold)
-            results.append(boxes[keep])
-            results[-1].labels = torch.zeros_like(keep)
-        return results
+        return [
+            merge_proposals(of_image, iou_threshold)
+            for of_image in zip(*levels, strict=True)
+        ]
 
     def _run_level(
         self,

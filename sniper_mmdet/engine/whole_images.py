@@ -1,0 +1,82 @@
+"""Images of a data set as they are, to look at outside of training."""
+
+import copy
+
+import numpy as np
+from mmcv.transforms import Compose, LoadImageFromFile
+from torch.utils.data import Dataset
+
+from sniper_mmdet.datasets import proposals
+
+
+class WholeImages(Dataset):
+    """The images of a data set, as its own pipeline loads them, each once.
+
+    Items are tuples ``(key, image, error)``: what a proposal file calls the
+    image, and uint8 (H, W, 3), or None and why it cannot be read.
+
+    Args:
+        dataset (ChipDataset | BaseDataset): Of mmdet; of a ChipDataset, the
+            images that its chips are cut from.
+        on_error (str, optional): 'raise', or 'skip': an image that cannot be
+            read is logged, and has no proposals. Defaults to None: as the
+            ChipDataset has it, else 'raise'.
+
+    Attributes:
+        keys (list[str]): What a proposal file calls the images.
+        left_out (list[str]): Likewise, those that :meth:`some` has not.
+    """
+
+    def __init__(self, dataset, on_error: str | None = None) -> None:
+        first = dataset
+        while not hasattr(first, 'pipeline'):  # of wrapped data sets
+            inner = getattr(first, 'datasets', None)
+            first = inner[0] if inner else first.dataset
+        loading = [
+            t
+            for t in first.pipeline.transforms
+            if type(t).__name__.startswith('LoadImage')
+        ]
+        self.load = Compose(loading or [LoadImageFromFile()])
+        self.dataset = getattr(dataset, 'dataset', dataset)
+        self.on_error = on_error or getattr(dataset, 'on_error', 'raise')
+        infos = map(self.dataset.get_data_info, range(len(self.dataset)))
+        ids = list(map(proposals.image_id, infos))
+        self.paths = [path for _, path in ids]
+        first = {}
+        for index, key in enumerate(proposals.image_keys(ids)):
+            first.setdefault(key, index)
+        self.keys, self.indices = list(first), list(first.values())
+        self.left_out = []
+
+    def some(self, num: int, number: int, seed: int) -> 'WholeImages':
+        """So many of the images, in a pass of this number, from 0 on.
+
+        Passes go round in an order that the seed draws: each image has its
+        turn before one comes again.
+        """
+        order = np.random.default_rng(seed).permutation(len(self))
+        turn = number * num + np.arange(min(num, len(self)))
+        chosen = np.sort(order[turn % len(self)]).tolist()
+        few = copy.copy(self)
+        few.keys = [self.keys[i] for i in chosen]
+        few.indices = [self.indices[i] for i in chosen]
+        if len(chosen) < len(self):
+            few.paths = [self.paths[i] for i in few.indices]
+            few.left_out = sorted(set(self.keys).difference(few.keys))
+        return few
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __getitem__(self, index: int) -> tuple[str, np.ndarray | None, str]:
+        info = self.dataset.get_data_info(self.indices[index])
+        try:
+            loaded = self.load(info)
+            if loaded is None:
+                raise OSError('it cannot be read as an image')
+            image = np.asarray(loaded['img'], np.uint8)
+            return self.keys[index], image, ''
+        except Exception as error:  # whatever decoders raise
+            reason = f'{info["img_path"]}: {type(error).__name__}: {error}'
+            return self.keys[index], None, reason
