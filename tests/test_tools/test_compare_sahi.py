@@ -90,9 +90,12 @@ def test_wrong_flags(tool, capsys, flag, value):
 
 def test_beside_autofocus(tool, calls, checkpoint, capsys):
     given = (TOOL, CONFIG, checkpoint, '--image-size', '90')
-    tool(*given, '--pyramid', '--num', '1', '--json', *cli(OPTIONS))
+    also = '--levels', '--pyramid'
+    tool(*given, *also, '--num', '1', '--json', *cli(OPTIONS))
     rows = json.loads(capsys.readouterr().out)
-    assert list(rows) == ['pyramid', 'autofocus', 'sahi default', 'sahi tuned']
+    levels = [f'level{k}' for k in range(3)]
+    ours = [*levels, 'pyramid', 'autofocus']
+    assert list(rows) == [*ours, 'sahi default', 'sahi tuned']
     for row in rows.values():
         assert list(row) == ['AP', 'AP50', 'AP_S', 'seconds']
         assert row['seconds'] > 0
@@ -119,7 +122,9 @@ def test_beside_autofocus(tool, calls, checkpoint, capsys):
     flags += '--match-metric IOS --match-threshold 0.6 --num 1'.split()
     tool(*given, *flags, *cli(OPTIONS))
     lines = capsys.readouterr().out.splitlines()
-    assert [line[:18].strip() for line in lines[1:]] == list(rows)[1:]
+    assert [line[:18].strip() for line in lines[1:]] == list(rows)[
+        len(ours) - 1 :
+    ]
     tuned = calls[-1]
     assert tuned['slice_height'] == tuned['slice_width'] == 130
     assert tuned['overlap_height_ratio'] == tuned['overlap_width_ratio'] == 0

@@ -34,6 +34,7 @@ def parse_args():
     parser = cli.make_parser(__doc__, cli.add_detector, cli.add_json)
     add = parser.add_argument
     add('--pyramid', action='store_true', help='also the whole pyramid')
+    add('--levels', action='store_true', help='also each level alone')
     add('--num', type=int, default=0, help='images; 0 for all')
     add = parser.add_argument_group("sahi tuned: sahi's settings").add_argument
     add('--slice', type=int, help='slice_height, slice_width')
@@ -72,9 +73,11 @@ def all_ways(library, cfg, model, args):
     given = library, sahi.plain_config(cfg, model), args.checkpoint
     usual = sahi.sahi_model(*given)
     large = sahi.sahi_model(*given, args.image_size)
-    whole = {'pyramid': comparison.reference_ways(model)['pyramid']}
+    references = comparison.reference_ways(model)
+    pyramid = {'pyramid': references.pop('pyramid')}
     return {
-        **(whole if args.pyramid else {}),
+        **(references if args.levels else {}),
+        **(pyramid if args.pyramid else {}),
         'autofocus': model.predict,
         'sahi default': sahi.sahi_way(library, usual, default),
         'sahi tuned': sahi.sahi_way(library, large, tuned, slice_of),
