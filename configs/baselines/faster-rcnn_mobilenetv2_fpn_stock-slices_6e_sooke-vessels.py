@@ -1,5 +1,5 @@
-# COCO-format data. A whole football pitch: frames of 1920x1080 px, players
-# of about 35 px and a ball of 6 to 20 px.
+# COCO-format data. Distant ships seen from the shore: frames of 1920x1080
+# px, ships of 9 to 68 px.
 # Slices go to SLICES, see the base.
 _base_ = [
     '../_base_/models/faster-rcnn_r18-slim_fpn_stock.py',
@@ -9,18 +9,18 @@ _base_ = [
     'mmdet::_base_/default_runtime.py',
 ]
 
-data_root = 'data/football_players/'
-_meta = dict(classes=('ball', 'goalkeeper', 'player', 'referee'))
+data_root = 'data/sooke_vessels/'
+_meta = dict(classes=('vessel',))
 
 model = dict(
     _base_.mobilenetv2_fpn,
-    roi_head=dict(bbox_head=dict(num_classes=4)),
+    roi_head=dict(bbox_head=dict(num_classes=1)),
 )
 
 train_dataloader = dict(
     dataset=dict(
         metainfo=_meta,
-        data_root='data/slices/football_players/',
+        data_root='data/slices/sooke_vessels/',
         ann_file='train_coco.json',
         data_prefix=dict(img=''),
     )
@@ -37,4 +37,4 @@ test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=data_root + 'val.json')
 test_evaluator = val_evaluator
 
-train_cfg = dict(max_epochs=3, val_interval=3)
+train_cfg = dict(max_epochs=6, val_interval=6)
