@@ -34,7 +34,9 @@ def _focus(model, channels: list) -> dict:
 def _two_stage(model) -> dict:
     if model.get('neck') is None:
         return _c4(model)
-    options, widths = _resnet(model)
+    options, widths = {}, model.neck.in_channels
+    if model.backbone.type != 'MobileNetV2':
+        options, widths = _resnet(model)
     options.update(
         {
             'neck.in_channels': widths,

@@ -343,7 +343,9 @@ def test_names_in_the_text(path, user):
                 assert (ROOT / name).exists(), f'{path}: {name}'
         elif re.match(r'(sniper|autofocus)/\S+\.py$', first):
             assert (ROOT / 'configs' / first).exists(), f'{path}: {first}'
-        elif re.search(r'_(sniper|autofocus|stock-ms)_\S+\.py$', first):
+        elif re.search(
+            r'_(sniper|autofocus|stock-ms|stock-slices)_\S+\.py$', first
+        ):
             for name in expand(first):
                 assert name in names, f'{path}: {name}'
         if re.match(r'tools/\S+\.py$', first):

@@ -7,6 +7,13 @@ from pathlib import Path
 from mmdet.datasets import CocoDataset, VOCDataset
 from tiny import make_scenes, with_classes, write_voc
 
+# Sets of large images, whole and in slices.
+_LARGE = dict(
+    sooke_vessels=('vessel',),
+    football_players=('ball', 'goalkeeper', 'player', 'referee'),
+    airbus_aircraft=('aircraft', 'truncated_aircraft'),
+)
+
 
 def user_data(folder: Path) -> Path:
     """Fill ``folder/data`` with what the configs of this package name."""
@@ -26,6 +33,14 @@ def user_data(folder: Path) -> Path:
             ('open', 'short', 'mousebite', 'spur', 'copper', 'pin-hole'),
         ),
         ('data/aerial_cars', 'train.json', 'val.json', ('car', 'bus')),
+        *(
+            (root, train, 'val.json', classes)
+            for name, classes in _LARGE.items()
+            for root, train in (
+                (f'data/{name}', 'train.json'),
+                (f'data/slices/{name}', 'train_coco.json'),
+            )
+        ),
     ):
         for source, target in (('train', train), ('val', val)):
             file = folder / root / target
@@ -33,8 +48,11 @@ def user_data(folder: Path) -> Path:
             file.write_text(
                 json.dumps(with_classes(scenes / f'{source}.json', classes))
             )
-    for name in ('deeppcb', 'aerial_cars'):
+    for name in ('deeppcb', 'aerial_cars', *_LARGE):
         shutil.copytree(scenes / 'images', folder / 'data' / name / 'images')
+    for name in _LARGE:
+        slices = folder / 'data/slices' / name
+        shutil.copytree(scenes / 'images', slices, dirs_exist_ok=True)
     for name in ('train2017', 'val2017'):
         shutil.copytree(scenes / 'images', folder / 'data/coco' / name)
     voc = folder / 'data/VOCdevkit'

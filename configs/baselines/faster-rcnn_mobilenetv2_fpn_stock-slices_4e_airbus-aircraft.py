@@ -10,7 +10,7 @@ _base_ = [
 ]
 
 data_root = 'data/airbus_aircraft/'
-_meta = dict(classes=('aircraft', 'truncated_aircraft'))
+_type = 'sniper_mmdet.AirbusAircraftDataset'
 
 # Slices of 512 px.
 test_pipeline = _base_.test_pipeline
@@ -23,7 +23,7 @@ model = dict(
 
 train_dataloader = dict(
     dataset=dict(
-        metainfo=_meta,
+        type=_type,
         data_root='data/slices/airbus_aircraft/',
         ann_file='train_coco.json',
         data_prefix=dict(img=''),
@@ -31,7 +31,7 @@ train_dataloader = dict(
 )
 val_dataloader = dict(
     dataset=dict(
-        metainfo=_meta,
+        type=_type,
         data_root=data_root,
         ann_file='val.json',
         data_prefix=dict(img='images/'),

@@ -10,7 +10,7 @@ _base_ = [
 ]
 
 data_root = 'data/sooke_vessels/'
-_meta = dict(classes=('vessel',))
+_type = 'sniper_mmdet.SookeVesselsDataset'
 
 model = dict(
     _base_.mobilenetv2_fpn,
@@ -19,7 +19,7 @@ model = dict(
 
 train_dataloader = dict(
     dataset=dict(
-        metainfo=_meta,
+        type=_type,
         data_root='data/slices/sooke_vessels/',
         ann_file='train_coco.json',
         data_prefix=dict(img=''),
@@ -27,7 +27,7 @@ train_dataloader = dict(
 )
 val_dataloader = dict(
     dataset=dict(
-        metainfo=_meta,
+        type=_type,
         data_root=data_root,
         ann_file='val.json',
         data_prefix=dict(img='images/'),

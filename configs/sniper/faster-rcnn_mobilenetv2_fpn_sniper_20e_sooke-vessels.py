@@ -10,7 +10,7 @@ _base_ = [
 
 data_root = 'data/sooke_vessels/'
 _data = dict(
-    metainfo=dict(classes=('vessel',)),
+    type='sniper_mmdet.SookeVesselsDataset',
     data_root=data_root,
     data_prefix=dict(img='images/'),
 )

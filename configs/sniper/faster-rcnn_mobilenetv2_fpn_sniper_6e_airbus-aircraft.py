@@ -10,7 +10,7 @@ _base_ = [
 
 data_root = 'data/airbus_aircraft/'
 _data = dict(
-    metainfo=dict(classes=('aircraft', 'truncated_aircraft')),
+    type='sniper_mmdet.AirbusAircraftDataset',
     data_root=data_root,
     data_prefix=dict(img='images/'),
 )

@@ -10,7 +10,7 @@ _base_ = [
 
 data_root = 'data/football_players/'
 _data = dict(
-    metainfo=dict(classes=('ball', 'goalkeeper', 'player', 'referee')),
+    type='sniper_mmdet.FootballPlayersDataset',
     data_root=data_root,
     data_prefix=dict(img='images/'),
 )

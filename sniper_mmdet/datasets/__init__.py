@@ -10,12 +10,15 @@ from .chip_dataset import ChipDataset
 from .chip_sampler import ChipSampler
 from .named_datasets import (
     AerialCarsDataset,
+    AirbusAircraftDataset,
     BCCDDataset,
     DeepPCBDataset,
     DOTADataset,
     DOTAv2Dataset,
     DOTAv15Dataset,
+    FootballPlayersDataset,
     SampleDataset,
+    SookeVesselsDataset,
     VisDroneDataset,
 )
 from .proposals import ProposalFile, image_id, image_keys, write_proposals

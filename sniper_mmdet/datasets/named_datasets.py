@@ -64,6 +64,42 @@ class AerialCarsDataset(CocoDataset):
 
 
 @DATASETS.register_module()
+class SookeVesselsDataset(CocoDataset):
+    """Ships far off in COCO format: 9 to 68 px in frames of 1920x1080 px.
+
+    The frames are published as tunai/hybrid-boat-detection.
+    """
+
+    METAINFO = dict(CocoDataset.METAINFO, classes=('vessel',))
+
+
+@DATASETS.register_module()
+class FootballPlayersDataset(CocoDataset):
+    """A football pitch in COCO format: a ball of 6 px, players of 42 px.
+
+    The frames, 1920x1080 px, are published as beep-sketch/fp.
+    """
+
+    METAINFO = dict(
+        CocoDataset.METAINFO,
+        classes=('ball', 'goalkeeper', 'player', 'referee'),
+    )
+
+
+@DATASETS.register_module()
+class AirbusAircraftDataset(CocoDataset):
+    """Airports from satellite in COCO format: aircraft of 54 to 176 px.
+
+    The images, 2560x2560 px, are published as
+    KI-1-AI-Sec/airbus-aircraft-dataset.
+    """
+
+    METAINFO = dict(
+        CocoDataset.METAINFO, classes=('aircraft', 'truncated_aircraft')
+    )
+
+
+@DATASETS.register_module()
 class DeepPCBDataset(CocoDataset):
     """DeepPCB in COCO format: defects of 22 to 120 px on circuit boards.
 

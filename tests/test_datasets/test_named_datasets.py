@@ -14,6 +14,9 @@ NUMBERS = dict(
     DOTAv2Dataset=18,
     SampleDataset=4,
     AerialCarsDataset=1,
+    SookeVesselsDataset=1,
+    FootballPlayersDataset=4,
+    AirbusAircraftDataset=2,
     DeepPCBDataset=6,
     BCCDDataset=3,
 )

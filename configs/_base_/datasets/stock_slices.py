@@ -23,8 +23,6 @@ train_pipeline = [
 test_pipeline = _base_.test_pipeline
 test_pipeline[1] = dict(type='Resize', scale_factor=1.5625, keep_ratio=True)
 
-train_dataloader = dict(
-    dataset=dict(type='CocoDataset', pipeline=train_pipeline)
-)
-val_dataloader = dict(dataset=dict(type='CocoDataset', pipeline=test_pipeline))
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
