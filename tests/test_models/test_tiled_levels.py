@@ -181,7 +181,9 @@ def test_chips_that_cover_everything_give_the_pyramid(name):
 
 def test_one_level_without_a_range():
     """By falling score, as if it were whole; masks are where boxes are."""
-    model = pyramid('mask-rcnn', scales=[1.0], max_pixels=256**2)
+    model = pyramid(
+        'mask-rcnn', scales=[1.0], max_pixels=256**2, max_per_img=-1
+    )
     img = noise(410, 330)
     tiled = detect(model, img).pred_instances
     assert (tiled.scores.diff() <= 0).all()
@@ -193,6 +195,10 @@ def test_one_level_without_a_range():
     assert tiled.masks.any() and not outside.any()
     (level,) = model.detect_level([img.permute(1, 2, 0).numpy()], 0)
     assert level.masks.shape == tiled.masks.shape
+    # Tiles have as many together as one image may.
+    model.max_per_img = 5
+    few = detect(model, img).pred_instances
+    assert torch.equal(few.bboxes, tiled.bboxes[:5])
 
 
 def test_images_of_a_batch_are_tiled_each(monkeypatch):

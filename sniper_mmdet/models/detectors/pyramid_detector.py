@@ -37,7 +37,7 @@ class PyramidDetector(WrappedDetector):
     valid range are left out, and what remains of all levels is merged by
     class-wise soft-NMS; ``pred_instances.levels`` tells which level each is
     from. One level without a range gives exactly what the wrapped detector
-    gives.
+    gives, where it is looked at in one piece.
 
     A level of more than ``max_pixels`` is looked at in tiles, see
     :mod:`~sniper_mmdet.chips.tiles`: they overlap by what an object of the
@@ -337,7 +337,10 @@ class PyramidDetector(WrappedDetector):
     def merge_levels(self, results: list[InstanceData]) -> InstanceData:
         """Merge the detections of all levels of one image, and their tiles."""
         if self.pyramid.is_trivial:
-            return _best(results)
+            best = _best(results)
+            # Of one piece the detector's own number holds.
+            whole = len(results) == 1 or self.max_per_img < 0
+            return best if whole else best[: self.max_per_img]
         merged = InstanceData.cat(results)
         if len(merged) == 0:
             return merged
