@@ -4,19 +4,15 @@ import numpy as np
 import pytest
 import torch
 from mmdet.structures import DetDataSample
-from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from scipy import ndimage
+from test_autofocus import detect as detect_all
+from test_autofocus import image as noise
+from test_autofocus import scope  # noqa: F401
 from tiny import plain_detector
 
 from sniper_mmdet.registry import MODELS
 from sniper_mmdet.utils.errors import UserError
-
-
-@pytest.fixture(autouse=True)
-def scope():
-    init_default_scope('mmdet')
-    torch.manual_seed(0)
 
 
 def pyramid(name='faster-rcnn', **settings):
@@ -41,19 +37,8 @@ def autofocus(name='faster-rcnn', steps=1, focus=None, **settings):
     )
 
 
-def noise(width, height, seed=0):
-    rng = np.random.default_rng(seed)
-    return torch.from_numpy(rng.integers(0, 256, (3, height, width), np.uint8))
-
-
 def detect(model, img, boxes=()):
-    _, h, w = img.shape
-    sample = DetDataSample(metainfo=dict(ori_shape=(h, w), img_shape=(h, w)))
-    boxes = torch.tensor(np.array(boxes), dtype=torch.float32).reshape(-1, 4)
-    sample.gt_instances = InstanceData(
-        bboxes=boxes, labels=torch.zeros(len(boxes), dtype=torch.long)
-    )
-    (found,) = model.predict([img], [sample])
+    (found,) = detect_all(model, img, boxes=boxes)
     return found
 
 
