@@ -36,7 +36,7 @@ class FocusedProposer(Proposer, AutoFocus):
     """An AutoFocus as far as the hook can tell."""
 
     pyramid = ImagePyramid([0.5, 1.0])
-    ground_truth = False
+    ground_truth = frozen = False
 
     def __init__(self):
         BaseModel.__init__(self)
