@@ -320,8 +320,9 @@ class AutoFocus(PyramidDetector):
 
     def _only(self, kept: list):
         if not kept:
+            when = 'by extract_feat' if self.frozen else 'to detect'
             raise ValueError(
-                'features must name a module that is called to detect. '
+                f'features must name a module that is called {when}. '
                 f'Received: {self.features!r}.'
             )
         return kept[0]
