@@ -108,11 +108,11 @@ def runner_of(folder, **settings) -> Runner:
         (FCOSHead, 'get_targets', 'range_aware_point_heads.py'),
         (FoveaHead, 'get_targets', 'range_aware_point_heads.py'),
         (YOLOXHead, '_get_targets_single', 'range_aware_yolox_head.py'),
-        (BaseDetector, '_forward', 'PyramidDetector'),
+        (BaseDetector, '_forward', 'WrappedDetector'),
         (LoadAnnotations, '_load_masks', 'LoadAnnotatedMasks'),
         (LoadAnnotations, '_process_masks', 'LoadAnnotatedMasks'),
-        (nn.Module, '_register_state_dict_hook', 'PyramidDetector'),
-        (nn.Module, '_register_load_state_dict_pre_hook', 'PyramidDetector'),
+        (nn.Module, '_register_state_dict_hook', 'WrappedDetector'),
+        (nn.Module, '_register_load_state_dict_pre_hook', 'WrappedDetector'),
         (batchnorm, '_BatchNorm', 'PreActResNet'),
         (pickle, '_Unpickler', 'datasets/formats/array_pickle.py'),
         (np.lib.format, 'read_magic', 'datasets/proposals.py'),
@@ -354,7 +354,7 @@ def test_a_wrapped_detector_does_not_rename_its_rpn():
     ).missing_keys
     assert missing, (
         'mmdet renames the RPN of a wrapped detector now: '
-        'PyramidDetector._rpn_keys is not needed any more.'
+        'WrappedDetector._import_plain_keys need not do so any more.'
     )
 
 
@@ -378,7 +378,7 @@ def test_state_dicts_pass_hooks_that_may_rename_tensors():
                 state[f'{prefix}inner.{key[len(prefix) :]}'] = state.pop(key)
 
     told = (
-        "torch's hooks of state dicts have changed: PyramidDetector names "
+        "torch's hooks of state dicts have changed: WrappedDetector names "
         'its tensors as the wrapped detector does by them.'
     )
     state = Outer().state_dict()
@@ -413,7 +413,7 @@ def test_all_batch_norms_are_of_one_private_kind():
 
 def test_a_detector_asks_one_method_for_its_plain_forward():
     assert BaseDetector._forward.__isabstractmethod__, (
-        'BaseDetector._forward: PyramidDetector hands it on.'
+        'BaseDetector._forward: WrappedDetector hands it on.'
     )
 
 

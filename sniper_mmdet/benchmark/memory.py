@@ -9,6 +9,7 @@ from mmengine.config import Config
 
 from sniper_mmdet.engine.checkpoints import build_detector, load_detector
 from sniper_mmdet.models import PyramidDetector
+from sniper_mmdet.utils.errors import UserError
 
 from .meters import memory
 
@@ -16,16 +17,26 @@ from .meters import memory
 def benchmark_memory(
     cfg: Config, side: int, checkpoint: str | None = None
 ) -> dict[str, float]:
-    """Megabytes of a process: with a batch, the image, and at the peak.
+    """Peak memory of a process that tests an image of noise.
 
-    First two batches of ``max_pixels`` are run, one piece each, then an image
-    of noise, ``side`` x ``side`` pixels, is tested. Weights are random, or
-    those of a checkpoint. ``bound`` is what the peak should not pass: the
-    batch and the image.
+    First two batches of ``max_pixels`` are run, one piece each, then the
+    image, ``side`` x ``side`` pixels, is tested. Weights are random, or those
+    of a checkpoint.
+
+    Returns:
+        dict: In megabytes, ``batch_mb``, the peak after the batches;
+        ``image_mb``; ``peak_mb``, that of all; and ``bound_mb``, which it
+        should not pass, the batch and the image. ``seconds`` of the test. Of
+        an AutoFocus ``pixel_share``, how much of the pyramid it looked at.
 
     Raises:
+        UserError: The system does not tell the peak.
         ValueError: The config's detector is no PyramidDetector.
     """
+    if memory('VmHWM') is None:
+        raise UserError(
+            'the peak of memory is known on Linux only: this system does not.'
+        )
     if checkpoint is None:
         model = build_detector(cfg, PyramidDetector).eval()
     else:

@@ -19,7 +19,12 @@ def longest_side(chip_size: int, stride: int) -> int:
 
 def check_focus_sizes(name: str, sizes: Sequence[float]) -> None:
     """See that sizes of FocusPixels are (low, high, end)."""
-    if len(sizes) != 3 or not 0 <= sizes[0] < sizes[1] <= sizes[2]:
+    try:
+        low, high, end = sizes
+        fit = 0 <= low < high <= end
+    except (TypeError, ValueError):  # no three numbers
+        fit = False
+    if not fit:
         raise ValueError(
             f'{name} must be (low, high, end), 0 <= low < high <= end. '
             f'Received: {sizes}.'

@@ -120,10 +120,10 @@ def resize(img: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     large image it gets one channel after the other.
 
     Args:
-        img (ndarray): (H, W, 3).
+        img (ndarray): (H, W, 3), or (H, W) as grey images are.
         size (tuple[int]): (width, height).
     """
-    if img.shape[0] * img.shape[1] < _LARGE or img.strides[2] == img.itemsize:
+    if img.shape[0] * img.shape[1] < _LARGE or img.strides[-1] == img.itemsize:
         return imresize(img, size)
     resized = np.empty((*size[::-1], img.shape[2]), img.dtype)
     for channel in range(img.shape[2]):

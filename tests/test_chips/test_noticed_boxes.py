@@ -89,7 +89,9 @@ def test_the_coarsest_level_has_negative_chips_too():
     assert set(negatives(FOCUSED, valid_ranges=ranges)) == {1}
 
 
-@pytest.mark.parametrize('sizes', [(5, 20), (20, 5, 30), (5, 20, 10)])
+@pytest.mark.parametrize(
+    'sizes', [(5, 20), (20, 5, 30), (5, 20, 10), 5, 'few', ('a', 'b', 'c')]
+)
 def test_wrong_sizes(sizes):
     with pytest.raises(ValueError, match='focus_sizes must be .low, high, en'):
         ChipSettings(PYRAMID, focus_sizes=sizes)

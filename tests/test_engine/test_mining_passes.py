@@ -36,7 +36,7 @@ class FocusedProposer(Proposer, AutoFocus):
     """An AutoFocus as far as the hook can tell."""
 
     pyramid = ImagePyramid([0.5, 1.0])
-    ground_truth = False
+    ground_truth = frozen = False
 
     def __init__(self):
         BaseModel.__init__(self)
@@ -172,9 +172,21 @@ def test_where_an_autofocus_looks(tiny_scenes, tmp_path):
     seeds = [seed for one in told for seed in one['seeds']]
     assert {seed[:2] for seed in seeds} == {(0, 1), (0, 3)}  # seed, epoch
     assert len(set(seeds)) == 12
+    (log,) = tmp_path.glob('2*/*.log')
+    assert 'finer ones are not looked at' not in log.read_text()
     about = made(tmp_path, 1).about
     assert about['focused'] == str(FocusedPass(0.3))
     assert about['seed'] == [0, 1]
+
+
+def test_a_coarsest_level_above_the_share_is_told(tiny_scenes, tmp_path):
+    """Levels a factor of two apart: it has a fifth of the pixels."""
+    run(passes(tiny_scenes, tmp_path, {}, 'FocusedProposer'))
+    (log,) = tmp_path.glob('2*/*.log')
+    assert (
+        'the coarsest level alone has 20% of the pixels, so the finer ones '
+        'are not looked at. focused.share must be more. Received: 0.15.'
+    ) in log.read_text()
 
 
 @pytest.mark.parametrize('truth', [False, True])

@@ -3,15 +3,14 @@
 import pytest
 import torch
 from mmengine.registry import init_default_scope
-from test_autofocus import autofocus, image, pyramid_of
+from test_autofocus import (  # noqa: F401
+    autofocus,
+    image,
+    pyramid_of,
+    scope,
+)
 
 from sniper_mmdet.chips import FocusedPass
-
-
-@pytest.fixture(autouse=True)
-def scope():
-    init_default_scope('mmdet')
-    torch.manual_seed(0)
 
 
 def images(*sizes):

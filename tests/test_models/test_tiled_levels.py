@@ -4,19 +4,15 @@ import numpy as np
 import pytest
 import torch
 from mmdet.structures import DetDataSample
-from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from scipy import ndimage
+from test_autofocus import detect as detect_all
+from test_autofocus import image as noise
+from test_autofocus import scope  # noqa: F401
 from tiny import plain_detector
 
 from sniper_mmdet.registry import MODELS
 from sniper_mmdet.utils.errors import UserError
-
-
-@pytest.fixture(autouse=True)
-def scope():
-    init_default_scope('mmdet')
-    torch.manual_seed(0)
 
 
 def pyramid(name='faster-rcnn', **settings):
@@ -41,19 +37,8 @@ def autofocus(name='faster-rcnn', steps=1, focus=None, **settings):
     )
 
 
-def noise(width, height, seed=0):
-    rng = np.random.default_rng(seed)
-    return torch.from_numpy(rng.integers(0, 256, (3, height, width), np.uint8))
-
-
 def detect(model, img, boxes=()):
-    _, h, w = img.shape
-    sample = DetDataSample(metainfo=dict(ori_shape=(h, w), img_shape=(h, w)))
-    boxes = torch.tensor(np.array(boxes), dtype=torch.float32).reshape(-1, 4)
-    sample.gt_instances = InstanceData(
-        bboxes=boxes, labels=torch.zeros(len(boxes), dtype=torch.long)
-    )
-    (found,) = model.predict([img], [sample])
+    (found,) = detect_all(model, img, boxes=boxes)
     return found
 
 
@@ -181,7 +166,9 @@ def test_chips_that_cover_everything_give_the_pyramid(name):
 
 def test_one_level_without_a_range():
     """By falling score, as if it were whole; masks are where boxes are."""
-    model = pyramid('mask-rcnn', scales=[1.0], max_pixels=256**2)
+    model = pyramid(
+        'mask-rcnn', scales=[1.0], max_pixels=256**2, max_per_img=-1
+    )
     img = noise(410, 330)
     tiled = detect(model, img).pred_instances
     assert (tiled.scores.diff() <= 0).all()
@@ -193,6 +180,10 @@ def test_one_level_without_a_range():
     assert tiled.masks.any() and not outside.any()
     (level,) = model.detect_level([img.permute(1, 2, 0).numpy()], 0)
     assert level.masks.shape == tiled.masks.shape
+    # Tiles have as many together as one image may.
+    model.max_per_img = 5
+    few = detect(model, img).pred_instances
+    assert torch.equal(few.bboxes, tiled.bboxes[:5])
 
 
 def test_images_of_a_batch_are_tiled_each(monkeypatch):

@@ -75,4 +75,6 @@ def test_large_images_are_resized_without_a_copy(monkeypatch, size):
     monkeypatch.setattr(image, 'imresize', record)
     assert np.array_equal(image.resize(img, size), expected)
     assert np.array_equal(image.resize(img.copy(), size), expected)
-    assert shapes == [(90, 130)] * 3 + [(90, 130, 3)]
+    grey = img[..., 0]
+    assert np.array_equal(image.resize(grey, size), mmcv.imresize(grey, size))
+    assert shapes == [(90, 130)] * 3 + [(90, 130, 3), (90, 130)]

@@ -2,6 +2,7 @@
 
 import os.path as osp
 
+import numpy as np
 from mmengine.runner import IterBasedTrainLoop
 
 from sniper_mmdet.chips import FocusedPass, ImagePyramid
@@ -166,6 +167,16 @@ class NegativeChipMiningHook(ChipMiningHook):
         focused = self.focused
         if focused is None and _can_focus(model):
             focused = FocusedPass()
+        if focused:
+            pixels = _level_pixels(dataset, model.pyramid).mean(0)
+            coarsest = pixels[0] / pixels.sum()
+            if coarsest > focused.share:
+                runner.logger.warning(
+                    'negative chips: the coarsest level alone has '
+                    f'{coarsest:.0%} of the pixels, so the finer ones are '
+                    'not looked at. focused.share must be more. '
+                    f'Received: {focused.share}.'
+                )
         few = self.images_per_pass
         if few is None and not focused and hasattr(model, 'pyramid'):
             few = images_like_chips(dataset, sampler.total_size, model.pyramid)
@@ -195,10 +206,15 @@ def images_like_chips(dataset, num_chips: int, pyramid: ImagePyramid) -> int:
         num_chips (int): Whole chips.
         pyramid (ImagePyramid): Levels of the images.
     """
-    sizes = dataset.images.sizes
-    sizes = sizes[sizes.all(1)]  # the others cannot be read
-    pixels = pyramid.level_sizes(*sizes.T).prod(-1).sum(-1).mean()
+    pixels = _level_pixels(dataset, pyramid).sum(1).mean()
     return max(int(num_chips * dataset.settings.chip_size**2 // pixels), 1)
+
+
+def _level_pixels(dataset, pyramid: ImagePyramid) -> np.ndarray:
+    """ndarray (N, L): level pixels of each image that can be read."""
+    sizes = dataset.images.sizes
+    sizes = sizes[sizes.all(1)]
+    return pyramid.level_sizes(*sizes.T).prod(-1)
 
 
 def _can_focus(model) -> bool:

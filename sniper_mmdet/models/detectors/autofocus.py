@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import torch
@@ -20,7 +21,6 @@ from sniper_mmdet.structures import annotated_boxes
 from .box_proposals import few_proposals, propose
 from .focused_image import FocusedImage
 from .focused_proposals import propose_focused
-from .image_levels import make_batches
 from .mask_parts import crop_masks, full_masks
 from .pyramid_detector import PyramidDetector
 
@@ -41,8 +41,9 @@ class AutoFocus(PyramidDetector):
 
     ``batch_size`` is without effect: chips of all images are sorted by size
     and run in batches of 2**22 level pixels, padding included, or of
-    ``max_pixels`` where that is less. A chip that has more is run alone; one
-    below 256x256 counts as such, since its proposals take memory too.
+    ``max_pixels`` where that is less. A chip of more pixels is run alone, and
+    beyond ``max_pixels`` in tiles; one below 256x256 counts as such, since its
+    proposals take memory too.
 
     Every result has a field ``focus``, a dict of lists by level: ``sizes``,
     (width, height) of the level; ``chips``, arrays (C, 4) of what was looked
@@ -180,13 +181,16 @@ class AutoFocus(PyramidDetector):
         if self.rpn_only:
             return super().predict(batch_inputs, samples)
         head = self.focus_head
-        images = self._unseen(self._as_images(batch_inputs), self.budget)
+        images = self._unseen(self._as_images(batch_inputs))
+        for image in images:
+            image.budget = self.budget.pixels(image.sizes)
         for level, step in enumerate((*self.focus, None)):
             if self.ground_truth and step is not None:
                 for image, sample in zip(images, samples, strict=True):
                     boxes = self._true_boxes(sample)
                     image.fill_truth(level, boxes, head.labelling)
-            self._look(images, level)
+            keep = partial(self._keep_valid, level=level)
+            self._look(images, level, self._detect, keep)
             if step is not None:
                 for image in images:
                     image.focus(level, step)
@@ -211,13 +215,18 @@ class AutoFocus(PyramidDetector):
         """Proposals over the pyramid, or over the parts that are looked at.
 
         Args:
-            images (Sequence[ndarray]): See :meth:`PyramidDetector.propose`,
-                also for the next two.
-            num (int): Defaults to 300.
-            iou_threshold (float): Defaults to 0.7.
+            images (Sequence[ndarray]): uint8 (H, W, 3), original pixels.
+            num (int): Proposals per image and level. Defaults to 300.
+            iou_threshold (float): NMS over all levels. Defaults to 0.7.
             focused (FocusedPass, optional): Where to look. Defaults to None:
                 everywhere, as a PyramidDetector.
-            seeds (Sequence): Of the random places, one an image.
+            seeds (Sequence): Of the random places, one per image; needed with
+                ``focused``.
+
+        Returns:
+            list[:obj:`InstanceData`]: As of :meth:`PyramidDetector.propose`.
+            With ``focused`` their metainfo says how many level pixels were
+            looked at, ``pixels``, of how many, ``pyramid_pixels``.
         """
         if focused is None:
             return super().propose(images, num, iou_threshold)
@@ -227,37 +236,38 @@ class AutoFocus(PyramidDetector):
             data = data['inputs'], data['data_samples']
             return propose(self.detector, *data, min(num, limit))
 
-        def look(images, level):
-            for (image, _), *found in self._run_chips(images, level, find):
-                image.add(*found)
-
+        look = partial(self._look, find=find)
         how = self.focus, focused, seeds, num, iou_threshold
         return propose_focused(self._unseen(images), look, *how)
 
-    def _look(self, images: list[FocusedImage], level: int) -> None:
-        """Detect on the chips of one level, and fill the images' maps."""
+    def _detect(self, inputs, samples, limit) -> list[InstanceData]:
+        with few_proposals(self.detector, limit):
+            found = self.run_detector(inputs, samples)
+        return list(map(crop_masks, found))
 
-        def detect(inputs, samples, limit):
-            with few_proposals(self.detector, limit):
-                return self.run_detector(inputs, samples)
+    def _look(
+        self,
+        images: Sequence[FocusedImage],
+        level: int,
+        find: Callable,
+        keep: Callable | None = None,
+    ) -> None:
+        """Run over the chips of one level, and fill the images' maps.
 
-        found = self._run_chips(images, level, detect)
-        for (image, tile), own, offset in found:
-            own = self._keep_valid(own, level)
-            own = image.without_known(own, level, tile, self.border)
-            image.add(own, offset)
-
-    def _run_chips(
-        self, images: list[FocusedImage], level: int, run: Callable
-    ) -> Iterator[tuple[tuple, InstanceData, np.ndarray]]:
-        """What ``run`` finds in the chips of one level, moved into the image.
-
-        It takes inputs, samples and the number of proposals of a batch. The
-        maps of the images are filled meanwhile.
-
-        Yields:
-            tuple: Image and tile, what that has, where it is in the image.
+        ``find`` takes inputs, samples and the number of proposals of a batch;
+        for ``keep`` see :meth:`_run_level`.
         """
+
+        def run(inputs, samples, limit, keys):
+            with self._kept_features() as kept:
+                found = find(inputs, samples, limit)
+            if level < len(self.focus) and not self.ground_truth:
+                maps = self.focus_head.predict(self._only(kept), samples)
+                maps = maps.cpu().numpy()
+                for (image, tile), own in zip(keys, maps, strict=True):
+                    image.fill_map(level, tile, own)
+            return found
+
         todo = [
             (
                 (image, tile),
@@ -268,21 +278,7 @@ class AutoFocus(PyramidDetector):
             for chip in image.chips[level].tolist()
             for tile in self._tiles(image, level, chip)
         ]
-        for limit, batch in make_batches(todo, self.max_pixels):
-            cuts = [image.cut(level, tile.part) for (image, tile), _ in batch]
-            inputs, samples, offsets = map(list, zip(*cuts, strict=True))
-            with self._kept_features() as kept:
-                results = run(inputs, samples, limit)
-            found = zip(batch, results, offsets, strict=True)
-            for ((image, tile), _), own, offset in found:
-                own = crop_masks(own)
-                own = image.move_in(own, offset, level, tile, self.border)
-                yield (image, tile), own, offset
-            if level < len(self.focus) and not self.ground_truth:
-                maps = self.focus_head.predict(self._only(kept), samples)
-                maps = maps.cpu().numpy()
-                for ((image, tile), _), own in zip(batch, maps, strict=True):
-                    image.fill_map(level, tile, own)
+        self._run_tiles(todo, level, run, keep)
 
     @property
     def _tile_step(self) -> int:
@@ -324,22 +320,17 @@ class AutoFocus(PyramidDetector):
 
     def _only(self, kept: list):
         if not kept:
+            when = 'by extract_feat' if self.frozen else 'to detect'
             raise ValueError(
-                'features must name a module that is called to detect. '
+                f'features must name a module that is called {when}. '
                 f'Received: {self.features!r}.'
             )
         return kept[0]
 
-    def _unseen(
-        self,
-        images: Sequence,
-        budget: FocusBudget = FocusBudget(),  # noqa: B008
-    ) -> list[FocusedImage]:
+    def _unseen(self, images: Sequence) -> list[FocusedImage]:
         """Images of which nothing was looked at yet."""
         sizes_of, stride = self.pyramid.level_sizes, self.focus_head.stride
         return [
-            FocusedImage(
-                pixels, sizes_of(*pixels.shape[1::-1]), stride, budget
-            )
+            FocusedImage(pixels, sizes_of(*pixels.shape[1::-1]), stride)
             for pixels in images
         ]

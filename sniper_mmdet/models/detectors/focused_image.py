@@ -4,7 +4,7 @@ import numpy as np
 from torch import Tensor
 
 from sniper_mmdet.chips import FocusSettings
-from sniper_mmdet.chips.budget import FocusBudget, chips_within, count_pixels
+from sniper_mmdet.chips.budget import chips_within, count_pixels
 from sniper_mmdet.chips.focus import focus_labels
 from sniper_mmdet.chips.tiles import Tile
 
@@ -18,27 +18,23 @@ class FocusedImage(ImageLevels):
         pixels (ndarray | Tensor): uint8 (H, W, 3).
         sizes (ndarray (L, 2)): (width, height) of each level.
         stride (int): Of FocusPixels, level pixels. Defaults to 16.
-        budget (FocusBudget): Of the image. Defaults to no bound.
 
     Attributes:
         chips (list[ndarray (C, 4)]): By level, level pixels; at first the
             whole coarsest level.
         maps (list[ndarray (h, w)]): Probability of FocusPixels by level but
             the finest, negative where nothing was looked at.
+        budget (float): Level pixels that are looked at, at most; inf at first.
         thresholds (list[float]): From which on a FocusPixel led to the next
             level, by level but the finest; inf where the budget was for none.
     """
 
     def __init__(
-        self,
-        pixels: np.ndarray | Tensor,
-        sizes: np.ndarray,
-        stride: int = 16,
-        budget: FocusBudget = FocusBudget(),  # noqa: B008
+        self, pixels: np.ndarray | Tensor, sizes: np.ndarray, stride: int = 16
     ) -> None:
         super().__init__(pixels, sizes)
         self.stride = stride
-        self.budget = budget.pixels(sizes)
+        self.budget = np.inf
         self.thresholds = []
         self.chips = [np.array([self.whole(0)])]
         cells = -(-sizes[:-1, ::-1] // stride)

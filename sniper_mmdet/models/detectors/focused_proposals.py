@@ -28,8 +28,8 @@ def propose_focused(
             level, and fills the level's maps.
         steps (Sequence[FocusSettings]): Of tests.
         focused (FocusedPass): Where to look.
-        seeds (Sequence): Of the random places, one an image.
-        num (int): Proposals an image and level, the best.
+        seeds (Sequence): Of the random places, one per image.
+        num (int): Proposals per image and level, the best.
         iou_threshold (float): NMS over all levels.
     """
     rngs = list(map(np.random.default_rng, seeds))

@@ -1,6 +1,5 @@
 """Any mmdet detector, run over an image pyramid."""
 
-import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -9,9 +8,6 @@ from itertools import chain
 import numpy as np
 import torch
 from mmcv.ops import batched_nms
-from mmdet.models.detectors import RPN
-from mmdet.models.detectors.base import BaseDetector
-from mmdet.registry import MODELS as MMDET_MODELS
 from mmdet.structures import SampleList
 from mmengine.structures import InstanceData
 from torch import Tensor
@@ -22,18 +18,18 @@ from sniper_mmdet.chips.tiles import Tile, cut_into_tiles, tile_overlap
 from sniper_mmdet.registry import MODELS
 from sniper_mmdet.utils.errors import UserError
 
-from .box_proposals import merge_proposals, propose, rpn_config
+from .box_proposals import merge_proposals, propose
 from .device_resize import move_images
 from .image_levels import ImageLevels, as_input, cut_pixels, make_batches
 from .mask_parts import crop_masks, full_masks
-from .runnable import require_runnable
+from .wrapped_detector import WrappedDetector
 
 # The stride of most feature maps divides it.
 _STEP = 32
 
 
 @MODELS.register_module()
-class PyramidDetector(BaseDetector):
+class PyramidDetector(WrappedDetector):
     """Wraps a detector: trains it on chips, tests it on an image pyramid.
 
     In training it is the wrapped detector. In testing (SNIP, section 5.2) each
@@ -41,7 +37,7 @@ class PyramidDetector(BaseDetector):
     valid range are left out, and what remains of all levels is merged by
     class-wise soft-NMS; ``pred_instances.levels`` tells which level each is
     from. One level without a range gives exactly what the wrapped detector
-    gives.
+    gives, where it is looked at in one piece.
 
     A level of more than ``max_pixels`` is looked at in tiles, see
     :mod:`~sniper_mmdet.chips.tiles`: they overlap by what an object of the
@@ -50,9 +46,8 @@ class PyramidDetector(BaseDetector):
     Test images come as loaded, neither resized nor normalised: the test
     pipeline has no ``Resize``. Results are in original pixels.
 
-    The wrapper has no weights of its own and its state dict is the wrapped
-    detector's, so checkpoints of the plain detector and of the wrapper are
-    interchangeable.
+    Checkpoints of the plain detector and of the wrapper are interchangeable,
+    see :class:`WrappedDetector`.
 
     Args:
         detector (str | dict): The wrapped detector: its config, or its type
@@ -106,17 +101,6 @@ class PyramidDetector(BaseDetector):
         resize_on_device: bool = False,
         **kwargs,
     ) -> None:
-        if isinstance(detector, str):
-            detector = dict(type=detector, **kwargs)
-        elif kwargs:
-            raise TypeError(
-                'detector is a whole config, so there must be no '
-                f'further keywords. Received: {sorted(kwargs)}.'
-            )
-        if data_preprocessor is not None:
-            detector = dict(detector, data_preprocessor=data_preprocessor)
-        if rpn_only:
-            detector = rpn_config(detector)
         self.pyramid = ImagePyramid(scales, valid_ranges)
         num_levels = len(self.pyramid)
         if batch_size is None or isinstance(batch_size, int):
@@ -131,48 +115,13 @@ class PyramidDetector(BaseDetector):
             raise ValueError(
                 f'max_pixels must be at least 1. Received: {max_pixels}.'
             )
-        built = MMDET_MODELS.build(detector)
-        require_runnable(built)
-        super().__init__(data_preprocessor=built.data_preprocessor)
-        self.detector = built
+        super().__init__(detector, rpn_only, data_preprocessor, **kwargs)
         self.merge = dict(merge or SOFT_NMS)
         self.max_per_img = max_per_img
         self.batch_size = batch_size
-        self.rpn_only = rpn_only
         self.max_pixels = max_pixels
         self.border = border
         self.resize_on_device = resize_on_device
-        self._register_state_dict_hook(_export_plain_keys)
-        self._register_load_state_dict_pre_hook(
-            self._import_plain_keys, with_module=False
-        )
-
-    @classmethod
-    def detector_config(cls, cfg: dict) -> dict:
-        """The wrapped detector's whole config, out of the wrapper's."""
-        own = {'type'}
-        for kind in cls.mro():
-            if issubclass(kind, PyramidDetector):
-                own.update(inspect.signature(kind.__init__).parameters)
-        own.remove('data_preprocessor')
-        detector = cfg['detector']
-        if isinstance(detector, str):
-            detector = dict(type=detector)
-        rest = {key: value for key, value in cfg.items() if key not in own}
-        return dict(detector, **rest)
-
-    def loss(
-        self, batch_inputs: Tensor, batch_data_samples: SampleList
-    ) -> dict:
-        """Losses of the wrapped detector on a batch of chips."""
-        return self.detector.loss(batch_inputs, batch_data_samples)
-
-    def extract_feat(self, batch_inputs: Tensor):
-        """Features of the wrapped detector."""
-        return self.detector.extract_feat(batch_inputs)
-
-    def _forward(self, batch_inputs: Tensor, batch_data_samples=None):
-        return self.detector._forward(batch_inputs, batch_data_samples)
 
     def test_step(self, data: dict | tuple | list) -> SampleList:
         """Detect on whole images; see :meth:`predict`.
@@ -302,18 +251,39 @@ class PyramidDetector(BaseDetector):
             for tile in own
             if len(own) > 1
         ]
-        for _, batch in make_batches(todo, self.max_pixels):
-            cuts = [view.cut(level, tile.part) for (view, tile), _ in batch]
-            inputs, samples, offsets = map(list, zip(*cuts, strict=True))
-            found = zip(batch, run(inputs, samples), offsets, strict=True)
-            for ((view, tile), _), own, offset in found:
-                own = view.move_in(own, offset, level, tile, self.border)
-                if keep:
-                    own = view.without_known(
-                        keep(own), level, tile, self.border
-                    )
-                view.add(own, offset)
+        self._run_tiles(todo, level, lambda *batch: run(*batch[:2]), keep)
         return [view.found for view in views]
+
+    def _run_tiles(
+        self,
+        todo: list[tuple],
+        level: int,
+        run: Callable,
+        keep: Callable | None,
+    ) -> None:
+        """Run over tiles of a level, and add to images what is found in them.
+
+        Args:
+            todo (list[tuple]): As of :func:`make_batches`; a key is an
+                :class:`ImageLevels` and a tile of it.
+            level (int): Index into the pyramid.
+            run (Callable): Takes the images of a batch, their samples, their
+                limit, and their keys; see :meth:`_run_level`.
+            keep (Callable, optional): See there.
+        """
+        for limit, batch in make_batches(todo, self.max_pixels):
+            keys = [key for key, _ in batch]
+            cuts = [image.cut(level, tile.part) for image, tile in keys]
+            inputs, samples, offsets = map(list, zip(*cuts, strict=True))
+            found = run(inputs, samples, limit, keys)
+            for (image, tile), own, offset in zip(
+                keys, found, offsets, strict=True
+            ):
+                where = level, tile, self.border
+                own = image.move_in(own, offset, *where)
+                if keep:
+                    own = image.without_known(keep(own), *where)
+                image.add(own, offset)
 
     def _tiles(self, image: ImageLevels, level: int, part: list) -> list[Tile]:
         """What is looked at in one piece of a part of a level."""
@@ -364,33 +334,13 @@ class PyramidDetector(BaseDetector):
                 samples.append(sample)
             yield inputs, samples
 
-    def run_detector(
-        self, inputs: list[Tensor], samples: SampleList
-    ) -> list[InstanceData]:
-        """Normalise, pad, and run the wrapped detector on one batch.
-
-        The batch is as :meth:`level_batches` gives it; its samples are told
-        their ``batch_input_shape``. Results are in pixels before the scale
-        factor.
-        """
-        data = self._preprocess(inputs, samples)
-        shape = tuple(data['inputs'].shape[-2:])
-        for sample in samples:
-            sample.set_metainfo(dict(batch_input_shape=shape))
-        found = self.detector.predict(
-            data['inputs'], data['data_samples'], rescale=True
-        )
-        return [sample.pred_instances for sample in found]
-
-    def _preprocess(self, inputs: list[Tensor], samples: SampleList) -> dict:
-        return self.detector.data_preprocessor(
-            dict(inputs=inputs, data_samples=samples), False
-        )
-
     def merge_levels(self, results: list[InstanceData]) -> InstanceData:
         """Merge the detections of all levels of one image, and their tiles."""
         if self.pyramid.is_trivial:
-            return _best(results)
+            best = _best(results)
+            # Of one piece the detector's own number holds.
+            whole = len(results) == 1 or self.max_per_img < 0
+            return best if whole else best[: self.max_per_img]
         merged = InstanceData.cat(results)
         if len(merged) == 0:
             return merged
@@ -413,27 +363,6 @@ class PyramidDetector(BaseDetector):
         sizes = sides.prod(1).sqrt()
         return result[in_range(sizes, low, high)]
 
-    def _import_plain_keys(self, state_dict: dict, prefix: str, *_) -> None:
-        own = tuple(f'{prefix}{name}.' for name, _ in self.named_children())
-        plain = [
-            key
-            for key in state_dict
-            if key.startswith(prefix) and not key.startswith(own)
-        ]
-        # A checkpoint's RPN, which mmdet calls by two names: its own detectors
-        # do this only where they are not wrapped.
-        old, new = f'{prefix}bbox_head.', f'{prefix}rpn_head.'
-        if isinstance(self.detector, RPN):
-            old, new = new, old
-        renames = hasattr(self.detector, new.removeprefix(prefix)[:-1])
-        renames = renames and not any(key.startswith(new) for key in plain)
-        for key in plain:
-            name = key
-            if renames and key.startswith(old):
-                name = new + key.removeprefix(old)
-            name = f'{prefix}detector.{name.removeprefix(prefix)}'
-            state_dict[name] = state_dict.pop(key)
-
 
 def as_arrays(images: Sequence[Tensor]) -> list[np.ndarray]:
     """Images (3, H, W) as arrays (H, W, 3), on the CPU."""
@@ -450,16 +379,3 @@ def _best(results: list[InstanceData]) -> InstanceData:
 
 def _of_image(result: InstanceData, image: np.ndarray) -> InstanceData:
     return full_masks(result, image.shape[:2])
-
-
-def _export_plain_keys(module, state_dict: dict, prefix: str, _) -> None:
-    """State dict hook: name the wrapped detector's tensors as it does."""
-    wrapped = f'{prefix}detector.'
-    for key in list(state_dict):
-        # Moving every key, own ones too, keeps the order of the modules.
-        own = key.removeprefix(wrapped)
-        new = key if own == key else prefix + own
-        state_dict[new] = state_dict.pop(key)
-    for key in [k for k in state_dict._metadata if k.startswith(wrapped)]:
-        version = state_dict._metadata[key]
-        state_dict._metadata.setdefault(prefix + key[len(wrapped) :], version)

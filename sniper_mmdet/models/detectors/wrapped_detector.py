@@ -1,0 +1,141 @@
+"""A detector of mmdet within another, by the names of its own weights."""
+
+import inspect
+
+from mmdet.models.detectors import RPN
+from mmdet.models.detectors.base import BaseDetector
+from mmdet.registry import MODELS as MMDET_MODELS
+from mmdet.structures import SampleList
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from .box_proposals import rpn_config
+from .runnable import require_runnable
+
+
+class WrappedDetector(BaseDetector):
+    """A detector of mmdet, as those that test it in another way hold it.
+
+    The wrapper has no weights of its own and its state dict is the wrapped
+    detector's, so checkpoints of the plain detector and of the wrapper are
+    interchangeable.
+
+    Args:
+        detector (str | dict): The wrapped detector: its config, or its type
+            alone with the rest of its config given as keywords.
+        rpn_only (bool): Only its RPN. Defaults to False.
+        data_preprocessor (dict, optional): Of the wrapped detector.
+        **kwargs: The wrapped detector's config where ``detector`` is a type.
+    """
+
+    def __init__(
+        self,
+        detector: str | dict,
+        rpn_only: bool = False,
+        data_preprocessor: dict | None = None,
+        **kwargs,
+    ) -> None:
+        if isinstance(detector, str):
+            detector = dict(type=detector, **kwargs)
+        elif kwargs:
+            raise TypeError(
+                'detector is a whole config, so there must be no '
+                f'further keywords. Received: {sorted(kwargs)}.'
+            )
+        if data_preprocessor is not None:
+            detector = dict(detector, data_preprocessor=data_preprocessor)
+        if rpn_only:
+            detector = rpn_config(detector)
+        built = MMDET_MODELS.build(detector)
+        require_runnable(built)
+        super().__init__(data_preprocessor=built.data_preprocessor)
+        self.detector = built
+        self.rpn_only = rpn_only
+        self._register_state_dict_hook(_export_plain_keys)
+        self._register_load_state_dict_pre_hook(
+            self._import_plain_keys, with_module=False
+        )
+
+    @classmethod
+    def detector_config(cls, cfg: dict) -> dict:
+        """The wrapped detector's whole config, out of the wrapper's."""
+        own = {'type'}
+        for kind in cls.mro():
+            if issubclass(kind, WrappedDetector):
+                own.update(inspect.signature(kind.__init__).parameters)
+        own.remove('data_preprocessor')
+        detector = cfg['detector']
+        if isinstance(detector, str):
+            detector = dict(type=detector)
+        rest = {key: value for key, value in cfg.items() if key not in own}
+        return dict(detector, **rest)
+
+    def loss(
+        self, batch_inputs: Tensor, batch_data_samples: SampleList
+    ) -> dict:
+        """Losses of the wrapped detector on a batch of chips."""
+        return self.detector.loss(batch_inputs, batch_data_samples)
+
+    def extract_feat(self, batch_inputs: Tensor):
+        """Features of the wrapped detector."""
+        return self.detector.extract_feat(batch_inputs)
+
+    def _forward(self, batch_inputs: Tensor, batch_data_samples=None):
+        return self.detector._forward(batch_inputs, batch_data_samples)
+
+    def run_detector(
+        self, inputs: list[Tensor], samples: SampleList
+    ) -> list[InstanceData]:
+        """Normalise, pad, and run the wrapped detector on one batch.
+
+        Images are (3, h, w), uint8, level pixels; their samples are told
+        their ``batch_input_shape``. Results are in pixels before the scale
+        factor.
+        """
+        data = self._preprocess(inputs, samples)
+        shape = tuple(data['inputs'].shape[-2:])
+        for sample in samples:
+            sample.set_metainfo(dict(batch_input_shape=shape))
+        found = self.detector.predict(
+            data['inputs'], data['data_samples'], rescale=True
+        )
+        return [sample.pred_instances for sample in found]
+
+    def _preprocess(self, inputs: list[Tensor], samples: SampleList) -> dict:
+        return self.detector.data_preprocessor(
+            dict(inputs=inputs, data_samples=samples), False
+        )
+
+    def _import_plain_keys(self, state_dict: dict, prefix: str, *_) -> None:
+        own = tuple(f'{prefix}{name}.' for name, _ in self.named_children())
+        plain = [
+            key
+            for key in state_dict
+            if key.startswith(prefix) and not key.startswith(own)
+        ]
+        # A checkpoint's RPN, which mmdet calls by two names: its own detectors
+        # do this only where they are not wrapped.
+        old, new = f'{prefix}bbox_head.', f'{prefix}rpn_head.'
+        if isinstance(self.detector, RPN):
+            old, new = new, old
+        renames = hasattr(self.detector, new.removeprefix(prefix)[:-1])
+        renames = renames and not any(key.startswith(new) for key in plain)
+        for key in plain:
+            name = key
+            if renames and key.startswith(old):
+                name = new + key.removeprefix(old)
+            name = f'{prefix}detector.{name.removeprefix(prefix)}'
+            state_dict[name] = state_dict.pop(key)
+
+
+def _export_plain_keys(module, state_dict: dict, prefix: str, _) -> None:
+    """State dict hook: name the wrapped detector's tensors as it does."""
+    wrapped = f'{prefix}detector.'
+    for key in list(state_dict):
+        # Moving every key, own ones too, keeps the order of the modules.
+        own = key.removeprefix(wrapped)
+        new = key if own == key else prefix + own
+        state_dict[new] = state_dict.pop(key)
+    for key in [k for k in state_dict._metadata if k.startswith(wrapped)]:
+        version = state_dict._metadata[key]
+        state_dict._metadata.setdefault(prefix + key[len(wrapped) :], version)
