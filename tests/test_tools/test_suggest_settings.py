@@ -166,9 +166,9 @@ def test_settings_pasted_into_a_config_of_autofocus(
     cfg = load_config('mine.py')
     model = assert_follows(cfg, proposed, tiny_scenes)
     assert [vars(step) for step in model.focus] == proposed['focus']
-    assert model.focus_head.labelling['sizes'] == tuple(
-        proposed['focus_sizes']
-    )
+    sizes = tuple(proposed['focus_sizes'])
+    assert model.focus_head.labelling['sizes'] == sizes
+    assert 'focus_sizes' not in cfg.train_dataloader.dataset
 
 
 @pytest.mark.real_data
@@ -190,6 +190,9 @@ def test_settings_on_top_of_a_config_of_autofocus(
     stride = proposed['focus_stride']
     labels = dict(stride=stride, sizes=sizes, precedence='positive')
     assert model.focus_head.labelling == labels
+    # Of levels by the rules of thumb it learns what is in a chip anyway.
+    chips = cfg.train_dataloader.dataset.focus_sizes
+    assert chips == (sizes if proposed['plan'] else None)
     assert as_lists(model.pyramid)[0] == proposed['scales']
     # Its maps have that stride.
     image = torch.zeros(3, 200, 300, dtype=torch.uint8)
@@ -284,8 +287,10 @@ def test_autofocus_is_proposed_where_it_pays(other):
     proposed = found['proposed']
     assert len(proposed['scales']) > 1 and proposed['scales'][-1] == 2.13
     assert found['gain'].startswith('AutoFocus looks at 0.15 of 13.6 Mpixel')
-    # There is hardly a chip of the coarsest level for a head to learn from.
-    assert any('learn from whole images' in told for told in found['warnings'])
+    # Chips show a focus head what no coarse level trains.
+    sizes = tuple(proposed['focus_sizes'])
+    chips = f'train_dataloader.dataset.update(focus_sizes={sizes})'
+    assert f'# {chips}' in found['config']
     # Levels as asked for, and a level that is alone.
     found = other((2000, 1500), boxes, '--levels', 2)
     assert len(found['proposed']['scales']) == 2
