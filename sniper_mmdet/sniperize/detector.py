@@ -17,6 +17,9 @@ from .rules import HEADS, class_of, dicts, name_of, names
 #: Levels have sizes that strides up to this divide, or larger ones.
 DIVISOR = 32
 
+# Of feature maps whose cells can be the FocusPixels of a plan.
+_FOCUS_STRIDES = (4, 8, 16)
+
 
 def divisor(model: dict, own: int) -> int:
     """What the sides of a batch are multiples of.
@@ -154,6 +157,14 @@ def model(
     if draft.autofocus:
         delta.update(_focus(draft, *features))
     return '\n'.join([*lines, assignment('model', delta)])
+
+
+def focus_strides(maps: list[tuple[int, int]]) -> list[int]:
+    """Of feature maps, (channels, stride), the strides that a plan can have.
+
+    From fine to coarse; none where a detector has no such map.
+    """
+    return sorted({stride for _, stride in maps}.intersection(_FOCUS_STRIDES))
 
 
 def focus_head_config(

@@ -20,7 +20,8 @@ from sniper_mmdet.chips.pyramid import Range, Scale
 from sniper_mmdet.chips.settings import longest_side
 
 from .measure import Measured, measure
-from .plan import OVERLAP, FocusPlan, as_range, level_ranges, test_ranges
+from .plan import FocusPlan
+from .ranges import OVERLAP, as_range, level_ranges, test_ranges
 from .reasons import MAX_FACTOR, reasons_of
 
 #: Sizes, level pixels, that a level is for: the released ranges end at 240

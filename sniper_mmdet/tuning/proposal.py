@@ -15,14 +15,8 @@ from .advice import (
     suggest,
 )
 from .measure import measure
-from .plan import (
-    STRIDES,
-    FocusPlan,
-    as_range,
-    best_plan,
-    level_ranges,
-    search_plans,
-)
+from .plan import STRIDES, FocusPlan, best_plan, search_plans
+from .ranges import as_range, level_ranges
 from .reasons import reasons_of
 
 #: AutoFocus pays where it looks at less of the finest level's pixels.
