@@ -18,8 +18,8 @@ from sniper_mmdet.utils.files import write_whole
 
 from . import probe, rules
 from .config import base_of, read_plain
-from .detector import focus_head_config
 from .draft import Draft
+from .focus_head import focus_head_config
 from .focus_plan import trained_for, usable_strides
 from .focus_text import focus_text
 from .rules import name_of

@@ -10,7 +10,7 @@ from sniper_mmdet.tuning.advice import TARGET
 from sniper_mmdet.tuning.plan import FocusPlan, best_plan, search_plans
 from sniper_mmdet.tuning.ranges import WIDER
 
-from .detector import focus_strides
+from .focus_head import focus_strides
 from .rules import dicts, leaves, name_of
 
 

@@ -4,8 +4,8 @@ from sniper_mmdet.engine.build import build_boxes_dataset
 from sniper_mmdet.tuning import propose, suggest
 from sniper_mmdet.tuning.frontier import gain_of
 
-from .detector import focus_head_config, focus_strides
 from .draft import Draft
+from .focus_head import focus_head_config, focus_strides
 from .probe import Features, maps_of_wrapped
 
 

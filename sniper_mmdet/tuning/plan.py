@@ -53,7 +53,7 @@ class FocusPlan:
     Attributes:
         factors (tuple[float]): Levels.
         stride (int): Of FocusPixels, level pixels.
-        sizes (tuple[float]): Of FocusPixels, level pixels, see
+        sizes (tuple[int]): Of FocusPixels, level pixels, see
             :func:`~sniper_mmdet.chips.focus.focus_labels`: up to the largest
             that the next level trains.
         focus (tuple[FocusSettings]): One a level but the finest. FocusChips
@@ -75,7 +75,7 @@ class FocusPlan:
 
     factors: tuple[float, ...]
     stride: int
-    sizes: tuple[float, float, float]
+    sizes: tuple[int, int, int]
     focus: tuple[FocusSettings, ...]
     test_valid_ranges: tuple[Range, ...]
     pixels: float
@@ -197,7 +197,7 @@ def _plan(
         )
         for level, factor in enumerate(factors[:-1])
     )
-    sizes = _TRACE, float(round(reach)), float(round(OVERLAP * reach))
+    sizes = _TRACE, round(reach), round(OVERLAP * reach)
     looked = look(images, pyramid, sizes, focus, stride, _BORDER)
     whole = pyramid.level_sizes(images.widths, images.heights).prod(-1).sum(0)
     pixels = looked.pixels.sum()

@@ -90,7 +90,7 @@ def _of_plan(data, plan, chip, target) -> Advice:
         chip_size=chip,
         stride=chip_stride(chip),
         target=target,
-        focus_sizes=tuple(map(round, plan.sizes)),
+        focus_sizes=plan.sizes,
         focus=plan.focus,
         reasons=(finest, coarse, ranges),
         focus_stride=plan.stride,

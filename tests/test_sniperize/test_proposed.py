@@ -11,7 +11,7 @@ from mmengine.structures import InstanceData
 
 from sniper_mmdet.registry import DATASETS, MODELS
 from sniper_mmdet.sniperize import read_plain, sniperize
-from sniper_mmdet.sniperize.detector import focus_head_config
+from sniper_mmdet.sniperize.focus_head import focus_head_config
 from sniper_mmdet.sniperize.proposed import focus_heads
 
 USER = """
