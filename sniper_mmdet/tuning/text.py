@@ -86,7 +86,7 @@ def settings_text(
             )
         update = call('model.update', **focused)
         if noticed := advice.settings.focus_sizes:
-            chips = 'train_dataloader.dataset.update'
+            chips = "train_dataloader['dataset'].update"
             update += '\n' + call(chips, focus_sizes=noticed)
         blocks += [comment(why), _THRESHOLDS, textwrap.indent(update, '# ')]
     return '\n'.join(blocks) + '\n'

@@ -228,4 +228,4 @@ def test_a_detector_with_a_focus_head_already(user, tool, capsys):
     cfg.model = dict(type='sniper_mmdet.AutoFocus', detector=cfg.model)
     cfg.dump(config)
     text = refused(capsys, tool, config, checkpoint, '--out-dir', 'out')
-    assert text == 'add_focus: the config has a AutoFocus already.'
+    assert text == "add_focus: the config's model is AutoFocus already."

@@ -150,6 +150,12 @@ def test_settings_on_top_of_the_config_they_are_for(
     assert_follows(load_config('mine.py'), found['proposed'], tiny_scenes)
 
 
+def of_autofocus(text):
+    """Settings whose part of AutoFocus is no comment any more."""
+    head, update = text.split('# model.update')
+    return f'{head}model.update' + update.replace('\n# ', '\n')
+
+
 def test_settings_pasted_into_a_config_of_autofocus(
     folder, suggest, tiny_scenes
 ):
@@ -158,10 +164,8 @@ def test_settings_pasted_into_a_config_of_autofocus(
     text = (folder / 'part.py').read_text()
     assert '_base_' not in text
     assert '# Not a config of its own' in text
-    text = text.replace('# focus_curve', '## focus_curve')
-    head, focus = text.split('# With')
-    text = f'{head}# With' + focus.replace('\n# ', '\n')
-    (folder / 'mine.py').write_text(f'_base_ = {str(AUTOFOCUS)!r}\n{text}')
+    text = f'_base_ = {str(AUTOFOCUS)!r}\n{of_autofocus(text)}'
+    (folder / 'mine.py').write_text(text)
     proposed = json.loads(suggest(*args, '--levels', 3, '--json'))['proposed']
     cfg = load_config('mine.py')
     model = assert_follows(cfg, proposed, tiny_scenes)
@@ -289,8 +293,10 @@ def test_autofocus_is_proposed_where_it_pays(other):
     assert found['gain'].startswith('AutoFocus looks at 0.15 of 13.6 Mpixel')
     # Chips show a focus head what no coarse level trains.
     sizes = tuple(proposed['focus_sizes'])
-    chips = f'train_dataloader.dataset.update(focus_sizes={sizes})'
-    assert f'# {chips}' in found['config']
+    config = {}
+    exec(of_autofocus(found['config']), config)
+    assert config['model']['focus_head'] == dict(sizes=sizes)
+    assert config['train_dataloader']['dataset']['focus_sizes'] == sizes
     # Levels as asked for, and a level that is alone.
     found = other((2000, 1500), boxes, '--levels', 2)
     assert len(found['proposed']['scales']) == 2
