@@ -93,7 +93,10 @@ def train_and_tune(
 
 
 def _one_level(factor: float, stride: int) -> FocusPlan:
-    """A plan to run a detector by, whose levels do not matter."""
+    """A plan to run a detector by, whose levels do not matter.
+
+    Both of it are looked at whole, and nothing is known of what they cost.
+    """
     return FocusPlan(
         factors=(factor / 2, factor),
         stride=stride,

@@ -79,9 +79,9 @@ def _of_plan(data, plan, chip, target) -> Advice:
     *_, ranges = reasons_of(data, plan.factors, False, bounds, *target)
     finest, *_ = reasons_of(data, plan.factors[-1:], False, bounds, *target)
     coarse = (
-        f'Coarse levels, {", ".join(map(str, plan.factors[:-1]))} times: '
-        'AutoFocus looks at the first whole, and at parts of the next. What '
-        f'it must notice there has {plan.smallest:.1f} px or more (95%).'
+        f'Coarsest level, {plan.factors[0]} times: AutoFocus looks at it '
+        'whole, and at parts of the finer ones. What it must notice there has '
+        f'{plan.smallest:.1f} px or more (95%).'
     )
     return Advice(
         scales=plan.factors,
