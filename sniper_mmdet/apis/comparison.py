@@ -47,12 +47,14 @@ def require_coco(cfg: Config) -> None:
     Raises:
         ValueError: It does not.
     """
-    evaluator = first_evaluator(cfg)
-    if not evaluator.type.endswith('CocoMetric'):
+    kind = first_evaluator(cfg).get('type')
+    if not str(kind).endswith('CocoMetric'):
         raise ValueError(
             f'{cfg.filename}: the first test_evaluator must be a CocoMetric. '
-            f'Received: {evaluator.type}.'
+            f'Received: {kind}.'
         )
+    if not cfg.get('test_dataloader'):
+        raise ValueError(f'{cfg.filename} must have a test_dataloader.')
 
 
 def reference_ways(model: AutoFocus) -> dict[str, Way]:
@@ -136,5 +138,5 @@ def coco_row(row: dict) -> dict[str, float]:
 
 def first_evaluator(cfg: Config) -> dict:
     """The settings of the metric that counts."""
-    evaluator = cfg.test_evaluator
+    evaluator = cfg.get('test_evaluator') or {}
     return evaluator[0] if isinstance(evaluator, Sequence) else evaluator

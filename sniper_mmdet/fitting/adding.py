@@ -3,9 +3,9 @@
 import math
 from pathlib import Path
 
-import numpy as np
 from mmengine.device import get_device
 
+from sniper_mmdet.apis.comparison import require_coco
 from sniper_mmdet.chips import FocusSettings
 from sniper_mmdet.datasets.reading import build_read
 from sniper_mmdet.engine.build import load_config
@@ -19,7 +19,7 @@ from sniper_mmdet.utils.config_text import call, comment
 from sniper_mmdet.utils.files import write_whole
 
 from .levels import ladder, level_study
-from .splits import training_as_test
+from .splits import splits
 from .tuner import Tuned, tune
 
 
@@ -73,11 +73,15 @@ def train_and_tune(
     Raises:
         ValueError: The data do not go together, or cannot be tuned on.
     """
+    cfg = load_config(str(path))
+    # What is measured after minutes of training is looked at before.
+    require_coco(cfg)
+    if num:
+        splits(cfg, 'train', num)
     work_dir = dict(work_dir=str(path.parent / 'training'))
     train_focus_head(load_config(str(path), work_dir), checkpoint)
     if not num:
         return None
-    cfg = load_config(str(path))
     tuned = tune(cfg, str(checkpoint), loss=loss, split='train', num=num)
     added = [
         comment(f'Tuned on {num} training images.'),
@@ -89,7 +93,10 @@ def train_and_tune(
 
 
 def _one_level(factor: float, stride: int) -> FocusPlan:
-    """A plan to run a detector by, whose levels do not matter."""
+    """A plan to run a detector by, whose levels do not matter.
+
+    Both of it are looked at whole, and nothing is known of what they cost.
+    """
     return FocusPlan(
         factors=(factor / 2, factor),
         stride=stride,
@@ -105,19 +112,18 @@ def _one_level(factor: float, stride: int) -> FocusPlan:
 
 def _studied(detector, finest, num) -> tuple[float, tuple[float, float]]:
     cfg = load_config(str(detector.path))
+    require_coco(cfg)
+    (training, drawn), _ = splits(cfg, 'train', num)
+    dataset = build_read(training.test_dataloader.dataset)
     model = build_detector(cfg, AutoFocus)
     load_weights(model, detector.checkpoint, [FOCUS_HEAD])
-    dataset = build_read(training_as_test(cfg).test_dataloader.dataset)
-    count = min(num, len(dataset))
-    drawn = np.linspace(0, len(dataset) - 1, count).round().astype(int)
-    scales = ladder([finest])
     model = model.to(get_device()).eval()
-    found = level_study(model, dataset, scales, drawn.tolist())
+    found = level_study(model, dataset, ladder([finest]), drawn)
     if not (found.AP > 0).any():
         raise ValueError(
-            f'{detector.checkpoint} finds nothing at any level of {count} '
-            'training images: was it trained for these data? --tune-on 0 '
-            "takes the config's own levels."
+            f'{detector.checkpoint} finds nothing at any level of '
+            f'{len(drawn)} training images: was it trained for these data? '
+            "--tune-on 0 takes the config's own levels."
         )
     low, high = found.target
     return float(found.factors[found.finest]), (low, max(high, 2 * low))

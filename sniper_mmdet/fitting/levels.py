@@ -36,7 +36,7 @@ class LevelStudy:
         AP (ndarray (F, B)): In %, of each level alone, of objects of each
             class of sizes, the others ignored.
         finest (int): The coarsest level that finds the smallest objects as
-            well as any.
+            well as any, of those that some level finds.
         target (tuple[float]): (low, high) sizes that are found well, level
             pixels.
     """
@@ -99,13 +99,16 @@ def study(recording: Recording, bins: int = 4) -> LevelStudy:
     factors = recording.factors
     levels = range(len(recording.scales))
     found = np.array([_by_size(recording, k, edges) for k in levels])
-    best = found >= _BEST * found.max(0)
-    well = found >= _WELL * found.max(0)
+    most = found.max(0)
+    # What no level finds tells nothing, unless nothing is found at all.
+    known = most > 0 if most.any() else most == 0
+    best = found >= _BEST * most
+    well = (found >= _WELL * most)[:, known]
     middle = [
         np.median(sizes[(sizes >= low) & (sizes < high)])
         for low, high in zip(edges[:-1], edges[1:], strict=True)
     ]
-    at = factors[:, None] * middle
+    at = factors[:, None] * np.array(middle)[known]
     # Half a step on, as levels between were not looked at.
     low = np.where(well, at, np.inf).min(0) / 2**0.25
     high = np.where(well, at, 0).max(0) * 2**0.25
@@ -114,7 +117,7 @@ def study(recording: Recording, bins: int = 4) -> LevelStudy:
         factors,
         edges,
         found,
-        int(best[:, 0].argmax()),
+        int(best[:, known.argmax()].argmax()),
         (float(np.median(low)), float(np.median(high))),
     )
 

@@ -7,6 +7,7 @@ import numpy as np
 from mmengine.config import Config
 
 from sniper_mmdet.apis.comparison import load_autofocus, require_coco
+from sniper_mmdet.chips.budget import FocusBudget
 from sniper_mmdet.datasets.reading import build_read
 
 from .candidates import with_thresholds
@@ -90,11 +91,7 @@ def tune(
         ValueError: The config, the checkpoint, the budget or the images are
             not what they must be.
     """
-    if budget is not None and not 0 < budget <= 1:
-        raise ValueError(
-            'the budget must be above 0 and at most 1, a share of the '
-            f"pyramid's pixels. Received: {budget}."
-        )
+    FocusBudget(budget)  # which checks it
     if not loss >= 0:
         raise ValueError(
             f'the loss must be a number of AP from 0 on. Received: {loss}.'

@@ -18,8 +18,8 @@ from sniper_mmdet.utils.files import write_whole
 
 from . import probe, rules
 from .config import base_of, read_plain
-from .detector import focus_head_config
 from .draft import Draft
+from .focus_head import focus_head_config
 from .focus_plan import trained_for, usable_strides
 from .focus_text import focus_text
 from .rules import name_of
@@ -32,6 +32,9 @@ _CHANNELS = 64
 _LOSS = dict(type='FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25)
 # That a two-stage detector keeps in a small FocusChip.
 _PROPOSALS = 100
+# By this loss, what may be a FocusPixel has from 0.02 to 0.3, as the data are:
+# until a threshold is tuned, a budget decides, of so much more than is true.
+_THRESHOLD, _MORE = 0.02, 2
 
 
 class TrainedDetector:
@@ -106,8 +109,12 @@ class TrainedDetector:
             sizes=plan.sizes,
             loss_cls=_LOSS,
         )
-        focus = [vars(step) for step in plan.focus]
-        settings = dict(self._settings, focus_head=head, focus=focus)
+        settings = dict(
+            self._settings,
+            focus_head=head,
+            focus=[dict(vars(s), threshold=_THRESHOLD) for s in plan.focus],
+            budget=round(min(1.0, _MORE * plan.share), 3),
+        )
         run = self.checkpoint, iterations, seed
         text = focus_text(draft, self._base, plan, settings, *run)
         write_whole(self.path, lambda part: part.write_text(text))

@@ -104,14 +104,16 @@ def train_loader(draft: Draft) -> str:
         loader.pop(key, None)
     loader['sampler'] = dict(type='sniper_mmdet.ChipSampler')
     loader['batch_sampler'] = None
-    chips, stride = draft.chips, {}
+    chips, proposed = draft.chips, {}
     if draft.advice:
-        stride = dict(stride=chips.stride)
+        proposed['stride'] = chips.stride
+    if chips.focus_sizes:
+        proposed['focus_sizes'] = chips.focus_sizes
     loader['dataset'] = dict(
         type='sniper_mmdet.ChipDataset',
         **levels(chips.pyramid),
         chip_size=chips.chip_size,
-        **stride,
+        **proposed,
         pipeline=Code('_chip_pipeline'),
         dataset=Code('_images'),
     )

@@ -7,12 +7,11 @@ from mmengine.config import Config
 
 from sniper_mmdet.chips import ImageBoxes, ImagePyramid, box_sizes
 from sniper_mmdet.tuning.advice import TARGET
-from sniper_mmdet.tuning.plan import WIDER, FocusPlan, best_plan, search_plans
+from sniper_mmdet.tuning.plan import FocusPlan, best_plan, search_plans
+from sniper_mmdet.tuning.ranges import WIDER
 
+from .focus_head import focus_strides
 from .rules import dicts, leaves, name_of
-
-# Of feature maps whose cells can be FocusPixels.
-_STRIDES = (4, 8, 16)
 
 
 def trained_for(
@@ -67,13 +66,13 @@ def usable_strides(maps: Sequence[tuple[int, int]]) -> list[int]:
     Raises:
         ValueError: There is none.
     """
-    had = [stride for _, stride in maps]
-    if not set(had).intersection(_STRIDES):
+    strides = focus_strides(maps)
+    if not strides:
         raise ValueError(
             'a focus head needs a feature map of stride 4, 8 or 16. '
-            f'Received: strides {had}.'
+            f'Received: strides {[stride for _, stride in maps]}.'
         )
-    return [stride for stride in _STRIDES if stride in had]
+    return strides
 
 
 def plan_for(
@@ -96,9 +95,11 @@ def plan_for(
     plans = search_plans(images, finest, target, strides)
     if not plans:
         raise ValueError(
-            'AutoFocus cannot help here: no coarser level notices 99% of the '
-            f'boxes that a finest level of {finest:.3g} times is for. '
-            f'Received: {len(images.boxes)} boxes in {len(images)} images, '
-            f'and sizes of {target[0]:.0f} to {target[1]:.0f} px for a level.'
+            'AutoFocus cannot help here: no coarser level shows 95% of the '
+            f'boxes that a finest level of {finest:.3g} times is for large '
+            'enough to be noticed, or sizes are tested on no level that suits '
+            f'them. Received: {len(images.boxes)} boxes in {len(images)} '
+            f'images, and sizes of {target[0]:.0f} to {target[1]:.0f} px for '
+            'a level.'
         )
     return best_plan(plans)

@@ -4,12 +4,9 @@ from sniper_mmdet.engine.build import build_boxes_dataset
 from sniper_mmdet.tuning import propose, suggest
 from sniper_mmdet.tuning.frontier import gain_of
 
-from .detector import focus_head_config
 from .draft import Draft
+from .focus_head import focus_head_config, focus_strides
 from .probe import Features, maps_of_wrapped
-
-#: Of FocusPixels that a plan may have, where a detector has such a map.
-STRIDES = (4, 8, 16)
 
 
 def settle(draft: Draft, features: Features | None) -> None:
@@ -33,7 +30,7 @@ def settle(draft: Draft, features: Features | None) -> None:
         return
     maps = features[1]
     released = focus_head_config(maps)['stride']
-    strides = _usable(maps) or [released]
+    strides = focus_strides(maps) or [released]
     draft.advice, plans = propose(
         images, strides=strides, focus_stride=released
     )
@@ -58,9 +55,6 @@ def focus_heads(model: dict) -> dict[int, dict]:
     except ValueError:
         return {}
     return {
-        stride: focus_head_config(maps, stride) for stride in _usable(maps)
+        stride: focus_head_config(maps, stride)
+        for stride in focus_strides(maps)
     }
-
-
-def _usable(maps: list[tuple[int, int]]) -> list[int]:
-    return sorted({stride for _, stride in maps}.intersection(STRIDES))

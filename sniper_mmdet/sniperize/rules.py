@@ -127,7 +127,7 @@ def refuse_detector(model: dict) -> None:
     if not model:
         raise ValueError('the config has no model.')
     if name_of(model) in ('PyramidDetector', 'AutoFocus'):
-        raise ValueError(f'the config has a {name_of(model)} already.')
+        raise ValueError(f"the config's model is {name_of(model)} already.")
     found = class_of(MODELS, model, 'model')
     reason = ''
     if not issubclass(found, BaseDetector):

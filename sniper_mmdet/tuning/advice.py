@@ -20,7 +20,8 @@ from sniper_mmdet.chips.pyramid import Range, Scale
 from sniper_mmdet.chips.settings import longest_side
 
 from .measure import Measured, measure
-from .plan import OVERLAP, FocusPlan, as_range, level_ranges, test_ranges
+from .plan import FocusPlan
+from .ranges import OVERLAP, as_range, level_ranges, test_ranges
 from .reasons import MAX_FACTOR, reasons_of
 
 #: Sizes, level pixels, that a level is for: the released ranges end at 240
@@ -46,7 +47,7 @@ class Advice:
         chip_size (int): Level pixels.
         stride (tuple[int]): Of the grid of chips, level pixels.
         target (tuple[float]): Sizes that a level is for, level pixels.
-        focus_sizes (tuple[int]): Of FocusPixels, chip pixels.
+        focus_sizes (tuple[int]): Of FocusPixels, level pixels.
         focus (tuple[FocusSettings]): One a level but the finest; the
             thresholds are those released: annotations tell no better ones.
         reasons (tuple[str]): Why, a sentence each.
@@ -69,9 +70,16 @@ class Advice:
 
     @property
     def settings(self) -> ChipSettings:
-        """ChipSettings: Of training."""
+        """ChipSettings: Of training; of a plan, of AutoFocus.
+
+        Levels of a plan are far apart: a coarse one trains few of the boxes
+        that it must notice, so chips are cut for those, too.
+        """
         pyramid = ImagePyramid(self.scales, self.valid_ranges)
-        return ChipSettings(pyramid, self.chip_size, self.stride)
+        noticed = self.focus_sizes if self.plan else None
+        return ChipSettings(
+            pyramid, self.chip_size, self.stride, focus_sizes=noticed
+        )
 
     @property
     def test_pyramid(self) -> ImagePyramid:

@@ -2,6 +2,9 @@
 
 The same as :mod:`sniper_mmdet.chips.focus` on masks, but of corners alone:
 true FocusPixels are rectangles of cells, and so is what becomes of them.
+
+All compiled functions are in this file: Numba, which keeps what it compiled,
+looks for changes in the file of a function alone.
 """
 
 from collections.abc import Sequence

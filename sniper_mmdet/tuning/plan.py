@@ -19,6 +19,7 @@ from sniper_mmdet.chips.pyramid import Range
 
 from .costs import some_images
 from .looking import look
+from .ranges import OVERLAP, WIDER, test_ranges
 
 #: Strides of FocusPixels that are tried unless others are asked for. One of 4
 #: takes four times as many cells of the focus head as one of 8, and shows it
@@ -30,11 +31,6 @@ STRIDES = (8, 16)
 REACHED, NOTICED = 0.99, 0.95
 #: The same, of a plan that is proposed, if there is one.
 SAFE = 0.99
-
-#: Neighbouring ranges of training overlap at least by this factor.
-OVERLAP = 1.3
-#: Test ranges to training ranges: 80 to 90, 150 to 180, 120 to 75 as released.
-WIDER = 1.2
 
 # Between neighbouring levels; above 6, sizes are between two levels.
 _RATIOS = np.arange(2, 6.1, 0.25)
@@ -57,7 +53,7 @@ class FocusPlan:
     Attributes:
         factors (tuple[float]): Levels.
         stride (int): Of FocusPixels, level pixels.
-        sizes (tuple[float]): Of FocusPixels, level pixels, see
+        sizes (tuple[int]): Of FocusPixels, level pixels, see
             :func:`~sniper_mmdet.chips.focus.focus_labels`: up to the largest
             that the next level trains.
         focus (tuple[FocusSettings]): One a level but the finest. FocusChips
@@ -79,7 +75,7 @@ class FocusPlan:
 
     factors: tuple[float, ...]
     stride: int
-    sizes: tuple[float, float, float]
+    sizes: tuple[int, int, int]
     focus: tuple[FocusSettings, ...]
     test_valid_ranges: tuple[Range, ...]
     pixels: float
@@ -169,38 +165,6 @@ def best_plan(plans: Sequence[FocusPlan]) -> FocusPlan:
     return [plan for plan in safe if plan.cost <= most][-1]
 
 
-def level_ranges(
-    factors: Sequence[float], target: tuple[float, float]
-) -> list[tuple[float, float]]:
-    """Sizes that levels train, coarse to fine: original pixels.
-
-    A level trains what is within the target there, the finest also all below,
-    the coarsest all above. However far apart two levels are, their ranges
-    overlap.
-    """
-    low, high = target
-    neighbours = zip(factors, factors[1:], strict=False)
-    starts = [min(low / a, high / b / OVERLAP) for a, b in neighbours]
-    ends = [high / factor for factor in factors[1:]]
-    return list(zip([*starts, 0.0], [math.inf, *ends], strict=True))
-
-
-def test_ranges(
-    factors: Sequence[float], target: tuple[float, float]
-) -> tuple[Range, ...]:
-    """Valid ranges of testing: those of training, wider at both ends."""
-    bounds = level_ranges(factors, target)
-    return tuple(as_range(low / WIDER, high * WIDER) for low, high in bounds)
-
-
-def as_range(low: float, high: float) -> Range:
-    """Whole pixels, the lower end down and the upper end up."""
-    return (
-        math.floor(low + 1e-6) or None,
-        None if high == math.inf else math.ceil(high - 1e-6),
-    )
-
-
 def _pyramids(finest, coarsest, num_levels) -> Iterator[tuple[float, ...]]:
     """Factors, rounded as a config has them."""
     for count in range(2, _MOST_LEVELS + 1):
@@ -233,7 +197,7 @@ def _plan(
         )
         for level, factor in enumerate(factors[:-1])
     )
-    sizes = _TRACE, float(round(reach)), float(round(OVERLAP * reach))
+    sizes = _TRACE, round(reach), round(OVERLAP * reach)
     looked = look(images, pyramid, sizes, focus, stride, _BORDER)
     whole = pyramid.level_sizes(images.widths, images.heights).prod(-1).sum(0)
     pixels = looked.pixels.sum()

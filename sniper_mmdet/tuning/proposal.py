@@ -15,14 +15,8 @@ from .advice import (
     suggest,
 )
 from .measure import measure
-from .plan import (
-    STRIDES,
-    FocusPlan,
-    as_range,
-    best_plan,
-    level_ranges,
-    search_plans,
-)
+from .plan import STRIDES, FocusPlan, best_plan, search_plans
+from .ranges import as_range, level_ranges
 from .reasons import reasons_of
 
 #: AutoFocus pays where it looks at less of the finest level's pixels.
@@ -85,9 +79,9 @@ def _of_plan(data, plan, chip, target) -> Advice:
     *_, ranges = reasons_of(data, plan.factors, False, bounds, *target)
     finest, *_ = reasons_of(data, plan.factors[-1:], False, bounds, *target)
     coarse = (
-        f'Coarse levels, {", ".join(map(str, plan.factors[:-1]))} times: '
-        'AutoFocus looks at the first whole, and at parts of the next. What '
-        f'it must notice there has {plan.smallest:.1f} px or more (95%).'
+        f'Coarsest level, {plan.factors[0]} times: AutoFocus looks at it '
+        'whole, and at parts of the finer ones. What it must notice there has '
+        f'{plan.smallest:.1f} px or more (95%).'
     )
     return Advice(
         scales=plan.factors,
@@ -96,7 +90,7 @@ def _of_plan(data, plan, chip, target) -> Advice:
         chip_size=chip,
         stride=chip_stride(chip),
         target=target,
-        focus_sizes=tuple(map(round, plan.sizes)),
+        focus_sizes=plan.sizes,
         focus=plan.focus,
         reasons=(finest, coarse, ranges),
         focus_stride=plan.stride,

@@ -55,6 +55,9 @@ def settings_text(
         chip_size=size,
         stride=advice.stride,
     )
+    if autofocus:
+        # None takes out what the config may have for other levels.
+        dataset['focus_sizes'] = advice.settings.focus_sizes
     focus_head = dict(head or {}, sizes=advice.focus_sizes)
     focus = [vars(step) for step in advice.focus]
     focused: dict = dict(focus_head=focus_head, focus=focus)
@@ -82,6 +85,9 @@ def settings_text(
                 '(tools/sniperize.py --autofocus --suggest writes all of it):'
             )
         update = call('model.update', **focused)
+        if noticed := advice.settings.focus_sizes:
+            chips = "train_dataloader['dataset'].update"
+            update += '\n' + call(chips, focus_sizes=noticed)
         blocks += [comment(why), _THRESHOLDS, textwrap.indent(update, '# ')]
     return '\n'.join(blocks) + '\n'
 

@@ -7,9 +7,6 @@ from sniper_mmdet.chips import ImageBoxes, box_sizes
 from .advice import Advice
 from .costs import FocusShare
 
-# Share of the boxes that a level trains whose chips show all kinds of them.
-_MANY = 0.25
-
 
 def warnings_of(
     images: ImageBoxes,
@@ -58,14 +55,6 @@ def warnings_of(
                 f'Level {scale} trains no box: it serves only to focus, with '
                 'AutoFocus.'
             )
-    shown = expected['valid_boxes_per_level'][0]
-    if advice.plan and shown < expected['boxes'] * _MANY:
-        yield (
-            f'Chips of level {advice.scales[0]} show few of the objects that '
-            f'AutoFocus must notice there: they train {shown} of '
-            f'{expected["boxes"]} boxes. Let the focus head learn from whole '
-            'images, too.'
-        )
     if (levels <= advice.chip_size).all():
         yield (
             'No level is larger than a chip: chips are whole images, and '

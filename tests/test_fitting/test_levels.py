@@ -70,6 +70,17 @@ def test_objects_of_one_size():
     assert found.target == pytest.approx((9 / 2**0.25, 9 * 2**0.25))
 
 
+def test_sizes_that_no_level_finds_tell_nothing():
+    scales = (0.5, 1.0)
+    hidden, seen = [[0, 0, 4, 4], [9, 9, 13, 13]], [[20, 20, 50, 50]] * 2
+    rows = [(1, 0.9, box) for box in seen]
+    image = recorded((64, 64), scales, [], rows, hidden + seen)
+    found = study(recording(scales, image), bins=2)
+    assert found.AP[:, 0].tolist() == [0, 0] and found.AP[1, 1] > 0
+    assert found.finest == 1
+    assert found.target == pytest.approx((30 / 2**0.25, 30 * 2**0.25))
+
+
 def test_pyramids_and_their_ranges():
     factors = np.array([0.25, 0.5, 1.0, 1.41, 2.0])
     found = dict.fromkeys(levels for levels, _ in pyramids(factors, 2, 32))

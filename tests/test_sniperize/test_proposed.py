@@ -11,7 +11,7 @@ from mmengine.structures import InstanceData
 
 from sniper_mmdet.registry import DATASETS, MODELS
 from sniper_mmdet.sniperize import read_plain, sniperize
-from sniper_mmdet.sniperize.detector import focus_head_config
+from sniper_mmdet.sniperize.focus_head import focus_head_config
 from sniper_mmdet.sniperize.proposed import focus_heads
 
 USER = """
@@ -63,6 +63,7 @@ def test_an_autofocus_by_plan_runs(user):
     assert (head.stride, head.in_indices, head.in_channels) == (8, (0, 1), 32)
     chips = DATASETS.build(cfg.train_dataloader.dataset)
     assert chips.settings.pyramid.scales == (coarse, finest)
+    assert chips.settings.focus_sizes == head.sizes
     size = chips.settings.chip_size
     assert len(chips) > 0
     model = MODELS.build(cfg.model).eval()
@@ -85,6 +86,7 @@ def test_a_pyramid_has_no_level_to_focus_from(user):
     assert cfg.model.type.endswith('PyramidDetector')
     assert cfg.model.scales == [3.0]
     assert cfg.train_dataloader.dataset.scales == [3.0]
+    assert 'focus_sizes' not in cfg.train_dataloader.dataset
     assert any('--autofocus writes that' in note for note in notes)
 
 

@@ -53,7 +53,7 @@ def test_parts_of_other_kinds_are_refused(tmp_path, option, why):
         ),
         (
             ("type='RetinaNet'", "type='sniper_mmdet.AutoFocus'"),
-            'has a AutoFocus already',
+            'model is AutoFocus already',
         ),
         (("type='CocoDataset'", "type='YouTubeVISDataset'"), 'holds videos'),
         (("type='CocoDataset'", "type='CocaDataset'"), 'dataset.type must'),

@@ -1,6 +1,7 @@
 """A focus head for a trained detector, by one command."""
 
 import json
+import os
 import re
 from types import SimpleNamespace
 
@@ -108,6 +109,9 @@ def test_the_detector_stays_and_has_a_focus_head(name, user, tool, capsys):
     written = Config.fromfile('out/mine_autofocus.py')
     assert written.model.type == 'sniper_mmdet.AutoFocus'
     assert written.model.frozen and len(written.model.scales) == 2
+    # As nothing is tuned, a budget decides.
+    share = written.model.budget
+    assert 0 < rows[f'budget {share:g}']['share'] <= share <= 1
     assert 'CutChip' not in str(written.train_dataloader)
     assert 'Resize' not in str(written.test_dataloader)
 
@@ -118,6 +122,7 @@ def test_what_is_changed_and_tuned_is_in_what_is_written(
     found = dict(factors=[1.0, 2.0], finest=1, target=(20.0, 60.0))
     found = SimpleNamespace(**found, AP=np.ones((2, 4)))
     chosen = dict(scales=[0.8, 1.6], focus=[dict(threshold=0.25, min_size=32)])
+    chosen['budget'] = None
     seen = []
     adding = 'sniper_mmdet.fitting.adding'
     monkeypatch.setattr(
@@ -134,7 +139,9 @@ def test_what_is_changed_and_tuned_is_in_what_is_written(
         *('--out-dir', 'out', '--json', *SHORT[:-1], 3),
         **{'model.test_cfg.max_per_img': 7},
     )
-    assert 0 < rows_of(capsys)['ground truth']['share'] < 1
+    rows = rows_of(capsys)
+    assert 0 < rows['ground truth']['share'] < 1
+    assert not any(name.startswith('budget') for name in rows)
     ((model, dataset, _, indices),) = seen
     weights = torch.load(checkpoint)['state_dict']
     assert torch.equal(
@@ -168,6 +175,23 @@ def test_weights_of_another_detector(user, tool, capsys):
     assert re.fullmatch(
         'add_focus: trained.pth (is of another|lacks .* weights).*', text
     )
+
+
+@pytest.mark.parametrize(
+    'part, sentence',
+    [
+        ('evaluator', 'the first test_evaluator must be a CocoMetric'),
+        ('dataloader', r'_autofocus\.py must have a test_dataloader'),
+    ],
+)
+def test_a_config_that_measures_nothing(user, tool, capsys, part, sentence):
+    cfg = plain_config('retinanet')
+    for split in ('val', 'test'):
+        cfg[f'{split}_{part}'] = None
+    given = *user(cfg), '--out-dir', 'out'
+    text = refused(capsys, tool, *given, *SHORT, '--factor', 2)
+    assert re.search(sentence, text)
+    assert not os.path.exists('out/training')
 
 
 def test_a_folder_that_holds_something(here, tool, capsys):
@@ -204,4 +228,4 @@ def test_a_detector_with_a_focus_head_already(user, tool, capsys):
     cfg.model = dict(type='sniper_mmdet.AutoFocus', detector=cfg.model)
     cfg.dump(config)
     text = refused(capsys, tool, config, checkpoint, '--out-dir', 'out')
-    assert text == 'add_focus: the config has a AutoFocus already.'
+    assert text == "add_focus: the config's model is AutoFocus already."

@@ -150,6 +150,12 @@ def test_settings_on_top_of_the_config_they_are_for(
     assert_follows(load_config('mine.py'), found['proposed'], tiny_scenes)
 
 
+def of_autofocus(text):
+    """Settings whose part of AutoFocus is no comment any more."""
+    head, update = text.split('# model.update')
+    return f'{head}model.update' + update.replace('\n# ', '\n')
+
+
 def test_settings_pasted_into_a_config_of_autofocus(
     folder, suggest, tiny_scenes
 ):
@@ -158,17 +164,15 @@ def test_settings_pasted_into_a_config_of_autofocus(
     text = (folder / 'part.py').read_text()
     assert '_base_' not in text
     assert '# Not a config of its own' in text
-    text = text.replace('# focus_curve', '## focus_curve')
-    head, focus = text.split('# With')
-    text = f'{head}# With' + focus.replace('\n# ', '\n')
-    (folder / 'mine.py').write_text(f'_base_ = {str(AUTOFOCUS)!r}\n{text}')
+    text = f'_base_ = {str(AUTOFOCUS)!r}\n{of_autofocus(text)}'
+    (folder / 'mine.py').write_text(text)
     proposed = json.loads(suggest(*args, '--levels', 3, '--json'))['proposed']
     cfg = load_config('mine.py')
     model = assert_follows(cfg, proposed, tiny_scenes)
     assert [vars(step) for step in model.focus] == proposed['focus']
-    assert model.focus_head.labelling['sizes'] == tuple(
-        proposed['focus_sizes']
-    )
+    sizes = tuple(proposed['focus_sizes'])
+    assert model.focus_head.labelling['sizes'] == sizes
+    assert 'focus_sizes' not in cfg.train_dataloader.dataset
 
 
 @pytest.mark.real_data
@@ -190,6 +194,9 @@ def test_settings_on_top_of_a_config_of_autofocus(
     stride = proposed['focus_stride']
     labels = dict(stride=stride, sizes=sizes, precedence='positive')
     assert model.focus_head.labelling == labels
+    # Of levels by the rules of thumb it learns what is in a chip anyway.
+    chips = cfg.train_dataloader.dataset.focus_sizes
+    assert chips == (sizes if proposed['plan'] else None)
     assert as_lists(model.pyramid)[0] == proposed['scales']
     # Its maps have that stride.
     image = torch.zeros(3, 200, 300, dtype=torch.uint8)
@@ -284,8 +291,12 @@ def test_autofocus_is_proposed_where_it_pays(other):
     proposed = found['proposed']
     assert len(proposed['scales']) > 1 and proposed['scales'][-1] == 2.13
     assert found['gain'].startswith('AutoFocus looks at 0.15 of 13.6 Mpixel')
-    # There is hardly a chip of the coarsest level for a head to learn from.
-    assert any('learn from whole images' in told for told in found['warnings'])
+    # Chips show a focus head what no coarse level trains.
+    sizes = tuple(proposed['focus_sizes'])
+    config = {}
+    exec(of_autofocus(found['config']), config)
+    assert config['model']['focus_head'] == dict(sizes=sizes)
+    assert config['train_dataloader']['dataset']['focus_sizes'] == sizes
     # Levels as asked for, and a level that is alone.
     found = other((2000, 1500), boxes, '--levels', 2)
     assert len(found['proposed']['scales']) == 2

@@ -88,8 +88,8 @@ def test_the_table(tool, checkpoint, capsys):
 @pytest.mark.parametrize(
     'wish, sentence',
     [
-        (('--budget', '0'), 'must be above 0 and at most 1.*Received: 0.0'),
-        (('--budget', '1.5'), 'must be above 0 and at most 1.*Received: 1.5'),
+        (('--budget', '0'), 'above 0 and up to 1; .* Received: 0.0'),
+        (('--budget', '1.5'), 'above 0 and up to 1; .* Received: 1.5'),
         (('--budget', '0.01'), 'the budget must be at least 0.*: 0.01'),
         (('--loss', '-1'), '--loss must be at least 0. Received: -1'),
         (('--config-out', 'a.txt'), '--config-out must be a .py file'),

@@ -67,7 +67,9 @@ def main():
         train_and_tune(path, weights, args.tune_on)
         cfg = load_config(str(path))
         model = comparison.load_autofocus(cfg, str(weights))
-        ways = focus_curve.focus_ways(model, [1], {}, True)
+        # There is none where all is tuned.
+        budgets = [model.budget.share] if model.budget.share else []
+        ways = focus_curve.focus_ways(model, [1], {}, True, budgets)
         table = comparison.measure(cfg, ways, args.num)
         rows = focus_curve.focus_summary(table)
     cli.print_table(rows, as_json=args.json)
