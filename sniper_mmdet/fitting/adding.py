@@ -34,9 +34,9 @@ def write_plan(
 
     Args:
         detector (TrainedDetector): The detector.
-        factor (float, optional): Of the finest level. Defaults to None: that
-            at which the detector finds the smallest objects as well as at any
-            other, seen by running it.
+        factor (float, optional): Of the finest level. Defaults to None: of
+            those at which the detector finds the smallest objects as well as
+            at any other, seen by running it, that of the cheapest plan.
         num (int): Training images that it is run on, 0 for none: the levels
             are then what its config says. Defaults to 16.
         iterations (int): Of training. Defaults to 600.
@@ -45,12 +45,11 @@ def write_plan(
     Raises:
         ValueError: No plan suits it.
     """
-    finest, target = detector.trained_for()
-    if factor is not None:
-        finest = factor
-    elif num:
-        detector.write(_one_level(finest, detector.strides[0]), 1, seed)
-        finest, target = _studied(detector, finest, num)
+    own, target = detector.trained_for()
+    finest = [own if factor is None else factor]
+    if factor is None and num:
+        detector.write(_one_level(own, detector.strides[0]), 1, seed)
+        finest, target = _studied(detector, own, num)
     plan = plan_for(detector.images, finest, target, detector.strides)
     detector.write(plan, iterations, seed)
     return plan
@@ -110,7 +109,8 @@ def _one_level(factor: float, stride: int) -> FocusPlan:
     )
 
 
-def _studied(detector, finest, num) -> tuple[float, tuple[float, float]]:
+def _studied(detector, own, num) -> tuple[list[float], tuple[float, float]]:
+    """Factors of the finest level to choose from, and sizes for a level."""
     cfg = load_config(str(detector.path))
     require_coco(cfg)
     (training, drawn), _ = splits(cfg, 'train', num)
@@ -118,7 +118,7 @@ def _studied(detector, finest, num) -> tuple[float, tuple[float, float]]:
     model = build_detector(cfg, AutoFocus)
     load_weights(model, detector.checkpoint, [FOCUS_HEAD])
     model = model.to(get_device()).eval()
-    found = level_study(model, dataset, ladder([finest]), drawn)
+    found = level_study(model, dataset, ladder([own]), drawn)
     if not (found.AP > 0).any():
         raise ValueError(
             f'{detector.checkpoint} finds nothing at any level of '
@@ -126,4 +126,5 @@ def _studied(detector, finest, num) -> tuple[float, tuple[float, float]]:
             "--tune-on 0 takes the config's own levels."
         )
     low, high = found.target
-    return float(found.factors[found.finest]), (low, max(high, 2 * low))
+    finest = found.factors[list(found.as_good)].tolist()
+    return finest, (low, max(high, 2 * low))

@@ -35,8 +35,8 @@ class LevelStudy:
             as many objects in each.
         AP (ndarray (F, B)): In %, of each level alone, of objects of each
             class of sizes, the others ignored.
-        finest (int): The coarsest level that finds the smallest objects as
-            well as any, of those that some level finds.
+        as_good (tuple[int]): Levels that find the smallest objects as well as
+            any, of those objects that some level finds.
         target (tuple[float]): (low, high) sizes that are found well, level
             pixels.
     """
@@ -45,8 +45,13 @@ class LevelStudy:
     factors: np.ndarray
     edges: np.ndarray
     AP: np.ndarray
-    finest: int
+    as_good: tuple[int, ...]
     target: tuple[float, float]
+
+    @property
+    def finest(self) -> int:
+        """The coarsest level that finds the smallest objects as well."""
+        return self.as_good[0]
 
 
 def ladder(
@@ -117,7 +122,7 @@ def study(recording: Recording, bins: int = 4) -> LevelStudy:
         factors,
         edges,
         found,
-        int(best[:, known.argmax()].argmax()),
+        tuple(np.flatnonzero(best[:, known.argmax()]).tolist()),
         (float(np.median(low)), float(np.median(high))),
     )
 

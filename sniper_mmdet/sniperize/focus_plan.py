@@ -77,29 +77,31 @@ def usable_strides(maps: Sequence[tuple[int, int]]) -> list[int]:
 
 def plan_for(
     images: ImageBoxes,
-    finest: float,
+    finest: Sequence[float],
     target: tuple[float, float],
     strides: Sequence[int],
 ) -> FocusPlan:
-    """The plan for a detector.
+    """The plan of the fewest pixels for a detector.
 
     Args:
         images (ImageBoxes): The training data.
-        finest (float): Factor of the finest level.
+        finest (Sequence[float]): Factors that the finest level may have.
         target (tuple[float]): Sizes that a level is for, level pixels.
         strides (Sequence[int]): Of feature maps for a focus head.
 
     Raises:
         ValueError: There is none that notices what it must.
     """
-    plans = search_plans(images, finest, target, strides)
-    if not plans:
+    found = [search_plans(images, f, target, strides) for f in finest]
+    if not any(found):
+        factors = ' or '.join(f'{factor:.3g}' for factor in finest)
         raise ValueError(
             'AutoFocus cannot help here: no coarser level shows 95% of the '
-            f'boxes that a finest level of {finest:.3g} times is for large '
+            f'boxes that a finest level of {factors} times is for large '
             'enough to be noticed, or sizes are tested on no level that suits '
             f'them. Received: {len(images.boxes)} boxes in {len(images)} '
             f'images, and sizes of {target[0]:.0f} to {target[1]:.0f} px for '
             'a level.'
         )
-    return best_plan(plans)
+    plans = [best_plan(plans) for plans in found if plans]
+    return min(plans, key=lambda plan: plan.pixels)

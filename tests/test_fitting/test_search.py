@@ -97,7 +97,7 @@ def test_the_pyramid_that_loses_nothing_for_the_fewest_pixels():
     simulation = Simulation(recording(scales, image))
     factors = simulation.recording.factors
     assert factors.tolist() == list(scales)
-    found = LevelStudy(scales, factors, None, None, 2, None)
+    found = LevelStudy(scales, factors, None, None, (2,), None)
     own = Setting((1, 3), (OPEN, OPEN), (FocusSettings(threshold=0.5),), 2)
     best = best_pyramid(simulation, found, own)
     assert best.levels == (0, 2)

@@ -75,8 +75,17 @@ def test_strides_that_focus_pixels_can_have():
 
 
 def test_a_plan_or_why_there_is_none():
-    plan = plan_for(images(), 2.0, (40.0, 200.0), [8, 16])
+    plan = plan_for(images(), [2.0], (40.0, 200.0), [8, 16])
     assert plan.factors[-1] == 2 and plan.stride in (8, 16)
     assert plan.boxes >= 0.99
     with pytest.raises(ValueError, match='cannot help here: no coarser'):
-        plan_for(images([2.0] * 9), 2.0, (40.0, 200.0), [8, 16])
+        plan_for(images([2.0] * 9), [2.0], (40.0, 200.0), [8, 16])
+
+
+def test_the_cheapest_of_levels_that_do_as_well():
+    """The coarser one has no level before it that notices 8 px."""
+    given = images([8.0] * 9), (8.0, 40.0), [8]
+    with pytest.raises(ValueError, match='a finest level of 1 times'):
+        plan_for(given[0], [1.0], *given[1:])
+    plan = plan_for(given[0], [1.0, 2.0, 3.0], *given[1:])
+    assert plan.factors[-1] == 2
