@@ -119,7 +119,7 @@ def test_the_detector_stays_and_has_a_focus_head(name, user, tool, capsys):
 def test_what_is_changed_and_tuned_is_in_what_is_written(
     user, tool, monkeypatch, capsys
 ):
-    found = dict(factors=[1.0, 2.0], finest=1, target=(20.0, 60.0))
+    found = dict(factors=[1.0, 2.0], as_good=(1,), target=(20.0, 60.0))
     found = SimpleNamespace(**found, AP=np.ones((2, 4)))
     chosen = dict(scales=[0.8, 1.6], focus=[dict(threshold=0.25, min_size=32)])
     chosen['budget'] = None
