@@ -126,5 +126,5 @@ def _studied(detector, own, num) -> tuple[list[float], tuple[float, float]]:
             "--tune-on 0 takes the config's own levels."
         )
     low, high = found.target
-    finest = found.factors[list(found.as_good)].tolist()
+    finest = [float(found.factors[level]) for level in found.as_good]
     return finest, (low, max(high, 2 * low))
