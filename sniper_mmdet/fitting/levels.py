@@ -35,8 +35,8 @@ class LevelStudy:
             as many objects in each.
         AP (ndarray (F, B)): In %, of each level alone, of objects of each
             class of sizes, the others ignored.
-        as_good (tuple[int]): Levels that find the smallest objects as well as
-            any, of those objects that some level finds.
+        as_good (tuple[int]): Levels that find the smaller half of the objects
+            as well as any; all objects, if none finds those.
         target (tuple[float]): (low, high) sizes that are found well, level
             pixels.
     """
@@ -50,7 +50,7 @@ class LevelStudy:
 
     @property
     def finest(self) -> int:
-        """The coarsest level that finds the smallest objects as well."""
+        """The coarsest level that finds small objects as well as any."""
         return self.as_good[0]
 
 
@@ -103,15 +103,19 @@ def study(recording: Recording, bins: int = 4) -> LevelStudy:
     edges[-1] += 1
     factors = recording.factors
     levels = range(len(recording.scales))
-    found = np.array([_by_size(recording, k, edges) for k in levels])
+    classes = list(zip(edges[:-1], edges[1:], strict=True))
+    # Half of the objects: a class has few, and chance decides between levels.
+    ranges = [(edges[0], np.median(sizes)), (edges[0], edges[-1]), *classes]
+    found = np.array([_by_size(recording, k, ranges) for k in levels])
+    half, every, found = found[:, 0], found[:, 1], found[:, 2:]
+    small = half if half.any() else every
     most = found.max(0)
     # What no level finds tells nothing, unless nothing is found at all.
     known = most > 0 if most.any() else most == 0
-    best = found >= _BEST * most
     well = (found >= _WELL * most)[:, known]
     middle = [
         np.median(sizes[(sizes >= low) & (sizes < high)])
-        for low, high in zip(edges[:-1], edges[1:], strict=True)
+        for low, high in classes
     ]
     at = factors[:, None] * np.array(middle)[known]
     # Half a step on, as levels between were not looked at.
@@ -122,13 +126,13 @@ def study(recording: Recording, bins: int = 4) -> LevelStudy:
         factors,
         edges,
         found,
-        tuple(np.flatnonzero(best[:, known.argmax()]).tolist()),
+        tuple(np.flatnonzero(small >= _BEST * small.max()).tolist()),
         (float(np.median(low)), float(np.median(high))),
     )
 
 
-def _by_size(recording: Recording, level: int, edges) -> list[float]:
-    """AP in % of one level alone, of each class of sizes."""
+def _by_size(recording: Recording, level: int, ranges) -> list[float]:
+    """AP in % of one level alone, of sizes in each range, ends included."""
     merge, detections, annotations = recording.model.merge_levels, [], []
     for key, image in enumerate(recording.images):
         found = merge([image.found[image.found.levels == level]])
@@ -151,7 +155,7 @@ def _by_size(recording: Recording, level: int, edges) -> list[float]:
     )
     with quiet():
         truth.createIndex()
-    sides = np.square(np.stack([edges[:-1], edges[1:]], 1))
+    sides = np.square(ranges)
     evaluation = evaluate_boxes(
         truth,
         np.concatenate(detections),

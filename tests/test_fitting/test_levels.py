@@ -70,6 +70,15 @@ def test_objects_of_one_size():
     assert found.target == pytest.approx((9 / 2**0.25, 9 * 2**0.25))
 
 
+def test_one_small_object_does_not_decide():
+    """It is found at the coarser level alone, two others at the finer one."""
+    scales, sides = (0.5, 1.0), (8, 10, 12, 30, 40, 50)
+    boxes = [[60 * k, 0, 60 * k + n, n] for k, n in enumerate(sides)]
+    rows = [(0, 0.9, boxes[0]), (1, 0.9, boxes[1]), (1, 0.9, boxes[2])]
+    image = recorded((400, 64), scales, [], rows, boxes)
+    assert study(recording(scales, image), bins=6).as_good == (1,)
+
+
 def test_sizes_that_no_level_finds_tell_nothing():
     scales = (0.5, 1.0)
     hidden, seen = [[0, 0, 4, 4], [9, 9, 13, 13]], [[20, 20, 50, 50]] * 2
