@@ -21,7 +21,7 @@ _STEPS = (2.0 ** np.arange(-3, 1, 0.5)).tolist()
 _LARGEST = 3.0
 #: Part of the best AP for which a finer level is not worth its pixels, and
 #: part that still counts as found well.
-_BEST, _WELL = 0.97, 0.9
+_BEST, _WELL = 0.97, 0.8
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,8 @@ def study(recording: Recording, bins: int = 4) -> LevelStudy:
         edges,
         found,
         tuple(np.flatnonzero(small >= _BEST * small.max()).tolist()),
-        (float(np.median(low)), float(np.median(high))),
+        # The largest: small objects are not seen larger than the finest shows.
+        (float(np.median(low)), float(high.max())),
     )
 
 

@@ -56,8 +56,8 @@ def test_the_study():
     assert found.AP == pytest.approx(np.array([[0, 1], [1, 1], [1, 0]]) * 100)
     # Levels that find small ones, and the coarsest of them.
     assert found.as_good == (1, 2) and found.finest == 1
-    # 16 px at 0.5 and 1.0, 64 px at 0.25 and 0.5.
-    assert found.target == pytest.approx((12 / 2**0.25, 24 * 2**0.25))
+    # 16 px at 0.5 and 1.0, 64 px at 0.25 and 0.5: the largest is 32 px.
+    assert found.target == pytest.approx((12 / 2**0.25, 32 * 2**0.25))
     assert found.edges[0] == 16 and found.edges[-1] == 65
 
 
