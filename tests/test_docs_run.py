@@ -44,6 +44,9 @@ ELSEWHERE = {
     'python tools/analysis_tools/compare_sahi.py': (
         'test_tools/test_compare_sahi.py, where sahi is'
     ),
+    'python tools/analysis_tools/tune.py': (
+        'test_tools/test_tune.py, on more than one image'
+    ),
 }
 #: Half precision on a GPU; test_engine/test_half_precision.py has it on a CPU.
 NEEDS_A_GPU = '--amp'
