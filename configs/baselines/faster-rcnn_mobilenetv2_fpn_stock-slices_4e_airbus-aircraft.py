@@ -1,13 +1,7 @@
 # COCO-format data. Airports from satellite: images of 2560x2560 px, aircraft
 # of 54 to 176 px.
-# Slices go to SLICES, see the base.
-_base_ = [
-    '../_base_/models/faster-rcnn_r18-slim_fpn_stock.py',
-    '../_base_/models/mobilenetv2_fpn.py',
-    '../_base_/datasets/stock_slices.py',
-    '../_base_/schedules/adamw_pretrained.py',
-    'mmdet::_base_/default_runtime.py',
-]
+# Slices go to data/slices, see ../_base_/datasets/stock_slices.py.
+_base_ = '../_base_/large_images_slices.py'
 
 data_root = 'data/airbus_aircraft/'
 _type = 'sniper_mmdet.AirbusAircraftDataset'
@@ -16,10 +10,7 @@ _type = 'sniper_mmdet.AirbusAircraftDataset'
 test_pipeline = _base_.test_pipeline
 test_pipeline[1].update(scale_factor=0.78125)
 
-model = dict(
-    _base_.mobilenetv2_fpn,
-    roi_head=dict(bbox_head=dict(num_classes=2)),
-)
+model = dict(roi_head=dict(bbox_head=dict(num_classes=2)))
 
 train_dataloader = dict(
     dataset=dict(

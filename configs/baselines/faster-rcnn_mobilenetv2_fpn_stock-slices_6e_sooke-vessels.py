@@ -1,21 +1,12 @@
 # COCO-format data. Distant ships seen from the shore: frames of 1920x1080
 # px, ships of 9 to 68 px.
-# Slices go to SLICES, see the base.
-_base_ = [
-    '../_base_/models/faster-rcnn_r18-slim_fpn_stock.py',
-    '../_base_/models/mobilenetv2_fpn.py',
-    '../_base_/datasets/stock_slices.py',
-    '../_base_/schedules/adamw_pretrained.py',
-    'mmdet::_base_/default_runtime.py',
-]
+# Slices go to data/slices, see ../_base_/datasets/stock_slices.py.
+_base_ = '../_base_/large_images_slices.py'
 
 data_root = 'data/sooke_vessels/'
 _type = 'sniper_mmdet.SookeVesselsDataset'
 
-model = dict(
-    _base_.mobilenetv2_fpn,
-    roi_head=dict(bbox_head=dict(num_classes=1)),
-)
+model = dict(roi_head=dict(bbox_head=dict(num_classes=1)))
 
 train_dataloader = dict(
     dataset=dict(

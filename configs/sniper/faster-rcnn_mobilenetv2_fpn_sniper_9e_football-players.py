@@ -1,12 +1,6 @@
 # COCO-format data. A whole football pitch: frames of 1920x1080 px, players
 # of about 35 px and a ball of 6 to 20 px.
-_base_ = [
-    '../_base_/models/faster-rcnn_r18-slim_fpn_pyramid.py',
-    '../_base_/models/mobilenetv2_fpn.py',
-    '../_base_/datasets/coco_chips.py',
-    '../_base_/schedules/adamw_pretrained.py',
-    'mmdet::_base_/default_runtime.py',
-]
+_base_ = '../_base_/large_images_chips.py'
 
 data_root = 'data/football_players/'
 _data = dict(
@@ -17,7 +11,6 @@ _data = dict(
 _scales = [0.5, 2.0]
 
 model = dict(
-    _base_.mobilenetv2_fpn,
     data_preprocessor=dict(
         batch_augments=[dict(type='BatchFixedSizePad', size=(256, 256))]
     ),
@@ -26,17 +19,13 @@ model = dict(
     roi_head=dict(bbox_head=dict(num_classes=4)),
 )
 
-train_pipeline = _base_.train_pipeline
-train_pipeline.insert(-1, dict(type='PhotoMetricDistortion'))
 train_dataloader = dict(
     batch_size=8,
-    num_workers=1,
     dataset=dict(
         scales=_scales,
         valid_ranges=[(80, None), (None, 110)],
         chip_size=256,
         stride=(28, 30),
-        pipeline=train_pipeline,
         dataset=dict(ann_file='train.json', **_data),
     ),
 )
