@@ -1,11 +1,11 @@
 """Reads a config, and writes the one that trains its detector on chips."""
 
-import os
 from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from sniper_mmdet.utils.config_out import base_of  # noqa: F401  # found here too
 from sniper_mmdet.utils.config_text import assignment, comment
 
 from . import data, detector, ignoring, loop, probe, proposed, rules
@@ -40,18 +40,6 @@ def read_plain(config: str) -> Config:
         )
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     return cfg
-
-
-def base_of(config: str, folder: str | os.PathLike) -> str:
-    """What ``_base_`` must be in a file of a folder."""
-    if '::' in config:
-        return config
-    path = os.path.relpath(config, folder)
-    real = Path(os.path.realpath(Path(config).parent), Path(config).name)
-    # '..' is another folder by the name of a link to one than by its own.
-    if path != os.path.relpath(real, os.path.realpath(folder)):
-        path = os.path.abspath(config)
-    return Path(path).as_posix()
 
 
 def sniperize(

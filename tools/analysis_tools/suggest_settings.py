@@ -11,14 +11,13 @@ COCO's settings. The other levels are a plan of AutoFocus, where one looks at
 less than half of the finest level.
 """
 
-import os
 from pathlib import Path
 
 from sniper_mmdet.chips import ImagePyramid
 from sniper_mmdet.chips.coco import read_coco
 from sniper_mmdet.tuning.report import report_settings
 from sniper_mmdet.tuning.text import report_text, settings_text
-from sniper_mmdet.utils import cli
+from sniper_mmdet.utils import cli, config_out
 from sniper_mmdet.utils.files import write_figure, write_whole
 
 FIRST_STEP = """\
@@ -40,26 +39,8 @@ def parse_args():
     if args.levels is not None and not 1 <= args.levels <= 6:
         parser.error(f'--levels must be from 1 to 6. Received: {args.levels}.')
     cli.require_picture(parser, args)
-    cli.require_suffix(parser, args, config_out='.py')
-    check_outputs(parser, args)
+    config_out.require_outputs(parser, args, args.config, args.ann)
     return args
-
-
-def check_outputs(parser, args):
-    """See that files can be written, and destroy none that is read."""
-    out = args.config_out
-    there = not out or Path(out).absolute().parent.is_dir()
-    rule = '--config-out must be in a folder that exists'
-    cli.require(parser, there, rule, out)
-    taken = {Path(p).resolve() for p in (args.config, args.ann) if p}
-    for option in ('out', 'config_out'):
-        path = getattr(args, option)
-        if path:
-            free = Path(path).resolve() not in taken
-            rule = f'{cli.option_of(option)} must be another file than those '
-            rule += 'that are read and written beside it'
-            cli.require(parser, free, rule, path)
-            taken.add(Path(path).resolve())
 
 
 def read_config(path, options):
@@ -102,11 +83,8 @@ def main():
     if advice.plan:
         head = heads.get(advice.focus_stride)
     if args.config_out and own:
-        base = os.path.relpath(args.config, Path(args.config_out).parent)
-        if args.cfg_options:
-            unlike = 'as it is, without what --cfg-options changed.'
-            warning = f'{args.config_out} inherits from {args.config} {unlike}'
-            report['warnings'].append(warning)
+        base = config_out.base_of(args.config, Path(args.config_out).parent)
+        report['warnings'] += config_out.told_of_options(args)
     elif args.config_out:
         report['warnings'].append(FIRST_STEP)
     text = settings_text(advice, base, focus_head is not None, head)

@@ -10,7 +10,6 @@ that were not used. --split val tunes on every second test image and measures
 on the others; --split train tunes on training images.
 """
 
-import os
 import sys
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from sniper_mmdet.engine.build import load_config
 from sniper_mmdet.engine.cpu import prepare_cpu
 from sniper_mmdet.fitting import report
 from sniper_mmdet.fitting.tuner import tune
-from sniper_mmdet.utils import cli
+from sniper_mmdet.utils import cli, config_out
 from sniper_mmdet.utils.files import write_figure, write_whole
 
 
@@ -43,14 +42,7 @@ def parse_args():
     args = cli.parse(parser)
     cli.require_at_least(parser, args, loss=0, num=0)
     cli.require_picture(parser, args)
-    cli.require_suffix(parser, args, config_out='.py')
-    if args.config_out:
-        out = Path(args.config_out).absolute()
-        rule = '--config-out must be in a folder that exists'
-        cli.require(parser, out.parent.is_dir(), rule, args.config_out)
-        other = out.resolve() != Path(args.config).resolve()
-        rule = '--config-out must be another file than CONFIG'
-        cli.require(parser, other, rule, args.config_out)
+    config_out.require_outputs(parser, args, args.config, args.checkpoint)
     return args
 
 
@@ -63,12 +55,10 @@ def main():
             cfg, args.checkpoint, args.budget, args.loss, args.split, args.num
         )
     if args.config_out:
-        base = os.path.relpath(args.config, Path(args.config_out).parent)
+        base = config_out.base_of(args.config, Path(args.config_out).parent)
         text = report.config_text(tuned, base)
         write_whole(args.config_out, lambda part: part.write_text(text))
-        if args.cfg_options:
-            unlike = 'as it is, without what --cfg-options changed.'
-            told = f'{args.config_out} inherits from {args.config} {unlike}'
+        for told in config_out.told_of_options(args):
             print(told, file=sys.stderr)
     if args.out:
         write_figure(args.out, report.draw_curve(tuned))
