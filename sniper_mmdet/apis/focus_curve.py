@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sniper_mmdet.chips.budget import FocusBudget
+from sniper_mmdet.chips.budget import NO_BUDGET, FocusBudget
 from sniper_mmdet.models import AutoFocus
 
 from .comparison import Way, coco_row, reference_ways, with_changes
@@ -35,8 +35,7 @@ def focus_ways(
     Raises:
         ValueError: A budget that ``AutoFocus`` refuses.
     """
-    unbounded = FocusBudget()
-    changed = partial(with_changes, model, model.predict, budget=unbounded)
+    changed = partial(with_changes, model, model.predict, budget=NO_BUDGET)
     own = [step.threshold for step in model.focus]
     points = {f'x {f:g}': [f * value for value in own] for f in factors}
     ways = reference_ways(model)

@@ -81,6 +81,10 @@ class FocusBudget:
         return np.inf if self.mpixel is None else self.mpixel * 1e6
 
 
+#: All from the thresholds on.
+NO_BUDGET = FocusBudget()
+
+
 def chips_within(
     probability: np.ndarray,
     size: tuple[int, int],

@@ -8,7 +8,7 @@ from mmengine.structures import InstanceData
 
 from sniper_mmdet.apis.comparison import with_changes
 from sniper_mmdet.chips import FocusSettings, ImagePyramid
-from sniper_mmdet.chips.budget import FocusBudget
+from sniper_mmdet.chips.budget import NO_BUDGET
 from sniper_mmdet.models import AutoFocus, PyramidDetector
 from sniper_mmdet.utils.progress import track
 
@@ -95,7 +95,7 @@ def record(
     )
     if isinstance(model, AutoFocus):
         focus = [FocusSettings(threshold=0)] * (len(pyramid) - 1)
-        own = dict(focus=focus, ground_truth=False, budget=FocusBudget())
+        own = dict(focus=focus, ground_truth=False, budget=NO_BUDGET)
         changes.update(own)
     way = with_changes(model, model.predict, **changes)
     images = []

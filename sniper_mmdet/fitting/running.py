@@ -7,7 +7,7 @@ from mmengine.config import Config
 
 from sniper_mmdet.apis.comparison import coco_row, measure, with_changes
 from sniper_mmdet.chips import ImagePyramid
-from sniper_mmdet.chips.budget import FocusBudget
+from sniper_mmdet.chips.budget import NO_BUDGET, FocusBudget
 from sniper_mmdet.models import AutoFocus, PyramidDetector
 
 from .simulation import Point, Setting
@@ -19,7 +19,7 @@ def run(
     model: AutoFocus,
     scales: tuple,
     settings: Sequence[Setting],
-    budget: FocusBudget = FocusBudget(),  # noqa: B008
+    budget: FocusBudget = NO_BUDGET,
 ) -> tuple[list[Point], Point]:
     """Run settings, and their pyramid, which take turns image by image.
 

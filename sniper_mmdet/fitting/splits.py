@@ -29,17 +29,18 @@ def splits(cfg: Config, split: str, num: int = 0) -> tuple[Images, Images]:
         OSError: There is no such file of annotations.
         ValueError: Either has no box, or the training data cannot be tested.
     """
-    tested = range(len(build_read(cfg.test_dataloader.dataset)))
+    tested = build_read(cfg.test_dataloader.dataset)
+    every = range(len(tested))
     if split == 'train':
-        cfg_of_tuning = training_as_test(cfg)
-        count = len(build_read(cfg_of_tuning.test_dataloader.dataset))
-        found = (cfg_of_tuning, range(count)), (cfg, tested)
+        trained = training_as_test(cfg)
+        tuning = trained, build_read(trained.test_dataloader.dataset)
+        parts = range(len(tuning[1])), every
     else:
-        found = (cfg, tested[::2]), (cfg, tested[1::2])
-    found = tuple((one, _drawn(indices, num)) for one, indices in found)
-    for task, one in zip(('tune', 'measure'), found, strict=True):
-        _require_boxes(*one, task)
-    return found
+        tuning, parts = (cfg, tested), (every[::2], every[1::2])
+    own, others = (_drawn(part, num) for part in parts)
+    _require_boxes(tuning[1], own, 'tune')
+    _require_boxes(tested, others, 'measure')
+    return (tuning[0], own), (cfg, others)
 
 
 def training_as_test(cfg: Config) -> Config:
@@ -78,8 +79,7 @@ def _drawn(indices: Sequence[int], num: int) -> list[int]:
     return [indices[place] for place in places.tolist()]
 
 
-def _require_boxes(cfg: Config, indices: list[int], task: str) -> None:
-    dataset = build_read(cfg.test_dataloader.dataset)
+def _require_boxes(dataset, indices: list[int], task: str) -> None:
     infos = map(dataset.get_data_info, indices)
     boxes = [one for info in infos for one in info['instances']]
     if all(one['ignore_flag'] for one in boxes):

@@ -23,8 +23,8 @@ def settle(draft: Draft, features: Features | None) -> None:
     images = build_boxes_dataset(draft.cfg, 'train').images
     if features is None:
         # A pyramid looks at levels whole: each must be worth it.
-        draft.advice = suggest(images)
         advice, plans = propose(images)
+        draft.advice = suggest(images) if advice.plan else advice
         if advice.plan:
             draft.note(f'{gain_of(advice, plans)} --autofocus writes that.')
         return

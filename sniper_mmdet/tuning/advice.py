@@ -5,7 +5,7 @@ are trained at 64 to 240 level pixels.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,7 +15,11 @@ from sniper_mmdet.chips import (
     ImageBoxes,
     ImagePyramid,
 )
-from sniper_mmdet.chips.presets import RELEASED_COCO, RELEASED_FOCUS_SIZES
+from sniper_mmdet.chips.presets import (
+    RELEASED_COCO,
+    RELEASED_FOCUS,
+    RELEASED_FOCUS_SIZES,
+)
 from sniper_mmdet.chips.pyramid import Range, Scale
 from sniper_mmdet.chips.settings import longest_side
 
@@ -128,8 +132,9 @@ def suggest(
         low, high = fitted(low, high, chip)
     bounds = level_ranges(factors, (low, high))
     focus_sizes = [size * low / TARGET[0] for size in RELEASED_FOCUS_SIZES]
-    # As released: half a chip at first, then 5/8, in cells of 16 px.
-    focus = [(0.02, chip * 8), *[(0.2, chip * 10)] * len(factors)]
+    # As released, to the size of a chip and in cells of 16 px.
+    focus = [RELEASED_FOCUS[level > 0] for level in range(len(factors) - 1)]
+    least = [step.min_size * chip // MOST_CHIP // 16 * 16 for step in focus]
     return Advice(
         scales=_scales(data, factors, chip if one_chip else None),
         valid_ranges=tuple(as_range(*pair) for pair in bounds),
@@ -139,8 +144,8 @@ def suggest(
         target=(low, high),
         focus_sizes=tuple(max(round(size), 2) for size in focus_sizes),
         focus=tuple(
-            FocusSettings(threshold, min_size=max(side // 256 * 16, 16))
-            for threshold, side in focus[: len(factors) - 1]
+            replace(step, min_size=max(side, 16))
+            for step, side in zip(focus, least, strict=True)
         ),
         reasons=tuple(reasons_of(data, factors, one_chip, bounds, low, high)),
     )

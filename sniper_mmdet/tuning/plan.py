@@ -5,7 +5,7 @@ A plan costs what true FocusPixels, those of the annotated boxes, lead to.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from sniper_mmdet.chips import (
     ImagePyramid,
     box_sizes,
 )
+from sniper_mmdet.chips.presets import RELEASED_FOCUS
 from sniper_mmdet.chips.pyramid import Range
 
 from .costs import some_images
@@ -190,8 +191,8 @@ def _plan(
     reach = target[1] * factors[-2] / factors[-1]
     cells = math.ceil(reach / stride)
     focus = tuple(
-        FocusSettings(
-            0.02 if level == 0 else 0.2,
+        replace(
+            RELEASED_FOCUS[level > 0],
             dilation=2 * max(math.ceil(_BORDER * factor / stride), 1) + 1,
             min_size=cells * stride,
         )

@@ -8,24 +8,11 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from tiny import ROOT, SAMPLE_CONFIG, cli, sample_options
+from test_autofocus_tools import CONFIG, OPTIONS
+from tiny import SAMPLE_CONFIG, cli, sample_options
 
 from sniper_mmdet.registry import MODELS
 
-CONFIG = (
-    ROOT / 'configs/autofocus/faster-rcnn_r18-slim_fpn_autofocus_3e_sample.py'
-)
-SCALES = [0.5, 0.75, 1.0]
-RANGES = [(32, None), (16, 80), (0, 64)]
-OPTIONS = sample_options(
-    **{
-        'model.focus_head.in_channels': 32,
-        'model.scales': SCALES,
-        'model.valid_ranges': RANGES,
-        'train_dataloader.dataset.scales': SCALES,
-        'train_dataloader.dataset.valid_ranges': RANGES,
-    }
-)
 TUNE = 'analysis_tools/tune.py'
 pytestmark = pytest.mark.usefixtures('fast_configs')
 

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from sniper_mmdet.registry import MODELS
 
-from ..task_modules import resembles
+from ..task_modules import IgnoresByIoU, resembles
 
 
-class _IgnoresQueries:
+class _IgnoresQueries(IgnoresByIoU):
     """What the heads here share; comes before mmdet's own.
 
     Objects are matched with queries as in the parent. A query without an
@@ -29,10 +29,6 @@ class _IgnoresQueries:
             that is nearer to no object is ignored. Defaults to 0.3.
         **kwargs: Of the parent.
     """
-
-    def __init__(self, *args, ignore_iou_thr: float = 0.3, **kwargs) -> None:
-        super().__init__(*args, **kwargs)
-        self.ignore_iou_thr = ignore_iou_thr
 
     def loss(
         self, *args, batch_data_samples: SampleList, **kwargs

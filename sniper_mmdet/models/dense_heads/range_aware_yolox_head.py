@@ -6,11 +6,11 @@ from torch import Tensor
 
 from sniper_mmdet.registry import MODELS
 
-from ..task_modules import resembles
+from ..task_modules import IgnoresByIoU, resembles
 
 
 @MODELS.register_module()
-class RangeAwareYOLOXHead(YOLOXHead):
+class RangeAwareYOLOXHead(IgnoresByIoU, YOLOXHead):
     """A YOLOXHead whose objectness ignores what is like an ignored box.
 
     Objects choose their places as in the parent. Of the others, those whose
@@ -22,10 +22,6 @@ class RangeAwareYOLOXHead(YOLOXHead):
             that is nearer to no object is ignored. Defaults to 0.3.
         **kwargs: Of YOLOXHead.
     """
-
-    def __init__(self, *args, ignore_iou_thr: float = 0.3, **kwargs) -> None:
-        super().__init__(*args, **kwargs)
-        self.ignore_iou_thr = ignore_iou_thr
 
     def _get_targets_single(
         self,

@@ -1,4 +1,4 @@
-from .ignored_boxes import annotated, resembles
+from .ignored_boxes import IgnoresByIoU, annotated, resembles
 from .range_aware_assigner import (
     RangeAwareAssigner,
     RangeAwareATSSAssigner,

@@ -17,6 +17,14 @@ from torch import Tensor
 from sniper_mmdet.chips.boxes import IN_REGION
 
 
+class IgnoresByIoU:
+    """What knows above which IoU to ignore; comes before mmdet's own class."""
+
+    def __init__(self, *args, ignore_iou_thr: float = 0.3, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.ignore_iou_thr = ignore_iou_thr
+
+
 def annotated(ignored: InstanceData) -> Tensor:
     """Which ignored boxes (K,) are annotated as ignored; bool."""
     if 'labels' in ignored:

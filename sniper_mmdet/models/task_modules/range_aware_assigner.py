@@ -19,15 +19,11 @@ from torch import Tensor
 
 from sniper_mmdet.registry import TASK_UTILS
 
-from .ignored_boxes import annotated, resembles
+from .ignored_boxes import IgnoresByIoU, annotated, resembles
 
 
-class _Ignores:
+class _Ignores(IgnoresByIoU):
     """What the assigners here share; comes before mmdet's own."""
-
-    def __init__(self, *args, ignore_iou_thr: float = 0.3, **kwargs) -> None:
-        super().__init__(*args, **kwargs)
-        self.ignore_iou_thr = ignore_iou_thr
 
     def _ignore(
         self,
