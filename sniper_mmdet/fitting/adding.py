@@ -27,7 +27,7 @@ def write_plan(
     detector: TrainedDetector,
     factor: float | None = None,
     num: int = 16,
-    iterations: int = 600,
+    iterations: int = 800,
     seed: int = 0,
 ) -> FocusPlan:
     """Find the levels that suit a detector, and write its new config.
@@ -39,7 +39,7 @@ def write_plan(
             at any other, seen by running it, that of the cheapest plan.
         num (int): Training images that it is run on, 0 for none: the levels
             are then what its config says. Defaults to 16.
-        iterations (int): Of training. Defaults to 600.
+        iterations (int): Of training. Defaults to 800.
         seed (int): Of training. Defaults to 0.
 
     Raises:

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from mmengine.config import Config
+from torch import nn
 
 from sniper_mmdet.datasets.classes import classes_of
 from sniper_mmdet.engine.build_data import (
@@ -27,9 +28,15 @@ from .rules import name_of
 #: Prefix of weights that a trained detector lacks.
 FOCUS_HEAD = 'focus_head.'
 
-# Of the focus head: channels, and a loss for one FocusPixel in a thousand.
-_CHANNELS = 64
-_LOSS = dict(type='FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25)
+# Of the focus head: narrow, with a look around, a loss for one FocusPixel in a
+# thousand, and a start from which that is learned in minutes.
+_HEAD = dict(
+    feat_channels=64,
+    kernel_sizes=(3, 3),
+    norm_input=True,
+    loss_cls=dict(type='FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25),
+    init_cfg=dict(type='Kaiming', layer='Conv2d', mode='fan_in'),
+)
 # That a two-stage detector keeps in a small FocusChip.
 _PROPOSALS = 100
 # By this loss, what may be a FocusPixel has from 0.02 to 0.3, as the data are:
@@ -73,7 +80,7 @@ class TrainedDetector:
         built = probe.built(_bare_model(cfg))
         load_weights(built, checkpoint, [FOCUS_HEAD])
         self._settings = {}
-        features, self._maps = probe.feature_maps(built)
+        features, self._maps = _feature_maps(built)
         self.strides = usable_strides(self._maps)
         if features != 'neck':
             self._settings['features'] = features
@@ -105,9 +112,8 @@ class TrainedDetector:
         head = dict(
             type='sniper_mmdet.FocusHead',
             **focus_head_config(self._maps, plan.stride),
-            feat_channels=_CHANNELS,
             sizes=plan.sizes,
-            loss_cls=_LOSS,
+            **_HEAD,
         )
         settings = dict(
             self._settings,
@@ -119,6 +125,20 @@ class TrainedDetector:
         text = focus_text(draft, self._base, plan, settings, *run)
         write_whole(self.path, lambda part: part.write_text(text))
         self.notes = draft.notes
+
+
+def _feature_maps(detector: nn.Module) -> probe.Features:
+    """Those of the backbone, unless they cannot be seen or are too coarse.
+
+    A neck has learned the detector's own objects, of the sizes and the days of
+    its training; what ImageNet taught a backbone is true of other days too.
+    """
+    try:
+        found = probe.feature_maps(detector, 'backbone')
+        usable_strides(found[1])
+    except ValueError:
+        found = probe.feature_maps(detector)
+    return found
 
 
 def _bare_model(cfg: Config) -> dict:

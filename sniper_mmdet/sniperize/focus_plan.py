@@ -13,6 +13,9 @@ from sniper_mmdet.tuning.ranges import WIDER
 from .focus_head import focus_strides
 from .rules import dicts, leaves, name_of
 
+# What costs up to so much more costs about the same.
+_ALIKE = 1.5
+
 
 def trained_for(
     cfg: Config, images: ImageBoxes
@@ -81,7 +84,10 @@ def plan_for(
     target: tuple[float, float],
     strides: Sequence[int],
 ) -> FocusPlan:
-    """The plan of the fewest pixels for a detector.
+    """The plan of few pixels for a detector.
+
+    The finest level is the finest of those that cost about the same: a level
+    that is looked at in parts adds little, and shows small objects best.
 
     Args:
         images (ImageBoxes): The training data.
@@ -104,4 +110,6 @@ def plan_for(
             'a level.'
         )
     plans = [best_plan(plans) for plans in found if plans]
-    return min(plans, key=lambda plan: plan.pixels)
+    most = _ALIKE * min(plan.pixels for plan in plans)
+    alike = [plan for plan in plans if plan.pixels <= most]
+    return max(alike, key=lambda plan: plan.factors[-1])

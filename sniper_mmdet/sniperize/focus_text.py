@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from sniper_mmdet.tuning.plan import FocusPlan
 from sniper_mmdet.utils.config_text import Code, assignment, comment
 
@@ -12,9 +14,10 @@ from .draft import Draft
 from .rules import name_of
 
 # Level pixels of a side of what is trained on, at most.
-_CROP = 1024
-# By which the levels that are trained on differ from those of a test.
-_JITTER = (0.84, 1.0, 1.19)
+_CROP = 768
+# By which the levels that are trained on differ from those of a test: few
+# images show few objects, each of which is of many sizes then.
+_JITTER = 2 ** np.arange(-1.25, 1.3, 0.25)
 # Iterations until the learning rate is what it is to be.
 _WARM_UP = 30
 
@@ -73,10 +76,10 @@ def _training(loading: Sequence[dict], factors: Sequence[float]) -> list:
     """Whole images at the levels that notice, a little larger or smaller."""
     kept = [step for step in loading if 'Annotat' not in name_of(step)]
     sizes = [float(f'{f * j:.3g}') for f in factors for j in _JITTER]
-    resized = [
-        [dict(type='Resize', scale_factor=size, keep_ratio=True)]
-        for size in sizes
-    ]
+    resized = Code(
+        "[[dict(type='Resize', scale_factor=factor, keep_ratio=True)] "
+        f'for factor in {sizes}]'
+    )
     crop = dict(crop_size=(_CROP, _CROP), allow_negative_crop=True)
     return [
         *kept,
@@ -166,8 +169,11 @@ def _loop(checkpoint: str, iterations: int, seed: int) -> str:
                     type='LinearLR',
                     start_factor=0.1,
                     end=_WARM_UP,
-                    by_epoch=False,
-                )
+                    **by_iterations,
+                ),
+                dict(
+                    type='CosineAnnealingLR', T_max=iterations, **by_iterations
+                ),
             ],
             default_hooks=hooks,
             custom_hooks=[],

@@ -29,7 +29,7 @@ def parse_args():
     add('--factor', type=float, help=factor)
     cli.add_options(
         parser,
-        iters=(600, 'iterations of training, of two images each'),
+        iters=(800, 'iterations of training, of two images each'),
         seed=(0, 'of training'),
         tune_on=(16, 'training images to find levels and to tune on; 0: none'),
         num=(0, 'test images of the table; 0 for all'),

@@ -21,8 +21,8 @@ from sniper_mmdet.structures import annotated_boxes
 class FocusHead(BaseModule):
     """Predicts FocusPixels on feature maps of the wrapped detector.
 
-    The maps are brought to the stride of the first and concatenated; a 3x3
-    and a 1x1 convolution, each with ReLU, and a last 1x1 give two classes.
+    The maps are brought to the stride of the first and concatenated; two
+    convolutions, each with ReLU, and a last one of 1x1 give two classes.
     The loss is the cross entropy, averaged over the cells that count, unless
     told otherwise: where one cell of a thousand is a FocusPixel, a focal loss
     tells them apart better.
@@ -32,6 +32,8 @@ class FocusHead(BaseModule):
         in_indices (Sequence[int]): Which of the maps. Defaults to (0, ).
         stride (int): Of the first of them, chip pixels. Defaults to 16.
         feat_channels (int): Defaults to 256.
+        kernel_sizes (tuple[int]): Of the two convolutions, odd. Defaults to
+            (3, 1), as released.
         sizes (Sequence[float]): Object sizes in chip pixels, see
             :func:`~sniper_mmdet.chips.focus.focus_labels`. Defaults to the
             released (5, 64, 90).
@@ -41,6 +43,9 @@ class FocusHead(BaseModule):
         loss_cls (dict, optional): Config of a loss of one sigmoid, such as
             mmdet's FocalLoss, to be divided by the number of FocusPixels; at
             first all cells are 1% then. Defaults to None: cross entropy.
+        norm_input (bool): Bring each channel of the maps to mean 0 and
+            deviation 1, by running statistics: those of a backbone differ by
+            orders of magnitude. Defaults to False.
         init_cfg (dict, optional): Defaults to a normal distribution of
             deviation 0.01.
 
@@ -55,10 +60,12 @@ class FocusHead(BaseModule):
         in_indices: Sequence[int] = (0,),
         stride: int = 16,
         feat_channels: int = 256,
+        kernel_sizes: tuple[int, int] = (3, 1),
         sizes: Sequence[float] = RELEASED_FOCUS_SIZES,
         precedence: str = 'positive',
         loss_weight: float = 1.0,
         loss_cls: dict | None = None,
+        norm_input: bool = False,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(
@@ -69,6 +76,11 @@ class FocusHead(BaseModule):
             raise ValueError(
                 "precedence must be 'positive' or 'last'. "
                 f'Received: {precedence!r}.'
+            )
+        if len(kernel_sizes) != 2 or any(k % 2 != 1 for k in kernel_sizes):
+            raise ValueError(
+                'kernel_sizes must be two odd numbers. '
+                f'Received: {kernel_sizes}.'
             )
         if min(in_indices, default=-1) < 0:
             raise ValueError(
@@ -82,9 +94,16 @@ class FocusHead(BaseModule):
         self.loss_cls = MODELS.build(loss_cls) if loss_cls else None
         self.sizes = tuple(sizes)
         self.precedence = precedence
+        self.norm = (
+            nn.BatchNorm2d(in_channels, affine=False) if norm_input else None
+        )
         self.convs = nn.Sequential(
-            ConvModule(in_channels, feat_channels, 3, padding=1),
-            ConvModule(feat_channels, feat_channels, 1),
+            *(
+                ConvModule(channels, feat_channels, size, padding=size // 2)
+                for channels, size in zip(
+                    (in_channels, feat_channels), kernel_sizes, strict=True
+                )
+            )
         )
         self.out = nn.Conv2d(feat_channels, 2, 1)
 
@@ -118,7 +137,10 @@ class FocusHead(BaseModule):
         size = maps[0].shape[-2:]
         how = dict(mode='bilinear', align_corners=False)
         maps[1:] = [F.interpolate(m, size, **how) for m in maps[1:]]
-        return self.out(self.convs(torch.cat(maps, 1)))
+        joined = torch.cat(maps, 1)
+        if self.norm is not None:
+            joined = self.norm(joined)
+        return self.out(self.convs(joined))
 
     def predict(
         self, features: Sequence[Tensor], batch_data_samples: SampleList

@@ -164,7 +164,7 @@ class AutoFocus(PyramidDetector):
                 losses = super().loss(batch_inputs, batch_data_samples)
             else:
                 with torch.no_grad():
-                    self.detector.extract_feat(batch_inputs)
+                    self._extract(batch_inputs)
         focus = self.focus_head.loss(self._only(kept), batch_data_samples)
         return dict(losses, **focus)
 
@@ -317,6 +317,13 @@ class AutoFocus(PyramidDetector):
         module = getattr(self.detector, self.features)
         with module.register_forward_hook(keep):
             yield kept
+
+    def _extract(self, inputs: Tensor) -> None:
+        """Compute what the focus head sees, and little else."""
+        if self.features == 'backbone':
+            self.detector.backbone(inputs)
+        else:
+            self.detector.extract_feat(inputs)
 
     def _only(self, kept: list):
         if not kept:
