@@ -29,6 +29,7 @@ def write_plan(
     num: int = 16,
     iterations: int = 800,
     seed: int = 0,
+    split: str = 'val',
 ) -> FocusPlan:
     """Find the levels that suit a detector, and write its new config.
 
@@ -37,10 +38,12 @@ def write_plan(
         factor (float, optional): Of the finest level. Defaults to None: of
             those at which the detector finds the smallest objects as well as
             at any other, seen by running it, that of the cheapest plan.
-        num (int): Training images that it is run on, 0 for none: the levels
-            are then what its config says. Defaults to 16.
+        num (int): Images that it is run on, 0 for none: the levels are then
+            what its config says. Defaults to 16.
         iterations (int): Of training. Defaults to 800.
         seed (int): Of training. Defaults to 0.
+        split (str): Of those images, see
+            :func:`~sniper_mmdet.fitting.splits.splits`. Defaults to 'val'.
 
     Raises:
         ValueError: No plan suits it.
@@ -49,14 +52,18 @@ def write_plan(
     finest = [own if factor is None else factor]
     if factor is None and num:
         detector.write(_one_level(own, detector.strides[0]), 1, seed)
-        finest, target = _studied(detector, own, num)
+        finest, target = _studied(detector, own, num, split)
     plan = plan_for(detector.images, finest, target, detector.strides)
     detector.write(plan, iterations, seed)
     return plan
 
 
 def train_and_tune(
-    path: Path, checkpoint: Path, num: int = 16, loss: float = 0.2
+    path: Path,
+    checkpoint: Path,
+    num: int = 16,
+    split: str = 'val',
+    loss: float = 0.2,
 ) -> Tuned | None:
     """Train the focus head of a config, and tune all that needs no training.
 
@@ -65,8 +72,9 @@ def train_and_tune(
     Args:
         path (Path): The config.
         checkpoint (Path): Where the weights are to be.
-        num (int): Training images to tune on, and test images to measure on;
-            0: nothing is tuned. Defaults to 16.
+        num (int): Images to tune on; 0: nothing is tuned. Defaults to 16.
+        split (str): Of those images, see
+            :func:`~sniper_mmdet.fitting.splits.splits`. Defaults to 'val'.
         loss (float): See :func:`~sniper_mmdet.fitting.tuner.tune`.
 
     Raises:
@@ -76,14 +84,15 @@ def train_and_tune(
     # What is measured after minutes of training is looked at before.
     require_coco(cfg)
     if num:
-        splits(cfg, 'train', num)
+        splits(cfg, split, num)
     work_dir = dict(work_dir=str(path.parent / 'training'))
     train_focus_head(load_config(str(path), work_dir), checkpoint)
     if not num:
         return None
-    tuned = tune(cfg, str(checkpoint), loss=loss, split='train', num=num)
+    how = dict(split=split, num=num, measure=False)
+    tuned = tune(cfg, str(checkpoint), loss=loss, **how)
     added = [
-        comment(f'Tuned on {num} training images.'),
+        comment(f'Tuned on up to {num} images of the {split} split.'),
         call('model.update', **tuned.model),
     ]
     text = '\n'.join([path.read_text(), *added, ''])
@@ -109,12 +118,14 @@ def _one_level(factor: float, stride: int) -> FocusPlan:
     )
 
 
-def _studied(detector, own, num) -> tuple[list[float], tuple[float, float]]:
+def _studied(
+    detector, own, num, split
+) -> tuple[list[float], tuple[float, float]]:
     """Factors of the finest level to choose from, and sizes for a level."""
     cfg = load_config(str(detector.path))
     require_coco(cfg)
-    (training, drawn), _ = splits(cfg, 'train', num)
-    dataset = build_read(training.test_dataloader.dataset)
+    (tuning, drawn), _ = splits(cfg, split, num)
+    dataset = build_read(tuning.test_dataloader.dataset)
     model = build_detector(cfg, AutoFocus)
     load_weights(model, detector.checkpoint, [FOCUS_HEAD])
     model = model.to(get_device()).eval()
@@ -122,7 +133,7 @@ def _studied(detector, own, num) -> tuple[list[float], tuple[float, float]]:
     if not (found.AP > 0).any():
         raise ValueError(
             f'{detector.checkpoint} finds nothing at any level of '
-            f'{len(drawn)} training images: was it trained for these data? '
+            f'{len(drawn)} images: was it trained for these data? '
             "--tune-on 0 takes the config's own levels."
         )
     low, high = found.target

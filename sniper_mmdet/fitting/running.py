@@ -20,6 +20,7 @@ def run(
     scales: tuple,
     settings: Sequence[Setting],
     budget: FocusBudget = NO_BUDGET,
+    whole: Point | None = None,
 ) -> tuple[list[Point], Point]:
     """Run settings, and their pyramid, which take turns image by image.
 
@@ -30,19 +31,15 @@ def run(
         scales (tuple): What the levels of the settings are.
         settings (Sequence[:obj:`Setting`]): Of the same levels and ranges.
         budget (:obj:`FocusBudget`): Of each image. Defaults to no bound.
+        whole (:obj:`Point`, optional): What their pyramid gives, if that is
+            known. Defaults to None: it is run too.
 
     Returns:
         tuple: A point for each setting, and that of the whole pyramid.
     """
     levels = [scales[level] for level in settings[0].levels]
-    pyramid = with_changes(
-        model,
-        partial(PyramidDetector.predict, model),
-        pyramid=ImagePyramid(levels, settings[0].ranges),
-        batch_size=[None] * len(levels),
-    )
-    ways = [pyramid] + [
-        with_changes(
+    ways = {
+        setting: with_changes(
             model,
             model.predict,
             pyramid=ImagePyramid(levels, setting.ranges),
@@ -51,15 +48,23 @@ def run(
             budget=budget,
         )
         for setting in settings
-    ]
-    rows = measure(cfg, dict(enumerate(ways)), indices)
-    whole = rows[1]['pyramid_pixels'].sum()
+    }
+    if whole is None:
+        # Another name than that of a setting which looks at all, too.
+        ways[None] = with_changes(
+            model,
+            partial(PyramidDetector.predict, model),
+            pyramid=ImagePyramid(levels, settings[0].ranges),
+            batch_size=[None] * len(levels),
+        )
+    rows = measure(cfg, ways, indices)
+    pyramid_pixels = rows[settings[0]]['pyramid_pixels'].sum()
     points = []
-    for setting, row in zip(
-        [settings[0].whole, *settings], rows.values(), strict=True
-    ):
-        pixels = row['pixels'].sum() if 'pixels' in row else whole
-        found = coco_row(row)
-        seen = pixels / row['images'], pixels / whole, found['seconds']
-        points.append(Point(setting, 100 * found['AP'], *map(float, seen)))
-    return points[1:], points[0]
+    for setting, row in rows.items():
+        pixels = row['pixels'].sum() if 'pixels' in row else pyramid_pixels
+        found, of = coco_row(row), setting or settings[0].whole
+        seen = pixels / row['images'], pixels / pyramid_pixels
+        AP = 100 * found['AP']
+        points.append(Point(of, *map(float, (AP, *seen, found['seconds']))))
+    whole = whole or points.pop()
+    return points, whole

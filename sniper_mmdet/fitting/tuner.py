@@ -46,7 +46,8 @@ class Tuned:
             On the images of tuning: ``expected`` by simulation, whose
             ``seconds`` are None, and ``confirmed`` by a real run. On others:
             ``measured``; ``pyramid``, the chosen levels whole; ``before`` and
-            ``pyramid before``, what the config has.
+            ``pyramid before``, what the config has; none of these unless it
+            was to be measured.
         seconds (dict[str, float]): Of ``record``, ``search``, ``confirm`` and
             ``measure``; and ``each``, what it would take to run each of the
             settings that were simulated.
@@ -68,6 +69,7 @@ def tune(
     loss: float = 0.2,
     split: str = 'val',
     num: int = 0,
+    measure: bool = True,
 ) -> Tuned:
     """Choose all settings that need no training, by measurement.
 
@@ -85,6 +87,8 @@ def tune(
         split, num: See :func:`~sniper_mmdet.fitting.splits.splits`.
             Thresholds from training data are lowered by :data:`SAFETY`,
             unless there is a budget. Default to 'val' and 0.
+        measure (bool): Also run it on images that were not used. Defaults to
+            True.
 
     Raises:
         OSError: A file is missing.
@@ -128,22 +132,18 @@ def tune(
         settings = [*map(_lowered, settings)]
     candidates = [*map(simulation.point, settings)]
     ends.append(time.perf_counter())
-    real, real_whole = run(*tuning, model, recording.scales, settings)
-    confirmed = choose(real, real_whole.AP, budget, loss)
+    ways = model, recording.scales
+    # The pyramid is what was recorded, and takes longer than all of them.
+    real, _ = run(*tuning, *ways, settings, whole=whole)
+    confirmed = choose(real, whole.AP, budget, loss)
     expected = candidates[real.index(confirmed)]
     ends.append(time.perf_counter())
-    ways = model, recording.scales
-    new = run(*others, *ways, [expected.setting])
-    old = run(*others, *ways, [own], model.budget)
+    rows = dict(
+        expected=_row(expected, whole), confirmed=_row(confirmed, whole)
+    )
+    if measure:
+        rows.update(_measured(others, ways, expected.setting, own))
     ends.append(time.perf_counter())
-    rows = {
-        'expected': _row(expected, whole),
-        'confirmed': _row(confirmed, real_whole),
-        'measured': _row(new[0][0], new[1]),
-        'pyramid': _row(new[1], new[1]),
-        'before': _row(old[0][0], old[1]),
-        'pyramid before': _row(old[1], old[1]),
-    }
     seconds = dict(zip(_STAGES, np.diff(ends).tolist(), strict=True))
     # As many seconds a pixel as it took to record.
     recorded = sum(image.sizes.prod(1).sum() for image in recording.images)
@@ -173,6 +173,18 @@ def _own_setting(recording: Recording) -> Setting:
         tuple(model.focus),
         model.border,
     )
+
+
+def _measured(others, ways, chosen: Setting, own: Setting) -> dict[str, dict]:
+    """Rows of what was chosen and of what the config has, on other images."""
+    (new,), whole = run(*others, *ways, [chosen])
+    (old,), old_whole = run(*others, *ways, [own], ways[0].budget)
+    return {
+        'measured': _row(new, whole),
+        'pyramid': _row(whole, whole),
+        'before': _row(old, old_whole),
+        'pyramid before': _row(old_whole, old_whole),
+    }
 
 
 def _lowered(setting: Setting) -> Setting:

@@ -193,7 +193,7 @@ def _plan(
     focus = tuple(
         replace(
             RELEASED_FOCUS[level > 0],
-            dilation=2 * max(math.ceil(_BORDER * factor / stride), 1) + 1,
+            dilation=2 * max(round(_BORDER * factor / stride), 1) + 1,
             min_size=cells * stride,
         )
         for level, factor in enumerate(factors[:-1])

@@ -85,3 +85,37 @@ def test_weights_are_the_same_whatever_the_loss():
         for loss in ({}, dict(loss_cls=FOCAL))
     ]
     assert shapes[0] == shapes[1]
+
+
+def test_input_is_normalised_by_running_statistics():
+    head = head_of(norm_input=True).train()
+    scales = torch.tensor([0.1, 1.0, 50.0, 1e3]).reshape(1, 4, 1, 1)
+    maps = scales * (3 + torch.randn(2, 4, 32, 32))
+    for _ in range(100):
+        head([maps])
+    seen = []
+    head.convs.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    head.eval()([maps])
+    mean, deviation = seen[0].mean((0, 2, 3)), seen[0].std((0, 2, 3))
+    assert torch.allclose(mean, torch.zeros(4), atol=0.05)
+    assert torch.allclose(deviation, torch.ones(4), atol=0.05)
+    # A part alone is normalised as the whole was: nothing is of one chip.
+    head([maps[:1, :, :8, :8]])
+    assert torch.allclose(seen[1], seen[0][:1, :, :8, :8], atol=1e-3)
+
+
+@pytest.mark.parametrize('sizes, around', [((3, 1), 3), ((3, 3), 5)])
+def test_how_far_a_cell_sees(sizes, around):
+    head = head_of(kernel_sizes=sizes)
+    for value in head.parameters():
+        torch.nn.init.ones_(value)
+    maps = torch.zeros(1, 4, 11, 11, requires_grad=True)
+    head([maps])[0, 1, 5, 5].backward()
+    seen = maps.grad[0, 0] != 0
+    assert seen.sum() == around**2 and seen[5, 5]
+
+
+@pytest.mark.parametrize('sizes', [(3,), (3, 2), (1, 1, 1)])
+def test_kernels_must_be_two_odd_numbers(sizes):
+    with pytest.raises(ValueError, match='two odd numbers. Received: .*'):
+        head_of(kernel_sizes=sizes)

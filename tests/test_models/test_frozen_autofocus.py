@@ -113,6 +113,27 @@ def test_nothing_but_features_is_computed(name):
     assert torch.equal(loss, expected['loss_focus'])
 
 
+def test_a_focus_head_of_the_backbone_needs_no_neck():
+    channels = backbone_maps(frozen())[1].shape[1]
+    head = dict(in_channels=channels, in_indices=(1,), stride=8)
+    head.update(type='sniper_mmdet.FocusHead', feat_channels=8)
+    model = frozen(features='backbone', focus_head=head).train()
+    data, called = batch_of(model), []
+    for part, module in model.detector.named_children():
+        module.register_forward_hook(lambda *_, part=part: called.append(part))
+    loss = model(**data, mode='loss')['loss_focus']
+    assert called == ['backbone']
+    with torch.no_grad():
+        features = model.detector.backbone(data['inputs'])
+    expected = model.focus_head.loss(features, data['data_samples'])
+    assert torch.equal(loss, expected['loss_focus'])
+
+
+def backbone_maps(model):
+    with torch.no_grad():
+        return model.detector.backbone(torch.zeros(1, 3, 64, 64))
+
+
 def test_features_must_be_computed_by_extract_feat():
     model = frozen(features='roi_head').train()
     with pytest.raises(ValueError, match='by extract_feat. .*roi_head'):

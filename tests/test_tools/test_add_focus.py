@@ -109,6 +109,8 @@ def test_the_detector_stays_and_has_a_focus_head(name, user, tool, capsys):
     written = Config.fromfile('out/mine_autofocus.py')
     assert written.model.type == 'sniper_mmdet.AutoFocus'
     assert written.model.frozen and len(written.model.scales) == 2
+    # Not the neck's: what is learned of few images has to be general.
+    assert written.model.features == 'backbone'
     # As nothing is tuned, a budget decides.
     share = written.model.budget
     assert 0 < rows[f'budget {share:g}']['share'] <= share <= 1
@@ -201,8 +203,9 @@ def test_a_folder_that_holds_something(here, tool, capsys):
 
 def test_a_detector_without_maps_for_a_focus_head(user, tool, capsys):
     cfg = plain_config('retinanet')
-    cfg.model.neck.start_level = 3
-    cfg.model.neck.num_outs = 2
+    cfg.model.backbone.out_indices = (3,)
+    neck = cfg.model.neck
+    neck.update(in_channels=neck.in_channels[3:], start_level=0, num_outs=2)
     cfg.model.bbox_head.anchor_generator.strides = [32, 64]
     text = refused(capsys, tool, *user(cfg), '--out-dir', 'out')
     assert text == (

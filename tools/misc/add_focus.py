@@ -7,8 +7,8 @@ and CHECKPOINT its weights. DIR gets a config that inherits from CONFIG, for
 tools/train.py, tools/test.py and all others, and a checkpoint: the detector's
 weights, bit for bit, and those of a focus head, which is all that is trained,
 on whole images of the training data. The table compares AutoFocus with the
-whole pyramid and with each level alone, on the test data; 'ground truth' is
-what a perfect focus head would reach.
+whole pyramid and with each level alone, on test data that nothing was tuned
+on; 'ground truth' is what a perfect focus head would reach.
 
 A detector that was trained on slices needs the images that they are of:
 
@@ -26,13 +26,16 @@ def parse_args():
     add = parser.add_argument
     add('--out-dir', required=True, metavar='DIR', help='new or empty folder')
     factor = 'of the finest level; default: what suits the detector best'
+    told = 'images to tune on: every second one of the test data, or the '
+    told += 'training data, which the detector knows too well'
+    add('--split', choices=['val', 'train'], default='val', help=told)
     add('--factor', type=float, help=factor)
     cli.add_options(
         parser,
         iters=(800, 'iterations of training, of two images each'),
         seed=(0, 'of training'),
-        tune_on=(16, 'training images to find levels and to tune on; 0: none'),
-        num=(0, 'test images of the table; 0 for all'),
+        tune_on=(16, 'images to find levels and to tune on; 0: none'),
+        num=(0, 'other images of the table; 0 for all'),
     )
     args = cli.parse(parser)
     cli.require_at_least(parser, args, iters=1, tune_on=0, num=0, factor=0.01)
@@ -49,6 +52,7 @@ def main():
         from sniper_mmdet.engine.build import load_config
         from sniper_mmdet.engine.cpu import prepare_cpu
         from sniper_mmdet.fitting.adding import train_and_tune, write_plan
+        from sniper_mmdet.fitting.splits import splits
         from sniper_mmdet.sniperize.added_focus import TrainedDetector
 
         prepare_cpu()
@@ -56,7 +60,12 @@ def main():
             args.config, args.checkpoint, args.out_dir, args.cfg_options
         )
         plan = write_plan(
-            detector, args.factor, args.tune_on, args.iters, args.seed
+            detector,
+            args.factor,
+            args.tune_on,
+            args.iters,
+            args.seed,
+            args.split,
         )
         levels = ', '.join(f'{factor:g}' for factor in plan.factors)
         told = f'Levels of {levels} times; true FocusPixels lead to '
@@ -64,13 +73,16 @@ def main():
         print(told, *detector.notes, sep='\n- ')
         path = detector.path
         weights = path.with_suffix('.pth')
-        train_and_tune(path, weights, args.tune_on)
+        train_and_tune(path, weights, args.tune_on, args.split)
         cfg = load_config(str(path))
         model = comparison.load_autofocus(cfg, str(weights))
         # There is none where all is tuned.
         budgets = [model.budget.share] if model.budget.share else []
         ways = focus_curve.focus_ways(model, [1], {}, True, budgets)
-        table = comparison.measure(cfg, ways, args.num)
+        images = args.num
+        if args.tune_on:
+            images = splits(cfg, args.split, args.num)[1][1]
+        table = comparison.measure(cfg, ways, images)
         rows = focus_curve.focus_summary(table)
     cli.print_table(rows, as_json=args.json)
 
