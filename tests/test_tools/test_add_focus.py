@@ -138,7 +138,8 @@ def test_what_is_changed_and_tuned_is_in_what_is_written(
         TOOL,
         config,
         checkpoint,
-        *('--out-dir', 'out', '--json', *SHORT[:-1], 3),
+        *('--out-dir', 'out', '--json', '--split', 'train'),
+        *(*SHORT[:-1], 3),
         **{'model.test_cfg.max_per_img': 7},
     )
     rows = rows_of(capsys)
