@@ -168,7 +168,7 @@ def test_what_is_changed_and_tuned_is_in_what_is_written(
 def test_a_detector_that_finds_nothing(user, tool, capsys):
     given = *user(plain_config('retinanet')), '--out-dir', 'out'
     text = refused(capsys, tool, *given, '--tune-on', 1)
-    assert 'trained.pth finds nothing at any level of 1 training' in text
+    assert 'trained.pth finds nothing at any level of 1 images' in text
 
 
 def test_weights_of_another_detector(user, tool, capsys):
