@@ -111,6 +111,9 @@ def _model(draft: Draft, plan: FocusPlan, settings: dict) -> str:
     delta = dict(type='sniper_mmdet.AutoFocus', frozen=True)
     if _is_pyramid(draft):
         delta['batch_size'] = None
+        if (cfg.get('data_preprocessor') or {}).get('batch_augments'):
+            # Those of chips, which are all of one size.
+            delta['data_preprocessor'] = dict(batch_augments=None)
     else:
         delta['detector'] = cfg.type
         test_cfg, merging, _ = level_test_cfg(cfg.get('test_cfg') or {})

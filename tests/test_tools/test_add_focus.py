@@ -52,6 +52,9 @@ def plain_config(name):
 def pyramid_config():
     cfg = Config.fromfile(SAMPLE_CONFIG)
     cfg.merge_from_dict(sample_options(**{'model.scales': [1.0, 2.0]}))
+    # Larger than some of the images at some of the levels.
+    pad = dict(type='BatchFixedSizePad', size=(384, 384))
+    cfg.model.data_preprocessor.batch_augments = [pad]
     return cfg
 
 
