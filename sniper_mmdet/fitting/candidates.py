@@ -7,6 +7,7 @@ from itertools import combinations, product
 import numpy as np
 
 from sniper_mmdet.chips.pyramid import Range
+from sniper_mmdet.tuning.plan import LEAST_SIZE
 
 from .simulation import Setting
 
@@ -22,7 +23,7 @@ _OVERLAPS = (1.0, 1.2, 1.5)
 
 
 def pyramids(
-    factors: np.ndarray, finest: int, size: float
+    factors: np.ndarray, finest: int, size: float, smallest: float = np.inf
 ) -> list[tuple[tuple[int, ...], tuple[Range, ...]]]:
     """Pyramids to try: two or three levels, and their test ranges.
 
@@ -31,21 +32,31 @@ def pyramids(
         finest (int): The finest is this level, or one beside it.
         size (float): Level pixels below which a FocusPixel asks for a look
             at the next level: there the ranges of two levels meet.
+        smallest (float): Size, original pixels, that the coarsest level must
+            show large enough to be noticed: in few images it is chance that
+            tells whether smaller ones are. Without effect where none does.
+            Defaults to inf: any level will do.
     """
-    tried = []
+    noticing = np.flatnonzero(factors * smallest >= LEAST_SIZE)
     ends = [k for k in range(finest - 1, finest + 2) if 0 < k < len(factors)]
+    every: list[tuple[int, ...]] = []
     for end in ends:
-        coarser = [k for k in range(end) if 2 * factors[k] <= factors[end]]
-        pairs = [(k, end) for k in coarser]
-        triples = [
+        every += [(k, end) for k in range(end) if _apart(factors, k, end)]
+        every += [
             (*pair, end)
             for pair in combinations(range(end), 2)
-            if 2 * factors[pair[0]] <= factors[pair[1]] * 1.01
+            if _apart(factors, pair[0], end)
         ]
-        for levels in pairs + triples:
-            meet = size / factors[list(levels[:-1])]
-            tried += [(levels, _ranges(meet, over)) for over in _OVERLAPS]
+    tried = []
+    for levels in [one for one in every if one[0] in noticing] or every:
+        meet = size / factors[list(levels[:-1])]
+        tried += [(levels, _ranges(meet, over)) for over in _OVERLAPS]
     return tried
+
+
+def _apart(factors: np.ndarray, coarse: int, fine: int) -> bool:
+    """Whether two levels are a factor of two apart, or rounded to that."""
+    return bool(2 * factors[coarse] <= factors[fine] * 1.01)
 
 
 def _ranges(meet: np.ndarray, over: float) -> tuple[Range, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sniper_mmdet.utils.cli import table
 from sniper_mmdet.utils.config_text import assignment, comment
 
-from .tuner import SAFETY, Tuned
+from .tuner import MANY, SAFETY, Tuned
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,7 +42,7 @@ def summary(tuned: Tuned) -> dict:
     )
 
 
-def text(tuned: Tuned, split: str) -> str:
+def text(tuned: Tuned) -> str:
     """What the detector finds at which level, and what was chosen."""
     found = tuned.study
     edges = [f'{edge:.0f}' for edge in found.edges]
@@ -71,13 +71,10 @@ def text(tuned: Tuned, split: str) -> str:
         f'{simulated}{seconds["search"]:.0f} s, after {seconds["record"]:.0f} '
         's in which the network ran once; to run each would take about '
         f'{seconds["each"]:.0f} s.',
+        'Thresholds that were chosen on training images, or of less than '
+        f'{MANY} objects, are lowered by a factor of {SAFETY:g} unless there '
+        'is a budget.',
     ]
-    if split == 'train':
-        lines.append(
-            'The images of tuning are those that the focus head was trained '
-            'on, where it is surer of itself: unless there is a budget, the '
-            f'thresholds were lowered by a factor of {SAFETY:g}.'
-        )
     return '\n'.join(lines)
 
 

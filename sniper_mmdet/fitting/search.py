@@ -3,6 +3,10 @@
 from collections.abc import Iterable, Sequence
 from itertools import product
 
+import numpy as np
+
+from sniper_mmdet.tuning.plan import NOTICED
+
 from .candidates import THRESHOLDS, grid, neighbours, pyramids
 from .levels import LevelStudy
 from .simulation import Point, Setting, Simulation
@@ -74,9 +78,12 @@ def best_pyramid(
         found (:obj:`LevelStudy`): Of the same.
         own (:obj:`Setting`): The config's, of which the rest is.
     """
-    size = simulation.recording.model.focus_head.sizes[1]
+    recording = simulation.recording
+    size = recording.model.focus_head.sizes[1]
+    smallest = np.percentile(recording.object_sizes, 100 * (1 - NOTICED))
     tried = [own]
-    for levels, ranges in pyramids(found.factors, found.finest, size):
+    ways = found.factors, found.finest, size, float(smallest)
+    for levels, ranges in pyramids(*ways):
         steps = (*own.focus, *own.focus[-1:] * 2)[: len(levels) - 1]
         tried.append(Setting(levels, ranges, steps, own.border))
     whole = [simulation.point(setting.whole) for setting in tried]

@@ -24,9 +24,10 @@ from .search import (
 from .simulation import Point, Setting, Simulation
 from .splits import splits
 
-#: A focus head is surer of images that it was trained on: thresholds that
-#: were chosen there are lowered by this factor.
-SAFETY = 0.5
+#: A focus head is surer of images that it was trained on, and chance decides
+#: about a few objects: thresholds that were chosen there, or of less than so
+#: many objects, are lowered by this factor.
+SAFETY, MANY = 0.5, 1000
 #: Settings of other levels, or that were not tuned.
 _RESET = 'batch_size', 'budget', 'budget_mpixel'
 _STAGES = 'record', 'search', 'confirm', 'measure'
@@ -85,8 +86,9 @@ def tune(
         loss (float): The fewest pixels for at most so much AP, in %, less
             than the whole pyramid's. Defaults to 0.2.
         split, num: See :func:`~sniper_mmdet.fitting.splits.splits`.
-            Thresholds from training data are lowered by :data:`SAFETY`,
-            unless there is a budget. Default to 'val' and 0.
+            Thresholds from training data, or from less than :data:`MANY`
+            objects, are lowered by :data:`SAFETY`, unless there is a budget.
+            Default to 'val' and 0.
         measure (bool): Also run it on images that were not used. Defaults to
             True.
 
@@ -128,7 +130,8 @@ def tune(
     settings = [point.setting for point in near(curve, wanted)]
     # What a border is for is seen in real runs alone.
     settings.append(replace(wanted.setting, border=own.border / 2))
-    if split == 'train' and budget is None:
+    sure = split == 'val' and len(recording.object_sizes) >= MANY
+    if not sure and budget is None:
         settings = [*map(_lowered, settings)]
     candidates = [*map(simulation.point, settings)]
     ends.append(time.perf_counter())

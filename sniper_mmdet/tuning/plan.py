@@ -30,6 +30,8 @@ STRIDES = (8, 16)
 #: Share of the boxes that a plan must reach, and of those to be noticed that
 #: must be large enough for it.
 REACHED, NOTICED = 0.99, 0.95
+#: Least size that a FocusPixel can be learned for, level pixels, as released.
+LEAST_SIZE = 5.0
 #: The same, of a plan that is proposed, if there is one.
 SAFE = 0.99
 
@@ -101,7 +103,7 @@ def search_plans(
     strides: Sequence[int] = STRIDES,
     num_levels: int | None = None,
     coarsest: float | None = None,
-    least_size: float = 5.0,
+    least_size: float = LEAST_SIZE,
     most_images: int = 2000,
 ) -> list[FocusPlan]:
     """The plans that no other one beats, cheapest first.
@@ -123,7 +125,7 @@ def search_plans(
             Defaults to None: at which 99% of the boxes are no larger than
             the target.
         least_size (float): Least size that a FocusPixel can be learned for,
-            level pixels. Defaults to 5, as released.
+            level pixels. Defaults to :data:`LEAST_SIZE`.
         most_images (int): Images that are looked at, evenly drawn; of sizes
             all boxes count. Defaults to 2000.
 

@@ -115,3 +115,16 @@ def test_pyramids_and_their_ranges():
         if levels == (0, 1, 2) and r[0][0] == 128
     ]
     assert three == ((128.0, None), (64.0, 128.0), (None, 64.0))
+
+
+def test_the_coarsest_level_shows_what_it_must_notice():
+    factors = np.array([0.25, 0.5, 1.0, 2.0])
+
+    def coarsest(smallest):
+        found = pyramids(factors, 3, 32, smallest)
+        return {levels[0] for levels, _ in found}
+
+    assert coarsest(20) == {0, 1, 2} and coarsest(10) == {1, 2}
+    assert coarsest(9) == {2}
+    # Where no level does, all are tried.
+    assert coarsest(1) == {0, 1, 2}

@@ -69,7 +69,7 @@ def test_the_table(tool, checkpoint, capsys):
     text = capsys.readouterr().out
     assert 'The detector finds well what has' in text
     assert 'settings were simulated in' in text
-    assert 'measured' in text and 'lowered' not in text
+    assert 'measured' in text and 'lowered by a factor of 0.5' in text
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def main():
     if args.json:
         cli.print_json(report.summary(tuned))
         return
-    print(report.text(tuned, args.split))
+    print(report.text(tuned))
 
 
 if __name__ == '__main__':
