@@ -29,7 +29,8 @@ def run(
         indices (Sequence[int]): Of its images.
         model (:obj:`AutoFocus`): The detector.
         scales (tuple): What the levels of the settings are.
-        settings (Sequence[:obj:`Setting`]): Of the same levels and ranges.
+        settings (Sequence[:obj:`Setting`]): Of the same levels and ranges;
+            no two are equal.
         budget (:obj:`FocusBudget`): Of each image. Defaults to no bound.
         whole (:obj:`Point`, optional): What their pyramid gives, if that is
             known. Defaults to None: it is run too.
@@ -50,7 +51,6 @@ def run(
         for setting in settings
     }
     if whole is None:
-        # Another name than that of a setting which looks at all, too.
         ways[None] = with_changes(
             model,
             partial(PyramidDetector.predict, model),

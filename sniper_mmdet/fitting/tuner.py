@@ -133,6 +133,7 @@ def tune(
     sure = split == 'val' and len(recording.object_sizes) >= MANY
     if not sure and budget is None:
         settings = [*map(_lowered, settings)]
+    settings = [*dict.fromkeys(settings)]
     candidates = [*map(simulation.point, settings)]
     ends.append(time.perf_counter())
     ways = model, recording.scales
