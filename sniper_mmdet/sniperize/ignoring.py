@@ -20,14 +20,14 @@ _TELLING = (
     roi.CascadeRoIHead,
     roi.StandardRoIHead,
 )
-#: VFNetHead tells them, and then learns from all scores alike.
+#: VFNetHead tells them, and then learns from all scores alike: ours does not.
 _NOT_TELLING = dense.FreeAnchorRetinaHead, dense.VFNetHead, roi.SparseRoIHead
 #: Heads of which this package has one that ignores what nobody tells.
 RANGE_AWARE_HEADS = {
     getattr(dense, f'{kind}Head'): f'sniper_mmdet.RangeAware{kind}Head'
     for kind in (
-        'BoxInstBbox CondInstBbox ConditionalDETR DABDETR DeformableDETR DINO '
-        'FCOS Fovea NASFCOS YOLOX'
+        'BoxInstBbox CenterNet CondInstBbox ConditionalDETR DABDETR '
+        'DeformableDETR DETR DINO FCOS Fovea NASFCOS VFNet YOLOV3 YOLOX'
     ).split()
 }
 #: Assigners of which this package has one that ignores by IoU.
@@ -105,8 +105,8 @@ def without_ignoring(model: dict) -> list[str]:
         named = f'sniper_mmdet.{head.__name__}'
         if not (told or head in RANGE_AWARE_HEADS or named in ours):
             found.append(name_of(model[key]))
-    # Of a HungarianAssigner, the head decides.
-    known = {'HungarianAssigner', *RANGE_AWARE}
+    # Of these, the head decides.
+    known = {'GridAssigner', 'HungarianAssigner', *RANGE_AWARE}
     if dense.RepPointsHead in heads.values():
         # By it RepPoints learns where objects are, and not what is one.
         known.add('PointAssigner')

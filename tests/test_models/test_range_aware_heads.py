@@ -210,6 +210,151 @@ def test_points_in_an_annotated_region():
             assert torch.equal(silent, inside)
 
 
+def both_heads(kind, **settings):
+    """Of mmdet and ours, of the same weights."""
+    heads = [
+        MODELS.build(dict(type=name, num_classes=3, **settings))
+        for name in (f'{kind}Head', f'sniper_mmdet.RangeAware{kind}Head')
+    ]
+    heads[1].load_state_dict(heads[0].state_dict())
+    return heads
+
+
+def test_background_of_vfnet():
+    settings = dict(
+        in_channels=32,
+        feat_channels=32,
+        stacked_convs=1,
+        strides=STRIDES,
+        regress_ranges=RANGES,
+        train_cfg=dict(
+            assigner=dict(type='sniper_mmdet.RangeAwareATSSAssigner', topk=3),
+            allowed_border=-1,
+            pos_weight=-1,
+        ),
+    )
+    plain, ours = both_heads('VFNet', **settings)
+    maps = [torch.rand(2, 32, SIDE // s, SIDE // s) for s in STRIDES]
+    objects = [instances([SMALL], 1), instances()]
+    metas = [dict(img_shape=(SIDE, SIDE), pad_shape=(SIDE, SIDE))] * 2
+
+    def learned(head, ignored):
+        outs = head(maps)
+        for scores in outs[0]:
+            scores.retain_grad()
+        losses = head.loss_by_feat(*outs, objects, metas, ignored)
+        losses['loss_cls'].backward()
+        places = [scores.grad.abs().amax(1) > 0 for scores in outs[0]]
+        return losses, places
+
+    before, everywhere = learned(plain, None)
+    assert all(level.all() for level in everywhere)
+    for nothing in (None, [None] * 2, [instances()] * 2):
+        same, places = learned(ours, nothing)
+        assert all(torch.equal(before[key], same[key]) for key in before)
+        assert all(level.all() for level in places)
+    found, places = learned(ours, [None, instances([LARGE], 80)])
+    assert all(level[0].all() for level in places)
+    # Anchors are eight strides wide: 128 px at the second level.
+    grid = torch.arange(0.0, SIDE, 16)
+    shared = (128 - (grid - 136).abs()).clamp(min=0)
+    shared = shared[:, None] * shared
+    like = shared / (2 * 128**2 - shared) > 0.3
+    assert like.any() and torch.equal(~places[1][1], like)
+    assert places[0][1].all()  # 64 px have an IoU of 1 / 4 at most
+    assert found['loss_cls'] < before['loss_cls']
+
+
+def test_vfnet_must_have_an_assigner():
+    with pytest.raises(ValueError, match='use_atss must be True'):
+        both_heads('VFNet', in_channels=32, use_atss=False)
+
+
+@pytest.mark.parametrize('objects', [[], [SMALL]])
+def test_background_of_yolov3(objects):
+    assigner = dict(
+        type='GridAssigner', pos_iou_thr=0.5, neg_iou_thr=0.5, min_pos_iou=0
+    )
+    plain, ours = both_heads(
+        'YOLOV3',
+        in_channels=[8, 8],
+        out_channels=[8, 8],
+        anchor_generator=dict(
+            type='YOLOAnchorGenerator',
+            base_sizes=[[(24, 24), (128, 128)], [(256, 256), (400, 400)]],
+            strides=[16, 32],
+        ),
+        featmap_strides=[16, 32],
+        train_cfg=dict(assigner=assigner),
+    )
+    maps = [torch.rand(1, 8, SIDE // s, SIDE // s) for s in (16, 32)]
+    metas = [dict(img_shape=(SIDE, SIDE), pad_shape=(SIDE, SIDE))]
+
+    def learned(head, ignored):
+        """Losses, and which (anchor, row, column) of the finer map learn."""
+        (outs,) = head(maps)
+        outs[0].retain_grad()
+        trained = [instances(objects, 1)]
+        losses = head.loss_by_feat(outs, trained, metas, ignored)
+        sum(losses['loss_conf']).backward()
+        return losses, outs[0].grad.view(2, 8, 32, 32)[:, 4] != 0
+
+    before, everywhere = learned(plain, None)
+    for nothing in (None, [None], [instances()]):
+        same, places = learned(ours, nothing)
+        assert torch.equal(places, everywhere)
+        for key in before:
+            assert all(map(torch.equal, before[key], same[key]))
+    _, places = learned(ours, [instances([LARGE], 80)])
+    grid = torch.arange(8.0, SIDE, 16)
+    shared = (128 - (grid - 136).abs()).clamp(min=0)
+    shared = shared[:, None] * shared
+    like = shared / (2 * 128**2 - shared) > 0.3
+    assert torch.equal(places[0], everywhere[0])
+    assert torch.equal(places[1], everywhere[1] & ~like)
+    # The object in front is learned, and its anchor.
+    assert places[0, 8, 8]
+
+
+@pytest.mark.parametrize('label', [80, -1])
+def test_background_of_centernet(label):
+    plain, ours = both_heads('CenterNet', in_channels=8, feat_channels=8)
+    maps = [torch.rand(2, 8, SIDE // 4, SIDE // 4)]
+    metas = [dict(batch_input_shape=(SIDE, SIDE))] * 2
+
+    def learned(head, ignored):
+        outs = head(maps)
+        outs[0][0].retain_grad()
+        objects = [instances([SMALL], 1), instances()]
+        losses = head.loss_by_feat(*outs, objects, metas, ignored)
+        losses['loss_center_heatmap'].backward()
+        return losses, (outs[0][0].grad != 0).any(1)
+
+    before, everywhere = learned(plain, None)
+    for nothing in (None, [None] * 2, [instances()] * 2):
+        same, places = learned(ours, nothing)
+        assert torch.equal(places, everywhere)
+        assert all(torch.equal(before[key], same[key]) for key in before)
+    found, places = learned(ours, [instances([LARGE], label)] * 2)
+    assert found['loss_center_heatmap'] < before['loss_center_heatmap']
+    assert torch.equal(found['loss_wh'], before['loss_wh'])
+    silent = everywhere & ~places
+    centre = 136 // 4
+    assert silent[1, centre, centre] and not silent[:, 4].any()
+    # The object, and what is so near to it as to have some of its heat.
+    assert not silent[
+        0, centre - 1 : centre + 2, centre - 1 : centre + 2
+    ].any()
+    inside = torch.zeros(128, 128, dtype=torch.bool)
+    inside[18:50, 18:50] = True
+    assert torch.equal(silent[1], inside) == (label == -1)
+    if label != -1:
+        rows, columns = silent[1].nonzero().unbind(1)
+        shift = torch.stack([rows, columns]).sub(centre).abs() * 4
+        shared = (128 - shift).clamp(min=0).prod(0)
+        assert (shared / (2 * 128**2 - shared) > 0.28).all()
+
+
 def query_head(kind):
     costs = [
         dict(type='FocalLossCost', weight=2.0),
@@ -230,7 +375,7 @@ def query_head(kind):
 
 
 @pytest.mark.parametrize(
-    'kind', ['ConditionalDETR', 'DABDETR', 'DeformableDETR', 'DINO']
+    'kind', ['ConditionalDETR', 'DABDETR', 'DeformableDETR', 'DETR', 'DINO']
 )
 def test_queries_like_an_ignored_box(kind):
     plain, ours = query_head(kind)

@@ -1,4 +1,5 @@
 from .focus_head import FocusHead
+from .range_aware_centernet_head import RangeAwareCenterNetHead
 from .range_aware_point_heads import (
     RangeAwareBoxInstBboxHead,
     RangeAwareCondInstBboxHead,
@@ -10,7 +11,10 @@ from .range_aware_query_heads import (
     RangeAwareConditionalDETRHead,
     RangeAwareDABDETRHead,
     RangeAwareDeformableDETRHead,
+    RangeAwareDETRHead,
     RangeAwareDINOHead,
 )
+from .range_aware_vfnet_head import RangeAwareVFNetHead
+from .range_aware_yolov3_head import RangeAwareYOLOV3Head
 from .range_aware_yolox_head import RangeAwareYOLOXHead
 from .released_rpn_head import ReleasedRPNHead

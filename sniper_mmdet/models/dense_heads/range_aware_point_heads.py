@@ -20,7 +20,7 @@ from ..task_modules import annotated
 
 #: A logit whose sigmoid is 0 in half precision, too: as background it costs
 #: nothing, and a score that it replaces has no gradient.
-_SILENT = -1e4
+SILENT = -1e4
 
 
 class _IgnoresPoints:
@@ -71,9 +71,9 @@ class _IgnoresPoints:
         like = self._positive(points, sizes, others)
         silenced = []
         for i, scores in enumerate(cls_scores):
-            silent = (like[i] | _inside(points[i], regions)) & ~learned[i]
+            silent = (like[i] | inside(points[i], regions)) & ~learned[i]
             silent = silent.view(len(scores), 1, *sizes[i])
-            silenced.append(scores.masked_fill(silent, _SILENT))
+            silenced.append(scores.masked_fill(silent, SILENT))
         return silenced
 
     def _positive(
@@ -87,7 +87,7 @@ class _IgnoresPoints:
         return [level < self.num_classes for level in labels]
 
 
-def _inside(points: Tensor, regions: list[Tensor]) -> Tensor:
+def inside(points: Tensor, regions: list[Tensor]) -> Tensor:
     """Which points (P, 2) lie in a region of which image: (images * P,)."""
     x, y = points[:, :1], points[:, 1:]
     return torch.cat(

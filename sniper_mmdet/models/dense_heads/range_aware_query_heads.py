@@ -4,6 +4,7 @@ from mmdet.models.dense_heads import (
     ConditionalDETRHead,
     DABDETRHead,
     DeformableDETRHead,
+    DETRHead,
     DINOHead,
 )
 from mmdet.structures import SampleList
@@ -75,6 +76,11 @@ class RangeAwareDABDETRHead(_IgnoresQueries, DABDETRHead):
 @MODELS.register_module()
 class RangeAwareDeformableDETRHead(_IgnoresQueries, DeformableDETRHead):
     """A DeformableDETRHead that ignores queries like an ignored box."""
+
+
+@MODELS.register_module()
+class RangeAwareDETRHead(_IgnoresQueries, DETRHead):
+    """A DETRHead that ignores queries like an ignored box."""
 
 
 @MODELS.register_module()

@@ -1,0 +1,62 @@
+"""The head of YOLOv3, that learns nothing of an ignored box."""
+
+from collections.abc import Sequence
+
+import torch
+from mmdet.models.dense_heads import YOLOV3Head
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from sniper_mmdet.registry import MODELS
+
+from ..task_modules import IgnoresByIoU, resembles
+
+
+@MODELS.register_module()
+class RangeAwareYOLOV3Head(IgnoresByIoU, YOLOV3Head):
+    """A YOLOV3Head whose confidence ignores what is like an ignored box.
+
+    Objects choose their anchors as in the parent. Of the others, those that
+    resemble an ignored box, see :func:`~sniper_mmdet.models.task_modules.
+    ignored_boxes.resembles`, learn no confidence.
+
+    Args:
+        ignore_iou_thr (float): IoU with an ignored box above which an anchor
+            that is nearer to no object is ignored. Defaults to 0.3.
+        **kwargs: Of YOLOV3Head.
+    """
+
+    def loss_by_feat(
+        self,
+        pred_maps: Sequence[Tensor],
+        batch_gt_instances: list[InstanceData],
+        batch_img_metas: list[dict],
+        batch_gt_instances_ignore: list[InstanceData] | None = None,
+    ) -> dict:
+        # The parent hands on the objects of an image, not what to ignore.
+        ignored = batch_gt_instances_ignore or [None] * len(batch_img_metas)
+        for objects, one in zip(batch_gt_instances, ignored, strict=True):
+            objects.set_metainfo(dict(ignored=one))
+        return super().loss_by_feat(
+            pred_maps, batch_gt_instances, batch_img_metas
+        )
+
+    def _get_targets_single(
+        self,
+        anchors: list[Tensor],
+        responsible_flags: list[Tensor],
+        gt_instances: InstanceData,
+    ) -> tuple[Tensor, Tensor]:
+        targets, background = super()._get_targets_single(
+            anchors, responsible_flags, gt_instances
+        )
+        ignored = gt_instances.ignored
+        if ignored is not None and len(ignored):
+            like = resembles(
+                torch.cat(anchors),
+                ignored,
+                self.ignore_iou_thr,
+                objects=gt_instances.bboxes,
+            )
+            background[like] = 0
+        return targets, background
