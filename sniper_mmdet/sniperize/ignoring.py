@@ -26,8 +26,8 @@ _NOT_TELLING = dense.FreeAnchorRetinaHead, dense.VFNetHead, roi.SparseRoIHead
 RANGE_AWARE_HEADS = {
     getattr(dense, f'{kind}Head'): f'sniper_mmdet.RangeAware{kind}Head'
     for kind in (
-        'BoxInstBbox CenterNet CondInstBbox ConditionalDETR DABDETR '
-        'DeformableDETR DETR DINO FCOS Fovea NASFCOS VFNet YOLOV3 YOLOX'
+        'BoxInstBbox CondInstBbox ConditionalDETR DABDETR DeformableDETR '
+        'DETR DINO FCOS Fovea NASFCOS VFNet YOLOV3 YOLOX'
     ).split()
 }
 #: Assigners of which this package has one that ignores by IoU.

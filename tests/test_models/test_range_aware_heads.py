@@ -316,45 +316,6 @@ def test_background_of_yolov3(objects):
     assert places[0, 8, 8]
 
 
-@pytest.mark.parametrize('label', [80, -1])
-def test_background_of_centernet(label):
-    plain, ours = both_heads('CenterNet', in_channels=8, feat_channels=8)
-    maps = [torch.rand(2, 8, SIDE // 4, SIDE // 4)]
-    metas = [dict(batch_input_shape=(SIDE, SIDE))] * 2
-
-    def learned(head, ignored):
-        outs = head(maps)
-        outs[0][0].retain_grad()
-        objects = [instances([SMALL], 1), instances()]
-        losses = head.loss_by_feat(*outs, objects, metas, ignored)
-        losses['loss_center_heatmap'].backward()
-        return losses, (outs[0][0].grad != 0).any(1)
-
-    before, everywhere = learned(plain, None)
-    for nothing in (None, [None] * 2, [instances()] * 2):
-        same, places = learned(ours, nothing)
-        assert torch.equal(places, everywhere)
-        assert all(torch.equal(before[key], same[key]) for key in before)
-    found, places = learned(ours, [instances([LARGE], label)] * 2)
-    assert found['loss_center_heatmap'] < before['loss_center_heatmap']
-    assert torch.equal(found['loss_wh'], before['loss_wh'])
-    silent = everywhere & ~places
-    centre = 136 // 4
-    assert silent[1, centre, centre] and not silent[:, 4].any()
-    # The object, and what is so near to it as to have some of its heat.
-    assert not silent[
-        0, centre - 1 : centre + 2, centre - 1 : centre + 2
-    ].any()
-    inside = torch.zeros(128, 128, dtype=torch.bool)
-    inside[18:50, 18:50] = True
-    assert torch.equal(silent[1], inside) == (label == -1)
-    if label != -1:
-        rows, columns = silent[1].nonzero().unbind(1)
-        shift = torch.stack([rows, columns]).sub(centre).abs() * 4
-        shared = (128 - shift).clamp(min=0).prod(0)
-        assert (shared / (2 * 128**2 - shared) > 0.28).all()
-
-
 def query_head(kind):
     costs = [
         dict(type='FocalLossCost', weight=2.0),

@@ -98,10 +98,6 @@ def test_boxes_are_ignored_where_it_is_told(plain, head, assigner, change):
     [
         ('vfnet/vfnet_r50_fpn_1x_coco.py', []),
         ('yolo/yolov3_d53_8xb8-320-273e_coco.py', []),
-        (
-            'centernet/centernet_r18-dcnv2_8xb16-crop512-140e_coco.py',
-            [],
-        ),
         ('ddod/ddod_r50_fpn_1x_coco.py', []),
         ('gfl/gfl_r50_fpn_1x_coco.py', []),
         ('paa/paa_r50_fpn_1x_coco.py', []),

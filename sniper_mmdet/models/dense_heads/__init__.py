@@ -1,5 +1,4 @@
 from .focus_head import FocusHead
-from .range_aware_centernet_head import RangeAwareCenterNetHead
 from .range_aware_point_heads import (
     RangeAwareBoxInstBboxHead,
     RangeAwareCondInstBboxHead,

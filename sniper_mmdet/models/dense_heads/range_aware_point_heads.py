@@ -71,7 +71,7 @@ class _IgnoresPoints:
         like = self._positive(points, sizes, others)
         silenced = []
         for i, scores in enumerate(cls_scores):
-            silent = (like[i] | inside(points[i], regions)) & ~learned[i]
+            silent = (like[i] | _inside(points[i], regions)) & ~learned[i]
             silent = silent.view(len(scores), 1, *sizes[i])
             silenced.append(scores.masked_fill(silent, SILENT))
         return silenced
@@ -87,7 +87,7 @@ class _IgnoresPoints:
         return [level < self.num_classes for level in labels]
 
 
-def inside(points: Tensor, regions: list[Tensor]) -> Tensor:
+def _inside(points: Tensor, regions: list[Tensor]) -> Tensor:
     """Which points (P, 2) lie in a region of which image: (images * P,)."""
     x, y = points[:, :1], points[:, 1:]
     return torch.cat(
