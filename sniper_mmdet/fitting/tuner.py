@@ -71,6 +71,7 @@ def tune(
     split: str = 'val',
     num: int = 0,
     measure: bool = True,
+    keep_levels: bool = False,
 ) -> Tuned:
     """Choose all settings that need no training, by measurement.
 
@@ -91,6 +92,8 @@ def tune(
             Default to 'val' and 0.
         measure (bool): Also run it on images that were not used. Defaults to
             True.
+        keep_levels (bool): Levels and ranges stay those of the config, which
+            are all that the detector is run at. Defaults to False.
 
     Raises:
         OSError: A file is missing.
@@ -114,12 +117,14 @@ def tune(
     dataset = build_read(tuning[0].test_dataloader.dataset)
     infos = [dataset.get_data_info(index) for index in tuning[1]]
     size = np.median([(one['width'], one['height']) for one in infos], 0)
-    scales = ladder(model.pyramid.scales, size)
+    scales = model.pyramid.scales
+    if not keep_levels:
+        scales = ladder(scales, size)
     recording = record(model, dataset, scales, tuning[1])
     ends.append(time.perf_counter())
     simulation, found = Simulation(recording), study(recording)
     own = _own_setting(recording)
-    start = best_pyramid(simulation, found, own)
+    start = own if keep_levels else best_pyramid(simulation, found, own)
     points, wanted, whole = search(simulation, start, budget, loss)
     if budget is not None and wanted.share > budget:
         raise ValueError(

@@ -29,7 +29,13 @@ def checkpoint(here):
 
 
 @pytest.mark.parametrize(
-    'wish', [(), ('--budget', '0.5'), ('--split', 'train', '--num', '2')]
+    'wish',
+    [
+        (),
+        ('--budget', '0.5'),
+        ('--split', 'train', '--num', '2'),
+        ('--keep-levels',),
+    ],
 )
 def test_tuned(tool, checkpoint, capsys, here, wish):
     config = here / 'own.py'
@@ -53,6 +59,13 @@ def test_tuned(tool, checkpoint, capsys, here, wish):
     assert result['tried'] > 20
     if '--budget' in wish:
         assert rows['expected']['share'] <= 0.5
+    if '--keep-levels' in wish:
+        own = (
+            OPTIONS.get('model.scales') or Config.fromfile(CONFIG).model.scales
+        )
+        scales = [*map(str, own)]
+        assert [*map(str, result['model']['scales'])] == scales
+        assert [*map(str, result['study']['scales'])] == scales
     written = Config.fromfile('mine.py')
     assert written.model.scales == result['model']['scales']
     cfg = Config.fromfile(config)

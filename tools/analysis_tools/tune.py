@@ -39,6 +39,8 @@ def parse_args():
         config_out='file for a config that inherits from CONFIG, .py',
         out='picture of the curve, .png or .pdf',
     )
+    keep = "CONFIG's levels and test ranges stay"
+    parser.add_argument('--keep-levels', action='store_true', help=keep)
     args = cli.parse(parser)
     cli.require_at_least(parser, args, loss=0, num=0)
     cli.require_picture(parser, args)
@@ -52,7 +54,13 @@ def main():
     with cli.quiet():
         cfg = load_config(args.config, args.cfg_options)
         tuned = tune(
-            cfg, args.checkpoint, args.budget, args.loss, args.split, args.num
+            cfg,
+            args.checkpoint,
+            args.budget,
+            args.loss,
+            args.split,
+            args.num,
+            keep_levels=args.keep_levels,
         )
     if args.config_out:
         base = config_out.base_of(args.config, Path(args.config_out).parent)
