@@ -30,10 +30,10 @@ STRIDES = (8, 16)
 #: Share of the boxes that a plan must reach, and of those to be noticed that
 #: must be large enough for it.
 REACHED, NOTICED = 0.99, 0.95
-#: Least size that a FocusPixel can be learned for, level pixels, as released.
-LEAST_SIZE = 5.0
 #: The same, of a plan that is proposed, if there is one.
 SAFE = 0.99
+#: Least size that a FocusPixel can be learned for, level pixels, as released.
+LEAST_SIZE = 5.0
 
 # Between neighbouring levels; above 6, sizes are between two levels.
 _RATIOS = np.arange(2, 6.1, 0.25)
@@ -195,7 +195,7 @@ def _plan(
     focus = tuple(
         replace(
             RELEASED_FOCUS[level > 0],
-            dilation=2 * max(round(_BORDER * factor / stride), 1) + 1,
+            dilation=2 * max(math.ceil(_BORDER * factor / stride), 1) + 1,
             min_size=cells * stride,
         )
         for level, factor in enumerate(factors[:-1])
