@@ -37,7 +37,8 @@ def write_plan(
         detector (TrainedDetector): The detector.
         factor (float, optional): Of the finest level. Defaults to None: of
             those at which the detector finds the smallest objects as well as
-            at any other, seen by running it, that of the cheapest plan.
+            at any other, seen by running it, see :func:`~sniper_mmdet.
+            sniperize.focus_plan.plan_for`.
         num (int): Images that it is run on, 0 for none: the levels are then
             what its config says. Defaults to 16.
         iterations (int): Of training. Defaults to 800.
