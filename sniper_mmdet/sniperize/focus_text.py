@@ -76,10 +76,10 @@ def _training(loading: Sequence[dict], factors: Sequence[float]) -> list:
     """Whole images at the levels that notice, a little larger or smaller."""
     kept = [step for step in loading if 'Annotat' not in name_of(step)]
     sizes = [float(f'{f * j:.3g}') for f in factors for j in _JITTER]
-    resized = Code(
-        "[[dict(type='Resize', scale_factor=factor, keep_ratio=True)] "
-        f'for factor in {sizes}]'
-    )
+    resized = [
+        [dict(type='Resize', scale_factor=size, keep_ratio=True)]
+        for size in sizes
+    ]
     crop = dict(crop_size=(_CROP, _CROP), allow_negative_crop=True)
     return [
         *kept,

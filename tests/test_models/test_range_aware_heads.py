@@ -102,6 +102,16 @@ def test_background_that_is_predicted_like_an_ignored_box(kind, objects):
     assert torch.equal(found.gt_inds, expected)
 
 
+def both_heads(kind, **settings):
+    """Of mmdet and ours, of the same weights."""
+    heads = [
+        MODELS.build(dict(type=name, num_classes=3, **settings))
+        for name in (f'{kind}Head', f'sniper_mmdet.RangeAware{kind}Head')
+    ]
+    heads[1].load_state_dict(heads[0].state_dict())
+    return heads
+
+
 def point_head(kind):
     extra = {}
     if kind == 'Fovea':
@@ -117,22 +127,14 @@ def point_head(kind):
             sigma=0.4,
             loss_bbox=dict(type='SmoothL1Loss'),
         )
-    heads = [
-        MODELS.build(
-            dict(
-                type=name,
-                num_classes=3,
-                in_channels=32,
-                feat_channels=32,
-                stacked_convs=1,
-                strides=STRIDES,
-                **extra,
-            )
-        )
-        for name in (f'{kind}Head', f'sniper_mmdet.RangeAware{kind}Head')
-    ]
-    heads[1].load_state_dict(heads[0].state_dict())
-    return heads
+    return both_heads(
+        kind,
+        in_channels=32,
+        feat_channels=32,
+        stacked_convs=1,
+        strides=STRIDES,
+        **extra,
+    )
 
 
 def scores_of(head, maps, objects, ignored):
@@ -210,14 +212,11 @@ def test_points_in_an_annotated_region():
             assert torch.equal(silent, inside)
 
 
-def both_heads(kind, **settings):
-    """Of mmdet and ours, of the same weights."""
-    heads = [
-        MODELS.build(dict(type=name, num_classes=3, **settings))
-        for name in (f'{kind}Head', f'sniper_mmdet.RangeAware{kind}Head')
-    ]
-    heads[1].load_state_dict(heads[0].state_dict())
-    return heads
+def like_large(grid):
+    """Where (H, W) a box of its size has an IoU above 0.3 with LARGE."""
+    shared = (128 - (grid - 136).abs()).clamp(min=0)
+    shared = shared[:, None] * shared
+    return shared / (2 * 128**2 - shared) > 0.3
 
 
 def test_background_of_vfnet():
@@ -256,10 +255,7 @@ def test_background_of_vfnet():
     found, places = learned(ours, [None, instances([LARGE], 80)])
     assert all(level[0].all() for level in places)
     # Anchors are eight strides wide: 128 px at the second level.
-    grid = torch.arange(0.0, SIDE, 16)
-    shared = (128 - (grid - 136).abs()).clamp(min=0)
-    shared = shared[:, None] * shared
-    like = shared / (2 * 128**2 - shared) > 0.3
+    like = like_large(torch.arange(0.0, SIDE, 16))
     assert like.any() and torch.equal(~places[1][1], like)
     assert places[0][1].all()  # 64 px have an IoU of 1 / 4 at most
     assert found['loss_cls'] < before['loss_cls']
@@ -306,10 +302,7 @@ def test_background_of_yolov3(objects):
         for key in before:
             assert all(map(torch.equal, before[key], same[key]))
     _, places = learned(ours, [instances([LARGE], 80)])
-    grid = torch.arange(8.0, SIDE, 16)
-    shared = (128 - (grid - 136).abs()).clamp(min=0)
-    shared = shared[:, None] * shared
-    like = shared / (2 * 128**2 - shared) > 0.3
+    like = like_large(torch.arange(8.0, SIDE, 16))
     assert torch.equal(places[0], everywhere[0])
     assert torch.equal(places[1], everywhere[1] & ~like)
     # The object in front is learned, and its anchor.
@@ -321,18 +314,14 @@ def query_head(kind):
         dict(type='FocalLossCost', weight=2.0),
         dict(type='BBoxL1Cost', weight=5.0, box_format='xywh'),
     ]
-    settings = dict(
-        num_classes=3,
+    return both_heads(
+        kind,
         embed_dims=8,
         loss_cls=dict(type='FocalLoss', use_sigmoid=True),
         train_cfg=dict(
             assigner=dict(type='HungarianAssigner', match_costs=costs)
         ),
     )
-    return [
-        MODELS.build(dict(type=name, **settings))
-        for name in (f'{kind}Head', f'sniper_mmdet.RangeAware{kind}Head')
-    ]
 
 
 @pytest.mark.parametrize(
