@@ -49,9 +49,16 @@ def pyramids(
         ]
     tried = []
     for levels in [one for one in every if one[0] in noticing] or every:
-        meet = size / factors[list(levels[:-1])]
-        tried += [(levels, _ranges(meet, over)) for over in _OVERLAPS]
+        tried += with_ranges(levels, factors, size)
     return tried
+
+
+def with_ranges(
+    levels: tuple[int, ...], factors: np.ndarray, size: float
+) -> list[tuple[tuple[int, ...], tuple[Range, ...]]]:
+    """Levels with test ranges to try; see :func:`pyramids`."""
+    meet = size / factors[list(levels[:-1])]
+    return [(levels, _ranges(meet, over)) for over in _OVERLAPS]
 
 
 def _apart(factors: np.ndarray, coarse: int, fine: int) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sniper_mmdet.utils.cli import table
 from sniper_mmdet.utils.config_text import assignment, comment
 
-from .tuner import MANY, SAFETY, Tuned
+from .tuner import FEW, MANY, SAFETY, Tuned
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,9 +71,9 @@ def text(tuned: Tuned) -> str:
         f'{simulated}{seconds["search"]:.0f} s, after {seconds["record"]:.0f} '
         's in which the network ran once; to run each would take about '
         f'{seconds["each"]:.0f} s.',
-        'Thresholds that were chosen on training images, or of less than '
-        f'{MANY} objects, are lowered by a factor of {SAFETY:g} unless there '
-        'is a budget.',
+        'Thresholds that were chosen on training images, or of no more than '
+        f'{FEW} objects, are lowered by a factor of {SAFETY:g}, by less of up '
+        f'to {MANY} objects, unless there is a budget.',
     ]
     return '\n'.join(lines)
 

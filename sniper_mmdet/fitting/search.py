@@ -7,7 +7,13 @@ import numpy as np
 
 from sniper_mmdet.tuning.plan import NOTICED
 
-from .candidates import THRESHOLDS, grid, neighbours, pyramids
+from .candidates import (
+    THRESHOLDS,
+    grid,
+    neighbours,
+    pyramids,
+    with_ranges,
+)
 from .levels import LevelStudy
 from .simulation import Point, Setting, Simulation
 
@@ -39,7 +45,8 @@ def choose(
         budget (float, optional): The best AP for at most this share of the
             pyramid's pixels. Defaults to None: see ``loss``.
         loss (float): The fewest pixels for at most so much AP less than the
-            pyramid's. Defaults to 0.2.
+            best of them and of the pyramid: what is better than the pyramid
+            by what it leaves out may have lost objects too. Defaults to 0.2.
 
     Returns:
         :obj:`Point`: What comes nearest, where none does.
@@ -49,7 +56,8 @@ def choose(
         if not within:
             return min(points, key=lambda one: one.share)
         return max(within, key=lambda one: (one.AP, -one.pixels))
-    good = [one for one in points if one.AP >= whole - loss - 1e-6]
+    best = max(whole, *(one.AP for one in points))
+    good = [one for one in points if one.AP >= best - loss - 1e-6]
     if not good:
         return max(points, key=lambda one: (one.AP, -one.pixels))
     return min(good, key=lambda one: (one.pixels, -one.AP))
@@ -66,7 +74,10 @@ def near(curve: Sequence[Point], wanted: Point) -> list[Point]:
 
 
 def best_pyramid(
-    simulation: Simulation, found: LevelStudy, own: Setting
+    simulation: Simulation,
+    found: LevelStudy,
+    own: Setting,
+    keep_levels: bool = False,
 ) -> Setting:
     """The levels and ranges with the fewest pixels that lose next to nothing.
 
@@ -77,13 +88,17 @@ def best_pyramid(
         simulation (:obj:`Simulation`): Of all levels.
         found (:obj:`LevelStudy`): Of the same.
         own (:obj:`Setting`): The config's, of which the rest is.
+        keep_levels (bool): Try other ranges alone. Defaults to False.
     """
     recording = simulation.recording
     size = recording.model.focus_head.sizes[1]
     smallest = np.percentile(recording.object_sizes, 100 * (1 - NOTICED))
     tried = [own]
-    ways = found.factors, found.finest, size, float(smallest)
-    for levels, ranges in pyramids(*ways):
+    ways = with_ranges(own.levels, found.factors, size)
+    if not keep_levels:
+        noticed = found.finest, size, float(smallest)
+        ways = pyramids(found.factors, *noticed)
+    for levels, ranges in ways:
         steps = (*own.focus, *own.focus[-1:] * 2)[: len(levels) - 1]
         tried.append(Setting(levels, ranges, steps, own.border))
     whole = [simulation.point(setting.whole) for setting in tried]

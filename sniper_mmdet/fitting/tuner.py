@@ -25,9 +25,9 @@ from .simulation import Point, Setting, Simulation
 from .splits import splits
 
 #: A focus head is surer of images that it was trained on, and chance decides
-#: about a few objects: thresholds that were chosen there, or of less than so
-#: many objects, are lowered by this factor.
-SAFETY, MANY = 0.5, 1000
+#: about a few objects: thresholds that were chosen there, or of so few
+#: objects, are lowered by this factor; those of so many are not.
+SAFETY, FEW, MANY = 0.5, 100, 1000
 #: Settings of other levels, or that were not tuned.
 _RESET = 'batch_size', 'budget', 'budget_mpixel'
 _STAGES = 'record', 'search', 'confirm', 'measure'
@@ -85,15 +85,15 @@ def tune(
         budget (float, optional): The best AP for at most this share of the
             pyramid's pixels. Defaults to None: see ``loss``.
         loss (float): The fewest pixels for at most so much AP, in %, less
-            than the whole pyramid's. Defaults to 0.2.
+            than the best of any setting. Defaults to 0.2.
         split, num: See :func:`~sniper_mmdet.fitting.splits.splits`.
-            Thresholds from training data, or from less than :data:`MANY`
-            objects, are lowered by :data:`SAFETY`, unless there is a budget.
-            Default to 'val' and 0.
+            Thresholds from training data, or from few objects, are lowered
+            by :func:`safety`, unless there is a budget. Default to 'val' and
+            0.
         measure (bool): Also run it on images that were not used. Defaults to
             True.
-        keep_levels (bool): Levels and ranges stay those of the config, which
-            are all that the detector is run at. Defaults to False.
+        keep_levels (bool): Levels stay those of the config, which are all
+            that the detector is run at. Defaults to False.
 
     Raises:
         OSError: A file is missing.
@@ -124,7 +124,7 @@ def tune(
     ends.append(time.perf_counter())
     simulation, found = Simulation(recording), study(recording)
     own = _own_setting(recording)
-    start = own if keep_levels else best_pyramid(simulation, found, own)
+    start = best_pyramid(simulation, found, own, keep_levels)
     points, wanted, whole = search(simulation, start, budget, loss)
     if budget is not None and wanted.share > budget:
         raise ValueError(
@@ -135,9 +135,9 @@ def tune(
     settings = [point.setting for point in near(curve, wanted)]
     # What a border is for is seen in real runs alone.
     settings.append(replace(wanted.setting, border=own.border / 2))
-    sure = split == 'val' and len(recording.object_sizes) >= MANY
-    if not sure and budget is None:
-        settings = [*map(_lowered, settings)]
+    if budget is None:
+        by = safety(split, len(recording.object_sizes))
+        settings = [_lowered(setting, by) for setting in settings]
     settings = [*dict.fromkeys(settings)]
     candidates = [*map(simulation.point, settings)]
     ends.append(time.perf_counter())
@@ -160,6 +160,14 @@ def tune(
     seconds['each'] = float(seconds['record'] * simulated / recorded)
     chosen = _changes(cfg, recording, expected.setting)
     return Tuned(found, chosen, curve, rows, seconds, len(points))
+
+
+def safety(split: str, objects: int) -> float:
+    """By what thresholds are lowered that were chosen on so many objects."""
+    if split == 'train':
+        return SAFETY
+    known = np.log(max(objects, 1) / FEW) / np.log(MANY / FEW)
+    return round(SAFETY ** float(1 - np.clip(known, 0, 1)), 2)
 
 
 def _changes(cfg: Config, recording: Recording, chosen: Setting) -> dict:
@@ -196,8 +204,8 @@ def _measured(others, ways, chosen: Setting, own: Setting) -> dict[str, dict]:
     }
 
 
-def _lowered(setting: Setting) -> Setting:
-    lower = [SAFETY * step.threshold for step in setting.focus]
+def _lowered(setting: Setting, by: float) -> Setting:
+    lower = [by * step.threshold for step in setting.focus]
     return with_thresholds(setting, lower)
 
 

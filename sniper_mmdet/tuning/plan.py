@@ -20,7 +20,7 @@ from sniper_mmdet.chips.pyramid import Range
 
 from .costs import some_images
 from .looking import look
-from .ranges import OVERLAP, WIDER, test_ranges
+from .ranges import OVERLAP, WIDER, focused_ranges
 
 #: Strides of FocusPixels that are tried unless others are asked for. One of 4
 #: takes four times as many cells of the focus head as one of 8, and shows it
@@ -60,8 +60,9 @@ class FocusPlan:
             :func:`~sniper_mmdet.chips.focus.focus_labels`: up to the largest
             that the next level trains.
         focus (tuple[FocusSettings]): One a level but the finest. FocusChips
-            are at least as wide, at the next level, as the largest object
-            that it trains; no object is as close to a side as ``border``.
+            are at least as wide, at the next level, as an object in the
+            middle of what that is for: a larger one has FocusPixels all over.
+            No object is as close to a side as ``border``.
         test_valid_ranges (tuple): (low, high) a level, original pixels.
         pixels (float): Level pixels an image that are looked at, on average.
         share (float): Of those of all its levels.
@@ -140,7 +141,7 @@ def search_plans(
     some = some_images(images, most_images)
     plans = []
     for factors in _pyramids(finest, coarsest, num_levels):
-        ranges = test_ranges(factors, target)
+        ranges = focused_ranges(factors, target[1])
         needing = sizes[sizes < (ranges[0][0] or 0)] * factors[0]
         if not len(needing) or _leaves_gaps(sizes, factors, target):
             continue
@@ -191,7 +192,8 @@ def _plan(
 ) -> FocusPlan:
     pyramid = ImagePyramid(factors, ranges)
     reach = target[1] * factors[-2] / factors[-1]
-    cells = math.ceil(reach / stride)
+    typical = math.sqrt(target[0] * target[1]) * factors[-2] / factors[-1]
+    cells = math.ceil(typical / stride)
     focus = tuple(
         replace(
             RELEASED_FOCUS[level > 0],

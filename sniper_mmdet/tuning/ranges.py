@@ -35,6 +35,23 @@ def test_ranges(
     return tuple(as_range(low / WIDER, high * WIDER) for low, high in bounds)
 
 
+def focused_ranges(factors: Sequence[float], high: float) -> tuple[Range, ...]:
+    """Valid ranges of AutoFocus: neighbours meet where FocusPixels end.
+
+    All below has a FocusPixel, and the finer level finds it better, also
+    where the coarse one trains on it. Both ends are wider than that.
+
+    Args:
+        factors (Sequence[float]): Of levels, coarse to fine.
+        high (float): Largest size that a level is for, level pixels.
+    """
+    ends = [high / factor for factor in factors[1:]]
+    lows = [end / WIDER for end in ends]
+    highs = [end * WIDER for end in ends]
+    bounds = zip([*lows, 0.0], [math.inf, *highs], strict=True)
+    return tuple(as_range(*pair) for pair in bounds)
+
+
 def as_range(low: float, high: float) -> Range:
     """Whole pixels, the lower end down and the upper end up."""
     return (

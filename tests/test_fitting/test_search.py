@@ -48,6 +48,10 @@ def test_nothing_reaches_the_pyramid():
     assert choose(CURVE, 50) is CURVE[4]
 
 
+def test_what_is_better_than_the_pyramid_is_what_counts():
+    assert choose(CURVE, 25) is CURVE[3]
+
+
 def test_what_is_confirmed():
     curve = points((1, 10), (2, 19), (3, 20), (4, 21), (5, 23), (6, 40))
     assert near(curve, curve[2]) == [curve[k] for k in (0, 2, 4, 5)]
@@ -106,3 +110,19 @@ def test_the_pyramid_that_loses_nothing_for_the_fewest_pixels():
     # FocusPixels are up to 32 px of the coarse level, 128 of the original.
     (low, none), (also_none, high) = best.ranges
     assert none is also_none is None and low <= 128 <= high
+
+
+def test_kept_levels_find_ranges_that_suit_them():
+    """The coarse level finds a box where there is none, of 100 px."""
+    box = [36, 36, 56, 56]
+    maps = [np.zeros((16, 16))]
+    maps[0][1, 1] = 0.9
+    rows = [(0, 0.95, [200, 200, 300, 300]), (1, 0.9, box)]
+    image = recorded((512, 512), (0.25, 1.0), maps, rows, [box])
+    simulation = Simulation(recording((0.25, 1.0), image))
+    factors = simulation.recording.factors
+    found = LevelStudy((0.25, 1.0), factors, None, None, (1,), None)
+    own = Setting((0, 1), (OPEN, OPEN), (FocusSettings(threshold=0.5),), 2)
+    best = best_pyramid(simulation, found, own, keep_levels=True)
+    assert best.levels == (0, 1) and 100 < best.ranges[0][0] <= 128
+    assert simulation.point(best).AP == 100 > simulation.point(own).AP

@@ -26,7 +26,7 @@ def parse_args():
     wish = parser.add_mutually_exclusive_group()
     budget = "best AP for at most this share of the pyramid's pixels"
     wish.add_argument('--budget', type=float, metavar='SHARE', help=budget)
-    loss = "fewest pixels for at most so much AP less than the pyramid's "
+    loss = 'fewest pixels for at most so much AP less than the best setting '
     loss += '(default: 0.2)'
     wish.add_argument(
         '--loss', type=float, metavar='AP', default=0.2, help=loss
@@ -39,7 +39,7 @@ def parse_args():
         config_out='file for a config that inherits from CONFIG, .py',
         out='picture of the curve, .png or .pdf',
     )
-    keep = "CONFIG's levels and test ranges stay"
+    keep = "CONFIG's levels stay"
     parser.add_argument('--keep-levels', action='store_true', help=keep)
     args = cli.parse(parser)
     cli.require_at_least(parser, args, loss=0, num=0)
