@@ -18,6 +18,10 @@ from mmengine.logging import print_log
 from torch import nn
 
 from sniper_mmdet.chips.coco_content import first_of
+from sniper_mmdet.datasets.transforms import OpenImage
+from sniper_mmdet.images import RASTER_SUFFIXES, ImageError
+from sniper_mmdet.models import PyramidDetector
+from sniper_mmdet.utils.errors import UserError
 from sniper_mmdet.utils.image import IMAGE_SUFFIXES, find_all_files
 
 _VIDEOS = '.avi .flv .m4v .mkv .mov .mp4 .mpeg .mpg .webm .wmv'
@@ -27,6 +31,8 @@ VIDEO_SUFFIXES = set(_VIDEOS.split())
 Input = str | Path | np.ndarray
 #: Images that may hold several pictures.
 _PAGED = {'.avif', '.gif', '.png', '.tif', '.tiff', '.webp'}
+#: What the loader of whole images does not take.
+_OWN = 'bands', 'value_range', 'cache_mb'
 #: How many batches are read ahead, and how many pixels they hold at most.
 AHEAD, AHEAD_PIXELS = 2, 50_000_000
 
@@ -82,7 +88,7 @@ def is_video(entry: Input) -> bool:
     if isinstance(entry, np.ndarray):
         return False
     suffix = Path(entry).suffix.lower()
-    if suffix in IMAGE_SUFFIXES | VIDEO_SUFFIXES:
+    if suffix in IMAGE_SUFFIXES | RASTER_SUFFIXES | VIDEO_SUFFIXES:
         return suffix in VIDEO_SUFFIXES
     try:
         return not cv2.haveImageReader(str(entry))
@@ -214,6 +220,8 @@ class Reader:
     def _from_file(self, path: str) -> dict:
         try:
             results = self.load(dict(img_path=path))
+        except (ImageError, UserError):  # which say it better
+            raise
         except Exception as error:  # whatever decoders raise
             raise OSError(f'{path} cannot be read as an image.') from error
         if results is None:
@@ -282,8 +290,12 @@ def _num_frames(path: Input) -> int:
     return max(int(count), 1)  # what cannot be read is one that is skipped
 
 
-def _test_pipeline(model: nn.Module) -> tuple[Compose, Compose]:
-    """What loads an image, from a file or an array, and what comes after."""
+def _test_pipeline(model: nn.Module) -> tuple[Callable, Compose]:
+    """What loads an image, from a file or an array, and what comes after.
+
+    A file that is read by window is only opened, for a detector that reads
+    no more than it looks at.
+    """
     cfg = getattr(model, 'cfg', None)
     if cfg is None:
         raise ValueError(
@@ -299,10 +311,24 @@ def _test_pipeline(model: nn.Module) -> tuple[Compose, Compose]:
             f'{name} has no test_dataloader.dataset.pipeline.'
         ) from None
     kinds = [str(step['type']).split('.')[-1] for step in pipeline]
-    if not kinds or not kinds[0].startswith('LoadImageFrom'):
+    if not kinds or not kinds[0].startswith(('LoadImageFrom', 'OpenImage')):
         raise ValueError(
             f'{name}: test_dataloader.dataset.pipeline must begin '
             f'with LoadImageFromFile. Received: {kinds}.'
         )
+    own = {name: pipeline[0].pop(name, None) for name in _OWN}
     pipeline[0]['type'] = 'mmdet.InferencerLoader'
-    return Compose(pipeline[:1]), Compose(pipeline[1:])
+    load = Compose(pipeline[:1])
+    if not isinstance(model, PyramidDetector):
+        return load, Compose(pipeline[1:])
+    for step, kind in zip(pipeline, kinds, strict=True):
+        if kind == 'PackDetInputs':
+            step['type'] = 'sniper_mmdet.PackImage'
+    opening = OpenImage(own['bands'], own['value_range'])
+
+    def open_or_load(results: dict) -> dict:
+        path = results.get('img_path')
+        opens = path is not None and opening.opens(path)
+        return (opening if opens else load)(results)
+
+    return open_or_load, Compose(pipeline[1:])

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 from mmengine.dist import get_dist_info, sync_random_seed
@@ -32,6 +33,11 @@ class ChipSampler(Sampler):
         round_up (bool): Repeat chips so that all ranks have equally many.
         epoch_size (int, optional): Chips an epoch, of all ranks together.
             Defaults to None: as many as the first table has.
+        images_together (int, optional): Chips in a row are of so many images,
+            one of each in turn, and of the next image where one has no more:
+            for ``OpenImage(cache_mb=...)``. If it is ``batch_size`` times
+            workers times ranks, an image is decoded by one worker alone.
+            Without effect unless ``shuffle``. Defaults to None: of any image.
     """
 
     def __init__(
@@ -41,6 +47,7 @@ class ChipSampler(Sampler):
         seed: int | None = None,
         round_up: bool = True,
         epoch_size: int | None = None,
+        images_together: int | None = None,
     ) -> None:
         if not hasattr(dataset, 'mine'):
             raise TypeError(
@@ -60,6 +67,12 @@ class ChipSampler(Sampler):
             raise ValueError(
                 f'epoch_size must be a positive number. Received: {total}.'
             )
+        if images_together is not None and images_together < 1:
+            raise ValueError(
+                'images_together must be a positive number. Received: '
+                f'{images_together}.'
+            )
+        self.images_together = images_together
         if round_up:
             total = math.ceil(total / self.world_size) * self.world_size
         self.total_size = total
@@ -82,6 +95,9 @@ class ChipSampler(Sampler):
         if self.shuffle:
             rng = np.random.default_rng([self.seed, self.epoch, 1])
             rng.shuffle(order)
+            if self.images_together:
+                images = table['image'][order]
+                order = order[in_turn(images, self.images_together)]
         order = np.resize(order, self.total_size)[self.rank :: self.world_size]
         skipped, self._skipped = self._skipped, 0
         return iter(table[order[skipped:]])
@@ -106,3 +122,36 @@ class ChipSampler(Sampler):
         self._skipped = samples - epochs * self.num_samples
         self._epochs_skipped += epochs
         self.epoch += epochs
+
+
+def in_turn(images: np.ndarray, together: int) -> np.ndarray:
+    """An order in which so many images take turns.
+
+    Each of the images that are under way has its place, and gives one chip a
+    round; one that has no more leaves its place to the next image. Images
+    begin in the order in which they come first.
+
+    Args:
+        images (ndarray (C,)): Each chip's image, in any order.
+        together (int): How many images are under way.
+
+    Returns:
+        ndarray (C,): Places in ``images``; those of one image stay in order.
+    """
+    own = {}
+    for place, image in enumerate(images.tolist()):
+        own.setdefault(image, []).append(place)
+    waiting = iter(own.values())
+    places = [iter(chips) for chips in islice(waiting, together)]
+    order = []
+    while places:
+        for k, chips in enumerate(places):
+            chip = next(chips, None)
+            while chip is None and (after := next(waiting, None)) is not None:
+                places[k] = chips = iter(after)
+                chip = next(chips, None)
+            if chip is not None:
+                order.append(chip)
+        if len(order) == len(images):
+            break
+    return np.array(order, int)

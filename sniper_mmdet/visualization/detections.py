@@ -1,12 +1,13 @@
 """What mmdet's visualizer is given, so that it can draw whatever was found."""
 
 import numpy as np
-from mmcv.image import imresize
 from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import get_box_tensor
 from mmdet.structures.mask import BaseInstanceMasks, BitmapMasks
 from mmdet.visualization import get_palette
 from mmengine.structures import InstanceData
+
+from sniper_mmdet.images import ImageSource, resize_whole
 
 #: Larger images are drawn smaller: a picture is to be looked at.
 MAX_PIXELS = 4_000_000
@@ -28,7 +29,7 @@ def with_palette(meta: dict) -> dict:
 
 
 def at_most(
-    image: np.ndarray,
+    image: np.ndarray | ImageSource,
     sample: DetDataSample,
     score_thr: float,
     max_pixels: int = MAX_PIXELS,
@@ -36,7 +37,7 @@ def at_most(
     """An image of so many pixels at most, and what is on it, to be drawn.
 
     Args:
-        image (ndarray): (H, W, 3).
+        image (ndarray | ImageSource): (H, W, 3).
         sample (:obj:`DetDataSample`): Its ``gt_instances`` and
             ``pred_instances``. Pixels of segmentation are not resized: an
             image that has some stays as it is.
@@ -49,6 +50,8 @@ def at_most(
     height, width = image.shape[:2]
     factor = (max_pixels / (height * width)) ** 0.5
     if factor >= 1 or any(key.endswith('_seg') for key in sample.keys()):
+        if isinstance(image, ImageSource):
+            image = resize_whole(image, (width, height))
         return image, sample
     size = max(int(width * factor), 1), max(int(height * factor), 1)
     drawn = DetDataSample()
@@ -59,7 +62,7 @@ def at_most(
                 instances = instances[instances.scores > score_thr]
             instances = _resized(instances.cpu(), (width, height), size)
             drawn.set_field(instances, name, InstanceData)
-    return imresize(image, size), drawn
+    return resize_whole(image, size), drawn
 
 
 def _resized(

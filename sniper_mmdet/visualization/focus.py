@@ -2,8 +2,9 @@
 
 import numpy as np
 import torch
-from mmcv.image import imresize
 from mmdet.structures import DetDataSample
+
+from sniper_mmdet.images import ImageSource, resize_whole
 
 from .panels import draw_boxes, outline, show_only, with_title
 
@@ -14,7 +15,7 @@ DETECTION = (60, 220, 60)
 
 
 def draw_focus(
-    image: np.ndarray,
+    image: np.ndarray | ImageSource,
     sample: DetDataSample,
     score_thr: float = 0.3,
     height: int = 480,
@@ -26,7 +27,7 @@ def draw_focus(
     outlived the merge, is green.
 
     Args:
-        image (ndarray): uint8 (H, W, 3), BGR.
+        image (ndarray | ImageSource): uint8 (H, W, 3), BGR.
         sample (:obj:`DetDataSample`): A result of AutoFocus.
         score_thr (float): Detections below are not drawn. Defaults to 0.3.
         height (int): Of a panel, in pixels. Defaults to 480.
@@ -46,7 +47,7 @@ def draw_focus(
     found_at = found.get('levels', torch.zeros_like(found.labels))
     h, w = image.shape[:2]
     size = np.array([max(round(w * height / h), 1), height])
-    small = imresize(image, tuple(size.tolist()))
+    small = resize_whole(image, tuple(size.tolist()))
     panels = []
     levels = zip(focus['sizes'], focus['chips'], strict=True)
     for level, (level_size, chips) in enumerate(levels):

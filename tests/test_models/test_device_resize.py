@@ -11,11 +11,11 @@ from test_autofocus import (  # noqa: F401
     scope,
 )
 
+from sniper_mmdet.images import cut_level
 from sniper_mmdet.models.detectors.device_resize import (
     cut_on_device,
     move_images,
 )
-from sniper_mmdet.utils.image import cut_level
 
 DEVICES = ['cpu', pytest.param('cuda', marks=pytest.mark.gpu)]
 FOCUS = [dict(threshold=0, min_size=32)] * 2

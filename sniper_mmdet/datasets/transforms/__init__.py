@@ -1,1 +1,2 @@
 from .cut_chip import CutChip
+from .open_image import OpenImage, PackImage

@@ -5,11 +5,11 @@ from mmcv.transforms import BaseTransform
 from mmdet.structures.bbox import BaseBoxes, HorizontalBoxes
 
 from sniper_mmdet.chips import BoxState, classify_boxes
+from sniper_mmdet.images import cut_level
 from sniper_mmdet.registry import TRANSFORMS
 from sniper_mmdet.structures import UNSEEN
 from sniper_mmdet.utils.choices import check_choice
 from sniper_mmdet.utils.errors import UserError
-from sniper_mmdet.utils.image import cut_level
 
 from .annotated_masks import AnnotatedMasks
 

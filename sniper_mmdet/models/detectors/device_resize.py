@@ -6,25 +6,32 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sniper_mmdet.utils.image import part_of_level
+from sniper_mmdet.images import ImageSource, part_of_level
 
 
 def move_images(images: Sequence[Tensor], device: torch.device) -> list:
     """Images (3, H, W) on a device, as (H, W, 3); each is copied once.
 
-    To CUDA by way of pinned memory, so that nothing waits for the copy.
+    To CUDA by way of pinned memory, so that nothing waits for the copy. A
+    source stays what it is.
     """
+    return [
+        image if isinstance(image, ImageSource) else _moved(image, device)
+        for image in images
+    ]
+
+
+def _moved(image: Tensor, device: torch.device) -> Tensor:
     cuda = device.type == 'cuda'
-    if cuda:
-        images = [i if i.is_cuda else i.pin_memory() for i in images]
-    moved = [image.to(device, non_blocking=cuda) for image in images]
-    return [image.permute(1, 2, 0) for image in moved]
+    if cuda and not image.is_cuda:
+        image = image.pin_memory()
+    return image.to(device, non_blocking=cuda).permute(1, 2, 0)
 
 
 def cut_on_device(
     img: Tensor, region: Sequence[float], scale: tuple[float, float]
 ) -> tuple[Tensor, tuple[float, float], tuple[float, float]]:
-    """:func:`~sniper_mmdet.utils.image.cut_level` of an image on any device.
+    """:func:`~sniper_mmdet.images.cut_level` of an image on any device.
 
     Its pixels differ by at most one grey level from those of mmcv's
     ``imresize``, which computes with 11 bits after the point. No more of the

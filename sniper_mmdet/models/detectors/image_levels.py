@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sniper_mmdet.chips.focus import away_from_cuts
 from sniper_mmdet.chips.tiles import Tile, owned_by
-from sniper_mmdet.utils.image import cut_level
+from sniper_mmdet.images import cut_level
 
 from .device_resize import cut_on_device
 from .mask_parts import MaskPart

@@ -15,6 +15,7 @@ from torch import Tensor
 from sniper_mmdet.chips import ImagePyramid, in_range
 from sniper_mmdet.chips.presets import SOFT_NMS
 from sniper_mmdet.chips.tiles import Tile, cut_into_tiles, tile_overlap
+from sniper_mmdet.images import ImageSource
 from sniper_mmdet.registry import MODELS
 from sniper_mmdet.utils.errors import UserError
 
@@ -127,11 +128,19 @@ class PyramidDetector(WrappedDetector):
         """Detect on whole images; see :meth:`predict`.
 
         Images stay on the CPU until a level of them is looked at, unless
-        ``resize_on_device``.
+        ``resize_on_device``. What was read of an image source is in its
+        result's ``pixels_read`` and ``bytes_read``.
         """
-        if isinstance(data, (tuple, list)):
-            return self.predict(*data)
-        return self.predict(data['inputs'], data['data_samples'])
+        if not isinstance(data, (tuple, list)):
+            data = data['inputs'], data['data_samples']
+        found = self.predict(*data)
+        for image, sample in zip(data[0], found, strict=True):
+            if isinstance(image, ImageSource):
+                names = 'pixels_read', 'bytes_read'
+                read = {name: getattr(image, name) for name in names}
+                sample.set_metainfo(read)
+                image.close()
+        return found
 
     val_step = test_step
 
@@ -140,6 +149,9 @@ class PyramidDetector(WrappedDetector):
         self, batch_inputs: Sequence[Tensor], batch_data_samples: SampleList
     ) -> SampleList:
         """Detect on whole images, uint8 (3, H, W) as loaded, of any sizes.
+
+        Of an :class:`~sniper_mmdet.images.ImageSource` no more is read than
+        is looked at.
 
         Returns:
             list[:obj:`DetDataSample`]: Theirs, with ``pred_instances``, boxes
@@ -161,7 +173,10 @@ class PyramidDetector(WrappedDetector):
     def _as_images(
         self, batch_inputs: Sequence[Tensor]
     ) -> list[np.ndarray] | list[Tensor]:
-        """Images (3, H, W) as (H, W, 3), arrays or on the device."""
+        """Images (3, H, W) as (H, W, 3), arrays or on the device.
+
+        A source stays what it is: the CPU reads what is looked at.
+        """
         if self.resize_on_device:
             return move_images(batch_inputs, self.data_preprocessor.device)
         return as_arrays(batch_inputs)
@@ -364,9 +379,19 @@ class PyramidDetector(WrappedDetector):
         return result[in_range(sizes, low, high)]
 
 
-def as_arrays(images: Sequence[Tensor]) -> list[np.ndarray]:
-    """Images (3, H, W) as arrays (H, W, 3), on the CPU."""
-    return [img.permute(1, 2, 0).cpu().numpy() for img in images]
+def as_arrays(
+    images: Sequence[Tensor | ImageSource],
+) -> list[np.ndarray | ImageSource]:
+    """Images (3, H, W) as arrays (H, W, 3); sources stay as they are."""
+    return [
+        img if isinstance(img, ImageSource) else as_array(img)
+        for img in images
+    ]
+
+
+def as_array(image: Tensor) -> np.ndarray:
+    """An image (3, H, W) as (H, W, 3), on the CPU."""
+    return image.permute(1, 2, 0).cpu().numpy()
 
 
 def _best(results: list[InstanceData]) -> InstanceData:

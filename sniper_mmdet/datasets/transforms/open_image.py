@@ -1,0 +1,103 @@
+"""Loads of an image no more than is looked at."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from mmcv.transforms import LoadImageFromFile
+from mmdet.datasets.transforms import PackDetInputs
+
+from sniper_mmdet.images import ImageSource, open_image, reads_windows
+from sniper_mmdet.images.stretch import ValueRange
+from sniper_mmdet.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class OpenImage(LoadImageFromFile):
+    """LoadImageFromFile that decodes nothing of a file that is read by window.
+
+    Where :func:`~sniper_mmdet.images.reads_windows` says so, ``img`` is an
+    :class:`~sniper_mmdet.images.ImageSource`: :class:`CutChip` reads its
+    chip, a PyramidDetector or AutoFocus its tiles and FocusChips. Any other
+    file is loaded as by ``LoadImageFromFile``.
+
+    Modified keys:
+
+    - img, img_shape, ori_shape
+
+    Args:
+        bands, value_range: See :func:`~sniper_mmdet.images.open_image`.
+            Default to None.
+        cache_mb (float): Megabytes of decoded images that each worker keeps:
+            the last ones, for
+            :class:`ChipSampler`'s ``images_together``. Arrays are then read
+            only. Defaults to 0.
+        **kwargs: Of ``LoadImageFromFile``.
+    """
+
+    def __init__(
+        self,
+        bands: Sequence[int] | None = None,
+        value_range: ValueRange | str | None = None,
+        cache_mb: float = 0,
+        **kwargs,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.bands = bands
+        self.value_range = value_range
+        self.cache_mb = cache_mb
+        self._kept = OrderedDict()
+
+    def transform(self, results: dict) -> dict | None:
+        path = results['img_path']
+        if self.opens(path):
+            image = open_image(path, self.bands, self.value_range)
+            shape = image.shape[:2]
+            return dict(results, img=image, img_shape=shape, ori_shape=shape)
+        if path in self._kept:
+            self._kept.move_to_end(path)
+            return dict(results, **self._kept[path])
+        loaded = super().transform(results)
+        if loaded is not None and self.cache_mb > 0:
+            self._keep(path, loaded)
+        return loaded
+
+    def opens(self, path: str) -> bool:
+        """Whether nothing is decoded before it is asked for."""
+        asked = self.bands is not None or self.value_range is not None
+        return asked or reads_windows(path)
+
+    def _keep(self, path: str, loaded: dict) -> None:
+        """Keep an image, and forget the oldest that there is no room for."""
+        names = 'img', 'img_shape', 'ori_shape'
+        self._kept[path] = {name: loaded[name] for name in names}
+        loaded['img'].flags.writeable = False
+        sizes = [kept['img'].nbytes for kept in self._kept.values()]
+        total = sum(sizes)
+        for size in sizes:
+            if total <= self.cache_mb * 1e6:
+                break
+            self._kept.popitem(last=False)
+            total -= size
+
+    def __getstate__(self) -> dict:
+        return dict(self.__dict__, _kept=OrderedDict())
+
+    def __repr__(self) -> str:
+        own = f'bands={self.bands}, value_range={self.value_range}, '
+        own += f'cache_mb={self.cache_mb}, '
+        return super().__repr__().replace('(', f'({own}', 1)
+
+
+@TRANSFORMS.register_module()
+class PackImage(PackDetInputs):
+    """PackDetInputs that packs an ImageSource as it is.
+
+    ``inputs`` is then that source, which a PyramidDetector reads.
+    """
+
+    def transform(self, results: dict) -> dict:
+        image = results.get('img')
+        if not isinstance(image, ImageSource):
+            return super().transform(results)
+        rest = {key: results[key] for key in results if key != 'img'}
+        return dict(super().transform(rest), inputs=image)

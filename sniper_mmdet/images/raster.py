@@ -1,0 +1,239 @@
+"""Rasters that GDAL reads by window, from overviews where it is shrunk."""
+
+import math
+import os
+import warnings
+from collections.abc import Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+import rasterio
+from rasterio.enums import ColorInterp, Resampling
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.windows import Window
+
+from sniper_mmdet.utils.errors import UserError
+from sniper_mmdet.utils.image import resize
+
+from .source import ImageError, ImageSource
+from .stretch import (
+    PERCENTILES,
+    ValueRange,
+    check_range,
+    chosen_bands,
+    range_of,
+    to_eight_bits,
+)
+
+# Megabytes of decoded tiles that GDAL keeps, of all files together.
+_CACHE_MB = 64
+# Pixels of a window that are read as they are; more are shrunk by GDAL.
+_MOST = 2**25
+# Pixels of an image that is decoded whole, at most.
+_WHOLE = 2**28
+# Sides of what is looked at for percentiles.
+_SAMPLE = 1024
+
+
+@contextmanager
+def _gdal(path: str):
+    """Errors of GDAL as one sentence, and little memory."""
+    try:
+        with rasterio.Env(GDAL_CACHEMAX=_CACHE_MB), warnings.catch_warnings():
+            warnings.simplefilter('ignore', NotGeoreferencedWarning)
+            yield
+    except RasterioError as error:
+        reason = str(error.__cause__ or error).rstrip('.')
+        raise ImageError(f'{path} cannot be read: {reason}.') from error
+
+
+def is_tiled(path: str | Path) -> bool:
+    """Whether a raster is stored in tiles, or too large for the memory.
+
+    False too where it is none, which whoever reads it will tell.
+    """
+    try:
+        with _gdal(str(path)), rasterio.open(path) as file:
+            _, width = file.block_shapes[0]
+            return width < file.width or file.width * file.height > _WHOLE
+    except ImageError:
+        return False
+
+
+class RasterImage(ImageSource):
+    """An image of any size, of which windows are read.
+
+    Pixels of a window at its own size or enlarged are those of the whole
+    image. What is shrunk comes from the smallest overview that is not smaller;
+    without one GDAL averages what it reads. Where there is no data, by the
+    file's mask, pixels are black.
+
+    Args:
+        path, bands, value_range: See :func:`open_image`.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        bands: Sequence[int] | None = None,
+        value_range: ValueRange | str | None = None,
+    ) -> None:
+        self.path = str(path)
+        check_range(value_range, self.path)
+        self.value_range = value_range
+        self._files, self._process = {}, os.getpid()
+        self._state = self._signature()
+        file = self._file(-1)
+        self.shape = file.height, file.width, 3
+        with _gdal(self.path):
+            sizes = [
+                (-(-file.width // factor), -(-file.height // factor))
+                for factor in file.overviews(1)
+            ]
+            meanings = [one.name for one in file.colorinterp]
+            palette = ColorInterp.palette in file.colorinterp
+            self._palette = file.colormap(1) if palette else None
+        # Numbers of colours have no average.
+        nearest = self._palette is not None
+        self._resampling = [Resampling.average, Resampling.nearest][nearest]
+        self._sizes = [(file.width, file.height), *sizes]
+        self.bands = chosen_bands(file.count, meanings, bands, self.path)
+        self._masked = file.nodata is not None or 'alpha' in meanings
+        if self.value_range == PERCENTILES:
+            self.value_range = self._percentiles()
+        kinds = {file.dtypes[band - 1] for band in self.bands}
+        if self.value_range is None and kinds != {'uint8'}:
+            raise UserError(
+                f'{self.path} has pixels of {", ".join(sorted(kinds))}: '
+                'value_range must say which of their values become 0 and 255, '
+                f'or be {PERCENTILES!r}.'
+            )
+
+    def read(self, region, size):
+        left, top, right, bottom = (float(v) for v in region)
+        scale = max(size[0] / (right - left), size[1] / (bottom - top))
+        level = self._level(scale)
+        width, height = self._sizes[level]
+        fx, fy = width / self.shape[1], height / self.shape[0]
+        corners = left * fx, top * fy, right * fx, bottom * fy
+        x, y = (math.floor(v + 1e-6) for v in corners[:2])
+        x2 = min(math.ceil(corners[2] - 1e-6), width)
+        y2 = min(math.ceil(corners[3] - 1e-6), height)
+        pixels = self._read(level - 1, (x, y, x2, y2), size)
+        # What was read may have been shrunk, and reach further.
+        shrunk = pixels.shape[1] / (x2 - x), pixels.shape[0] / (y2 - y)
+        place = np.subtract(corners, (x, y, x, y)) * np.tile(shrunk, 2)
+        if np.allclose(place, (0, 0, *pixels.shape[1::-1]), atol=1e-6):
+            return resize(pixels, size)
+        return _resized_part(pixels, place, size)
+
+    def close(self):
+        files, self._files = self._files, {}
+        if self._process == os.getpid():
+            for file in files.values():
+                file.close()
+
+    def __getstate__(self) -> dict:
+        return dict(self.__dict__, _files={})
+
+    def _level(self, scale: float) -> int:
+        """The smallest of the overviews that is not enlarged."""
+        fits = [
+            k
+            for k, (width, _) in enumerate(self._sizes)
+            if width >= scale * self.shape[1] * (1 - 1e-3)
+        ]
+        return fits[-1] if fits else 0
+
+    def _read(self, overview: int, window, size) -> np.ndarray:
+        """uint8 (h, w, 3): a window, shrunk where it is too large."""
+        x, y, x2, y2 = window
+        width, height = x2 - x, y2 - y
+        self._check()
+        file = self._file(overview)
+        shape = height, width
+        if width * height > max(_MOST, 4 * size[0] * size[1]):
+            # Twice as large as is wanted, so that resizing it is smooth.
+            shape = min(height, 2 * size[1]), min(width, 2 * size[0])
+        how = dict(
+            window=Window(x, y, width, height),
+            out_shape=shape,
+            resampling=self._resampling,
+        )
+        with _gdal(self.path):
+            bands = file.read(self.bands, **how)
+            mask = file.dataset_mask(**how) if self._masked else None
+        self.pixels_read += width * height
+        self.bytes_read += self._bytes(overview, window)
+        if self._palette is not None:
+            table = np.zeros((256, 3), np.uint8)
+            for value, colour in self._palette.items():
+                table[value] = colour[:3]
+            bands = table[bands[0]].transpose(2, 0, 1)
+        if self.value_range is not None:
+            bands = to_eight_bits(bands, self.value_range)
+        if mask is not None:
+            bands = np.where(mask, bands, 0)
+        # Red, green, blue to OpenCV's order.
+        return np.ascontiguousarray(
+            np.broadcast_to(bands[::-1], (3, *shape)).transpose(1, 2, 0)
+        )
+
+    def _percentiles(self) -> np.ndarray:
+        file = self._file(len(self._sizes) - 2)
+        shape = min(file.height, _SAMPLE), min(file.width, _SAMPLE)
+        with _gdal(self.path):
+            sample = file.read(self.bands, out_shape=shape, masked=True)
+        return range_of(sample)
+
+    def _file(self, overview: int):
+        """The file, -1, or one of its overviews, opened when needed."""
+        if self._process != os.getpid():  # a copy, as a fork makes them
+            self._files, self._process = {}, os.getpid()
+        if overview not in self._files:
+            level = {} if overview < 0 else dict(overview_level=overview)
+            with _gdal(self.path):
+                self._files[overview] = rasterio.open(self.path, **level)
+        return self._files[overview]
+
+    def _bytes(self, overview: int, window) -> int:
+        """What the tiles of a window take in the file; 0 if not known."""
+        file, total = self._file(-1), 0
+        high, wide = self._file(overview).block_shapes[0]
+        x, y, x2, y2 = window
+        where = {} if overview < 0 else dict(ovr=overview)
+        for row in range(y // high, -(-y2 // high)):
+            for column in range(x // wide, -(-x2 // wide)):
+                name = f'BLOCK_SIZE_{column}_{row}'
+                total += int(file.get_tag_item(name, 'TIFF', 1, **where) or 0)
+        return total
+
+    def _signature(self) -> tuple[int, int]:
+        state = os.stat(self.path)
+        return state.st_size, state.st_mtime_ns
+
+    def _check(self) -> None:
+        """Raises ImageError if the file is another one by now."""
+        if self._signature() != self._state:
+            raise ImageError(f'{self.path} has changed while it was read.')
+
+
+def _resized_part(
+    pixels: np.ndarray, place: np.ndarray, size: tuple[int, int]
+) -> np.ndarray:
+    """A part of an array that ends between its pixels, resized."""
+    left, top, right, bottom = place
+    fx, fy = (right - left) / size[0], (bottom - top) / size[1]
+    # From centres of pixels to centres of pixels.
+    matrix = np.array(
+        [
+            [fx, 0, left + fx / 2 - 0.5],
+            [0, fy, top + fy / 2 - 0.5],
+        ]
+    )
+    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(
+        pixels, matrix, size, flags=how, borderMode=cv2.BORDER_REPLICATE
+    )

@@ -1,0 +1,98 @@
+"""Bands of a raster as three of eight bits."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from sniper_mmdet.utils.errors import UserError
+
+#: What value_range may be, beside numbers: percentiles of an overview.
+PERCENTILES = 'percentiles'
+_PERCENTILES = 2, 98
+
+#: One (low, high) for all bands, or one each.
+ValueRange = Sequence[float] | Sequence[Sequence[float]]
+
+
+def chosen_bands(
+    count: int,
+    meanings: Sequence[str],
+    bands: Sequence[int] | None,
+    path: str,
+) -> list[int]:
+    """The bands that become red, green and blue, or one that becomes grey.
+
+    Args:
+        count (int): How many there are.
+        meanings (Sequence[str]): GDAL's, as 'red' or 'gray', one a band.
+        bands (Sequence[int], optional): As asked for, from 1 on. None takes
+            red, green and blue, or the first, if there are no more than it
+            and an alpha.
+        path (str): For errors.
+
+    Raises:
+        UserError: There are no such bands, or it is not known which.
+    """
+    if bands is not None:
+        if len(bands) not in (1, 3) or not all(1 <= b <= count for b in bands):
+            raise UserError(
+                f'bands of {path} must be one or three of 1 to {count}. '
+                f'Received: {tuple(bands)}.'
+            )
+        return list(bands)
+    colours = 'red', 'green', 'blue'
+    if all(colour in meanings for colour in colours):
+        return [meanings.index(colour) + 1 for colour in colours]
+    seen = count - ('alpha' in meanings)
+    if seen <= 2:
+        return [1]
+    if seen == 3:
+        return [1, 2, 3]
+    raise UserError(
+        f'{path} has {count} bands, none of which is said to be red, green '
+        'and blue: bands must name them, as bands=(3, 2, 1).'
+    )
+
+
+def range_of(sample: np.ndarray) -> np.ndarray:
+    """float (B, 2): percentiles 2 and 98 of each band, without NaN.
+
+    Args:
+        sample (ndarray (B, h, w)): Pixels; masked or NaN where there are none.
+    """
+    filled = np.ma.filled(np.ma.asarray(sample, dtype=float), np.nan)
+    filled = filled.reshape(len(filled), -1)
+    if np.isnan(filled).all():
+        return np.tile([0.0, 1.0], (len(filled), 1))
+    return np.nanpercentile(filled, _PERCENTILES, axis=1).T
+
+
+def to_eight_bits(pixels: np.ndarray, value_range: ValueRange) -> np.ndarray:
+    """uint8 (B, h, w): low becomes 0, high 255, what is beyond an end that.
+
+    Args:
+        pixels (ndarray (B, h, w)): Of any kind; NaN becomes 0.
+        value_range (Sequence): (low, high), or one a band.
+    """
+    bounds = np.broadcast_to(
+        np.asarray(value_range, np.float32), (len(pixels), 2)
+    )
+    low, high = bounds[:, :1, None], bounds[:, 1:, None]
+    span = np.maximum(high - low, np.finfo(np.float32).tiny)
+    scaled = (pixels.astype(np.float32) - low) * (255 / span)
+    return np.nan_to_num(scaled).clip(0, 255).round().astype(np.uint8)
+
+
+def check_range(value_range, path: str) -> None:
+    """Raises UserError where it is neither numbers nor 'percentiles'."""
+    if value_range is None or value_range == PERCENTILES:
+        return
+    bounds = np.asarray(value_range, float)
+    if (
+        bounds.shape not in [(2,), (1, 2), (3, 2)]
+        or not (bounds[..., 0] < bounds[..., 1]).all()
+    ):
+        raise UserError(
+            f'value_range of {path} must be (low, high), one a band, or '
+            f'{PERCENTILES!r}. Received: {value_range}.'
+        )
