@@ -18,7 +18,7 @@ from mmengine.logging import print_log
 from torch import nn
 
 from sniper_mmdet.chips.coco_content import first_of
-from sniper_mmdet.datasets.transforms import OpenImage
+from sniper_mmdet.datasets.transforms import OWN, LoadImageByWindow
 from sniper_mmdet.images import RASTER_SUFFIXES, ImageError
 from sniper_mmdet.models import PyramidDetector
 from sniper_mmdet.utils.errors import UserError
@@ -31,8 +31,6 @@ VIDEO_SUFFIXES = set(_VIDEOS.split())
 Input = str | Path | np.ndarray
 #: Images that may hold several pictures.
 _PAGED = {'.avif', '.gif', '.png', '.tif', '.tiff', '.webp'}
-#: What the loader of whole images does not take.
-_OWN = 'bands', 'value_range', 'cache_mb'
 #: How many batches are read ahead, and how many pixels they hold at most.
 AHEAD, AHEAD_PIXELS = 2, 50_000_000
 
@@ -311,12 +309,12 @@ def _test_pipeline(model: nn.Module) -> tuple[Callable, Compose]:
             f'{name} has no test_dataloader.dataset.pipeline.'
         ) from None
     kinds = [str(step['type']).split('.')[-1] for step in pipeline]
-    if not kinds or not kinds[0].startswith(('LoadImageFrom', 'OpenImage')):
+    if not kinds or not kinds[0].startswith('LoadImage'):
         raise ValueError(
             f'{name}: test_dataloader.dataset.pipeline must begin '
             f'with LoadImageFromFile. Received: {kinds}.'
         )
-    own = {name: pipeline[0].pop(name, None) for name in _OWN}
+    own = {name: pipeline[0].pop(name, None) for name in OWN}
     pipeline[0]['type'] = 'mmdet.InferencerLoader'
     load = Compose(pipeline[:1])
     if not isinstance(model, PyramidDetector):
@@ -324,7 +322,7 @@ def _test_pipeline(model: nn.Module) -> tuple[Callable, Compose]:
     for step, kind in zip(pipeline, kinds, strict=True):
         if kind == 'PackDetInputs':
             step['type'] = 'sniper_mmdet.PackImage'
-    opening = OpenImage(own['bands'], own['value_range'])
+    opening = LoadImageByWindow(own['bands'], own['value_range'])
 
     def open_or_load(results: dict) -> dict:
         path = results.get('img_path')

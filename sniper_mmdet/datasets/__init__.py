@@ -22,4 +22,4 @@ from .named_datasets import (
     VisDroneDataset,
 )
 from .proposals import ProposalFile, image_id, image_keys, write_proposals
-from .transforms import CutChip, OpenImage, PackImage
+from .transforms import CutChip, LoadImageByWindow, PackImage

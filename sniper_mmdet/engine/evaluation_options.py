@@ -5,6 +5,8 @@ import os.path as osp
 from mmdet.datasets.transforms import PackDetInputs
 from mmengine.config import Config, ConfigDict
 
+from sniper_mmdet.datasets.transforms import loading_whole
+
 # What --eval's names are called by the metrics that know them.
 _METRICS = {
     'CocoMetric': dict(bbox='bbox', segm='segm', proposal='proposal'),
@@ -60,7 +62,7 @@ def set_flip_tta(cfg: Config) -> None:
     tta_cfg = dict(nms=nms, max_per_img=100)
     cfg.setdefault('tta_model', dict(type='DetTTAModel', tta_cfg=tta_cfg))
     if 'tta_pipeline' not in cfg:
-        *steps, pack = cfg.test_dataloader.dataset.pipeline
+        *steps, pack = map(loading_whole, cfg.test_dataloader.dataset.pipeline)
         flips = [dict(type='RandomFlip', prob=p) for p in (1.0, 0.0)]
         own_keys, keys = pack.get('meta_keys', ()), PackDetInputs().meta_keys
         pack = dict(type='PackDetInputs', meta_keys=(*own_keys, *keys))

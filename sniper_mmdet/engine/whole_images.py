@@ -7,13 +7,15 @@ from mmcv.transforms import Compose, LoadImageFromFile
 from torch.utils.data import Dataset
 
 from sniper_mmdet.datasets import proposals
+from sniper_mmdet.images import ImageSource
 
 
 class WholeImages(Dataset):
     """The images of a data set, as its own pipeline loads them, each once.
 
     Items are tuples ``(key, image, error)``: what a proposal file calls the
-    image, and uint8 (H, W, 3), or None and why it cannot be read.
+    image, and uint8 (H, W, 3) or, of a raster that is read by window, an
+    ImageSource; or None and why it cannot be read.
 
     Args:
         dataset (ChipDataset | BaseDataset): Of mmdet; of a ChipDataset, the
@@ -75,7 +77,9 @@ class WholeImages(Dataset):
             loaded = self.load(info)
             if loaded is None:
                 raise OSError('it cannot be read as an image')
-            image = np.asarray(loaded['img'], np.uint8)
+            image = loaded['img']
+            if not isinstance(image, ImageSource):
+                image = np.asarray(image, np.uint8)
             return self.keys[index], image, ''
         except Exception as error:  # whatever decoders raise
             reason = f'{info["img_path"]}: {type(error).__name__}: {error}'

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sniper_mmdet.datasets.transforms import loading_whole
 from sniper_mmdet.tuning.plan import FocusPlan
 from sniper_mmdet.utils.config_text import Code, assignment, comment
 
@@ -74,7 +75,11 @@ def focus_text(
 
 def _training(loading: Sequence[dict], factors: Sequence[float]) -> list:
     """Whole images at the levels that notice, a little larger or smaller."""
-    kept = [step for step in loading if 'Annotat' not in name_of(step)]
+    kept = [
+        loading_whole(step)
+        for step in loading
+        if 'Annotat' not in name_of(step)
+    ]
     sizes = [float(f'{f * j:.3g}') for f in factors for j in _JITTER]
     resized = [
         [dict(type='Resize', scale_factor=size, keep_ratio=True)]

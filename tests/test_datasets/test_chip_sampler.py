@@ -208,3 +208,44 @@ def test_data_set_without_a_chip_is_refused(folder):
         ValueError, match='none of the .* is valid at any level'
     ):
         ChipSampler(dataset, seed=0)
+
+
+def test_images_take_turns():
+    images = np.random.default_rng(0).permutation(np.repeat(range(12), 5))
+    order = chip_sampler.in_turn(images, 4)
+    assert sorted(order.tolist()) == list(range(60))
+    rounds = images[order].reshape(-1, 4)
+    # Each is under way in one place, and is done before the next begins.
+    assert all(len(set(row)) == 4 for row in rounds.tolist())
+    for place in rounds.T:
+        assert (np.diff(place) != 0).sum() == 2
+    # Of images of many chips what is left comes at the end.
+    order = chip_sampler.in_turn(np.array([0, 0, 0, 0, 1, 2]), 2)
+    assert order.tolist() == [0, 4, 1, 5, 2, 3]
+    assert chip_sampler.in_turn(np.zeros(0, int), 3).tolist() == []
+
+
+def test_an_epoch_with_images_together(dataset, monkeypatch):
+    """All chips of it, in another order, on any number of ranks."""
+    near = ChipSampler(dataset, seed=7, images_together=2)
+    rows, others = rows_of(near), rows_of(ChipSampler(dataset, seed=7))
+    assert sorted(rows) == sorted(others) and rows != others
+    assert rows == rows_of(near)
+    images = [int(row['image']) for row in near]
+    turns = sum(a != b for a, b in zip(images, images[1:], strict=False))
+    assert turns > 0.6 * len(images)
+    assert len({*images[: len(images) // 3]}) == 2
+    near.set_epoch(1)
+    assert rows_of(near) != rows
+    near.set_epoch(0)
+    near.skip(5)
+    assert rows_of(near) == rows[5:]
+    for rank in range(2):
+        own = rank_sampler(monkeypatch, dataset, rank, 2, images_together=2)
+        theirs = rows[rank::2]
+        assert rows_of(own)[: len(theirs)] == theirs
+
+
+def test_images_together_must_be_a_number(dataset):
+    with pytest.raises(ValueError, match='positive number. Received: 0'):
+        ChipSampler(dataset, images_together=0)

@@ -1,6 +1,7 @@
 # Chips of any data to train on, whole images to test on, by names that
 # MMDetection's configs do not use. The data is COCO, the settings are those of
-# the released SNIPER code.
+# the released SNIPER code. Of rasters in tiles only what is looked at is read,
+# any other image is decoded as by LoadImageFromFile.
 
 pack_chip = dict(
     type='PackDetInputs',
@@ -17,14 +18,14 @@ pack_chip = dict(
     ),
 )
 chip_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='sniper_mmdet.LoadImageByWindow'),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='sniper_mmdet.CutChip'),
     dict(type='RandomFlip', prob=0.5),
     pack_chip,
 ]
 mask_chip_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='sniper_mmdet.LoadImageByWindow'),
     dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
     dict(type='sniper_mmdet.CutChip'),
     dict(type='RandomFlip', prob=0.5),
@@ -32,10 +33,10 @@ mask_chip_pipeline = [
 ]
 # No Resize: the detector itself looks at each level of the image.
 image_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='sniper_mmdet.LoadImageByWindow'),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(
-        type='PackDetInputs',
+        type='sniper_mmdet.PackImage',
         meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape'),
     ),
 ]

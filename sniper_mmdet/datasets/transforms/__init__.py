@@ -1,2 +1,2 @@
 from .cut_chip import CutChip
-from .open_image import OpenImage, PackImage
+from .load_by_window import OWN, LoadImageByWindow, PackImage, loading_whole

@@ -10,9 +10,12 @@ from sniper_mmdet.images import ImageSource, open_image, reads_windows
 from sniper_mmdet.images.stretch import ValueRange
 from sniper_mmdet.registry import TRANSFORMS
 
+#: Arguments that LoadImageFromFile has not.
+OWN = 'bands', 'value_range', 'cache_mb'
+
 
 @TRANSFORMS.register_module()
-class OpenImage(LoadImageFromFile):
+class LoadImageByWindow(LoadImageFromFile):
     """LoadImageFromFile that decodes nothing of a file that is read by window.
 
     Where :func:`~sniper_mmdet.images.reads_windows` says so, ``img`` is an
@@ -86,6 +89,17 @@ class OpenImage(LoadImageFromFile):
         own = f'bands={self.bands}, value_range={self.value_range}, '
         own += f'cache_mb={self.cache_mb}, '
         return super().__repr__().replace('(', f'({own}', 1)
+
+
+def loading_whole(step: dict) -> dict:
+    """A step of a pipeline, or where it is this one, that of mmcv.
+
+    For transforms that need an array.
+    """
+    if str(step.get('type')).split('.')[-1] != LoadImageByWindow.__name__:
+        return step
+    kept = {key: step[key] for key in step if key not in OWN}
+    return dict(kept, type='LoadImageFromFile')
 
 
 @TRANSFORMS.register_module()
