@@ -35,8 +35,8 @@ class ChipSampler(Sampler):
             Defaults to None: as many as the first table has.
         images_together (int, optional): Chips in a row are of so many images,
             one of each in turn, and of the next image where one has no more:
-            for ``LoadImageByWindow(cache_mb=...)``. If it is ``batch_size`` times
-            workers times ranks, an image is decoded by one worker alone.
+            for ``LoadImageByWindow(cache_mb=...)``. If it is ``batch_size``
+            times workers times ranks, one worker alone decodes an image.
             Without effect unless ``shuffle``. Defaults to None: of any image.
     """
 

@@ -37,6 +37,7 @@ def open_image(
     path: str | Path,
     bands: Sequence[int] | None = None,
     value_range: ValueRange | str | None = None,
+    on_error: str = 'raise',
 ) -> ImageSource:
     """Open an image, of which only what is asked for is read, if that can be.
 
@@ -49,6 +50,8 @@ def open_image(
         value_range (Sequence | str, optional): (low, high) of what becomes 0
             to 255, or one a band; or 'percentiles', the 2nd and the 98th of
             an overview. Defaults to None: pixels have eight bits.
+        on_error (str): 'raise', or 'skip': tiles of a raster that cannot be
+            decoded are logged, and are black. Defaults to 'raise'.
 
     Returns:
         :obj:`ImageSource`: Read by window where :func:`reads_windows` says
@@ -71,4 +74,4 @@ def open_image(
         raise UserError(f'bands and value_range: {path} {_MISSING}')
     from .raster import RasterImage
 
-    return RasterImage(path, bands, value_range)
+    return RasterImage(path, bands, value_range, on_error)

@@ -4,16 +4,18 @@ import math
 import os
 import warnings
 from collections.abc import Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import cv2
 import numpy as np
 import rasterio
+from mmengine.logging import print_log
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
+from sniper_mmdet.utils.choices import check_choice
 from sniper_mmdet.utils.errors import UserError
 from sniper_mmdet.utils.image import resize
 
@@ -71,7 +73,7 @@ class RasterImage(ImageSource):
     file's mask, pixels are black.
 
     Args:
-        path, bands, value_range: See :func:`open_image`.
+        path, bands, value_range, on_error: See :func:`open_image`.
     """
 
     def __init__(
@@ -79,7 +81,10 @@ class RasterImage(ImageSource):
         path: str | Path,
         bands: Sequence[int] | None = None,
         value_range: ValueRange | str | None = None,
+        on_error: str = 'raise',
     ) -> None:
+        check_choice('on_error', on_error, 'raise', 'skip')
+        self.on_error = on_error
         self.path = str(path)
         check_range(value_range, self.path)
         self.value_range = value_range
@@ -162,9 +167,15 @@ class RasterImage(ImageSource):
             out_shape=shape,
             resampling=self._resampling,
         )
-        with _gdal(self.path):
-            bands = file.read(self.bands, **how)
-            mask = file.dataset_mask(**how) if self._masked else None
+        try:
+            with _gdal(self.path):
+                bands = file.read(self.bands, **how)
+                mask = file.dataset_mask(**how) if self._masked else None
+        except ImageError as error:
+            if self.on_error == 'raise':
+                raise
+            print_log(f'left black: {error}', 'current')
+            bands, mask = self._rest(file, window, shape), None
         self.pixels_read += width * height
         self.bytes_read += self._bytes(overview, window)
         if self._palette is not None:
@@ -180,6 +191,27 @@ class RasterImage(ImageSource):
         return np.ascontiguousarray(
             np.broadcast_to(bands[::-1], (3, *shape)).transpose(1, 2, 0)
         )
+
+    def _rest(self, file, window, shape: tuple[int, int]) -> np.ndarray:
+        """(B, h, w): a window tile by tile, without those that are broken."""
+        x, y, x2, y2 = window
+        high, wide = file.block_shapes[0]
+        bands = np.zeros((len(self.bands), y2 - y, x2 - x), file.dtypes[0])
+        for top in range(y // high * high, y2, high):
+            for left in range(x // wide * wide, x2, wide):
+                rows = max(top, y), min(top + high, y2)
+                columns = max(left, x), min(left + wide, x2)
+                tile = Window.from_slices(rows, columns)
+                with suppress(ImageError), _gdal(self.path):
+                    bands[
+                        :,
+                        rows[0] - y : rows[1] - y,
+                        columns[0] - x : columns[1] - x,
+                    ] = file.read(self.bands, window=tile)
+        if shape == bands.shape[1:]:
+            return bands
+        shrunk = [resize(band, shape[::-1]) for band in bands]
+        return np.stack(shrunk)
 
     def _percentiles(self) -> np.ndarray:
         file = self._file(len(self._sizes) - 2)

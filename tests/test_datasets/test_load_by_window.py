@@ -111,7 +111,7 @@ def test_a_pipeline_packs_an_image_as_mmdet_does():
 
 
 def test_what_it_is_told_is_shown():
-    load = LoadImageByWindow(bands=(3, 2, 1), cache_mb=5, color_type='color')
+    load = LoadImageByWindow((3, 2, 1), cache_mb=5, color_type='color')
     assert repr(load).startswith(
         'LoadImageByWindow(bands=(3, 2, 1), value_range=None'
     )

@@ -23,10 +23,13 @@ from .box_proposals import merge_proposals, propose
 from .device_resize import move_images
 from .image_levels import ImageLevels, as_input, cut_pixels, make_batches
 from .mask_parts import crop_masks, full_masks
+from .near_nms import nms_by_neighbourhood
 from .wrapped_detector import WrappedDetector
 
 # The stride of most feature maps divides it.
 _STEP = 32
+# Detections from which on merging all at once is slow.
+_MANY = 10_000
 
 
 @MODELS.register_module()
@@ -123,6 +126,7 @@ class PyramidDetector(WrappedDetector):
         self.max_pixels = max_pixels
         self.border = border
         self.resize_on_device = resize_on_device
+        self.merges = True
 
     def test_step(self, data: dict | tuple | list) -> SampleList:
         """Detect on whole images; see :meth:`predict`.
@@ -350,7 +354,15 @@ class PyramidDetector(WrappedDetector):
             yield inputs, samples
 
     def merge_levels(self, results: list[InstanceData]) -> InstanceData:
-        """Merge the detections of all levels of one image, and their tiles."""
+        """Merge the detections of all levels of one image, and their tiles.
+
+        Unless ``merges`` is False: of a part of a scene, all are kept, to be
+        merged with those of others; masks are left out.
+        """
+        if not self.merges:
+            unmerged = InstanceData.cat(results)
+            unmerged.pop('masks', None)
+            return unmerged
         if self.pyramid.is_trivial:
             best = _best(results)
             # Of one piece the detector's own number holds.
@@ -359,7 +371,8 @@ class PyramidDetector(WrappedDetector):
         merged = InstanceData.cat(results)
         if len(merged) == 0:
             return merged
-        dets, keep = batched_nms(
+        nms = batched_nms if len(merged) < _MANY else nms_by_neighbourhood
+        dets, keep = nms(
             merged.bboxes, merged.scores, merged.labels, self.merge
         )
         if self.max_per_img >= 0:

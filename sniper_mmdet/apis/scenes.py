@@ -1,0 +1,178 @@
+"""Detection on one scene of any size, part by part."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from mmdet.structures import DetDataSample
+from mmengine.dist import barrier, get_dist_info
+from mmengine.structures import InstanceData
+
+from sniper_mmdet.chips import ImagePyramid
+from sniper_mmdet.chips.tiles import Tile, owned_by
+from sniper_mmdet.images import open_image
+from sniper_mmdet.images.region import Region
+from sniper_mmdet.images.stretch import ValueRange
+from sniper_mmdet.models import PyramidDetector
+from sniper_mmdet.models.detectors.near_nms import nms_by_neighbourhood
+from sniper_mmdet.utils.errors import UserError
+from sniper_mmdet.utils.progress import Progress
+
+from .scene_parts import PartFiles, parts_of_scene, signature
+
+#: Original pixels of a part, if nothing else is asked for.
+PART_PIXELS = 2**26
+_DOUBLE = dict(type='nms', iou_threshold=0.7)
+
+
+def detect_scene(
+    model: PyramidDetector,
+    path: str | Path,
+    folder: str | Path | None = None,
+    part_pixels: int = PART_PIXELS,
+    score_thr: float = 0.0,
+    bands: Sequence[int] | None = None,
+    value_range: ValueRange | str | None = None,
+    on_error: str = 'raise',
+    progress: bool = True,
+) -> DetDataSample | None:
+    """Detect on a scene: memory does not grow with it.
+
+    The scene is looked at in parts that overlap, each as an image of its own,
+    of which no more is read than is looked at. A part keeps what has its
+    centre in its core; all are merged at the end as one image's levels are.
+    Processes that were launched together share the parts.
+
+    Args:
+        model (:obj:`PyramidDetector`): Of ``init_detector``.
+        path (str | Path): See :func:`~sniper_mmdet.images.open_image`.
+        folder (str | Path, optional): Where what each part has is written: a
+            scene that was cut off goes on there. Several processes need one.
+            Defaults to None: a temporary one.
+        part_pixels (int): Original pixels of a part, at most. Defaults to
+            2**26.
+        score_thr (float): Detections below are left out before they are
+            merged. Defaults to 0.0.
+        bands, value_range, on_error: See
+            :func:`~sniper_mmdet.images.open_image`.
+        progress (bool): Whether to tell on stderr how far it is. Defaults to
+            True.
+
+    Returns:
+        :obj:`DetDataSample`: As of :func:`detect`, all detections, with
+        ``pixels_read`` and ``bytes_read``, those of all parts; without
+        ``focus`` and masks. None in all processes but the first.
+
+    Raises:
+        OSError: The scene cannot be read.
+        UserError: ``folder`` is another scene's, or not given where several
+            processes share the scene; or a setting is wrong.
+    """
+    if not isinstance(model, PyramidDetector):
+        raise UserError(
+            'a scene is for a sniper_mmdet.PyramidDetector or AutoFocus. '
+            f'Received: {type(model).__name__}.'
+        )
+    rank, processes = get_dist_info()
+    if folder is None and processes > 1:
+        raise UserError('several processes share a scene by a folder.')
+    source = open_image(path, bands, value_range, on_error)
+    size = source.shape[1::-1]
+    pyramid = _of_factors(model.pyramid, size)
+    parts = parts_of_scene(size, pyramid, model.border, part_pixels)
+    plan = dict(
+        scene=[str(path), *signature(path)],
+        bands=bands,
+        value_range=value_range,
+        parts=[tile.part for tile in parts],
+        detector=_fingerprint(model),
+        score_thr=score_thr,
+    )
+    with TemporaryDirectory() as temporary:
+        files = PartFiles(folder or temporary, plan)
+        own = range(rank, len(parts), processes)
+        todo = [k for k in own if not files.path(k).exists()]
+        bar = Progress(len(own)) if progress else None
+        if bar:
+            bar.update(len(own) - len(todo))
+        with _unmerged(model, pyramid):
+            for number in todo:
+                region = Region(source, parts[number].part)
+                found = _look(model, region, parts[number], score_thr)
+                files.write(number, found)
+                if bar:
+                    bar.update()
+        if bar:
+            bar.close()
+        source.close()
+        barrier()
+        if rank:
+            return None
+        return _merged(model, files.read(range(len(parts))), path, size)
+
+
+def _look(model, region: Region, tile: Tile, score_thr: float) -> dict:
+    """What was found in a part that is its own, original pixels."""
+    shape = region.shape[:2]
+    meta = dict(ori_shape=shape, img_shape=shape, scale_factor=(1, 1))
+    sample = DetDataSample(metainfo=meta)
+    with torch.no_grad():
+        (sample,) = model.test_step(
+            dict(inputs=[region], data_samples=[sample])
+        )
+    found = sample.pred_instances.cpu()
+    found.bboxes = found.bboxes + found.bboxes.new_tensor(tile.part[:2] * 2)
+    arrays = {key: value.numpy() for key, value in found.items()}
+    kept = owned_by(arrays['bboxes'], tile) & (arrays['scores'] >= score_thr)
+    arrays = {key: value[kept] for key, value in arrays.items()}
+    read = sample.pixels_read, sample.bytes_read
+    return dict(arrays, read=np.array(read, np.int64))
+
+
+def _merged(model, parts: Iterator[dict], path, size) -> DetDataSample:
+    parts = list(parts)
+    read = np.sum([part.pop('read') for part in parts], 0).tolist()
+    arrays = {
+        key: np.concatenate([part[key] for part in parts]) for key in parts[0]
+    }
+    found = InstanceData(**{k: torch.from_numpy(v) for k, v in arrays.items()})
+    if model.pyramid.is_trivial and len(parts) > 1:
+        # Where two parts meet, what both have found; the rest was merged.
+        boxes = found.bboxes, found.scores, found.labels
+        found = found[nms_by_neighbourhood(*boxes, _DOUBLE)[1]]
+    most, model.max_per_img = model.max_per_img, -1
+    try:
+        found = model.merge_levels([found])
+    finally:
+        model.max_per_img = most
+    meta = dict(img_path=str(path), ori_shape=size[::-1])
+    meta.update(pixels_read=read[0], bytes_read=read[1])
+    return DetDataSample(metainfo=meta, pred_instances=found)
+
+
+def _of_factors(pyramid: ImagePyramid, size: tuple[int, int]) -> ImagePyramid:
+    """Levels of the whole scene, so that its parts have the same."""
+    factors = pyramid.factors(*size)
+    return ImagePyramid([float(f) for f in factors], pyramid.valid_ranges)
+
+
+@contextmanager
+def _unmerged(model: PyramidDetector, pyramid: ImagePyramid) -> Iterator[None]:
+    """Levels of a part are those of the scene, and are not merged yet."""
+    own = model.pyramid, model.merges
+    model.pyramid, model.merges = pyramid, False
+    try:
+        yield
+    finally:
+        model.pyramid, model.merges = own
+
+
+def _fingerprint(model: PyramidDetector) -> list:
+    """What other weights or settings of a test would change."""
+    names = 'pyramid', 'focus', 'budget', 'border', 'max_pixels', 'merge'
+    settings = [repr(getattr(model, name, None)) for name in names]
+    sums = [float(x.double().abs().sum()) for x in model.state_dict().values()]
+    return [*settings, sum(sums)]

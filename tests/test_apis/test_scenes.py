@@ -1,0 +1,171 @@
+"""A scene in parts: the same from one process, two, or after a break."""
+
+import numpy as np
+import pytest
+import torch
+from mmdet.apis import init_detector
+from mmengine.structures import InstanceData
+from rasters import bands_of, write_raster
+from scipy import ndimage
+
+from sniper_mmdet.apis import scenes
+from sniper_mmdet.apis.scenes import detect_scene
+from sniper_mmdet.images import ImageError
+from sniper_mmdet.utils.errors import UserError
+
+rasterio = pytest.importorskip('rasterio')
+SIZE = 1100, 1400
+
+
+@pytest.fixture(scope='module')
+def model(autofocus):
+    model = init_detector(autofocus.config, autofocus.checkpoint, device='cpu')
+    return model
+
+
+@pytest.fixture(scope='module')
+def scene(tmp_path_factory):
+    """Discs, one of them where parts meet."""
+    rng = np.random.default_rng(0)
+    image = rng.integers(90, 110, (*SIZE[::-1], 3), np.uint8)
+    path = tmp_path_factory.mktemp('scene') / 'a.tif'
+    return write_raster(path, bands_of(image))
+
+
+HOW = dict(part_pixels=600_000, progress=False)
+
+
+def found(result):
+    return [result.pred_instances[key] for key in ('bboxes', 'scores')]
+
+
+def assert_same(one, other):
+    assert len(one.pred_instances) == len(other.pred_instances) > 20
+    for a, b in zip(found(one), found(other), strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.fixture
+def looked_at(monkeypatch):
+    """Parts that were looked at."""
+    parts, look = [], scenes._look
+
+    def watched(model, region, tile, *args):
+        parts.append(tile.part)
+        return look(model, region, tile, *args)
+
+    monkeypatch.setattr(scenes, '_look', watched)
+    return parts
+
+
+def test_a_scene_that_was_cut_off_goes_on(
+    model, scene, tmp_path, looked_at, monkeypatch
+):
+    whole = detect_scene(model, scene, **HOW)
+    assert whole.ori_shape == SIZE[::-1] and whole.img_path == str(scene)
+    assert whole.pixels_read > np.prod(SIZE)
+    number = len(looked_at)
+    assert number > 3
+    write = scenes.PartFiles.write
+
+    def killed(self, number, arrays):
+        if number == 2:
+            raise KeyboardInterrupt
+        write(self, number, arrays)
+
+    monkeypatch.setattr(scenes.PartFiles, 'write', killed)
+    with pytest.raises(KeyboardInterrupt):
+        detect_scene(model, scene, tmp_path / 'parts', **HOW)
+    monkeypatch.setattr(scenes.PartFiles, 'write', write)
+    looked_at.clear()
+    rest = detect_scene(model, scene, tmp_path / 'parts', **HOW)
+    assert len(looked_at) == number - 2
+    assert_same(whole, rest)
+    assert rest.pixels_read == whole.pixels_read
+    with pytest.raises(UserError, match='another .*: score_thr differ'):
+        detect_scene(model, scene, tmp_path / 'parts', score_thr=0.5, **HOW)
+
+
+def test_two_processes_share_a_scene(model, scene, tmp_path, monkeypatch):
+    whole = detect_scene(model, scene, **HOW)
+    results = []
+    for rank in (1, 0):
+        info = rank, 2
+        monkeypatch.setattr(scenes, 'get_dist_info', lambda info=info: info)
+        results.append(detect_scene(model, scene, tmp_path / 'parts', **HOW))
+    assert results[0] is None
+    assert_same(whole, results[1])
+    with pytest.raises(UserError, match='share a scene by a folder'):
+        detect_scene(model, scene, **HOW)
+
+
+def test_each_object_is_found_once(model, tmp_path, monkeypatch):
+    """Where parts meet too, and by each of two levels."""
+    image = np.zeros((*SIZE[::-1], 3), np.uint8)
+    boxes = [
+        [x, y, x + 24, y + 18]
+        for x in range(10, SIZE[0] - 30, 60)
+        for y in range(10, SIZE[1] - 30, 60)
+    ]
+    for x1, y1, x2, y2 in boxes:
+        image[y1:y2, x1:x2] = 255
+    path = write_raster(tmp_path / 'a.tif', bands_of(image))
+    run = model.run_detector
+
+    def bright(inputs, samples):
+        run(inputs, samples)  # which the focus head looks at
+        return find_bright(inputs, samples)
+
+    monkeypatch.setattr(model, 'run_detector', bright)
+    result = detect_scene(model, path, **HOW)
+    found = result.pred_instances
+    found = found[found.scores > 0.5]
+    assert len(found) == len(boxes)
+    # A level of half the size blurs the sides.
+    middles = (found.bboxes[:, :2] + found.bboxes[:, 2:]) / 2
+    middles = sorted(middles.tolist())
+    true = sorted([(x1 + x2) / 2, (y1 + y2) / 2] for x1, y1, x2, y2 in boxes)
+    assert np.allclose(middles, true, atol=0.7)
+    # Levels and settings of the detector are its own again.
+    assert model.merges and model.pyramid.scales == (0.5, 0.75, 1.0)
+
+
+def find_bright(inputs, samples):
+    """Bright places are objects."""
+    results = []
+    for pixels, meta in zip(inputs, samples, strict=True):
+        places = ndimage.find_objects(
+            ndimage.label(pixels[0].numpy() > 100)[0]
+        )
+        rows = [(x.start, y.start, x.stop, y.stop) for y, x in places]
+        boxes = torch.tensor(rows, dtype=torch.float32).reshape(-1, 4)
+        boxes /= torch.tensor(meta.scale_factor).repeat(2)
+        one = torch.ones(len(boxes))
+        results.append(
+            InstanceData(bboxes=boxes, scores=one, labels=one.long())
+        )
+    return results
+
+
+def test_little_confidence_is_left_out(model, scene):
+    whole = detect_scene(model, scene, **HOW)
+    middle = float(found(whole)[1].median())
+    part = detect_scene(model, scene, score_thr=middle, **HOW)
+    assert 0 < len(part.pred_instances) < len(whole.pred_instances)
+
+
+def test_tiles_that_are_not_there_are_left_black(model, scene, tmp_path):
+    content = scene.read_bytes()
+    path = tmp_path / 'broken.tif'
+    path.write_bytes(content[: len(content) * 2 // 3])
+    with pytest.raises(ImageError, match='broken.tif cannot be read'):
+        detect_scene(model, path, **HOW)
+    result = detect_scene(model, path, on_error='skip', **HOW)
+    assert len(result.pred_instances) > 20
+
+
+def test_other_detectors_and_small_parts_are_refused(model, scene):
+    with pytest.raises(UserError, match='is for a .*Received: Identity'):
+        detect_scene(torch.nn.Identity(), scene)
+    with pytest.raises(UserError, match='part_pixels is too small'):
+        detect_scene(model, scene, part_pixels=1000)
