@@ -1,41 +1,77 @@
-"""Rasters as users have them, written by rasterio."""
+"""Georeferenced images, and objects that are drawn on them by their place."""
 
-import warnings
-from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pytest
+
+#: (x1, y1, x2, y2) of the object, px, in an image of 100 x 60.
+BOX = (20, 10, 50, 30)
+#: CRS, upper left corner, degrees of rotation, sides of a pixel.
+PLACES = dict(
+    utm=('EPSG:32633', (500000, 5000000), 0, (0.5, -0.5)),
+    rotated=('EPSG:32633', (500000, 5000000), 30, (0.5, -0.5)),
+    uneven=('EPSG:32633', (400000, 5000000), -100, (0.3, -0.7)),
+    degrees=('EPSG:4326', (15, 45), 0, (1e-5, -1e-5)),
+)
+each_place = pytest.mark.parametrize('kind', PLACES)
 
 
-def write_raster(path: Path, pixels: np.ndarray, overviews=(), **profile):
-    """A tiled, lossless TIFF of bands (B, H, W); ``tags`` after the fact."""
+def transform_of(kind):
+    from affine import Affine
+
+    _, corner, angle, sides = PLACES[kind]
+    cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+    (x, y), (w, h) = corner, sides
+    return Affine(w * cos, -h * sin, x, w * sin, h * cos, y)
+
+
+def on_map(transform, x, y):
+    a, b, c, d, e, f = transform[:6]
+    return a * x + b * y + c, d * x + e * y + f
+
+
+def write_raster(path, kind='utm', shift=(0, 0), crs=True, **options):
+    """Write a GeoTIFF with an object that GDAL draws by its place.
+
+    ``shift`` moves the image by so many pixels; the object stays in place.
+    The options are GDAL's.
+    """
     import rasterio
-    from rasterio.enums import Resampling
+    from affine import Affine
+    from rasterio.features import rasterize
 
-    colormap = profile.pop('colormap', None)
-    meanings = profile.pop('colorinterp', None)
-    own = dict(
+    outline = transform_of(kind)
+    x1, y1, x2, y2 = BOX
+    corners = [(x1, y1), (x2, y1), (x2, y2), (x1, y2), (x1, y1)]
+    ring = [on_map(outline, *corner) for corner in corners]
+    shape = dict(type='Polygon', coordinates=[ring])
+    a, b, _, d, e, _ = outline[:6]
+    x, y = on_map(outline, *shift)
+    transform = Affine(a, b, x, d, e, y)
+    pixels = rasterize(
+        [(shape, 255)], out_shape=(60, 100), transform=transform
+    ).astype(np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with rasterio.open(
+        path,
+        'w',
         driver='GTiff',
-        count=len(pixels),
-        height=pixels.shape[1],
-        width=pixels.shape[2],
-        dtype=pixels.dtype.name,
-        compress='deflate',
+        width=100,
+        height=60,
+        count=3,
+        dtype='uint8',
+        transform=transform,
+        crs=PLACES[kind][0] if crs else None,
+        **options,
+    ) as file:
+        file.write(np.stack([pixels] * 3))
+    return SimpleNamespace(
+        path=path, pixels=pixels, transform=transform, ring=ring, shape=shape
     )
-    if profile.get('tiled', True):
-        own.update(tiled=True, blockxsize=64, blockysize=64)
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # it lies nowhere on Earth
-        with rasterio.open(path, 'w', **{**own, **profile}) as file:
-            if meanings:
-                file.colorinterp = meanings
-            if colormap:
-                file.write_colormap(1, colormap)
-            file.write(pixels)
-            if overviews:
-                file.build_overviews(overviews, Resampling.average)
-    return path
 
 
-def bands_of(image: np.ndarray) -> np.ndarray:
-    """BGR (H, W, 3) as red, green and blue (3, H, W)."""
-    return image[..., ::-1].transpose(2, 0, 1)
+def box_of(pixels):
+    """(x1, y1, x2, y2) of what is bright."""
+    y, x = pixels.nonzero()
+    return [x.min(), y.min(), x.max() + 1, y.max() + 1]

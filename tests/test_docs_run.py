@@ -44,6 +44,13 @@ ELSEWHERE = {
     'python tools/analysis_tools/compare_sahi.py': (
         'test_tools/test_compare_sahi.py, where sahi is'
     ),
+    'python tools/dataset_converters/geojson_to_coco.py': (
+        'test_tools/test_geojson_to_coco.py, where rasterio is'
+    ),
+    'python tools/image_demo.py FOLDER CONFIG CHECKPOINT --out-dir out '
+    '--out-geojson': 'test_apis/test_map_results.py, where rasterio is',
+    'python tools/image_demo.py IMAGE CONFIG CHECKPOINT --out-dir out '
+    '--out-geojson': 'test_apis/test_map_results.py, where rasterio is',
     'python tools/analysis_tools/tune.py': (
         'test_tools/test_tune.py, on more than one image'
     ),

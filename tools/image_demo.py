@@ -8,7 +8,7 @@ called VIDEO/NUMBER.jpg; a folder's videos are looked at, too. A picture has
 its image's name; .jpg is put after a name that is no picture's, a number into
 one that is taken. What cannot be drawn is logged. With --show-focus also what
 an AutoFocus detector looked at, a panel a level, to DIR/focus; with --out-json
-also COCO results.
+also COCO results; with --out-geojson polygons for a map.
 """
 
 from pathlib import Path
@@ -19,9 +19,9 @@ from mmdet.apis import init_detector
 from mmdet.visualization import DetLocalVisualizer
 from mmengine.config import Config
 
-from sniper_mmdet.apis import detect
+from sniper_mmdet.apis import MapResults, detect
 from sniper_mmdet.apis.inference import class_names
-from sniper_mmdet.apis.inputs import find_inputs, image_name
+from sniper_mmdet.apis.inputs import find_inputs, image_name, is_video
 from sniper_mmdet.datasets.formats.coco import write_json
 from sniper_mmdet.engine.checkpoints import read_weights, require_fit
 from sniper_mmdet.engine.cpu import prepare_cpu
@@ -60,6 +60,20 @@ def parse_args():
         '--ann',
         help='COCO file that gives images and categories of --out-json their '
         'ids; without it they count from 1',
+    )
+    add(
+        '--out-geojson',
+        metavar='FILE_OR_FOLDER',
+        help='where to write all detections as polygons on the map of a '
+        'GeoTIFF: a .geojson or .gpkg file; of several images a folder, '
+        'which gets NAME.geojson for each',
+    )
+    add(
+        '--crs',
+        choices=['wgs84', 'own', 'pixels'],
+        default='wgs84',
+        help="of --out-geojson: longitude and latitude, the image's own, or "
+        'no map (default: %(default)s)',
     )
     add(
         '--batch-size',
@@ -107,6 +121,10 @@ def main():
     require_fit(model, read_weights(args.checkpoint), args.checkpoint)
     visualizer = DetLocalVisualizer('image_demo')
     meta = dict(model.dataset_meta, classes=class_names(model))
+    maps = None
+    if args.out_geojson:
+        several = len(files) > 1 or is_video(files[0])
+        maps = MapResults(args.out_geojson, meta['classes'], args.crs, several)
     visualizer.dataset_meta = with_palette(meta)
     out_dir, root = Path(args.out_dir), Path(args.input)
     if not root.is_dir():
@@ -134,6 +152,8 @@ def main():
                 panels = draw_focus(image, result, args.score_thr)
                 mmcv.imwrite(panels, str(out_dir / 'focus' / picture))
         del image  # not held while the next is read
+        if maps:
+            maps.add(result, name)
         fields = {key: result.pred_instances[key].tolist() for key in keys}
         predictions.append(dict(file=str(name), **fields))
     write_json(out, predictions)

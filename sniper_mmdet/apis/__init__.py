@@ -1,4 +1,4 @@
-"""What a program calls: detection on files, results as COCO json, comparisons.
+"""What a program calls: detection on files, results as files, comparisons.
 
 Functions that take a built detector and hide how it is fed; what they print
 and which flags there are is the tools' business.
@@ -7,3 +7,4 @@ and which flags there are is the tools' business.
 from .coco_results import CocoResults
 from .comparison import load_autofocus, measure, reference_ways, require_coco
 from .inference import detect, focus_maps
+from .map_results import MapResults

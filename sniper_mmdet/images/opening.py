@@ -12,10 +12,15 @@ from .stretch import ValueRange
 
 #: What may be read by window; others are decoded whole.
 RASTER_SUFFIXES = {'.tif', '.tiff', '.jp2', '.j2k', '.vrt', '.img', '.ntf'}
-_MISSING = (
-    'needs rasterio, which is not installed; install it with: '
-    'pip install sniper_mmdet[geo]'
-)
+
+
+def require_rasterio(what: object) -> None:
+    """Raises UserError where rasterio is not installed: ``what`` needs it."""
+    if find_spec('rasterio') is None:
+        raise UserError(
+            f'{what} needs rasterio, which is not installed; install it '
+            'with: pip install sniper_mmdet[geo]'
+        )
 
 
 def reads_windows(path: str | Path) -> bool:
@@ -68,10 +73,9 @@ def open_image(
     asked = bands is not None or value_range is not None
     if not asked and not reads_windows(path):
         if Path(path).suffix.lower() in RASTER_SUFFIXES - IMAGE_SUFFIXES:
-            raise UserError(f'{path} {_MISSING}')
+            require_rasterio(path)
         return WholeImage(path)
-    if find_spec('rasterio') is None:
-        raise UserError(f'bands and value_range: {path} {_MISSING}')
+    require_rasterio(f'{path} with bands or value_range')
     from .raster import RasterImage
 
     return RasterImage(path, bands, value_range, on_error)

@@ -40,7 +40,7 @@ _SAMPLE = 1024
 
 
 @contextmanager
-def _gdal(path: str):
+def gdal(path: str):
     """Errors of GDAL as one sentence, and little memory."""
     try:
         with rasterio.Env(GDAL_CACHEMAX=_CACHE_MB), warnings.catch_warnings():
@@ -57,7 +57,7 @@ def is_tiled(path: str | Path) -> bool:
     False too where it is none, which whoever reads it will tell.
     """
     try:
-        with _gdal(str(path)), rasterio.open(path) as file:
+        with gdal(str(path)), rasterio.open(path) as file:
             _, width = file.block_shapes[0]
             return width < file.width or file.width * file.height > _WHOLE
     except ImageError:
@@ -92,7 +92,7 @@ class RasterImage(ImageSource):
         self._state = self._signature()
         file = self._file(-1)
         self.shape = file.height, file.width, 3
-        with _gdal(self.path):
+        with gdal(self.path):
             sizes = [
                 (-(-file.width // factor), -(-file.height // factor))
                 for factor in file.overviews(1)
@@ -168,7 +168,7 @@ class RasterImage(ImageSource):
             resampling=self._resampling,
         )
         try:
-            with _gdal(self.path):
+            with gdal(self.path):
                 bands = file.read(self.bands, **how)
                 mask = file.dataset_mask(**how) if self._masked else None
         except ImageError as error:
@@ -202,7 +202,7 @@ class RasterImage(ImageSource):
                 rows = max(top, y), min(top + high, y2)
                 columns = max(left, x), min(left + wide, x2)
                 tile = Window.from_slices(rows, columns)
-                with suppress(ImageError), _gdal(self.path):
+                with suppress(ImageError), gdal(self.path):
                     bands[
                         :,
                         rows[0] - y : rows[1] - y,
@@ -216,7 +216,7 @@ class RasterImage(ImageSource):
     def _percentiles(self) -> np.ndarray:
         file = self._file(len(self._sizes) - 2)
         shape = min(file.height, _SAMPLE), min(file.width, _SAMPLE)
-        with _gdal(self.path):
+        with gdal(self.path):
             sample = file.read(self.bands, out_shape=shape, masked=True)
         return range_of(sample)
 
@@ -226,7 +226,7 @@ class RasterImage(ImageSource):
             self._files, self._process = {}, os.getpid()
         if overview not in self._files:
             level = {} if overview < 0 else dict(overview_level=overview)
-            with _gdal(self.path):
+            with gdal(self.path):
                 self._files[overview] = rasterio.open(self.path, **level)
         return self._files[overview]
 

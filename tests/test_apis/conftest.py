@@ -1,5 +1,7 @@
 """Tiny detectors as a user has them: a config's file and a checkpoint."""
 
+import runpy
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -49,3 +51,20 @@ def autofocus(small):
             'focus': [dict(threshold=0, min_size=64)] * 2,
         },
     )
+
+
+@pytest.fixture
+def demo(tmp_path, monkeypatch):
+    """Run tools/image_demo.py in this process."""
+
+    def run(*args):
+        args = ['image_demo.py', *args, '--out-dir', 'out', '--device', 'cpu']
+        monkeypatch.setattr(sys, 'argv', args)
+        path = ROOT / 'tools/image_demo.py'
+        try:
+            runpy.run_path(str(path), run_name='__main__')
+        finally:
+            torch.set_flush_denormal(False)
+
+    monkeypatch.chdir(tmp_path)
+    return run

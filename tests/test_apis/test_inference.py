@@ -3,7 +3,6 @@
 import json
 import re
 import runpy
-import sys
 import threading
 import weakref
 from pathlib import Path
@@ -845,23 +844,6 @@ def test_the_script_in_the_readme(
     assert all(str(path) in shown for path in scenes.iterdir())
     images = COCO(tmp_path / 'found.images.json')
     assert len(images.loadRes('found.json').anns) > 15
-
-
-@pytest.fixture
-def demo(tmp_path, monkeypatch):
-    """Run tools/image_demo.py in this process."""
-
-    def run(*args):
-        args = ['image_demo.py', *args, '--out-dir', 'out', '--device', 'cpu']
-        monkeypatch.setattr(sys, 'argv', args)
-        path = ROOT / 'tools/image_demo.py'
-        try:
-            runpy.run_path(str(path), run_name='__main__')
-        finally:
-            torch.set_flush_denormal(False)
-
-    monkeypatch.chdir(tmp_path)
-    return run
 
 
 def test_image_demo_skips_what_cannot_be_read(

@@ -5,7 +5,7 @@ import pytest
 import torch
 from mmdet.apis import init_detector
 from mmengine.structures import InstanceData
-from rasters import bands_of, write_raster
+from pixel_rasters import bands_of, write_raster
 from scipy import ndimage
 
 from sniper_mmdet.apis import scenes

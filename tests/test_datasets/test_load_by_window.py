@@ -10,7 +10,7 @@ import mmcv
 import numpy as np
 import pytest
 from mmcv.transforms import LoadImageFromFile
-from rasters import bands_of, write_raster
+from pixel_rasters import bands_of, write_raster
 
 from sniper_mmdet.datasets import ChipDataset, LoadImageByWindow, PackImage
 

@@ -6,7 +6,7 @@ import warnings
 import cv2
 import numpy as np
 import pytest
-from rasters import bands_of, write_raster
+from pixel_rasters import bands_of, write_raster
 
 from sniper_mmdet.images import (
     ImageError,

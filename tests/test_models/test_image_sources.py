@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from mmdet.structures import DetDataSample
-from rasters import bands_of, write_raster
+from pixel_rasters import bands_of, write_raster
 from test_autofocus import image as noise
 from test_autofocus import scope  # noqa: F401
 from test_tiled_levels import autofocus, pyramid

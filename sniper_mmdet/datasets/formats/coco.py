@@ -74,9 +74,10 @@ class CocoWriter:
         self.clipped += [x1, y1, x2, y2] != box
         area = round(w * h, 4)
         if 'segmentation' in fields:
-            # The polygon is not clipped. Of one whose lines cross it may be
-            # 0, and CocoDataset would drop it without a word.
-            area = min(_polygon_area(fields['segmentation'][0]), area) or area
+            # Polygons are not clipped. Of one whose lines cross it may be 0,
+            # and CocoDataset would drop it without a word.
+            whole = round(sum(map(_polygon_area, fields['segmentation'])), 4)
+            area = min(whole, area) or area
         # pycocotools takes an annotation of id 0 for none.
         number = len(self.annotations) + 1
         ids = dict(id=number, image_id=image['id'], category_id=label + 1)

@@ -1,0 +1,112 @@
+"""Where the pixels of a raster lie on a map."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from sniper_mmdet.utils.errors import UserError
+
+from .opening import require_rasterio
+
+if TYPE_CHECKING:
+    from affine import Affine
+    from rasterio.crs import CRS
+
+#: Longitude and latitude in degrees, in this order.
+WGS84 = 'EPSG:4326'
+
+
+class Georeference(NamedTuple):
+    """The place of a raster on a map.
+
+    Points are arrays (N, 2) of x and y. Of pixels these are the columns and
+    rows that GDAL counts: (0, 0) is the upper left corner of the first pixel,
+    not its centre. In any CRS x is the easting or the longitude.
+
+    Attributes:
+        transform (Affine): From pixels to the raster's own CRS.
+        crs (CRS | None): None where no more is known than the transform, as
+            of a world file.
+        size (tuple[int]): (width, height), px.
+    """
+
+    transform: Affine
+    crs: CRS | None
+    size: tuple[int, int]
+
+    @classmethod
+    def of(cls, path: str | Path) -> Georeference | None:
+        """That of a file, by its header and what lies beside it.
+
+        None where it has none, or no more than some points of it (GCPs).
+
+        Raises:
+            UserError: rasterio is not installed.
+            ImageError: GDAL cannot read the file.
+        """
+        require_rasterio(f'the place of {path} on a map')
+        import rasterio
+
+        from .raster import gdal
+
+        with gdal(str(path)), rasterio.open(path) as file:
+            size = file.width, file.height
+            place = cls(file.transform, file.crs or None, size)
+        known = not place.transform.is_identity
+        return place if known and not place.transform.is_degenerate else None
+
+    def to_map(
+        self, pixels: np.ndarray, crs: CRS | str | None = None
+    ) -> np.ndarray:
+        """Pixels in a CRS, by default the raster's own.
+
+        Raises:
+            UserError: They have no place there.
+        """
+        points = _moved(self.transform, pixels)
+        return points if crs is None else _warped(points, self.crs, crs)
+
+    def to_pixels(
+        self, points: np.ndarray, crs: CRS | str | None = None
+    ) -> np.ndarray:
+        """Points of a CRS, by default the raster's own, as pixels.
+
+        They may lie outside of the raster.
+
+        Raises:
+            UserError: They have no place in the raster's CRS.
+        """
+        if crs is not None:
+            points = _warped(points, crs, self.crs)
+        return _moved(~self.transform, points)
+
+
+def _moved(transform: Affine, points: np.ndarray) -> np.ndarray:
+    a, b, c, d, e, f = transform[:6]
+    return np.asarray(points, float) @ np.array([(a, d), (b, e)]) + (c, f)
+
+
+def _warped(
+    points: np.ndarray, source: CRS | str | None, target: CRS | str | None
+) -> np.ndarray:
+    from rasterio.warp import transform
+
+    if source is None or target is None:
+        raise UserError('the raster must have a CRS, and has none.')
+    if not len(points):
+        return points
+    try:
+        moved = np.array(transform(source, target, *points.T)[:2]).T
+    except Exception as error:  # whatever PROJ raises
+        raise UserError(
+            f'there is no way from {source} to {target}: {error}'
+        ) from error
+    if not np.isfinite(moved).all():
+        raise UserError(
+            f'points of {source} have no place in {target}. Received: '
+            f'{points[~np.isfinite(moved).all(1)][0].tolist()}.'
+        )
+    return moved
