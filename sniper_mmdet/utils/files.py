@@ -34,7 +34,11 @@ class FileError(OSError):
 
     def __init__(self, path: str | Path, reason: object) -> None:
         super().__init__(f'{path} cannot be written: {reason}.')
+        self.path = path
         self.reason = str(reason)
+
+    def __reduce__(self) -> tuple:  # by its text another process cannot
+        return type(self), (self.path, self.reason)
 
 
 def why_not_written(error: Exception) -> str | None:

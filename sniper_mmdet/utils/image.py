@@ -61,15 +61,19 @@ def _natural(path: Path) -> tuple:
     return parts, path
 
 
-def read_image(path: str | Path) -> np.ndarray:
-    """An image, uint8 (H, W, 3), BGR.
+def read_image(path: str | Path, any_depth: bool = False) -> np.ndarray:
+    """An image, uint8 (H, W, 3), BGR; ``any_depth`` keeps 16 bits and more.
 
     Raises:
         OSError: It cannot be read.
     """
     image = None
+    how = {}
+    if any_depth:
+        flag = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
+        how = dict(flag=flag, backend='cv2')
     with suppress(Exception):  # whatever decoders raise
-        image = mmcv.imread(path)
+        image = mmcv.imread(path, **how)
     if image is None:
         raise OSError(f'{path} cannot be read as an image.')
     return image

@@ -1,0 +1,167 @@
+"""One image as a TIFF in tiles, with overviews: read by window."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from rasterio.enums import ColorInterp
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.shutil import copy
+
+from sniper_mmdet.utils.files import FileError, whole_file
+from sniper_mmdet.utils.image import read_image
+
+from .source import ImageError
+
+# Of pixels, by what can keep them.
+_KINDS = {'jpeg': ['uint8'], 'deflate': ['uint8', 'uint16']}
+_COLOURS = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]
+# Sides of tiles are multiples of it.
+_STEP = 16
+# Holds what a file was made from, and how.
+_NOTE = 'TIFFTAG_IMAGEDESCRIPTION'
+
+
+def write_tiled(
+    source: Path, path: Path, compress: str, quality: int, block: int
+) -> bool:
+    """Write an image as a TIFF in tiles, whole or not at all.
+
+    It is a COG, a cloud optimized GeoTIFF. Pixels are those that
+    ``LoadImageFromFile`` loads, turned as EXIF says; but those of 16 bits stay
+    so. Grey images have one band. An image that is no wider than a tile gets
+    smaller tiles.
+
+    Args:
+        source (Path): What OpenCV reads; it is decoded whole, and there twice
+            while it is handed to GDAL.
+        path (Path): The TIFF; its folder must exist.
+        compress, quality, block: See :func:`.tiled.convert_folder`.
+
+    Returns:
+        bool: Whether it was written. If not, it is there: whole, made of a
+        file of as many bytes, in the same way.
+
+    Raises:
+        ImageError: The image cannot be read, or its pixels cannot be kept.
+        FileError: The TIFF cannot be written.
+    """
+    settings = dict(compress=compress, quality=quality)
+    if compress == 'deflate':
+        settings = dict(compress=compress, predictor='standard')
+    how = ' '.join(map(str, settings.values()))
+    size = source.stat().st_size
+    note = f'sniper_mmdet: {how}, tiles of {block}, from {size} bytes'
+    with _gdal():
+        if _is_whole(path, note, block):
+            return False
+        with _opened(source, compress) as image, whole_file(path) as part:
+            image.update_tags(**{_NOTE: note})
+            try:
+                _write(image, part, block, settings)
+            except Exception as error:  # GDAL's have no parent in public
+                reason = str(error).replace(part.name, path.name).rstrip('.')
+                raise FileError(path, reason) from error
+            # GDAL does not tell of all that a full disk did not take.
+            if not _is_whole(part, note, block):
+                reason = 'its end is missing; the disk may be full'
+                raise FileError(path, reason)
+    return True
+
+
+@contextmanager
+def _gdal() -> Iterator[None]:
+    """GDAL with little memory, that does not list folders of many files."""
+    options = dict(
+        GDAL_CACHEMAX=64,  # megabytes
+        GDAL_DISABLE_READDIR_ON_OPEN='EMPTY_DIR',
+        GDAL_VALIDATE_CREATION_OPTIONS=False,  # of tiles below 128 it warns
+    )
+    with rasterio.Env(**options), warnings.catch_warnings():
+        warnings.simplefilter('ignore', NotGeoreferencedWarning)
+        yield
+
+
+def _opened(source: Path, compress: str) -> rasterio.DatasetReader:
+    """An image in memory, as GDAL has it."""
+    try:
+        pixels = read_image(source, any_depth=True)
+    except OSError as error:
+        raise ImageError(str(error)) from None
+    if pixels.dtype.name not in _KINDS[compress]:
+        raise ImageError(
+            f'{source} has pixels of {pixels.dtype}, which {compress} cannot '
+            f'keep; deflate keeps {" and ".join(_KINDS["deflate"])}.'
+        )
+    height, width = pixels.shape[:2]
+    # Row by row: most are seen to be coloured at once.
+    grey = all((row == row[:, :1]).all() for row in pixels)
+    bands = [0] if grey else [2, 1, 0]
+    size = dict(width=width, height=height, count=len(bands))
+    image = rasterio.open('', 'w+', driver='MEM', dtype=pixels.dtype, **size)
+    for k, band in enumerate(bands, start=1):
+        image.write(pixels[..., band], k)
+    image.colorinterp = [ColorInterp.gray] if grey else _COLOURS
+    return image
+
+
+def _write(
+    image: rasterio.DatasetReader, path: Path, block: int, settings: dict
+) -> None:
+    # What is one tile would be decoded whole.
+    wide = max((image.width - 1) // _STEP * _STEP, _STEP)
+    factors = _factors(image, block)
+    copy(
+        image,
+        path,
+        driver='COG',
+        blocksize=min(block, wide),
+        overviews='auto' if factors else 'none',
+        overview_count=len(factors),
+        overview_resampling='average',
+        bigtiff='if_safer',
+        **settings,
+    )
+
+
+def _factors(image: rasterio.DatasetReader, block: int) -> list[int]:
+    """Of overviews: 2, 4, 8, until the smaller side is below a tile's."""
+    factors, least = [], min(image.width, image.height)
+    while least >= block * 2 ** len(factors):
+        factors.append(2 ** (len(factors) + 1))
+    return factors
+
+
+def _is_whole(path: Path, note: str, block: int) -> bool:
+    """Whether a TIFF was made as noted, and has all of its tiles."""
+    if not path.exists():
+        return False
+    size = path.stat().st_size
+    try:
+        with rasterio.open(path) as file:
+            factors = _factors(file, block)
+            made = file.tags().get(_NOTE), file.overviews(1)
+        if made != (note, factors):
+            return False
+        overviews = (dict(overview_level=k) for k in range(len(factors)))
+        levels = {}, *overviews
+        ends = (end for level in levels for end in _ends(path, level))
+        return all(0 < end <= size for end in ends)
+    except RasterioError:
+        return False
+
+
+def _ends(path: Path, level: dict) -> Iterator[int]:
+    """Where each tile of an overview ends in its file; 0 of one missing."""
+    with rasterio.open(path, **level) as file:
+        high, wide = file.block_shapes[0]
+        columns, rows = -(-file.width // wide), -(-file.height // high)
+        for tile in np.ndindex(columns, rows):
+            start, length = (
+                file.get_tag_item(name % tile, 'TIFF', 1)
+                for name in ('BLOCK_OFFSET_%d_%d', 'BLOCK_SIZE_%d_%d')
+            )
+            yield int(start) + int(length) if start else 0
