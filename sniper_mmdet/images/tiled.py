@@ -6,7 +6,6 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ from sniper_mmdet.utils.errors import UserError
 from sniper_mmdet.utils.image import find_files
 from sniper_mmdet.utils.progress import Progress
 
+from .opening import require_rasterio
 from .renamed import load_coco, write_renamed
 from .source import ImageError
 
@@ -75,11 +75,7 @@ def convert_folder(
         UserError: rasterio is missing, or a setting is wrong; two images
             would get one name; an annotated image is missing.
     """
-    if find_spec('rasterio') is None:
-        raise UserError(
-            'writing tiled images needs rasterio, which is not installed; '
-            'install it with: pip install sniper_mmdet[geo]'
-        )
+    require_rasterio('writing images in tiles')
     check_choice('compress', compress, 'jpeg', 'deflate')
     check_choice('on_error', on_error, 'stop', 'skip')
     _check(quality in range(1, 101), 'quality must be 1 to 100', quality)

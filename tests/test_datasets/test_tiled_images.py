@@ -42,7 +42,7 @@ def test_chips_of_images_in_tiles_are_the_same(folder):
     old = chips_of(coco_config(folder), dict(type='LoadImageFromFile'))
     config = dict(coco_config(folder), ann_file='tiled.json')
     config['data_prefix'] = dict(img='tiled/')
-    new = chips_of(config, dict(type='sniper_mmdet.OpenImage'))
+    new = chips_of(config, dict(type='sniper_mmdet.LoadImageByWindow'))
     assert len(old) == len(new)
     levels = set()
     for (level, pixels, boxes), (level2, pixels2, boxes2) in zip(

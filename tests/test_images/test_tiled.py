@@ -3,14 +3,13 @@
 import json
 import os
 import pickle
-from importlib import util
 
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
-from sniper_mmdet.images import open_image, reads_windows, tiled
+from sniper_mmdet.images import open_image, opening, reads_windows
 from sniper_mmdet.images.source import ImageError
 from sniper_mmdet.images.tiled import convert_folder
 from sniper_mmdet.utils.errors import UserError
@@ -261,9 +260,6 @@ def test_wrong_settings(source, monkeypatch, changes, sentence):
 
 
 def test_without_rasterio(source, monkeypatch):
-    def find(name, *args):
-        return None if name == 'rasterio' else util.find_spec(name, *args)
-
-    monkeypatch.setattr(tiled, 'find_spec', find)
+    monkeypatch.setattr(opening, 'find_spec', lambda name: None)
     with pytest.raises(UserError, match=r'install sniper_mmdet\[geo\]$'):
         convert(source)

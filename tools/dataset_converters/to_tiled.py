@@ -4,11 +4,11 @@
         --ann in.json --out-ann out.json
 
 A chip of such a file costs its own pixels, not those of the whole image: with
-OpenImage instead of LoadImageFromFile in the pipeline. SRC_FOLDER/a/b.jpg
+LoadImageByWindow, as all configs of this package have it. SRC_FOLDER/a/b.jpg
 becomes DST_FOLDER/a/b.tif: compressed as JPEG, with overviews, 2, 4, 8 times
 smaller and so on, for what is shrunk. --compress deflate keeps all pixels as
-they are, in larger files. Images of 16 bits need it, and OpenImage then a
-value_range.
+they are, in larger files. Images of 16 bits need it, and LoadImageByWindow
+then a value_range.
 
 Pixels are those that LoadImageFromFile loads, turned as EXIF says, so boxes
 stay where they are. Places on a map and further bands are not kept: files
