@@ -39,6 +39,7 @@ ELSEWHERE = {
     'source ': 'the environment is the reader',
     'tensorboard ': 'a program of its own',
     'python tools/download_weights.py': 'test_tools/test_download_weights.py',
+    'python tools/detect_scene.py': 'test_apis/test_scenes.py',
     'python tools/misc/add_focus.py': 'test_tools/test_add_focus.py',
     'python tools/model_converters': 'test_tools/test_model_converters.py',
     'python tools/analysis_tools/compare_sahi.py': (

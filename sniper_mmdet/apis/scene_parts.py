@@ -43,7 +43,8 @@ def parts_of_scene(
     try:
         return cut_into_tiles((0, 0, *size), part_pixels, overlap, _STEP)
     except ValueError as error:
-        raise UserError(f'part_pixels is too small: {error}') from None
+        told = str(error).replace('max_pixels', 'part_pixels')
+        raise UserError(told.replace('of a level', 'of a scene')) from None
 
 
 class PartFiles:

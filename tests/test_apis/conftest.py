@@ -55,12 +55,12 @@ def autofocus(small):
 
 @pytest.fixture
 def demo(tmp_path, monkeypatch):
-    """Run tools/image_demo.py in this process."""
+    """Run tools/image_demo.py, or another tool, in this process."""
 
-    def run(*args):
-        args = ['image_demo.py', *args, '--out-dir', 'out', '--device', 'cpu']
+    def run(*args, tool='image_demo'):
+        args = [tool, *args, '--out-dir', 'out', '--device', 'cpu']
         monkeypatch.setattr(sys, 'argv', args)
-        path = ROOT / 'tools/image_demo.py'
+        path = ROOT / f'tools/{tool}.py'
         try:
             runpy.run_path(str(path), run_name='__main__')
         finally:

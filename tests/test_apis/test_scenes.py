@@ -1,5 +1,8 @@
 """A scene in parts: the same from one process, two, or after a break."""
 
+import json
+
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -167,5 +170,36 @@ def test_tiles_that_are_not_there_are_left_black(model, scene, tmp_path):
 def test_other_detectors_and_small_parts_are_refused(model, scene):
     with pytest.raises(UserError, match='is for a .*Received: Identity'):
         detect_scene(torch.nn.Identity(), scene)
-    with pytest.raises(UserError, match='part_pixels is too small'):
+    with pytest.raises(UserError, match='part_pixels must be at least'):
         detect_scene(model, scene, part_pixels=1000)
+
+
+def test_the_tool(autofocus, demo, tmp_path, capsys, monkeypatch):
+    """On the map, drawn, and nothing is looked at again."""
+    place = rasterio.transform.from_origin(500_000, 5_000_000, 0.5, 0.5)
+    image = np.random.default_rng(0).integers(0, 255, (300, 400, 3), np.uint8)
+    how = dict(transform=place, crs='EPSG:32633')
+    write_raster(tmp_path / 'a.tif', bands_of(image), **how)
+    given = 'a.tif', autofocus.config, autofocus.checkpoint
+    how = '--least-score', '0', '--crs', 'own', '--part-pixels', '300000'
+    demo(*given, *how, tool='detect_scene')
+    told = capsys.readouterr().out
+    assert 'detections in 400x300 pixels' in told and '% of them read' in told
+    found = json.loads((tmp_path / 'out/found.geojson').read_text())
+    assert len(found['features']) > 20
+    corners = np.array(
+        [f['geometry']['coordinates'][0] for f in found['features']]
+    )
+    low, high = corners.min((0, 1)), corners.max((0, 1))
+    assert (low >= (499_999, 4_999_849)).all()
+    assert (high <= (500_201, 5_000_001)).all()
+    picture = cv2.imread(str(tmp_path / 'out/picture.jpg'))
+    assert picture.shape == image.shape
+    monkeypatch.setattr(scenes, '_look', None)
+    demo(*given, *how, tool='detect_scene')
+    assert capsys.readouterr().out.splitlines()[-1] in told
+    with pytest.raises(SystemExit):
+        demo(*given, '--value-range', 'a', tool='detect_scene')
+    assert 'LOW HIGH, or percentiles' in capsys.readouterr().err
+    with pytest.raises(SystemExit, match='no.tif does not exist'):
+        demo('no.tif', *given[1:], tool='detect_scene')
