@@ -29,8 +29,8 @@ from .stretch import (
     to_eight_bits,
 )
 
-# Megabytes of decoded tiles that GDAL keeps, of all files together.
-_CACHE_MB = 64
+# Bytes of decoded tiles that GDAL keeps, of all files together.
+_CACHE = 2**27
 # Pixels of a window that are read as they are; more are shrunk by GDAL.
 _MOST = 2**25
 # Pixels of an image that is decoded whole, at most.
@@ -43,7 +43,7 @@ _SAMPLE = 1024
 def gdal(path: str):
     """Errors of GDAL as one sentence, and little memory."""
     try:
-        with rasterio.Env(GDAL_CACHEMAX=_CACHE_MB), warnings.catch_warnings():
+        with rasterio.Env(GDAL_CACHEMAX=_CACHE), warnings.catch_warnings():
             warnings.simplefilter('ignore', NotGeoreferencedWarning)
             yield
     except RasterioError as error:
@@ -135,9 +135,10 @@ class RasterImage(ImageSource):
         return _resized_part(pixels, place, size)
 
     def close(self):
-        files, self._files = self._files, {}
-        if self._process == os.getpid():
-            for file in files.values():
+        # Of copies too, which share what is open.
+        while self._files:
+            file = self._files.popitem()[1]
+            if self._process == os.getpid():
                 file.close()
 
     def __getstate__(self) -> dict:
@@ -187,10 +188,8 @@ class RasterImage(ImageSource):
             bands = to_eight_bits(bands, self.value_range)
         if mask is not None:
             bands = np.where(mask, bands, 0)
-        # Red, green, blue to OpenCV's order.
-        return np.ascontiguousarray(
-            np.broadcast_to(bands[::-1], (3, *shape)).transpose(1, 2, 0)
-        )
+        # Red, green, blue to OpenCV's order; it is fast where NumPy is not.
+        return cv2.merge([bands[k] for k in (-1, len(bands) // 2, 0)])
 
     def _rest(self, file, window, shape: tuple[int, int]) -> np.ndarray:
         """(B, h, w): a window tile by tile, without those that are broken."""

@@ -49,6 +49,12 @@ class ImageSource(ABC):
             ImageError: It cannot be read.
         """
 
+    def anew(self) -> 'ImageSource':
+        """The same, of which nothing was read; both share what is open."""
+        other = object.__new__(type(self))
+        vars(other).update(vars(self), pixels_read=0, bytes_read=0)
+        return other
+
     @abstractmethod
     def close(self) -> None:
         """Close the file; it is opened again when more is read."""

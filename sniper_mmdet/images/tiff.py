@@ -76,7 +76,7 @@ def write_tiled(
 def _gdal() -> Iterator[None]:
     """GDAL with little memory, that does not list folders of many files."""
     options = dict(
-        GDAL_CACHEMAX=64,  # megabytes
+        GDAL_CACHEMAX=2**26,  # bytes
         GDAL_DISABLE_READDIR_ON_OPEN='EMPTY_DIR',
         GDAL_VALIDATE_CREATION_OPTIONS=False,  # of tiles below 128 it warns
     )

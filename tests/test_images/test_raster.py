@@ -221,3 +221,12 @@ def test_nothing_is_said_of_rasters_that_lie_nowhere(tif):
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         resize_whole(open_image(tif), (10, 10))
+
+
+def test_one_that_begins_anew_shares_what_is_open(tif, monkeypatch):
+    source = open_image(tif)
+    first = source.read((0, 0, 50, 50), (50, 50))
+    monkeypatch.setattr(rasterio, 'open', None)
+    other = source.anew()
+    assert other.pixels_read == other.bytes_read == 0 < source.pixels_read
+    assert (other.read((0, 0, 50, 50), (50, 50)) == first).all()

@@ -3,6 +3,7 @@
 python tools/analysis_tools/benchmark.py chips --ann instances.json --json
 python tools/analysis_tools/benchmark.py negatives --images 1000 100000
 python tools/analysis_tools/benchmark.py pipeline CONFIG
+python tools/analysis_tools/benchmark.py large_images --size 4000 3000
 python tools/analysis_tools/benchmark.py inference CONFIG CHECKPOINT
 python tools/analysis_tools/benchmark.py memory CONFIG --side 20000
 python tools/analysis_tools/benchmark.py train CONFIG --batch 1 4 16
@@ -39,6 +40,14 @@ def pipeline(args):
 
     cfg = load_config(args.config, args.cfg_options)
     return benchmark_pipeline(cfg, args.samples, args.repeats, args.seed)
+
+
+def large_images(args):
+    """A worker's chips a second of large JPEGs, of the same in tiles."""
+    from sniper_mmdet.benchmark.large_images import benchmark_large_images
+
+    how = args.images, args.samples, args.repeats, args.seed
+    return benchmark_large_images(tuple(args.size), *how)
 
 
 def inference(args):
@@ -92,6 +101,12 @@ def parse_args():
     add = command_of(pipeline, cli.add_config)
     add('--samples', type=int, default=200)
     add('--repeats', type=int, default=3)
+    add = command_of(large_images)
+    size = 'width and height of the images'
+    add('--size', type=int, nargs=2, default=[4000, 3000], help=size)
+    add('--images', type=int, default=8)
+    add('--samples', type=int, default=200)
+    add('--repeats', type=int, default=3)
     add = command_of(inference, cli.add_detector)
     add('--num', type=int, default=0, help='images; 0 for all')
     add = command_of(memory, cli.add_config, cli.add_trust)
@@ -108,6 +123,9 @@ def parse_args():
     args = cli.parse(parser)
     if args.run is negatives:
         cli.require_at_least(parser, args, images=1)
+    elif args.run is large_images:
+        counts = dict.fromkeys(('images', 'samples', 'repeats'), 1)
+        cli.require_at_least(parser, args, **counts)
     elif args.run is memory:
         cli.require_at_least(parser, args, side=1)
     elif args.run is train:

@@ -12,6 +12,8 @@ from sniper_mmdet.registry import TRANSFORMS
 
 #: Arguments that LoadImageFromFile has not.
 OWN = 'bands', 'value_range', 'cache_mb'
+# Files that stay open.
+_OPEN = 32
 
 
 @TRANSFORMS.register_module()
@@ -48,12 +50,12 @@ class LoadImageByWindow(LoadImageFromFile):
         self.bands = bands
         self.value_range = value_range
         self.cache_mb = cache_mb
-        self._kept = OrderedDict()
+        self._kept, self._sources = OrderedDict(), OrderedDict()
 
     def transform(self, results: dict) -> dict | None:
         path = results['img_path']
         if self.opens(path):
-            image = open_image(path, self.bands, self.value_range)
+            image = self._opened(path)
             shape = image.shape[:2]
             return dict(results, img=image, img_shape=shape, ori_shape=shape)
         if path in self._kept:
@@ -66,8 +68,20 @@ class LoadImageByWindow(LoadImageFromFile):
 
     def opens(self, path: str) -> bool:
         """Whether nothing is decoded before it is asked for."""
+        if path in self._sources:
+            return True
         asked = self.bands is not None or self.value_range is not None
         return asked or reads_windows(path)
+
+    def _opened(self, path: str) -> ImageSource:
+        """A source that has read nothing; files stay open for the next."""
+        if path not in self._sources:
+            how = self.bands, self.value_range
+            self._sources[path] = open_image(path, *how)
+            if len(self._sources) > _OPEN:
+                self._sources.popitem(last=False)[1].close()
+        self._sources.move_to_end(path)
+        return self._sources[path].anew()
 
     def _keep(self, path: str, loaded: dict) -> None:
         """Keep an image, and forget the oldest that there is no room for."""
@@ -82,8 +96,15 @@ class LoadImageByWindow(LoadImageFromFile):
             self._kept.popitem(last=False)
             total -= size
 
+    def forget(self) -> None:
+        """Let go of the images that are kept, and close files."""
+        self._kept.clear()
+        while self._sources:
+            self._sources.popitem()[1].close()
+
     def __getstate__(self) -> dict:
-        return dict(self.__dict__, _kept=OrderedDict())
+        empty = dict(_kept=OrderedDict(), _sources=OrderedDict())
+        return {**self.__dict__, **empty}
 
     def __repr__(self) -> str:
         own = f'bands={self.bands}, value_range={self.value_range}, '

@@ -1,0 +1,172 @@
+"""Chips of large images: decoded whole, kept, by window, and cut before."""
+
+import itertools
+import json
+import timeit
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import cv2
+import numpy as np
+import torch
+from mmcv.transforms import Compose
+from mmengine.registry import init_default_scope
+
+from sniper_mmdet.datasets import ChipDataset, ChipSampler
+from sniper_mmdet.images.tiled import convert_folder
+
+_CHIP, _BOXES = 512, 60
+_KEPT_MB = 1000
+_TOGETHER = 2
+#: What a data set of tiles on disk is trained by.
+_OF_TILES = (
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PackDetInputs'),
+)
+
+
+def benchmark_large_images(
+    size: tuple[int, int] = (4000, 3000),
+    images: int = 8,
+    num: int = 200,
+    repeats: int = 3,
+    seed: int = 0,
+) -> dict[str, float]:
+    """Chips a second of one worker, of JPEGs that the seed makes.
+
+    Args:
+        size (tuple[int]): (width, height) of the images.
+        images (int): How many.
+        num (int): Chips that are timed.
+        repeats (int): How often; the fastest counts.
+        seed (int): Of the images, and of which chips.
+
+    Returns:
+        dict[str, float]: ``chips_per_image`` of an epoch, and chips a second:
+        ``decoded_whole``; ``kept``, decoded images and an order by image;
+        ``tiled``, of files of
+        ``to_tiled.py`` in that order; ``cut_before``, chips as
+        files and mmdet's pipeline; ratios of them.
+    """
+    cv2.setNumThreads(0)  # as in a worker
+    torch.set_num_threads(1)
+    init_default_scope('mmdet')
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        _write_images(root, size, images, seed)
+        ann = root / 'jpeg.json', root / 'tiled.json'
+        convert_folder(
+            root / 'jpeg', root / 'tiled', ann=ann[0], out_ann=ann[1]
+        )
+        whole = _chips(root, 'jpeg')
+        kept = _chips(root, 'jpeg', cache_mb=_KEPT_MB)
+        tiled = _chips(root, 'tiled')
+        rows = list(itertools.islice(ChipSampler(whole, seed=seed), num))
+        near = ChipSampler(whole, seed=seed, images_together=_TOGETHER)
+        near = list(itertools.islice(near, num))
+        pack = _cut_before(root, whole, rows)
+        peer = Compose(_OF_TILES)
+        ways: dict[str, Callable] = dict(
+            decoded_whole=lambda: [whole[row] for row in rows],
+            kept=lambda: _anew(kept, near),
+            tiled=lambda: _anew(tiled, near),
+            cut_before=lambda: [peer(dict(info)) for info in pack],
+        )
+        times = [  # alternating: all meet the same machine
+            [timeit.timeit(way, number=1) for way in ways.values()]
+            for _ in range(repeats + 1)  # the first is to warm up
+        ]
+    best = (len(rows) / np.min(times[1:], 0)).tolist()
+    rates = dict(zip(ways, best, strict=True))
+    return dict(
+        chips_per_image=len(whole) / images,
+        **rates,
+        kept_to_decoded_whole=rates['kept'] / rates['decoded_whole'],
+        tiled_to_cut_before=rates['tiled'] / rates['cut_before'],
+        tiled_to_decoded_whole=rates['tiled'] / rates['decoded_whole'],
+    )
+
+
+def _anew(dataset: ChipDataset, rows: list) -> list:
+    """Chips of an epoch that begins with nothing kept."""
+    dataset.pipeline.transforms[0].forget()
+    return [dataset[row] for row in rows]
+
+
+def _chips(root: Path, kind: str, **load) -> ChipDataset:
+    return ChipDataset(
+        scales=[1.0],
+        chip_size=_CHIP,
+        pipeline=[
+            dict(type='sniper_mmdet.LoadImageByWindow', **load),
+            dict(type='LoadAnnotations', with_bbox=True),
+            dict(type='sniper_mmdet.CutChip'),
+            dict(type='RandomFlip', prob=0.5),
+            dict(type='PackDetInputs'),
+        ],
+        dataset=dict(
+            type='CocoDataset',
+            ann_file=str(root / f'{kind}.json'),
+            data_prefix=dict(img=str(root / kind)),
+            metainfo=dict(classes=('object',)),
+        ),
+    )
+
+
+def _write_images(root: Path, size, images: int, seed: int) -> None:
+    """JPEGs with the grain of photographs, and where their objects are."""
+    rng = np.random.default_rng(seed)
+    (root / 'jpeg').mkdir()
+    content = dict(images=[], annotations=[])
+    content['categories'] = [dict(id=1, name='object')]
+    for number in range(images):
+        width, height = size
+        coarse = rng.integers(0, 255, (height // 40, width // 40, 3), np.uint8)
+        image = cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC)
+        grain = rng.integers(0, 24, image.shape, np.uint8)
+        name = f'{number}.jpg'
+        cv2.imwrite(str(root / 'jpeg' / name), cv2.add(image, grain))
+        content['images'].append(
+            dict(id=number, file_name=name, width=width, height=height)
+        )
+        sides = rng.integers(16, 100, (_BOXES, 2))
+        corners = rng.integers(0, np.subtract(size, sides))
+        for box in np.concatenate([corners, sides], 1).tolist():
+            content['annotations'].append(
+                dict(
+                    id=len(content['annotations']),
+                    image_id=number,
+                    category_id=1,
+                    bbox=box,
+                    area=box[2] * box[3],
+                    iscrowd=0,
+                )
+            )
+    (root / 'jpeg.json').write_text(json.dumps(content))
+
+
+def _cut_before(root: Path, dataset: ChipDataset, rows: list) -> list[dict]:
+    """The same chips as files, and what mmdet's pipeline starts from."""
+    (root / 'chips').mkdir()
+    infos = []
+    for number, row in enumerate(rows):
+        sample = dataset[row]
+        path = str(root / f'chips/{number}.jpg')
+        pixels = sample['inputs'].permute(1, 2, 0).numpy()
+        cv2.imwrite(path, pixels)
+        boxes = sample['data_samples'].gt_instances.bboxes.tensor.tolist()
+        objects = [dict(bbox=b, bbox_label=0, ignore_flag=0) for b in boxes]
+        height, width = pixels.shape[:2]
+        infos.append(
+            dict(
+                img_path=path,
+                img_id=number,
+                height=height,
+                width=width,
+                instances=objects,
+            )
+        )
+    return infos
