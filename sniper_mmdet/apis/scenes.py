@@ -92,7 +92,11 @@ def detect_scene(
         score_thr=score_thr,
     )
     with TemporaryDirectory() as temporary:
+        if rank:  # the first makes the folder
+            barrier()
         files = PartFiles(folder or temporary, plan)
+        if not rank:
+            barrier()
         own = range(rank, len(parts), processes)
         todo = [k for k in own if not files.path(k).exists()]
         bar = Progress(len(own)) if progress else None
