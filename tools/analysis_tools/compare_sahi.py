@@ -24,6 +24,7 @@ time and keeps all detections of an image; AutoFocus the best max_per_img.
 from sniper_mmdet.apis import comparison, sahi
 from sniper_mmdet.engine.build import load_config
 from sniper_mmdet.engine.cpu import prepare_cpu
+from sniper_mmdet.fitting.splits import splits
 from sniper_mmdet.utils import cli
 
 LIMITS = dict.fromkeys(('slice', 'image_size'), (1, 10**5))
@@ -36,6 +37,9 @@ def parse_args():
     add('--pyramid', action='store_true', help='also the whole pyramid')
     add('--levels', action='store_true', help='also each level alone')
     add('--num', type=int, default=0, help='images; 0 for all')
+    others = 'every second test image, on which tune.py and add_focus.py do '
+    others += 'not tune'
+    add('--others', action='store_true', help=others)
     add = parser.add_argument_group("sahi tuned: sahi's settings").add_argument
     add('--slice', type=int, help='slice_height, slice_width')
     add('--overlap', type=float, default=0.2, help='overlap_*_ratio')
@@ -93,7 +97,10 @@ def main():
         comparison.require_coco(cfg)
         model = comparison.load_autofocus(cfg, args.checkpoint)
         ways = all_ways(library, cfg, model, args)
-        table = comparison.measure(cfg, ways, args.num)
+        images = args.num
+        if args.others:
+            images = splits(cfg, 'val', args.num)[1][1]
+        table = comparison.measure(cfg, ways, images)
     rows = {name: comparison.coco_row(row) for name, row in table.items()}
     cli.print_table(rows, as_json=args.json)
 
