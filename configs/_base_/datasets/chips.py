@@ -31,12 +31,13 @@ mask_chip_pipeline = [
     dict(type='RandomFlip', prob=0.5),
     pack_chip,
 ]
-# No Resize: the detector itself looks at each level of the image.
+# No Resize: the detector itself looks at each level of the image. Its names
+# are those that MMDetection's DetInferencer looks for.
 image_pipeline = [
-    dict(type='sniper_mmdet.LoadImageByWindow'),
+    dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(
-        type='sniper_mmdet.PackImage',
+        type='PackDetInputs',
         meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape'),
     ),
 ]
