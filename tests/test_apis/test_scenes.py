@@ -21,9 +21,22 @@ SIZE = 1100, 1400
 
 
 @pytest.fixture(scope='module')
-def model(autofocus):
-    model = init_detector(autofocus.config, autofocus.checkpoint, device='cpu')
-    return model
+def files(small):
+    """Of an AutoFocus at two coarse levels, which takes little time."""
+    return small(
+        'autofocus/faster-rcnn_r18-slim_fpn_autofocus_3e_sample',
+        **{
+            'focus_head.in_channels': 32,
+            'scales': [0.25, 0.5],
+            'valid_ranges': [(32, None), (0, 80)],
+            'focus': [dict(threshold=0, min_size=64)],
+        },
+    )
+
+
+@pytest.fixture(scope='module')
+def model(files):
+    return init_detector(files.config, files.checkpoint, device='cpu')
 
 
 @pytest.fixture(scope='module')
@@ -124,13 +137,13 @@ def test_each_object_is_found_once(model, tmp_path, monkeypatch):
     found = result.pred_instances
     found = found[found.scores > 0.5]
     assert len(found) == len(boxes)
-    # A level of half the size blurs the sides.
+    # A level of a quarter of the size blurs the sides.
     middles = (found.bboxes[:, :2] + found.bboxes[:, 2:]) / 2
     middles = sorted(middles.tolist())
     true = sorted([(x1 + x2) / 2, (y1 + y2) / 2] for x1, y1, x2, y2 in boxes)
-    assert np.allclose(middles, true, atol=0.7)
+    assert np.allclose(middles, true, atol=2)
     # Levels and settings of the detector are its own again.
-    assert model.merges and model.pyramid.scales == (0.5, 0.75, 1.0)
+    assert model.merges and model.pyramid.scales == (0.25, 0.5)
 
 
 def find_bright(inputs, samples):
@@ -174,13 +187,13 @@ def test_other_detectors_and_small_parts_are_refused(model, scene):
         detect_scene(model, scene, part_pixels=1000)
 
 
-def test_the_tool(autofocus, demo, tmp_path, capsys, monkeypatch):
+def test_the_tool(files, demo, tmp_path, capsys, monkeypatch):
     """On the map, drawn, and nothing is looked at again."""
     place = rasterio.transform.from_origin(500_000, 5_000_000, 0.5, 0.5)
     image = np.random.default_rng(0).integers(0, 255, (300, 400, 3), np.uint8)
     how = dict(transform=place, crs='EPSG:32633')
     write_raster(tmp_path / 'a.tif', bands_of(image), **how)
-    given = 'a.tif', autofocus.config, autofocus.checkpoint
+    given = 'a.tif', files.config, files.checkpoint
     how = '--least-score', '0', '--crs', 'own', '--part-pixels', '300000'
     demo(*given, *how, tool='detect_scene')
     told = capsys.readouterr().out
