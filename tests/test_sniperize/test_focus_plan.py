@@ -82,10 +82,16 @@ def test_a_plan_or_why_there_is_none():
         plan_for(images([2.0] * 9), [2.0], (40.0, 200.0), [8, 16])
 
 
-def test_the_cheapest_of_levels_that_do_as_well():
-    """The coarser one has no level before it that notices 8 px."""
+def test_the_finest_of_levels_that_cost_alike():
+    """The coarsest one has no level before it that notices 8 px."""
     given = images([8.0] * 9), (8.0, 40.0), [8]
     with pytest.raises(ValueError, match='a finest level of 1 times'):
         plan_for(given[0], [1.0], *given[1:])
     plan = plan_for(given[0], [1.0, 2.0, 3.0], *given[1:])
+    assert plan.factors[-1] == 3
+    # Where half of the image is looked at, a finer level costs more.
+    x, y = np.meshgrid(np.arange(0, 1000, 60), np.arange(0, 990, 60))
+    corners = np.stack([x, y, x + 8, y + 8], -1).reshape(-1, 4)
+    many = ImageBoxes.from_lists([(2000, 1000)], [np.float32(corners)])
+    plan = plan_for(many, [1.0, 2.0, 3.0], *given[1:])
     assert plan.factors[-1] == 2
