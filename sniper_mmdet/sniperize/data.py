@@ -5,6 +5,7 @@ what does not change sizes.
 """
 
 from sniper_mmdet.chips import ImagePyramid
+from sniper_mmdet.datasets.transforms import loading_by_window
 from sniper_mmdet.utils.config_text import Code, assignment, comment
 
 from . import rules
@@ -88,6 +89,7 @@ def chip_transforms(draft: Draft, pipeline: Steps) -> tuple[Steps, Steps]:
             'have their own places and scales, and only what keeps the size '
             'of a chip can be put back, after CutChip.'
         )
+    loading = [loading_by_window(step) for step in loading]
     return loading, [*filter(rules.is_kept, others), *packing]
 
 

@@ -1,2 +1,8 @@
 from .cut_chip import CutChip
-from .load_by_window import OWN, LoadImageByWindow, PackImage, loading_whole
+from .load_by_window import (
+    OWN,
+    LoadImageByWindow,
+    PackImage,
+    loading_by_window,
+    loading_whole,
+)

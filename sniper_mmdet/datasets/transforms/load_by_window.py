@@ -123,6 +123,13 @@ def loading_whole(step: dict) -> dict:
     return dict(kept, type='LoadImageFromFile')
 
 
+def loading_by_window(step: dict) -> dict:
+    """A step of a pipeline, or where it is that of mmcv, this one."""
+    if str(step.get('type')).split('.')[-1] != 'LoadImageFromFile':
+        return step
+    return dict(step, type='sniper_mmdet.LoadImageByWindow')
+
+
 @TRANSFORMS.register_module()
 class PackImage(PackDetInputs):
     """PackDetInputs that packs an ImageSource as it is.
