@@ -22,7 +22,7 @@ model = dict(
 
 # Few scenes to learn from, and no direction is up.
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='sniper_mmdet.LoadImageByWindow'),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='sniper_mmdet.CutChip'),
     dict(

@@ -20,7 +20,7 @@ model = dict(
 train_dataloader = dict(_base_.chip_dataloader, _delete_=True)
 train_dataloader['dataset'].update(
     pipeline=[
-        dict(type='LoadImageFromFile'),
+        dict(type='sniper_mmdet.LoadImageByWindow'),
         dict(type='LoadAnnotations', with_bbox=True),
         dict(type='sniper_mmdet.CutChip'),
         dict(type='YOLOXHSVRandomAug'),

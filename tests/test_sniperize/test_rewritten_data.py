@@ -24,14 +24,16 @@ def test_transforms_that_fit_a_chip_are_kept(plain):
     cfg, _, notes = plain()
     pipeline = cfg.train_dataloader.dataset.pipeline
     assert [step.type for step in pipeline] == [
-        'LoadImageFromFile',
+        'sniper_mmdet.LoadImageByWindow',
         'LoadAnnotations',
         'sniper_mmdet.CutChip',
         'RandomApply',
         'RandomFlip',
         'PackDetInputs',
     ]
-    assert pipeline[0] == dict(type='LoadImageFromFile', backend_args=None)
+    assert pipeline[0] == dict(
+        type='sniper_mmdet.LoadImageByWindow', backend_args=None
+    )
     assert pipeline[4].direction == ['vertical']
     assert pipeline[5].meta_keys == ('img_id', 'mine')
     assert 'training pipeline: Mosaic, RandomChoice, MyFog;' in notes
