@@ -92,12 +92,13 @@ def best_pyramid(
     """
     recording = simulation.recording
     size = recording.model.focus_head.sizes[1]
-    smallest = np.percentile(recording.object_sizes, 100 * (1 - NOTICED))
+    if keep_levels:
+        ways = with_ranges(own.levels, found.factors, size)
+    else:
+        sizes = recording.object_sizes
+        smallest = float(np.percentile(sizes, 100 * (1 - NOTICED)))
+        ways = pyramids(found.factors, found.finest, size, smallest)
     tried = [own]
-    ways = with_ranges(own.levels, found.factors, size)
-    if not keep_levels:
-        noticed = found.finest, size, float(smallest)
-        ways = pyramids(found.factors, *noticed)
     for levels, ranges in ways:
         steps = (*own.focus, *own.focus[-1:] * 2)[: len(levels) - 1]
         tried.append(Setting(levels, ranges, steps, own.border))

@@ -166,8 +166,8 @@ def safety(split: str, objects: int) -> float:
     """By what thresholds are lowered that were chosen on so many objects."""
     if split == 'train':
         return SAFETY
-    known = np.log(max(objects, 1) / FEW) / np.log(MANY / FEW)
-    return round(SAFETY ** float(1 - np.clip(known, 0, 1)), 2)
+    power = np.interp(np.log(max(objects, 1)), np.log([FEW, MANY]), [1, 0])
+    return round(SAFETY ** float(power), 2)
 
 
 def _changes(cfg: Config, recording: Recording, chosen: Setting) -> dict:

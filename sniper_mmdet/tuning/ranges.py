@@ -1,7 +1,7 @@
 """Which sizes a level trains and tests, given those that it is for."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sniper_mmdet.chips.pyramid import Range
 
@@ -31,8 +31,7 @@ def test_ranges(
     factors: Sequence[float], target: tuple[float, float]
 ) -> tuple[Range, ...]:
     """Valid ranges of testing: those of training, wider at both ends."""
-    bounds = level_ranges(factors, target)
-    return tuple(as_range(low / WIDER, high * WIDER) for low, high in bounds)
+    return _wider(level_ranges(factors, target))
 
 
 def focused_ranges(factors: Sequence[float], high: float) -> tuple[Range, ...]:
@@ -46,10 +45,11 @@ def focused_ranges(factors: Sequence[float], high: float) -> tuple[Range, ...]:
         high (float): Largest size that a level is for, level pixels.
     """
     ends = [high / factor for factor in factors[1:]]
-    lows = [end / WIDER for end in ends]
-    highs = [end * WIDER for end in ends]
-    bounds = zip([*lows, 0.0], [math.inf, *highs], strict=True)
-    return tuple(as_range(*pair) for pair in bounds)
+    return _wider(zip([*ends, 0.0], [math.inf, *ends], strict=True))
+
+
+def _wider(bounds: Iterable[tuple[float, float]]) -> tuple[Range, ...]:
+    return tuple(as_range(low / WIDER, high * WIDER) for low, high in bounds)
 
 
 def as_range(low: float, high: float) -> Range:
