@@ -104,13 +104,13 @@ def best_pyramid(
         tried.append(Setting(levels, ranges, steps, own.border))
     whole = [simulation.point(setting.whole) for setting in tried]
     best = max(point.AP for point in whole)
-    cheapest = []
+    points = []
     for point, setting in zip(whole, tried, strict=True):
         if point.AP >= best - _ALIKE:
             alike = zip(*[THRESHOLDS] * len(setting.focus), strict=True)
-            points = map(simulation.point, grid(setting, alike))
-            cheapest.append(choose([point, *points], best, loss=2 * _ALIKE))
-    return min(cheapest, key=lambda point: point.pixels).setting
+            points += map(simulation.point, grid(setting, alike))
+            points.append(point)
+    return choose(points, best, loss=2 * _ALIKE).setting
 
 
 def search(
