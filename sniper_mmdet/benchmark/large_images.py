@@ -4,6 +4,7 @@ import itertools
 import json
 import timeit
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,6 +20,8 @@ from sniper_mmdet.images.tiled import convert_folder
 _CHIP, _BOXES = 512, 60
 _KEPT_MB = 1000
 _TOGETHER = 2
+# Files of to_tiled.py, and how they are compressed.
+_TILED = {f'tiled_{how}': how for how in ('jpeg', 'zstd', 'none')}
 #: What a data set of tiles on disk is trained by.
 _OF_TILES = (
     dict(type='LoadImageFromFile'),
@@ -47,9 +50,9 @@ def benchmark_large_images(
     Returns:
         dict[str, float]: ``chips_per_image`` of an epoch, and chips a second:
         ``decoded_whole``; ``kept``, decoded images and an order by image;
-        ``tiled``, of files of
-        ``to_tiled.py`` in that order; ``cut_before``, chips as
-        files and mmdet's pipeline; ratios of them.
+        ``tiled_jpeg``, ``tiled_zstd`` and ``tiled_none``, of files of
+        ``to_tiled.py`` in that order; ``cut_before``, chips as files and
+        mmdet's pipeline; ratios of them.
     """
     cv2.setNumThreads(0)  # as in a worker
     torch.set_num_threads(1)
@@ -57,13 +60,17 @@ def benchmark_large_images(
     with TemporaryDirectory() as folder:
         root = Path(folder)
         _write_images(root, size, images, seed)
-        ann = root / 'jpeg.json', root / 'tiled.json'
-        convert_folder(
-            root / 'jpeg', root / 'tiled', ann=ann[0], out_ann=ann[1]
-        )
+        for name, compress in _TILED.items():
+            convert_folder(
+                root / 'jpeg',
+                root / name,
+                compress=compress,
+                ann=root / 'jpeg.json',
+                out_ann=root / f'{name}.json',
+            )
         whole = _chips(root, 'jpeg')
         kept = _chips(root, 'jpeg', cache_mb=_KEPT_MB)
-        tiled = _chips(root, 'tiled')
+        tiled = {name: _chips(root, name) for name in _TILED}
         rows = list(itertools.islice(ChipSampler(whole, seed=seed), num))
         near = ChipSampler(whole, seed=seed, images_together=_TOGETHER)
         near = list(itertools.islice(near, num))
@@ -72,7 +79,10 @@ def benchmark_large_images(
         ways: dict[str, Callable] = dict(
             decoded_whole=lambda: [whole[row] for row in rows],
             kept=lambda: _anew(kept, near),
-            tiled=lambda: _anew(tiled, near),
+            **{
+                name: partial(_anew, dataset, near)
+                for name, dataset in tiled.items()
+            },
             cut_before=lambda: [peer(dict(info)) for info in pack],
         )
         times = [  # alternating: all meet the same machine
@@ -85,8 +95,11 @@ def benchmark_large_images(
         chips_per_image=len(whole) / images,
         **rates,
         kept_to_decoded_whole=rates['kept'] / rates['decoded_whole'],
-        tiled_to_cut_before=rates['tiled'] / rates['cut_before'],
-        tiled_to_decoded_whole=rates['tiled'] / rates['decoded_whole'],
+        **{
+            f'{name}_to_{peer}': rates[name] / rates[peer]
+            for name in _TILED
+            for peer in ('decoded_whole', 'cut_before')
+        },
     )
 
 

@@ -16,8 +16,14 @@ from sniper_mmdet.utils.image import read_image
 
 from .source import ImageError
 
+_LOSSLESS = ['uint8', 'uint16']
 # Of pixels, by what can keep them.
-_KINDS = {'jpeg': ['uint8'], 'deflate': ['uint8', 'uint16']}
+_KINDS = {
+    'jpeg': ['uint8'],
+    'deflate': _LOSSLESS,
+    'zstd': _LOSSLESS,
+    'none': _LOSSLESS,
+}
 _COLOURS = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]
 # Sides of tiles are multiples of it.
 _STEP = 16
@@ -49,9 +55,11 @@ def write_tiled(
         ImageError: The image cannot be read, or its pixels cannot be kept.
         FileError: The TIFF cannot be written.
     """
-    settings = dict(compress=compress, quality=quality)
-    if compress == 'deflate':
-        settings = dict(compress=compress, predictor='standard')
+    settings = dict(compress=compress)
+    if compress == 'jpeg':
+        settings.update(quality=quality)
+    elif compress != 'none':
+        settings.update(predictor='standard')
     how = ' '.join(map(str, settings.values()))
     size = source.stat().st_size
     note = f'sniper_mmdet: {how}, tiles of {block}, from {size} bytes'
@@ -94,7 +102,7 @@ def _opened(source: Path, compress: str) -> rasterio.DatasetReader:
     if pixels.dtype.name not in _KINDS[compress]:
         raise ImageError(
             f'{source} has pixels of {pixels.dtype}, which {compress} cannot '
-            f'keep; deflate keeps {" and ".join(_KINDS["deflate"])}.'
+            f'keep; deflate keeps {" and ".join(_LOSSLESS)}.'
         )
     height, width = pixels.shape[:2]
     # Row by row: most are seen to be coloured at once.

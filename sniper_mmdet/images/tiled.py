@@ -18,6 +18,9 @@ from .opening import require_rasterio
 from .renamed import load_coco, write_renamed
 from .source import ImageError
 
+#: What tiles can be compressed by.
+COMPRESSIONS = 'jpeg', 'deflate', 'zstd', 'none'
+
 
 class Converted(NamedTuple):
     """What became of a folder's images.
@@ -42,7 +45,7 @@ def convert_folder(
     out: str | Path,
     compress: str = 'jpeg',
     quality: int = 90,
-    block: int = 256,
+    block: int = 128,
     num_procs: int = 1,
     on_error: str = 'stop',
     ann: str | Path | None = None,
@@ -57,10 +60,11 @@ def convert_folder(
     Args:
         source (str | Path): The folder, read recursively.
         out (str | Path): Folder of the TIFFs, not in ``source``.
-        compress (str): 'jpeg', or 'deflate', which keeps all pixels as they
-            are and is the only one for 16 bits. Defaults to 'jpeg'.
+        compress (str): 'jpeg'; or 'deflate', 'zstd', which is read faster, or
+            'none', the fastest, which keep all pixels as they are, of 16 bits
+            too, in larger files. Defaults to 'jpeg'.
         quality (int): Of JPEG, 1 to 100. Defaults to 90.
-        block (int): Sides of a tile, a multiple of 16. Defaults to 256.
+        block (int): Sides of a tile, a multiple of 16. Defaults to 128.
         num_procs (int): How many processes convert. Defaults to 1.
         on_error (str): Whether to 'stop' at an image that cannot be
             converted, or to 'skip' it. Defaults to 'stop'.
@@ -76,7 +80,7 @@ def convert_folder(
             would get one name; an annotated image is missing.
     """
     require_rasterio('writing images in tiles')
-    check_choice('compress', compress, 'jpeg', 'deflate')
+    check_choice('compress', compress, *COMPRESSIONS)
     check_choice('on_error', on_error, 'stop', 'skip')
     _check(quality in range(1, 101), 'quality must be 1 to 100', quality)
     rule = 'block must be a multiple of 16'

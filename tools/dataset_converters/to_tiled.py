@@ -6,9 +6,9 @@
 A chip of such a file costs its own pixels, not those of the whole image: with
 LoadImageByWindow, as all configs of this package have it. SRC_FOLDER/a/b.jpg
 becomes DST_FOLDER/a/b.tif: compressed as JPEG, with overviews, 2, 4, 8 times
-smaller and so on, for what is shrunk. --compress deflate keeps all pixels as
-they are, in larger files. Images of 16 bits need it, and LoadImageByWindow
-then a value_range.
+smaller and so on, for what is shrunk. --compress deflate, zstd or none keep
+all pixels as they are, in larger files, and zstd and none are read faster.
+Images of 16 bits need one of them, and LoadImageByWindow then a value_range.
 
 Pixels are those that LoadImageFromFile loads, turned as EXIF says, so boxes
 stay where they are. Places on a map and further bands are not kept: files
@@ -23,7 +23,7 @@ on where it was.
 
 import logging
 
-from sniper_mmdet.images.tiled import convert_folder
+from sniper_mmdet.images.tiled import COMPRESSIONS, convert_folder
 from sniper_mmdet.utils import cli
 
 
@@ -31,7 +31,7 @@ def main():
     parser = cli.make_parser(__doc__)
     parser.add_argument('source', metavar='SRC_FOLDER', help='of the images')
     parser.add_argument('out', metavar='DST_FOLDER', help='of the TIFFs')
-    compress = dict(choices=['jpeg', 'deflate'])
+    compress = dict(choices=COMPRESSIONS)
     on_error = dict(choices=['stop', 'skip'])
     about = 'of an image that cannot be converted: skip leaves it out, of '
     about += '--out-ann too'
@@ -39,9 +39,9 @@ def main():
         parser,
         ann='COCO json of the images, named from SRC_FOLDER',
         out_ann='gets what --ann has, with the new names',
-        compress=('jpeg', 'deflate is without loss', compress),
+        compress=('jpeg', 'all but jpeg are without loss', compress),
         quality=(90, 'of JPEG, 1 to 100'),
-        block=(256, 'sides of a tile, a multiple of 16'),
+        block=(128, 'sides of a tile, a multiple of 16'),
         num_procs=(1, 'processes'),
         on_error=('stop', about, on_error),
     )
