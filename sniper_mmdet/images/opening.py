@@ -11,7 +11,9 @@ from .source import ImageSource, WholeImage
 from .stretch import ValueRange
 
 #: What may be read by window; others are decoded whole.
-RASTER_SUFFIXES = {'.tif', '.tiff', '.jp2', '.j2k', '.vrt', '.img', '.ntf'}
+RASTER_SUFFIXES = {
+    *('.tif', '.tiff', '.jp2', '.j2k', '.vrt', '.img', '.ntf', '.svs'),
+}
 
 
 def require_rasterio(what: object) -> None:
