@@ -1,4 +1,4 @@
-"""WIDER FACE's evaluation, beside the usual loop over images and thresholds."""
+"""WIDER FACE's evaluation, beside the usual loop over images."""
 
 import time
 
