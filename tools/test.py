@@ -27,7 +27,8 @@ def parse_args():
         format_only=(
             False,
             'write COCO result json files (for the COCO test server) to '
-            'WORK_DIR/results.*.json, without evaluation',
+            'WORK_DIR/results.*.json, or those of WIDER FACE to '
+            'WORK_DIR/results/, without evaluation',
         ),
         show=(False, 'show prediction results'),
         show_dir='directory where painted images are saved, inside '

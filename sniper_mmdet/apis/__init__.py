@@ -6,6 +6,7 @@ and which flags there are is the tools' business.
 
 from .coco_results import CocoResults
 from .comparison import load_autofocus, measure, reference_ways, require_coco
+from .hiding import hide_objects, write_list
 from .inference import detect, focus_maps
 from .map_results import MapResults
 from .scenes import detect_scene

@@ -23,3 +23,4 @@ from .named_datasets import (
 )
 from .proposals import ProposalFile, image_id, image_keys, write_proposals
 from .transforms import CutChip, LoadImageByWindow, PackImage
+from .wider_face_dataset import WiderFaceDataset

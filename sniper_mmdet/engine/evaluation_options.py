@@ -11,6 +11,7 @@ from sniper_mmdet.datasets.transforms import loading_whole
 _METRICS = {
     'CocoMetric': dict(bbox='bbox', segm='segm', proposal='proposal'),
     'VOCMetric': dict(bbox='mAP', proposal='recall'),
+    'WiderFaceMetric': dict(bbox=None),  # has no choice
 }
 
 
@@ -38,11 +39,13 @@ def set_metrics(evaluator: dict | list, names: list[str]) -> None:
         if kind == 'VOCMetric' and len(names) > 1:
             raise ValueError('--eval: VOCMetric evaluates one of them a run.')
         found = [known[name] for name in names]
+        if None in found:
+            continue
         metric.metric = found if len(found) > 1 else found[0]
 
 
 def set_format_only(evaluator: dict | list, work_dir: str) -> None:
-    """Make the COCO evaluator of a config write result files only.
+    """Make the evaluator of a config write result files only.
 
     Raises:
         ValueError: The config has no such evaluator, or several.
@@ -50,8 +53,12 @@ def set_format_only(evaluator: dict | list, work_dir: str) -> None:
     if isinstance(evaluator, list):
         of_boxes = [m for m in evaluator if 'PixelsMetric' not in m.type]
         evaluator = of_boxes[0] if len(of_boxes) == 1 else None
-    if evaluator is None or 'Coco' not in evaluator.type:
-        raise ValueError('--format-only needs a CocoMetric as test_evaluator.')
+    kind = '' if evaluator is None else evaluator.type
+    if 'Coco' not in kind and 'WiderFace' not in kind:
+        raise ValueError(
+            '--format-only needs a CocoMetric or a WiderFaceMetric as '
+            'test_evaluator.'
+        )
     evaluator.format_only = True
     evaluator.setdefault('outfile_prefix', osp.join(work_dir, 'results'))
 

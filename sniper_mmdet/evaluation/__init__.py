@@ -15,5 +15,8 @@ from .coco import (
 from .pixels_metric import PixelsMetric
 from .proposal_recall_metric import ProposalRecallMetric
 from .visdrone_metric import VisDroneMetric
+from .wider_face import average_precision_of, best_faces, wider_curves
+from .wider_face_metric import WiderFaceMetric, read_wider_faces
+from .wider_results import read_wider_results, write_wider_result
 
 __getattr__ = getattr_of(__name__)

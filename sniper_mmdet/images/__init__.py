@@ -1,18 +1,27 @@
 """Pixels of images of any size: no more is read than is looked at."""
 
 from .cutting import LevelPart, cut_level, part_of_level, resize_whole
+from .hiding import WAYS, hide
 from .opening import RASTER_SUFFIXES, open_image, reads_windows
+from .orientation import turn, turn_boxes, turn_boxes_back
+from .photograph import Photograph
 from .source import ImageError, ImageSource, WholeImage
 
 __all__ = [
     'RASTER_SUFFIXES',
+    'WAYS',
     'ImageError',
     'ImageSource',
     'LevelPart',
+    'Photograph',
     'WholeImage',
     'cut_level',
+    'hide',
     'open_image',
     'part_of_level',
     'reads_windows',
     'resize_whole',
+    'turn',
+    'turn_boxes',
+    'turn_boxes_back',
 ]

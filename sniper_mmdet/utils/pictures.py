@@ -14,19 +14,23 @@ _WRITTEN = {'.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp'}
 class PictureNames:
     """Gives the picture of each image a name of its own.
 
-    It is the image's own name, with its folders; ``.jpg`` is put after one
-    whose ending OpenCV cannot write, as ``a.pgm.jpg``, and a number into one
-    that is taken, as ``a-2.jpg``. Upper and lower case are alike, as they are
-    on some file systems.
+    It is the image's own name, with its folders; ``.jpg``, or another ending,
+    is put after one whose ending OpenCV cannot write, as ``a.pgm.jpg``, and a
+    number into one that is taken, as ``a-2.jpg``. Upper and lower case are
+    alike, as they are on some file systems.
     """
 
     def __init__(self) -> None:
         self._taken = set()
 
-    def __call__(self, image: str | PurePath) -> PurePath:
+    def __call__(
+        self, image: str | PurePath, ending: str | None = None
+    ) -> PurePath:
         path = name = PurePath(image)
-        if path.suffix.lower() not in _WRITTEN:
-            path = name = path.with_name(f'{path.name}.jpg')
+        if ending is None and path.suffix.lower() not in _WRITTEN:
+            ending = '.jpg'
+        if ending:
+            path = name = path.with_name(f'{path.name}{ending}')
         number = 1
         while str(name).casefold() in self._taken:
             number += 1

@@ -7,6 +7,7 @@ python tools/analysis_tools/benchmark.py large_images --size 4000 3000
 python tools/analysis_tools/benchmark.py inference CONFIG CHECKPOINT
 python tools/analysis_tools/benchmark.py memory CONFIG --side 20000
 python tools/analysis_tools/benchmark.py train CONFIG --batch 1 4 16
+python tools/analysis_tools/benchmark.py wider --images 3226
 """
 
 from itertools import zip_longest
@@ -80,6 +81,13 @@ def train(args):
     return benchmark_train(steps, args.batch, args.random)
 
 
+def wider(args):
+    """WIDER FACE's evaluation, against a plain loop."""
+    from sniper_mmdet.benchmark.face_evaluation import benchmark_wider
+
+    return benchmark_wider(args.images, args.detections, args.seed)
+
+
 def parse_args():
     parser = cli.make_parser(__doc__)
     commands = parser.add_subparsers(dest='command', required=True)
@@ -120,9 +128,14 @@ def parse_args():
     noise = "random chips of the config's size: its data set is not needed"
     add('--random', action='store_true', help=noise)
     add('--checkpoint', help='weights; defaults to random ones')
+    add = command_of(wider)
+    add('--images', type=int, default=3226)
+    add('--detections', type=int, default=310, help='of an image')
     args = cli.parse(parser)
     if args.run is negatives:
         cli.require_at_least(parser, args, images=1)
+    elif args.run is wider:
+        cli.require_at_least(parser, args, images=1, detections=1)
     elif args.run is large_images:
         counts = dict.fromkeys(('images', 'samples', 'repeats'), 1)
         cli.require_at_least(parser, args, **counts)

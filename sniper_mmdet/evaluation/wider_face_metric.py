@@ -1,0 +1,148 @@
+"""The evaluation of WIDER FACE."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+
+from sniper_mmdet.registry import METRICS
+from sniper_mmdet.utils.choices import check_choice
+from sniper_mmdet.utils.errors import UserError
+from sniper_mmdet.utils.wider_mat import read_wider_mat
+
+from .wider_face import average_precision_of, wider_curves
+from .wider_results import as_written, wider_name, write_wider_result
+
+#: Which faces count, by their files.
+DIFFICULTIES = ('easy', 'medium', 'hard')
+
+
+def read_wider_faces(
+    ann_dir: str | Path,
+) -> tuple[list[str], list[np.ndarray], dict[str, list[np.ndarray]]]:
+    """Read the faces that count, of ``wider_{easy,medium,hard}_val.mat``.
+
+    Args:
+        ann_dir (str | Path): ``ground_truth`` of the authors' ``eval_tools``.
+
+    Returns:
+        tuple: Images, EVENT/NAME; the faces of each, (K, 4), x, y, w, h; by
+        difficulty which of them count, (K,).
+
+    Raises:
+        FileNotFoundError: A file is missing.
+        UserError: A file is broken, or the three are of other faces.
+    """
+    counted, first = {}, None
+    for difficulty in DIFFICULTIES:
+        path = Path(ann_dir, f'wider_{difficulty}_val.mat')
+        found = read_wider_mat(path)
+        if found.counted is None:
+            raise UserError(f'{path} must have the cells gt_list.')
+        first = first or found
+        alike = map(np.array_equal, found.boxes, first.boxes)
+        if found.names != first.names or not all(alike):
+            raise UserError(
+                f'{path} must have the images and faces of '
+                f'wider_{DIFFICULTIES[0]}_val.mat.'
+            )
+        counted[difficulty] = found.counted
+    return first.names, first.boxes, counted
+
+
+@METRICS.register_module()
+class WiderFaceMetric(BaseMetric):
+    """Average precision of easy, medium and hard faces, as WIDER FACE has it.
+
+    Results, in %: ``AP_easy``, ``AP_medium`` and ``AP_hard``, those of the
+    authors' MATLAB tool on the result files that are written. Which faces
+    count is told by the files of that tool only. The detections of all labels
+    are taken for faces.
+
+    Args:
+        ann_dir (str, optional): Folder of ``wider_easy_val.mat`` and its two
+            like, ``ground_truth`` of the authors' ``eval_tools``; all of their
+            images count. Defaults to None: result files are written only.
+        outfile_prefix (str, optional): Folder to write result files to,
+            ``EVENT/NAME.txt``. Defaults to None: none are written.
+        format_only (bool): Whether nothing is evaluated, as of test images,
+            whose faces are not published. Defaults to False.
+        decimals (int): Digits of boxes, in result files and as evaluated. Of
+            none, corners are cut to whole pixels, as SSH's are. The tool
+            rounds, so that results with decimals may be lower. Defaults to 0.
+        iou (str): 'official', or 'exact': without MATLAB's rounding, as the
+            tool's ports to Python have it. Defaults to 'official'.
+        *args, **kwargs: Of mmengine's BaseMetric.
+
+    Raises:
+        FileNotFoundError: A file of ``ann_dir`` is missing.
+        ValueError: Settings, or a file that is broken.
+    """
+
+    default_prefix = 'wider'
+
+    def __init__(
+        self,
+        ann_dir: str | None = None,
+        outfile_prefix: str | None = None,
+        format_only: bool = False,
+        decimals: int = 0,
+        iou: str = 'official',
+        *args,
+        **kwargs,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        check_choice('iou', iou, 'official', 'exact')
+        self.ann_dir, self.outfile_prefix = ann_dir, outfile_prefix
+        self.format_only, self.decimals, self.iou = format_only, decimals, iou
+        if outfile_prefix is None and (format_only or ann_dir is None):
+            raise UserError(
+                'WiderFaceMetric needs an ann_dir to evaluate by, or an '
+                'outfile_prefix to write result files to.'
+            )
+        self._faces = None
+        if ann_dir is not None and not format_only:
+            self._faces = read_wider_faces(ann_dir)
+            self._known = set(self._faces[0])
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        for sample in data_samples:
+            name = wider_name(sample['img_path'])
+            if self._faces and name not in self._known:
+                raise UserError(
+                    f'{self.ann_dir} must have all images of the data set, '
+                    f'EVENT/NAME.jpg. Received: {sample["img_path"]}.'
+                )
+            found = sample['pred_instances']
+            boxes, scores = (
+                found[key].cpu().numpy() for key in ('bboxes', 'scores')
+            )
+            rows = as_written(boxes, scores, self.decimals)
+            self.results.append((name, rows))
+
+    def compute_metrics(self, results: list) -> dict[str, float]:
+        found = dict(results)
+        if self.outfile_prefix is not None:
+            folder = Path(self.outfile_prefix)
+            for name, rows in found.items():
+                write_wider_result(folder, name, rows, self.decimals)
+            text = f'results of {len(found)} images are written to {folder}'
+            print_log(text, 'current')
+        if self._faces is None:
+            return {}
+        names, faces, counted = self._faces
+        if len(found) < len(names):
+            print_log(
+                f'{self.ann_dir} has {len(names)} images, and {len(found)} of '
+                'them were tested on: faces of the others count as missed.',
+                'current',
+            )
+        nothing = np.zeros((0, 5))
+        detections = [found.get(name, nothing) for name in names]
+        curves = wider_curves(detections, faces, counted, self.iou)
+        return {
+            f'AP_{name}': 100 * average_precision_of(curve)
+            for name, curve in curves.items()
+        }

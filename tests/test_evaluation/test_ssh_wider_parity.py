@@ -1,0 +1,95 @@
+"""The official tool's results, of a folder of recorded ones.
+
+``SNIPER_PARITY_DIR`` names another folder, with files of the same names.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import SHARED
+from wider_sets import arrays_of, sets_of
+
+from sniper_mmdet.datasets.formats.wider_face import read_wider_face
+from sniper_mmdet.evaluation import (
+    average_precision_of,
+    read_wider_faces,
+    read_wider_results,
+    wider_curves,
+)
+from sniper_mmdet.utils.wider_mat import read_wider_mat
+
+FOLDER = Path(os.environ.get('SNIPER_PARITY_DIR', SHARED / 'parity/ssh'))
+SAMPLE = FOLDER / 'wider_sample'
+
+pytestmark = [
+    pytest.mark.real_data,
+    pytest.mark.skipif(
+        not (FOLDER / 'wider_eval.npz').is_file(),
+        reason=f'no recorded results in {FOLDER}',
+    ),
+]
+
+
+@pytest.fixture(scope='module')
+def recorded():
+    return np.load(FOLDER / 'wider_eval.npz')
+
+
+def test_ssh_wider_average_precision(recorded):
+    names = sets_of(recorded)
+    assert names
+    for name in names:
+        curves = wider_curves(*arrays_of(recorded, name))
+        found = [average_precision_of(curve) for curve in curves.values()]
+        assert found == pytest.approx(recorded[f'{name}.ap'], abs=1e-6), name
+        for level, curve in curves.items():
+            expected = recorded[f'{name}.pr_{level}']
+            np.testing.assert_allclose(curve, expected, atol=1e-6)
+
+
+def test_ssh_wider_exact_iou(recorded):
+    for name in sets_of(recorded):
+        curves = wider_curves(*arrays_of(recorded, name), iou='exact')
+        found = [average_precision_of(curve) for curve in curves.values()]
+        expected = recorded[f'{name}.ap_real_iou']
+        assert found == pytest.approx(expected, abs=1e-6), name
+
+
+def test_ssh_wider_files(recorded):
+    names, faces, counted = read_wider_faces(SAMPLE)
+    detections = read_wider_results(SAMPLE / 'detections', names)
+    curves = wider_curves(detections, faces, counted)
+    found = [average_precision_of(curve) for curve in curves.values()]
+    own = [
+        name
+        for name in sets_of(recorded)
+        if _rows(recorded, name) == _sorted(names, faces, detections)
+    ]
+    assert own, 'the files are of no recorded set'
+    for name in own:
+        assert found == pytest.approx(recorded[f'{name}.ap'], abs=1e-6)
+
+
+def _rows(recorded, name):
+    detections, faces, _ = arrays_of(recorded, name)
+    return _sorted(recorded[f'{name}.images'], faces, detections)
+
+
+def _sorted(names, faces, detections):
+    """What can be compared, the images in one order."""
+    rows = zip(map(str, names), faces, detections, strict=True)
+    return sorted(
+        (name, np.asarray(own).tolist(), np.asarray(found).tolist())
+        for name, own, found in rows
+    )
+
+
+def test_ssh_wider_text_has_the_faces_of_the_mat():
+    mat = read_wider_mat(SAMPLE / 'wider_face_val.mat')
+    text = read_wider_face(SAMPLE / 'wider_face_val_bbx_gt.txt', SAMPLE)
+    assert [image.name for image in text] == [f'{n}.jpg' for n in mat.names]
+    for image, boxes in zip(text, mat.boxes, strict=True):
+        own = [[face[key] for key in 'xywh'] for face in image.faces]
+        assert own == boxes.tolist(), image.name
