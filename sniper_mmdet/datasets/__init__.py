@@ -21,5 +21,12 @@ from .named_datasets import (
     SookeVesselsDataset,
     VisDroneDataset,
 )
+from .openimages import OpenImagesDataset
 from .proposals import ProposalFile, image_id, image_keys, write_proposals
-from .transforms import CutChip, LoadImageByWindow, PackImage
+from .transforms import (
+    CutChip,
+    LoadGroupOf,
+    LoadImageByWindow,
+    PackGroupOf,
+    PackImage,
+)
