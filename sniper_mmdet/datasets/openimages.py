@@ -14,6 +14,7 @@ from sniper_mmdet.utils.choices import check_choice
 from sniper_mmdet.utils.errors import UserError
 
 from .array_cache import cached_arrays
+from .collected_boxes import FlatBoxes
 from .formats.openimages import read_classes, read_hierarchy
 from .image_index import find_images
 from .openimages_table import OpenImagesTable, read_table
@@ -268,6 +269,23 @@ class OpenImagesDataset(BaseDetDataset):
             seen = dict.fromkeys(labels, True)
             info['verified_labels'] = table.verified(idx) | seen
         return info
+
+    def flat_boxes(self) -> FlatBoxes:
+        """All images at once, for a ChipDataset."""
+        self.full_init()
+        table = self.data_list
+        ignored = np.zeros(len(table.boxes), bool)
+        if self.group_of == 'ignore':
+            ignored = table.is_group_of
+        suffixes = [suffix for _, suffix in self._files.ends]
+        ends = self._files.places[self._index].tolist()
+        # As image_keys would call them, whose ids are their own.
+        keys = [
+            f'{name} {name}{suffixes[end]}'
+            for name, end in zip(map(os_name, table.ids), ends, strict=True)
+        ]
+        counts, kinds = np.diff(table.offsets), (table.labels, ignored)
+        return FlatBoxes(table.sizes, counts, table.boxes, *kinds, keys)
 
     def get_cat_ids(self, idx: int) -> list[int]:
         """Classes of an image's boxes."""

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from chip_data import smooth_image
 
-from sniper_mmdet.datasets import OpenImagesDataset
+from sniper_mmdet.datasets import ClassAwareChipSampler, OpenImagesDataset
+from sniper_mmdet.datasets.collected_boxes import collect_boxes
 from sniper_mmdet.datasets.formats.csv_rows import ID, NAME, SKIPPED, read_rows
 from sniper_mmdet.datasets.formats.openimages import (
     ancestors_and_descendants,
@@ -423,3 +424,74 @@ def test_the_made_set(shared_data):
     assert [len(t.boxes) for t in counts.values()] == [937, 396]
     assert [t.is_group_of.sum() for t in counts.values()] == [36, 16]
     assert len(datasets['val'].metainfo['classes']) == 66
+
+
+PIPELINE = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='sniper_mmdet.LoadGroupOf'),
+    dict(type='sniper_mmdet.CutChip'),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='sniper_mmdet.PackGroupOf'),
+]
+
+
+def chips_of(data, pipeline=PIPELINE, **settings):
+    return DATASETS.build(
+        dict(
+            type='sniper_mmdet.ChipDataset',
+            dataset=load(data, **settings),
+            scales=[1.0],
+            chip_size=512,
+            pipeline=pipeline,
+        )
+    )
+
+
+def test_chips_have_what_is_told(data):
+    samples = {}
+    for group_of in ('keep', 'ignore'):
+        dataset = chips_of(data, group_of=group_of)
+        (row,) = (r for r in dataset.mine(0, 0) if r['image'] == 0)
+        samples[group_of] = dataset[row]['data_samples']
+    kept, ignored = samples.values()
+    assert kept.gt_instances.is_group_of.tolist() == [False, True]
+    assert kept.gt_instances.labels.tolist() == [1, 2]
+    assert ignored.gt_instances.is_group_of.tolist() == [False]
+    assert ignored.ignored_instances.is_group_of.tolist() == [True]
+    assert ignored.verified_labels == {1: True, 2: True, 3: False}
+
+
+def test_all_at_once_is_what_each_image_says(data):
+    class OneByOne:
+        def __init__(self, dataset):
+            self.get_data_info = dataset.get_data_info
+            self.metainfo, self._length = dataset.metainfo, len(dataset)
+
+        def __len__(self):
+            return self._length
+
+    def found(dataset):
+        return collect_boxes(dataset, None)
+
+    for settings in (
+        dict(group_of='ignore'),
+        dict(group_of='drop', indices=[1, 0]),
+        dict(filter_cfg=dict(filter_empty_gt=True)),
+    ):
+        dataset = load(data, **settings)
+        fast, slow = found(dataset), found(OneByOne(dataset))
+        for name, value in zip(fast._fields, fast, strict=True):
+            other = getattr(slow, name)
+            if name == 'images':
+                assert all(map(np.array_equal, value, other))
+            else:
+                assert np.array_equal(value, other), name
+
+
+def test_classes_in_turn_of_its_chips(data):
+    dataset = chips_of(data)
+    sampler = ClassAwareChipSampler(dataset, seed=0, epoch_size=30)
+    images = [int(row['image']) for row in sampler]
+    # Dogs and cats are in the first image, cars in the second.
+    assert np.bincount(images).tolist() == [20, 10]
