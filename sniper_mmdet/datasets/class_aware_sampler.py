@@ -47,6 +47,8 @@ class ClassAwareChipSampler(ChipSampler):
         table, data = self.table, self.dataset
         given = data.images, data.settings.pyramid, data.box_labels
         chips, labels = trained_classes(table, *given)
+        positive = table['positive'][chips]
+        chips, labels = chips[positive], labels[positive]
         rng = np.random.default_rng([self.seed, self.epoch, 1])
         negative = np.flatnonzero(~table['positive'])
         share = self.negative_share

@@ -19,8 +19,8 @@ from .formats.openimages import read_classes, read_hierarchy
 from .image_index import find_images
 from .openimages_table import OpenImagesTable, read_table
 
-# What the flags of an instance are called, as in mmdet's OpenImagesDataset.
-_FLAGS = 'is_occluded is_truncated is_group_of is_depiction is_inside'.split()
+#: What the flags of an instance are called, as in mmdet's OpenImagesDataset.
+FLAGS = 'is_occluded is_truncated is_group_of is_depiction is_inside'.split()
 _VERSION = 1
 
 
@@ -253,7 +253,7 @@ class OpenImagesDataset(BaseDetDataset):
             (table.attributes[own] == 1).tolist(),
             strict=True,
         ):
-            flags = dict(zip(_FLAGS, told, strict=True))
+            flags = dict(zip(FLAGS, told, strict=True))
             ignored = int(flags['is_group_of'] and self.group_of == 'ignore')
             known = dict(bbox=box, bbox_label=label, ignore_flag=ignored)
             instances.append(known | flags)

@@ -85,7 +85,7 @@ def test_negative_chips_have_their_share(dataset, monkeypatch):
         )
         return np.mean([not row['positive'] for row in sampler])
 
-    assert share(negative_share=0.25) >= 0.25
+    assert share(negative_share=0.25) == 0.25
     assert share(negative_share=1) == 1
 
 
