@@ -16,6 +16,7 @@ from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
+from open_images import CLASSES
 from tiny import ROOT, cli, shrunk
 from user_data import user_data
 
@@ -73,7 +74,8 @@ def test_model_builds_as_it_is(path):
     data = cfg.train_dataloader.dataset
     while 'dataset' in data or 'datasets' in data:
         data = data.get('dataset') or data.datasets[0]
-    classes = DATASETS.get(data.type).METAINFO['classes']
+    # Those of OpenImages are named by its files.
+    classes = DATASETS.get(data.type).METAINFO.get('classes', CLASSES)
     detector = getattr(model, 'detector', model)
     heads = {
         head.num_classes
@@ -189,7 +191,9 @@ def test_trains_and_tests(path, user, tmp_path, monkeypatch):
     cfg = Config.fromfile(ROOT / path)
     with skipped_where_mmdet_cannot():
         lines = train(cfg, ROOT / path, tmp_path, monkeypatch)
-    metric = 'pascal_voc/mAP' if 'voc0712' in path.stem else 'coco/bbox_mAP'
+    metric = dict(
+        voc0712='pascal_voc/mAP', **{'openimages-format': 'openimages/mAP'}
+    ).get(path.stem.split('_')[-1], 'coco/bbox_mAP')
     assert any(metric in line for line in lines)
 
 

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from mmdet.datasets import CocoDataset, VOCDataset
+from open_images import write_open_images
 from tiny import make_scenes, with_classes, write_voc
 
 # Sets of large images, whole and in slices.
@@ -53,6 +54,9 @@ def user_data(folder: Path) -> Path:
     for name in _LARGE:
         slices = folder / 'data/slices' / name
         shutil.copytree(scenes / 'images', slices, dirs_exist_ok=True)
+    write_open_images(scenes, folder / 'data/openimages_format')
+    emoji = folder / 'data/emoji_scenes/images'
+    shutil.copytree(scenes / 'images', emoji)
     for name in ('train2017', 'val2017'):
         shutil.copytree(scenes / 'images', folder / 'data/coco' / name)
     voc = folder / 'data/VOCdevkit'

@@ -8,6 +8,7 @@ from sniper_mmdet import registry  # imports mmdet first, quietly
 
 from .chip_dataset import ChipDataset
 from .chip_sampler import ChipSampler
+from .class_aware_sampler import ClassAwareChipSampler
 from .named_datasets import (
     AerialCarsDataset,
     AirbusAircraftDataset,
@@ -21,6 +22,13 @@ from .named_datasets import (
     SookeVesselsDataset,
     VisDroneDataset,
 )
+from .openimages import OpenImagesDataset
 from .proposals import ProposalFile, image_id, image_keys, write_proposals
-from .transforms import CutChip, LoadImageByWindow, PackImage
+from .transforms import (
+    CutChip,
+    LoadGroupOf,
+    LoadImageByWindow,
+    PackGroupOf,
+    PackImage,
+)
 from .wider_face_dataset import WiderFaceDataset

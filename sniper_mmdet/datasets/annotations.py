@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from sniper_mmdet.chips.coco_content import first_of
+from sniper_mmdet.utils.errors import UserError
 
 NO_IMAGE = (
     'the data set {} has no image with a box to train on: check the '
@@ -70,7 +71,8 @@ def read_annotations(
         if 'need at least one array' in str(error):
             sentences = [NO_IMAGE.format(name), *left_out()]
             raise ValueError(' '.join(sentences)) from None
-        if isinstance(error, ValueError) and name in str(error):
+        told = isinstance(error, ValueError) and name in str(error)
+        if told or isinstance(error, UserError):
             raise
         raise ValueError(
             f'the data set {name} cannot be loaded: {type(error).__name__}: '

@@ -187,6 +187,8 @@ class ChipDataset:
         with no_garbage():
             found = collect_boxes(self.dataset, self._fail)
         self.keys, self._images = found.keys, found.images
+        #: ndarray (M,): int32, the class of each box of :attr:`images`.
+        self.box_labels = found.box_labels
         # Not those that a worker marks later: all processes mine alike.
         self._unreadable = found.broken
         self._warn(found)

@@ -1,7 +1,6 @@
 """Sizes and boxes of all images of a data set, collected once."""
 
 from collections.abc import Callable
-from itertools import compress
 from typing import NamedTuple
 
 import numpy as np
@@ -18,9 +17,25 @@ class CollectedBoxes(NamedTuple):
     images: ImageBoxes  # trained and ignored; a broken one is an empty pixel
     broken: np.ndarray  # (N,) bool, images that are broken
     keys: list[str]  # what each image is called in a proposal file
+    box_labels: np.ndarray  # (M,) int32, of images.boxes
     labels: set[int]  # of all boxes, ignored ones too
     num_ignored: int  # boxes that are ignored
     num_degenerate: int  # boxes with too little of them in their image
+
+
+class FlatBoxes(NamedTuple):
+    """What a data set says of all images, as it is annotated.
+
+    A data set of millions of boxes may give it by a method ``flat_boxes``:
+    of others each image is asked for.
+    """
+
+    sizes: np.ndarray  # (N, 2) width and height, at least 1
+    counts: np.ndarray  # (N,) number of boxes
+    boxes: np.ndarray  # (M, 4) float32, not clipped
+    labels: np.ndarray  # (M,) int32
+    ignored: np.ndarray  # (M,) bool
+    keys: list[str]  # what each image is called in a proposal file
 
 
 def collect_boxes(
@@ -40,9 +55,34 @@ def collect_boxes(
     Raises:
         ValueError: Two images cannot be told apart.
     """
+    broken = np.zeros(len(dataset), bool)
+    if hasattr(dataset, 'flat_boxes'):
+        found = dataset.flat_boxes()
+    else:
+        found = _image_by_image(dataset, broken, on_broken)
+    sizes, counts, boxes, labels, ignored, keys = found
+    image = np.repeat(np.arange(len(dataset)), counts)
+    boxes, large = clip_boxes(boxes, sizes[image])
+    whole = ~broken[image]
+    kept = large & whole
+    trained, regions = kept & ~ignored, kept & ignored
+    counts = np.bincount(image[trained], minlength=len(dataset))
+    held = boxes[trained], counts, boxes[regions], image[regions]
+    return CollectedBoxes(
+        ImageBoxes.from_flat(sizes, *held),
+        broken,
+        keys,
+        labels[trained],
+        set(np.unique(labels[kept]).tolist()),
+        int(regions.sum()),
+        int((whole & ~large).sum()),
+    )
+
+
+def _image_by_image(dataset, broken: np.ndarray, on_broken) -> FlatBoxes:
+    """Ask for each image; those that are broken are marked, and 1x1 px."""
     num_images = len(dataset)
-    sizes = np.ones((num_images, 2))
-    broken, counts = np.zeros(num_images, bool), np.zeros(num_images, int)
+    sizes, counts = np.ones((num_images, 2)), np.zeros(num_images, int)
     names, boxes, labels, ignored = [], [np.zeros((0, 4), np.float32)], [], []
     for index in range(num_images):
         info = dataset.get_data_info(index)
@@ -70,17 +110,5 @@ def collect_boxes(
         error = ValueError(f'{path}: {text}, that of instances[{which}].')
         on_broken(index, error, path)
         broken[index], sizes[index] = True, 1
-    boxes, large = clip_boxes(boxes, sizes[image])
-    whole = ~broken[image]
-    kept, ignored = large & whole, np.array(ignored, bool)
-    trained, regions = kept & ~ignored, kept & ignored
-    counts = np.bincount(image[trained], minlength=num_images)
-    held = boxes[trained], counts, boxes[regions], image[regions]
-    return CollectedBoxes(
-        ImageBoxes.from_flat(sizes, *held),
-        broken,
-        image_keys(names),
-        set(compress(labels, kept)),
-        int(regions.sum()),
-        int((whole & ~large).sum()),
-    )
+    kinds = np.array(labels, np.int32), np.array(ignored, bool)
+    return FlatBoxes(sizes, counts, boxes, *kinds, image_keys(names))

@@ -8,6 +8,7 @@ python tools/analysis_tools/benchmark.py inference CONFIG CHECKPOINT
 python tools/analysis_tools/benchmark.py memory CONFIG --side 20000
 python tools/analysis_tools/benchmark.py train CONFIG --batch 1 4 16
 python tools/analysis_tools/benchmark.py wider --images 3226
+python tools/analysis_tools/benchmark.py openimages --rows 14600000
 """
 
 from itertools import zip_longest
@@ -88,6 +89,13 @@ def wider(args):
     return benchmark_wider(args.images, args.detections, args.seed)
 
 
+def openimages(args):
+    """Seconds and memory from OpenImages' csv files to the first chips."""
+    from sniper_mmdet.benchmark.openimages import benchmark_openimages
+
+    return benchmark_openimages(args.rows, args.seed, args.dir)
+
+
 def parse_args():
     parser = cli.make_parser(__doc__)
     commands = parser.add_subparsers(dest='command', required=True)
@@ -131,8 +139,13 @@ def parse_args():
     add = command_of(wider)
     add('--images', type=int, default=3226)
     add('--detections', type=int, default=310, help='of an image')
+    add = command_of(openimages)
+    add('--rows', type=int, default=1000000, help='boxes; V4 has 14,600,000')
+    add('--dir', help='for the files: 0.1 KB a box, and an empty one an image')
     args = cli.parse(parser)
-    if args.run is negatives:
+    if args.run is openimages:
+        cli.require_at_least(parser, args, rows=1)
+    elif args.run is negatives:
         cli.require_at_least(parser, args, images=1)
     elif args.run is wider:
         cli.require_at_least(parser, args, images=1, detections=1)

@@ -1,4 +1,5 @@
 from .cut_chip import CutChip
+from .group_of import LoadGroupOf, PackGroupOf
 from .load_by_window import (
     OWN,
     LoadImageByWindow,

@@ -32,13 +32,14 @@ class CutChip(BaseTransform):
       (fx, fy) from original to level pixels, ``valid_range``; ``level``,
       ``out_of_range`` and ``keep_unseen`` (optional); as put there by
       :class:`ChipDataset`
-    - gt_bboxes, gt_bboxes_labels, gt_ignore_flags, gt_masks (optional)
+    - gt_bboxes, gt_bboxes_labels, gt_ignore_flags, gt_is_group_of, gt_masks
+      (optional)
 
     Modified keys:
 
     - img, img_shape
     - gt_bboxes (chip pixels), gt_bboxes_labels (-1 for boxes that are
-      annotated as ignored), gt_ignore_flags, gt_masks
+      annotated as ignored), gt_ignore_flags, gt_is_group_of, gt_masks
 
     Added keys:
 
@@ -148,7 +149,12 @@ class CutChip(BaseTransform):
         if isinstance(results['gt_bboxes'], BaseBoxes):
             moved = HorizontalBoxes(moved)
         results['gt_bboxes'] = moved
-        for key in ('gt_bboxes_labels', 'gt_ignore_flags', 'gt_masks'):
+        for key in (
+            'gt_bboxes_labels',
+            'gt_ignore_flags',
+            'gt_is_group_of',
+            'gt_masks',
+        ):
             if results.get(key) is not None:
                 results[key] = results[key][kept]
 

@@ -1,0 +1,237 @@
+"""OpenImages' files: classes, their hierarchy, boxes and image labels.
+
+Boxes and labels are csv. Which columns a file has is read from its first
+line, so that V3, V4, V6 and the challenge are read alike; without one it is
+the file that the Soft Sampling code reads, in pixels, with the images' sizes.
+"""
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from sniper_mmdet.utils.errors import UserError
+
+from .array_pickle import load_arrays
+from .csv_rows import ID, NAME, SKIPPED, Rows, read_rows
+
+#: What is told of a box: 1 yes, 0 no, -1 not annotated.
+ATTRIBUTES = 'IsOccluded IsTruncated IsGroupOf IsDepiction IsInside'.split()
+GROUP_OF = ATTRIBUTES.index('IsGroupOf')
+SIDES = 'XMin', 'XMax', 'YMin', 'YMax'
+BOX_FIELDS = [
+    *('ImageID', 'Source', 'LabelName', 'Confidence'),
+    *SIDES,
+    *ATTRIBUTES,
+]
+LABEL_FIELDS = BOX_FIELDS[:4]
+#: Of the csv without a header, original pixels, as published.
+HEADERLESS = 'ImageID LabelName XMin YMin XMax YMax IsGroupOf height width'
+HEADERLESS = HEADERLESS.split()
+
+
+def read_classes(path: Path | str) -> dict[str, str]:
+    """Classes by their MID, in the order of their labels.
+
+    Lines are "MID,name", or "MID,name,number" as MMDetection has them for the
+    challenge; the numbers, from 1, are the order then. A header is no class.
+
+    Raises:
+        UserError: What is wrong, with its line.
+    """
+    rows = []
+    with open(path, encoding='utf-8-sig', newline='') as file:
+        for number, row in enumerate(csv.reader(file), start=1):
+            if not row or (number == 1 and row[0].lower() == 'labelname'):
+                continue
+            if len(row) not in (2, 3) or (row[2:] and not row[2].isdigit()):
+                raise UserError(
+                    f'{path}, row {number}: must be MID,name or '
+                    f'MID,name,number. Received: {",".join(row)!r:.200}.'
+                )
+            rows.append((int(row[2]) if row[2:] else number, row[0], row[1]))
+    for column, what in ((1, 'MID'), (2, 'name')):
+        seen = set()
+        for row in rows:
+            if row[column] in seen:
+                raise UserError(
+                    f'{path}: each class must have a {what} of its own. '
+                    f'Received: {row[column]!r} twice.'
+                )
+            seen.add(row[column])
+    if not rows:
+        raise UserError(f'{path} must name a class. Received: an empty file.')
+    return {mid: name for _, mid, name in sorted(rows)}
+
+
+def read_hierarchy(path: Path | str, mids: Sequence[str]) -> np.ndarray:
+    """Which class is another: bool (C, C), ``[child, ancestor]``.
+
+    A class is also itself. Parts of a class are no kinds of it. The file is
+    OpenImages' json, or the matrix of MMDetection for the challenge (.np).
+
+    Raises:
+        UserError: It is no such file, or a class is its own ancestor.
+    """
+    if Path(path).suffix in ('.np', '.npy', '.pkl'):
+        return _read_matrix(path, len(mids))
+    try:
+        tree = json.loads(Path(path).read_text(encoding='utf-8'))
+    except ValueError as error:
+        raise UserError(f'{path} is no json: {error}.') from None
+    labels = {mid: label for label, mid in enumerate(mids)}
+    found = np.eye(len(mids), dtype=bool)
+    pending = [(tree, [])]
+    seen = set()
+    while pending:
+        node, above = pending.pop()
+        name = node.get('LabelName') if isinstance(node, dict) else None
+        below = node.get('Subcategory', []) if name else None
+        if not isinstance(name, str) or not isinstance(below, list):
+            raise UserError(
+                f'{path}: each entry must have a LabelName and may have a '
+                f'list, Subcategory. Received: {node!r:.200}.'
+            )
+        if name in above:
+            circle = ' > '.join([*above[above.index(name) :], name])
+            raise UserError(
+                f'{path}: a class must not be below itself. Received: '
+                f'{circle}.'
+            )
+        if name in labels:
+            seen.add(name)
+            known = [labels[one] for one in above if one in labels]
+            found[labels[name], known] = True
+        pending += [(child, [*above, name]) for child in below]
+    if not seen:
+        raise UserError(
+            f'{path} must have classes of the label file, such as '
+            f'{mids[0]}. Received: {tree["LabelName"]!r} and what is below '
+            'it, none of them.'
+        )
+    return found
+
+
+def _read_matrix(path: Path | str, count: int) -> np.ndarray:
+    """MMDetection's matrix: its first row and column are of no class."""
+    try:
+        found = np.load(path, allow_pickle=False)
+    except ValueError:
+        found = load_arrays(path)
+    found = np.asarray(found)
+    if found.shape != (count + 1, count + 1):
+        raise UserError(
+            f'{path} must hold a matrix of {count + 1} rows and columns, the '
+            f'first of no class. Received: {found.shape}.'
+        )
+    return (found[1:, 1:] != 0) | np.eye(count, dtype=bool)
+
+
+def ancestors_and_descendants(
+    labels: dict[int, bool], related: np.ndarray
+) -> dict[int, bool]:
+    """Image labels expanded, as the official tool does.
+
+    What is there is so as each of its ancestors; of what is absent no
+    descendant is there. A class that is told both ways is there.
+
+    Args:
+        labels (dict): By class, whether it is there.
+        related (ndarray (C, C)): Of :func:`read_hierarchy`.
+    """
+    there = [label for label, is_there in labels.items() if is_there]
+    absent = [label for label, is_there in labels.items() if not is_there]
+    found = dict.fromkeys(np.flatnonzero(related[:, absent].any(1)), False)
+    found.update(dict.fromkeys(np.flatnonzero(related[there].any(0)), True))
+    return {int(label): told for label, told in found.items()}
+
+
+def box_rows(
+    path: Path | str, mids: Sequence[str]
+) -> Iterator[tuple[Rows, np.ndarray, np.ndarray, np.ndarray | None]]:
+    """Blocks of a csv of boxes.
+
+    Yields:
+        tuple: The rows; their boxes (N, 4), x1, y1, x2, y2, shares of the
+        image's sides, or pixels; their :data:`ATTRIBUTES` (N, 5), int8; and
+        the width and height of each row's image (N, 2), where the boxes are
+        pixels, else None.
+
+    Raises:
+        UserError: What is wrong, with its row and column.
+    """
+    header = _header(path)
+    if header is None:
+        kinds = [ID, NAME, 0, 1, 2, 3, 4, 6, 5]
+        for rows in read_rows(path, HEADERLESS, kinds, mids, False):
+            told = np.full((len(rows.names), len(ATTRIBUTES)), -1, np.int8)
+            told[:, GROUP_OF] = rows.numbers[:, 4]
+            _check(path, rows, rows.numbers[:, :4], None)
+            yield rows, rows.numbers[:, :4], told, rows.numbers[:, 5:]
+        return
+    numbers = [*SIDES, *(name for name in ATTRIBUTES if name in header)]
+    kinds = _kinds(path, header, numbers, SIDES)
+    for rows in read_rows(path, header, kinds, mids):
+        told = np.full((len(rows.names), len(ATTRIBUTES)), -1, np.int8)
+        columns = [ATTRIBUTES.index(name) for name in numbers[4:]]
+        told[:, columns] = rows.numbers[:, 4:]
+        boxes = rows.numbers[:, [0, 2, 1, 3]]
+        _check(path, rows, boxes, 1)
+        yield rows, boxes, told, None
+
+
+def label_rows(path: Path | str, mids: Sequence[str]) -> Iterator[Rows]:
+    """Blocks of a csv of image labels; their only number is Confidence."""
+    header = _header(path)
+    if header is None:
+        raise UserError(
+            f'{path} must begin with a line that names its columns: '
+            f'{",".join(LABEL_FIELDS)}.'
+        )
+    kinds = _kinds(path, header, ['Confidence'], ['Confidence'])
+    yield from read_rows(path, header, kinds, mids)
+
+
+def _header(path: Path | str) -> list[str] | None:
+    """Columns of a csv; None where its first line is a row of boxes."""
+    with open(path, encoding='utf-8-sig', newline='') as file:
+        first = next(csv.reader(file), None)
+    if first is None:
+        raise UserError(
+            f'{path} must have a line that names its columns. Received: an '
+            'empty file.'
+        )
+    if len(first) == len(HEADERLESS) and 'ImageID' not in first:
+        return None
+    return first
+
+
+def _kinds(path, header, numbers, needed) -> list[int]:
+    missing = {'ImageID', 'LabelName', *needed} - set(header)
+    if missing:
+        raise UserError(
+            f'{path} must have the columns ImageID,LabelName,'
+            f'{",".join(needed)}. Received: {",".join(header):.300}, without '
+            f'{",".join(sorted(missing))}.'
+        )
+    known = {'ImageID': ID, 'LabelName': NAME}
+    known |= {name: place for place, name in enumerate(numbers)}
+    return [known.get(name, SKIPPED) for name in header]
+
+
+def _check(path, rows: Rows, boxes: np.ndarray, most: float | None) -> None:
+    """See that boxes have their corners in order, and in the image."""
+    wrong = ~np.isfinite(boxes).all(1) | (boxes[:, :2] > boxes[:, 2:]).any(1)
+    # What was drawn by hand may stick out a little.
+    if most is not None:
+        wrong |= (boxes < -0.5).any(1) | (boxes > most + 0.5).any(1)
+    if wrong.any():
+        first = np.flatnonzero(wrong)[0]
+        raise UserError(
+            f'{path}, row {rows.lines[first]}: XMin,YMin,XMax,YMax must be a '
+            'box'
+            + ('' if most is None else " in shares of the image's sides")
+            + f'. Received: {boxes[first].tolist()}.'
+        )

@@ -1,0 +1,154 @@
+"""Where the images of a data set are, and their sizes, found once."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from multiprocessing import Pool
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from sniper_mmdet.utils.image import IMAGE_SUFFIXES, image_size
+
+from .array_cache import Arrays, cached_arrays
+
+# Files from which on several processes read headers.
+_MANY = 20000
+
+
+class ImageIndex(NamedTuple):
+    """The files of images.
+
+    Attributes:
+        folder (str): What the others are in.
+        places (ndarray (N,)): int32, index into ``ends``; -1: no file.
+        ends (list[tuple[str, str]]): Folder, relative, and suffix.
+        sizes (ndarray (N, 2)): int32, width and height from their headers;
+            0: they cannot be read.
+    """
+
+    folder: str
+    places: np.ndarray
+    ends: list[tuple[str, str]]
+    sizes: np.ndarray
+
+    def path(self, index: int, name: str) -> str:
+        """The file of an image, by its name without folder and suffix."""
+        folder, suffix = self.ends[self.places[index]]
+        return os.path.join(self.folder, folder, name + suffix)
+
+
+def find_images(
+    folder: str,
+    names: np.ndarray,
+    known: np.ndarray | None = None,
+    cache: Path | None = None,
+) -> ImageIndex:
+    """Find the files of images, in a folder and those in it, and their sizes.
+
+    A file nearer to the folder counts before others of its name. Headers are
+    read, nothing is decoded.
+
+    Args:
+        folder (str): Where to look.
+        names (ndarray (N,)): Bytes, names without folder and suffix.
+        known (ndarray (N, 2), optional): Sizes; 0: not known. Defaults to
+            None: none is.
+        cache (Path, optional): File that keeps what is found, see
+            :func:`.cached_arrays`. It holds as long as no file is added to,
+            or taken from, a folder.
+    """
+    known = np.zeros((len(names), 2), int) if known is None else known
+    text = hashlib.sha256(names.tobytes())
+    text.update(known.tobytes())
+    about = dict(folder=os.path.realpath(folder), images=text.hexdigest())
+    found = cached_arrays(
+        cache, about, lambda: _find(folder, names, known), _unchanged
+    )
+    ends = np.char.decode(found['ends'], 'utf-8', 'surrogateescape').tolist()
+    ends = [tuple(end) for end in ends]
+    return ImageIndex(folder, found['places'], ends, found['sizes'])
+
+
+def _unchanged(arrays: Arrays) -> bool:
+    try:
+        times = [os.stat(path).st_mtime_ns for path in arrays['folders']]
+    except OSError:
+        return False
+    return times == arrays['times'].tolist()
+
+
+def _find(folder: str, names: np.ndarray, known: np.ndarray) -> Arrays:
+    folders, stems, ends, numbers = _listed(folder)
+    order = np.argsort(stems, kind='stable')  # the nearest first
+    places = np.full(len(names), -1, np.int32)
+    if len(stems):
+        at = np.searchsorted(stems, names, sorter=order)
+        at = np.minimum(at, len(stems) - 1)
+        same = stems[order[at]] == names
+        places[same] = numbers[order[at]][same]
+    sizes = known.astype(np.int32)
+    unknown = np.flatnonzero((sizes < 1).any(1) & (places >= 0))
+    paths = [
+        os.path.join(folder, ends[places[k]][0], _name(names[k]))
+        + ends[places[k]][1]
+        for k in unknown
+    ]
+    sizes[unknown] = 0
+    if paths:
+        sizes[unknown] = _sizes(paths)
+    times = [os.stat(path).st_mtime_ns for path in folders]
+    encoded = [[os.fsencode(part) for part in end] for end in ends]
+    return dict(
+        places=places,
+        sizes=sizes,
+        ends=np.array(encoded, 'S').reshape(-1, 2),
+        folders=np.array([os.fsencode(path) for path in folders]),
+        times=np.array(times, np.int64),
+    )
+
+
+def _name(name: bytes) -> str:
+    return os.fsdecode(name)
+
+
+def _listed(folder: str) -> tuple[list, np.ndarray, list, np.ndarray]:
+    """All images below a folder, the nearest first.
+
+    Returns:
+        tuple: The folders; the images' names, bytes; ends, (folder, suffix);
+        and of each image the number of its ends.
+    """
+    folders, stems, numbers = [], [], []
+    ends: dict[tuple[str, str], int] = {}
+    level = [''] if os.path.isdir(folder) else []
+    while level:
+        below = []
+        for relative in sorted(level):
+            folders.append(os.path.join(folder, relative))
+            with os.scandir(folders[-1]) as entries:
+                for entry in entries:
+                    stem, suffix = os.path.splitext(entry.name)
+                    if suffix.lower() in IMAGE_SUFFIXES:
+                        end = relative, suffix
+                        numbers.append(ends.setdefault(end, len(ends)))
+                        stems.append(os.fsencode(stem))
+                    elif entry.is_dir():
+                        below.append(os.path.join(relative, entry.name))
+        level = below
+    return folders, np.array(stems, 'S'), list(ends), np.array(numbers, int)
+
+
+def _sizes(paths: Sequence[str]) -> np.ndarray:
+    if len(paths) < _MANY or not hasattr(os, 'fork'):
+        return np.array([*map(_size, paths)], np.int32)
+    with Pool(min(os.cpu_count() or 1, 16)) as pool:
+        return np.array(pool.map(_size, paths, chunksize=256), np.int32)
+
+
+def _size(path: str) -> tuple[int, int]:
+    try:
+        return image_size(path)
+    except (OSError, ValueError):
+        return 0, 0
