@@ -22,4 +22,10 @@ from .named_datasets import (
     VisDroneDataset,
 )
 from .proposals import ProposalFile, image_id, image_keys, write_proposals
-from .transforms import CutChip, LoadImageByWindow, PackImage
+from .transforms import (
+    CutChip,
+    IgnoreGroupOf,
+    LoadImageByWindow,
+    PackImage,
+    PackKnownLabels,
+)

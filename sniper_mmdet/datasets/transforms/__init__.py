@@ -1,4 +1,5 @@
 from .cut_chip import CutChip
+from .incomplete_labels import IgnoreGroupOf, PackKnownLabels
 from .load_by_window import (
     OWN,
     LoadImageByWindow,
