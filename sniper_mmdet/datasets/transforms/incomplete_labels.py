@@ -19,17 +19,22 @@ class IgnoreGroupOf(BaseTransform):
 
     OpenImages has one box of more than five objects that touch each other.
     Background that lies in one is ignored by the assigners of this package,
-    see :class:`RangeAwareAssigner`. Chips need ``ignore_group_of`` of
+    see :class:`RangeAwareAssigner`; so is what lies in a box that is ignored
+    anyway, as a crowd is. Chips need ``ignore_group_of`` of
     :class:`ChipDataset` instead, so that none is cut for a group.
 
     Modified keys:
 
-    - instances: ``ignore_flag`` is 1 and ``bbox_label`` -1 where
-      ``is_group_of``, or the challenge's ``is_group_ofs``, is true
+    - instances: ``ignore_flag`` is 1 where ``is_group_of``, or the
+      challenge's ``is_group_ofs``, is true; ``bbox_label`` is -1 where
+      ``ignore_flag`` is 1, as in a chip
     """
 
     def transform(self, results: dict) -> dict:
-        results['instances'] = without_groups(results['instances'])
+        results['instances'] = [
+            {**one, 'bbox_label': -1} if one.get('ignore_flag') else one
+            for one in without_groups(results['instances'])
+        ]
         return results
 
 
