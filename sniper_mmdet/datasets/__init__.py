@@ -26,9 +26,11 @@ from .openimages import OpenImagesDataset
 from .proposals import ProposalFile, image_id, image_keys, write_proposals
 from .transforms import (
     CutChip,
+    IgnoreGroupOf,
     LoadGroupOf,
     LoadImageByWindow,
     PackGroupOf,
     PackImage,
+    PackKnownLabels,
 )
 from .wider_face_dataset import WiderFaceDataset

@@ -7,7 +7,12 @@ import numpy as np
 
 from sniper_mmdet.chips import ImageBoxes, clip_boxes
 
-from .instances import annotated_size, instance_boxes, instance_labels
+from .instances import (
+    annotated_size,
+    instance_boxes,
+    instance_labels,
+    without_groups,
+)
 from .proposals import image_id, image_keys
 
 
@@ -39,7 +44,9 @@ class FlatBoxes(NamedTuple):
 
 
 def collect_boxes(
-    dataset, on_broken: Callable[[int, Exception, str], None]
+    dataset,
+    on_broken: Callable[[int, Exception, str], None],
+    ignore_group_of: bool = False,
 ) -> CollectedBoxes:
     """Read sizes and boxes of all images of a data set.
 
@@ -51,6 +58,8 @@ def collect_boxes(
         on_broken (Callable): Gets the index, the error and the path of an
             image that cannot be read, or that has a broken instance; may
             raise.
+        ignore_group_of (bool): Whether boxes of groups are annotated as
+            ignored. Defaults to False.
 
     Raises:
         ValueError: Two images cannot be told apart.
@@ -86,6 +95,8 @@ def _image_by_image(dataset, broken: np.ndarray, on_broken) -> FlatBoxes:
     names, boxes, labels, ignored = [], [np.zeros((0, 4), np.float32)], [], []
     for index in range(num_images):
         info = dataset.get_data_info(index)
+        if ignore_group_of:
+            info['instances'] = without_groups(info['instances'])
         names.append(image_id(info))
         try:
             size = annotated_size(info)

@@ -8,6 +8,7 @@ from sniper_mmdet.moved import getattr_of
 from .backbones import ExpandedMobileNetV2, PreActResNet
 from .dense_heads import FocusHead, ReleasedRPNHead
 from .detectors import AutoFocus, PyramidDetector, ReleasedFasterRCNN
+from .losses import AncestorFocalLoss, SigmoidRoILoss
 from .roi_heads import DeformRoIExtractor, ReleasedRoIHead, TwoWayMaskHead
 from .task_modules import (
     RangeAwareAssigner,

@@ -1,5 +1,6 @@
 from .cut_chip import CutChip
 from .group_of import LoadGroupOf, PackGroupOf
+from .incomplete_labels import IgnoreGroupOf, PackKnownLabels
 from .load_by_window import (
     OWN,
     LoadImageByWindow,

@@ -47,6 +47,8 @@ class CutChip(BaseTransform):
     - chip_offset (tuple): ``original = (chip + chip_offset) / scale_factor``.
     - chip_range (tuple): The valid range (low, high), chip pixels.
     - chip_level (int): Index of the chip's level, where ``chip`` has one.
+    - homography_matrix (ndarray (3, 3)): From original to chip pixels; what
+      transforms change after it, they record there.
 
     Args:
         out_of_range (str, optional): What becomes of visible boxes that the
@@ -99,6 +101,14 @@ class CutChip(BaseTransform):
             scale_factor=scale,
             chip_offset=offset,
             chip_range=tuple(float(v) * factor for v in chip['valid_range']),
+            homography_matrix=np.array(
+                [
+                    [scale[0], 0, -offset[0]],
+                    [0, scale[1], -offset[1]],
+                    [0, 0, 1],
+                ],
+                np.float32,
+            ),
         )
         if 'level' in chip:
             results['chip_level'] = chip['level']

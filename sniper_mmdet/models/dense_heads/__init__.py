@@ -17,3 +17,16 @@ from .range_aware_vfnet_head import RangeAwareVFNetHead
 from .range_aware_yolov3_head import RangeAwareYOLOV3Head
 from .range_aware_yolox_head import RangeAwareYOLOXHead
 from .released_rpn_head import ReleasedRPNHead
+from .soft_sampling_heads import (
+    SoftSamplingATSSHead,
+    SoftSamplingGFLHead,
+    SoftSamplingRetinaHead,
+    SoftSamplingRPNHead,
+    SoftSamplingRTMDetHead,
+    SoftSamplingRTMDetSepBNHead,
+)
+from .soft_sampling_point_heads import (
+    SoftSamplingFCOSHead,
+    SoftSamplingFoveaHead,
+    SoftSamplingNASFCOSHead,
+)

@@ -16,11 +16,7 @@ from torch import Tensor
 
 from sniper_mmdet.registry import MODELS
 
-from ..task_modules import annotated
-
-#: A logit whose sigmoid is 0 in half precision, too: as background it costs
-#: nothing, and a score that it replaces has no gradient.
-SILENT = -1e4
+from ..task_modules import SILENT, annotated
 
 
 class _IgnoresPoints:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sniper_mmdet.registry import MODELS
 
-from .range_aware_point_heads import SILENT
+from ..task_modules import SILENT
 
 
 @MODELS.register_module()

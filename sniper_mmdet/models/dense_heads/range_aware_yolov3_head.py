@@ -57,6 +57,7 @@ class RangeAwareYOLOV3Head(IgnoresByIoU, YOLOV3Head):
                 ignored,
                 self.ignore_iou_thr,
                 objects=gt_instances.bboxes,
+                in_region=self.in_region,
             )
             background[like] = 0
         return targets, background

@@ -48,6 +48,7 @@ class RangeAwareYOLOXHead(IgnoresByIoU, YOLOXHead):
                 gt_instances_ignore,
                 self.ignore_iou_thr,
                 objects=gt_instances.bboxes,
+                in_region=self.in_region,
             )
             # mmdet's binary cross entropy leaves out labels below 0.
             objects[like & ~found] = -1

@@ -1,3 +1,8 @@
 from .deform_roi_extractor import DeformRoIExtractor
 from .released_roi_head import ReleasedRoIHead
+from .soft_sampling_roi_head import (
+    SoftSampling,
+    SoftSamplingCascadeRoIHead,
+    SoftSamplingRoIHead,
+)
 from .two_way_mask_head import TwoWayMaskHead

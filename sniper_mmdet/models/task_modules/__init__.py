@@ -7,4 +7,18 @@ from .range_aware_assigner import (
     RangeAwareTaskAlignedAssigner,
     RangeAwareUniformAssigner,
 )
+from .released_overlaps import ReleasedOverlaps, ReleasedSoftAssigner
 from .rounded_anchor_generator import RoundedAnchorGenerator
+from .soft_weights import (
+    BY_OVERLAP,
+    OverlapWeights,
+    ScoreWeights,
+    known_objects,
+    soft_weights,
+)
+from .verified_classes import (
+    SILENT,
+    related_classes,
+    silence_unverified,
+    verified_classes,
+)

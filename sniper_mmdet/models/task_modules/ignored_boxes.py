@@ -18,11 +18,24 @@ from sniper_mmdet.chips.boxes import IN_REGION
 
 
 class IgnoresByIoU:
-    """What knows above which IoU to ignore; comes before mmdet's own class."""
+    """What knows above which IoU to ignore; comes before mmdet's own class.
 
-    def __init__(self, *args, ignore_iou_thr: float = 0.3, **kwargs) -> None:
+    Args:
+        ignore_iou_thr (float): See :func:`resembles`. Defaults to 0.3.
+        in_region (float): Likewise. Defaults to
+            :data:`~sniper_mmdet.chips.boxes.IN_REGION`.
+    """
+
+    def __init__(
+        self,
+        *args,
+        ignore_iou_thr: float = 0.3,
+        in_region: float = IN_REGION,
+        **kwargs,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.ignore_iou_thr = ignore_iou_thr
+        self.in_region = in_region
 
 
 def annotated(ignored: InstanceData) -> Tensor:
@@ -38,6 +51,7 @@ def resembles(
     iou_thr: float,
     overlaps: Callable = bbox_overlaps,
     objects: Tensor | None = None,
+    in_region: float = IN_REGION,
 ) -> Tensor:
     """Which boxes an ignored one keeps from being background.
 
@@ -49,6 +63,9 @@ def resembles(
         objects (Tensor (M, 4), optional): What is trained. A box that is as
             near to one of these as to the ignored box stays background: it is
             the object found twice. Defaults to None: nothing is near.
+        in_region (float): Share of a box above which it lies in a box that is
+            annotated as ignored. Defaults to
+            :data:`~sniper_mmdet.chips.boxes.IN_REGION`.
 
     Returns:
         Tensor (N,): bool.
@@ -59,5 +76,5 @@ def resembles(
     least = near.clamp(min=iou_thr)[:, None]
     mistaken = (overlaps(boxes, ignored.bboxes) > least).any(1)
     regions = ignored.bboxes[annotated(ignored)]
-    lies_in = (overlaps(boxes, regions, mode='iof') > IN_REGION).any(1)
+    lies_in = (overlaps(boxes, regions, mode='iof') > in_region).any(1)
     return mistaken | (lies_in & (near <= iou_thr))

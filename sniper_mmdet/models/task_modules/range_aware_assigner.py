@@ -37,7 +37,8 @@ class _Ignores(IgnoresByIoU):
         if ignored is None or not len(ignored) or not len(boxes):
             return result
         threshold, overlaps = self.ignore_iou_thr, self.iou_calculator
-        where = resembles(boxes, ignored, threshold, overlaps, objects)
+        how = threshold, overlaps, objects, self.in_region
+        where = resembles(boxes, ignored, *how)
         where &= result.gt_inds == 0
         if positive:
             known = ignored.bboxes[~annotated(ignored)]
@@ -94,6 +95,8 @@ class RangeAwareAssigner(_Ignores, MaxIoUAssigner):
         ignore_iou_thr (float): Candidates with a larger IoU to any ignored
             box are assigned -1, positive or not; positive ones not for a box
             that is annotated as ignored. Defaults to 0.3.
+        in_region (float): Share of a candidate above which it lies in a box
+            that is annotated as ignored. Defaults to 0.5.
         **kwargs: Of MaxIoUAssigner, ``ignore_iof_thr`` included, which is off
             by default.
     """

@@ -1,0 +1,118 @@
+"""What a trained detector finds on its training images beside their labels."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from mmdet.apis import init_detector
+from mmdet.structures.bbox import bbox_overlaps
+from mmengine.config import Config
+from mmengine.device import get_device
+from torch import Tensor, nn
+
+from sniper_mmdet.chips.boxes import IN_REGION
+from sniper_mmdet.datasets import image_id, image_keys, write_proposals
+from sniper_mmdet.datasets.instances import annotated_size, instance_boxes
+from sniper_mmdet.engine.build import build_image_dataset
+from sniper_mmdet.engine.checkpoints import read_weights, require_fit
+
+from .inference import detect
+
+
+def load_trained(cfg: Config, checkpoint: str | Path) -> nn.Module:
+    """A detector with its weights, for :func:`detect`, on the default device.
+
+    Raises:
+        FileNotFoundError: There is no such checkpoint.
+        ValueError: It is another detector's.
+    """
+    if not Path(checkpoint).is_file():
+        raise FileNotFoundError(f'{checkpoint} does not exist.')
+    model = init_detector(cfg, str(checkpoint), device=get_device())
+    require_fit(model, read_weights(str(checkpoint)), str(checkpoint))
+    return model
+
+
+def image_infos(cfg: Config, split: str = 'train') -> list[dict]:
+    """What ``get_data_info`` gives of each image of a split, each once."""
+    dataset = build_image_dataset(cfg, split)
+    dataset = getattr(dataset, 'dataset', dataset)
+    infos = map(dataset.get_data_info, range(len(dataset)))
+    return list({info['img_path']: info for info in infos}.values())
+
+
+def found_on(
+    model: nn.Module,
+    infos: list[dict],
+    score_thr: float,
+    batch_size: int = 1,
+) -> Iterator[tuple[dict, Tensor, Tensor, Tensor]]:
+    """Each image's info, and boxes, scores and labels of what is found."""
+    paths = [info['img_path'] for info in infos]
+    results = detect(model, paths, batch_size=batch_size, score_thr=score_thr)
+    for info, result in zip(infos, results, strict=True):
+        found = result.pred_instances
+        yield info, found.bboxes, found.scores, found.labels
+
+
+def write_scores(
+    model: nn.Module,
+    infos: list[dict],
+    path: str | Path,
+    score_thr: float = 0.05,
+    num: int = 100,
+    batch_size: int = 1,
+) -> int:
+    """Write the best detections of each image to a proposal file.
+
+    Args:
+        model (nn.Module): Of :func:`load_trained`.
+        infos (list[dict]): Of :func:`image_infos`.
+        path (str | Path): The file (.npz), for ``PackKnownLabels``.
+        score_thr (float): Detections below are left out. Defaults to 0.05.
+        num (int): Best detections of an image. Defaults to 100.
+        batch_size (int): Images run together. Defaults to 1.
+
+    Returns:
+        int: How many detections there are.
+    """
+    boxes, scores, sizes = [], [], []
+    for info, found, of, _ in found_on(model, infos, score_thr, batch_size):
+        best = of.argsort(descending=True)[:num]
+        boxes.append(found[best].numpy())
+        scores.append(of[best].numpy())
+        sizes.append(annotated_size(info))
+    keys = image_keys([image_id(info) for info in infos])
+    about = dict(score_thr=score_thr, num=num)
+    write_proposals(str(path), keys, np.array(sizes), boxes, scores, about)
+    return sum(map(len, scores))
+
+
+def unexplained(
+    boxes: Tensor, info: dict, iou_thr: float = 0.3
+) -> np.ndarray:
+    """Which detections (N,) no annotated box of an image explains; bool.
+
+    A box explains what overlaps it, whatever its class, and an ignored one or
+    a group what lies in it: more than half of a detection.
+
+    Args:
+        boxes (Tensor (N, 4)): Original pixels.
+        info (dict): Of the image.
+        iou_thr (float): IoU from which on a box explains a detection.
+            Defaults to 0.3.
+    """
+    instances = info['instances']
+    known = boxes.new_tensor(instance_boxes(instances, info['img_path']))
+    if not len(boxes) or not len(known):
+        return np.ones(len(boxes), bool)
+    regions = [
+        k
+        for k, one in enumerate(instances)
+        if one.get('ignore_flag')
+        or one.get('is_group_of')
+        or one.get('is_group_ofs')
+    ]
+    explained = (bbox_overlaps(boxes, known) >= iou_thr).any(1)
+    lies_in = bbox_overlaps(boxes, known[regions], mode='iof') > IN_REGION
+    return ~(explained | lies_in.any(1)).numpy()

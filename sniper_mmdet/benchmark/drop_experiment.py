@@ -1,0 +1,325 @@
+"""What missing labels cost, and what each remedy gives back.
+
+A share of the training boxes is dropped (arXiv 1806.06986, section 4). The
+same detector is trained on the rest in several ways, and tested on all boxes
+of other images.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.fileio import load
+from mmengine.logging import print_log
+
+from sniper_mmdet.apis.unlabelled import (
+    image_infos,
+    load_trained,
+    write_scores,
+)
+from sniper_mmdet.datasets.dropped_labels import drop_labels, with_ignored
+from sniper_mmdet.datasets.formats.coco import write_json
+from sniper_mmdet.engine.build import checked_runner, own_work_dir
+from sniper_mmdet.evaluation.coco import average_precision, evaluate_boxes
+from sniper_mmdet.evaluation.ground_truth import read_ground_truth
+from sniper_mmdet.evaluation.operating_point import f1_at
+
+from .drop_sets import DropSet
+
+#: How to train on what is left: with all background; with background weighted
+#: by overlap; by the scores of the plain detector; with the dropped boxes
+#: ignored, which nobody can who does not know them.
+WAYS = 'plain', 'overlap', 'scores', 'bound'
+#: IoU with a dropped box above which the upper bound ignores background.
+_BOUND_IOU = dict(rpn=0.3, rcnn=0.5)
+
+
+class Run(NamedTuple):
+    """One training of the experiment."""
+
+    data: str
+    rate: float
+    seed: int
+    way: str
+
+    @property
+    def folder(self) -> Path:
+        """Path: Of its files, in that of the experiment."""
+        return Path(self.data, f'drop{self.rate:g}_seed{self.seed}', self.way)
+
+
+def runs_of(
+    names: Sequence[str],
+    rates: Sequence[float],
+    seeds: Sequence[int],
+    ways: Sequence[str] = WAYS,
+) -> Iterator[Run]:
+    """All runs, in an order in which each finds what it needs.
+
+    Weights by score need the plain detector of the same labels; where nothing
+    is dropped there is no bound.
+    """
+    ways = [way for way in WAYS if way in ways]
+    if 'scores' in ways and 'plain' not in ways:
+        raise ValueError(
+            'the way scores needs plain, whose detector gives the scores. '
+            f'Received: {ways}.'
+        )
+    for data, seed, rate, way in product(names, seeds, rates, ways):
+        if rate or way != 'bound':
+            yield Run(data, rate, seed, way)
+
+
+class DropExperiment:
+    """Trains and tests runs, each once.
+
+    Args:
+        config (str): Of a two-stage detector with a ``SoftSamplingRoIHead``.
+        sets (dict[str, DropSet]): The data.
+        out (Path): The folder of all runs.
+        iters (int): Iterations of each training. Defaults to 1500.
+        side (int): Images are resized to a shorter side of so many pixels;
+            smaller ones stay. Defaults to 320.
+        batch_size (int): Defaults to 4.
+        score_thr (float): Of F1. Defaults to 0.4.
+        options (dict, optional): Override settings of the config.
+
+    Raises:
+        ValueError: The config is of another detector.
+    """
+
+    def __init__(
+        self,
+        config: str,
+        sets: dict[str, DropSet],
+        out: Path,
+        iters: int = 1500,
+        side: int = 320,
+        batch_size: int = 4,
+        score_thr: float = 0.4,
+        options: dict | None = None,
+    ) -> None:
+        self.config, self.sets, self.out = config, sets, out
+        self.iters, self.side, self.batch_size = iters, side, batch_size
+        self.score_thr, self.options = score_thr, options
+        head = Config.fromfile(config).model.get('roi_head') or {}
+        if 'SoftSampling' not in str(head.get('type')):
+            raise ValueError(
+                f'{config}: model.roi_head.type must be a SoftSamplingRoIHead '
+                f'of this package. Received: {head.get("type")}.'
+            )
+
+    def run(self, run: Run) -> dict:
+        """Train and test, or read the result that is there.
+
+        Returns:
+            dict: ``AP50``, ``AP``, ``F1``, ``precision`` and ``recall`` in %.
+
+        Raises:
+            ValueError: The result is one of other settings.
+        """
+        folder = self.out / run.folder
+        result = folder / 'result.json'
+        about = dict(
+            config=Path(self.config).name,
+            iters=self.iters,
+            side=self.side,
+            batch_size=self.batch_size,
+            score_thr=self.score_thr,
+            options=json.loads(json.dumps(self.options or {}, default=str)),
+        )
+        if result.is_file():
+            found = json.loads(result.read_text())
+            if found['settings'] != about:
+                raise ValueError(
+                    f'{result} is of a run with other settings, '
+                    f'{found["settings"]}: choose another --out-dir. '
+                    f'Received: {about}.'
+                )
+            return found['result']
+        print_log(f'{run.folder}: {self.iters} iterations', 'current')
+        cfg = self.config_of(run)
+        with own_work_dir(cfg):
+            runner = checked_runner(cfg, 'train', 'val')
+            runner.train()
+        data = self.sets[run.data]
+        found = load(f'{cfg.val_evaluator.outfile_prefix}.bbox.json')
+        truth = read_ground_truth(data.val)
+        scores = average_precision(evaluate_boxes(truth, found))
+        scores = {name: float(scores[name]) for name in ('AP50', 'AP')}
+        scores |= f1_at(truth, found, self.score_thr)
+        write_json(result, dict(settings=about, result=scores))
+        return scores
+
+    def config_of(self, run: Run) -> Config:
+        """What a run is trained by; its files are written."""
+        data = self.sets[run.data]
+        folder = self.out / run.folder
+        kept, dropped = drop_labels(data.train, run.rate, run.seed)
+        if run.way == 'bound':
+            kept = with_ignored(kept, dropped)
+        write_json(folder / 'train.json', kept)
+        # Kept aside, to look at what the detector finds of it.
+        write_json(folder / 'dropped.json', dropped)
+        cfg = Config.fromfile(self.config)
+        if self.options:
+            cfg.merge_from_dict(self.options)
+        pack = dict(type='sniper_mmdet.PackKnownLabels')
+        head = cfg.model.roi_head
+        for one in _listed(head.bbox_head):
+            one.num_classes = len(data.classes)
+        head.soft_sampling = None
+        if run.way == 'overlap':
+            head.soft_sampling = dict(type='sniper_mmdet.OverlapWeights')
+        elif run.way == 'scores':
+            head.soft_sampling = dict(type='sniper_mmdet.ScoreWeights')
+            pack['scores'] = str(folder / 'scores.npz')
+            self._write_scores(run._replace(way='plain'), pack['scores'])
+        elif run.way == 'bound':
+            for stage, iou in _BOUND_IOU.items():
+                for one in _listed(cfg.model.train_cfg[stage]):
+                    one.assigner.ignore_iou_thr = iou
+        self._set_data(cfg, data, folder, pack)
+        self._set_schedule(cfg, folder, run)
+        return cfg
+
+    def _write_scores(self, plain: Run, path: str) -> None:
+        """What the plain detector finds on its training images."""
+        folder = self.out / plain.folder
+        cfg = self.config_of(plain)
+        checkpoint = folder / f'iter_{self.iters}.pth'
+        if not checkpoint.is_file():
+            raise FileNotFoundError(
+                f'{checkpoint}, the plain detector whose scores are to be '
+                f'weights, is missing: remove {folder / "result.json"} to '
+                'train it again.'
+            )
+        model = load_trained(cfg, checkpoint)
+        write_scores(model, image_infos(cfg), path)
+
+    def _set_data(
+        self, cfg: Config, data: DropSet, folder: Path, pack: dict
+    ) -> None:
+        resize = dict(
+            type='Resize',
+            scale=(4 * self.side, data.side_of(self.side)),
+            keep_ratio=True,
+        )
+        shown = 'img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'
+        source = dict(
+            type='CocoDataset',
+            metainfo=dict(classes=tuple(data.classes)),
+            data_prefix=dict(img=str(data.images)),
+        )
+        train = dict(
+            source,
+            ann_file=str(folder / 'train.json'),
+            # An image whose boxes are all dropped is background.
+            filter_cfg=dict(filter_empty_gt=False),
+            pipeline=[
+                dict(type='LoadImageFromFile'),
+                dict(type='sniper_mmdet.IgnoreGroupOf'),
+                dict(type='LoadAnnotations', with_bbox=True),
+                resize,
+                dict(type='RandomFlip', prob=0.5),
+                pack,
+            ],
+        )
+        val = dict(
+            source,
+            ann_file=str(data.val),
+            test_mode=True,
+            pipeline=[
+                dict(type='LoadImageFromFile'),
+                resize,
+                dict(type='LoadAnnotations', with_bbox=True),
+                dict(type='PackDetInputs', meta_keys=shown),
+            ],
+        )
+        loader = dict(num_workers=1, persistent_workers=True)
+        cfg.train_dataloader = dict(
+            loader,
+            batch_size=self.batch_size,
+            sampler=dict(type='InfiniteSampler', shuffle=True),
+            dataset=train,
+        )
+        cfg.val_dataloader = dict(
+            loader,
+            batch_size=1,
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            dataset=val,
+        )
+        cfg.test_dataloader = cfg.val_dataloader
+        cfg.val_evaluator = dict(
+            type='CocoMetric',
+            ann_file=str(data.val),
+            metric='bbox',
+            format_only=True,
+            outfile_prefix=str(folder / 'found'),
+        )
+        cfg.test_evaluator = cfg.val_evaluator
+
+    def _set_schedule(self, cfg: Config, folder: Path, run: Run) -> None:
+        iters, warm_up = self.iters, max(self.iters // 10, 1)
+        cfg.train_cfg = dict(
+            type='IterBasedTrainLoop', max_iters=iters, val_interval=iters
+        )
+        cfg.param_scheduler = [
+            dict(
+                type='LinearLR',
+                start_factor=0.1,
+                by_epoch=False,
+                begin=0,
+                end=warm_up,
+            ),
+            dict(
+                type='CosineAnnealingLR',
+                eta_min_ratio=0.02,
+                by_epoch=False,
+                begin=0,
+                end=iters,
+            ),
+        ]
+        cfg.default_hooks.checkpoint = dict(
+            type='CheckpointHook', by_epoch=False, interval=iters
+        )
+        cfg.default_hooks.visualization = None
+        cfg.log_processor = dict(by_epoch=False)
+        cfg.randomness = dict(seed=run.seed)
+        cfg.work_dir = str(folder)
+        # Visualizers are found by name.
+        cfg.experiment_name = str(run.folder).replace('/', '_')
+        cfg.visualizer = dict(
+            type='DetLocalVisualizer',
+            name=cfg.experiment_name,
+            vis_backends=[dict(type='LocalVisBackend')],
+        )
+
+
+def _listed(part) -> list:
+    """A setting, or those of the stages of a cascade."""
+    return part if isinstance(part, list) else [part]
+
+
+def summary(results: Iterable[tuple[Run, dict]]) -> list[tuple[str, dict]]:
+    """Rows of a table: mean and spread over the seeds, of AP50 and F1.
+
+    The spread is the standard deviation.
+    """
+    cells = {}
+    for run, result in results:
+        key = run.data, run.rate, run.way
+        cells.setdefault(key, []).append(result)
+    rows = []
+    for (data, rate, way), found in cells.items():
+        row = dict(dropped=f'{rate:.0%}', way=way, runs=str(len(found)))
+        for name in ('AP50', 'F1', 'precision', 'recall'):
+            values = np.array([one[name] for one in found])
+            spread = values.std(ddof=1) if len(values) > 1 else np.nan
+            row[name] = f'{values.mean():.2f} ±{spread:5.2f}'
+        rows.append((data, row))
+    return rows

@@ -1,0 +1,124 @@
+"""What pipelines hand to detectors whose labels are not complete."""
+
+from pathlib import PurePath
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmdet.datasets.transforms import PackDetInputs
+from mmdet.structures.bbox import HorizontalBoxes
+
+from sniper_mmdet.datasets.instances import without_groups
+from sniper_mmdet.datasets.proposals import ProposalFile
+from sniper_mmdet.registry import TRANSFORMS
+from sniper_mmdet.utils.errors import UserError
+
+
+@TRANSFORMS.register_module()
+class IgnoreGroupOf(BaseTransform):
+    """Annotate groups of objects as ignored; comes before LoadAnnotations.
+
+    OpenImages has one box of more than five objects that touch each other.
+    Background that lies in one is ignored by the assigners of this package,
+    see :class:`RangeAwareAssigner`; so is what lies in a box that is ignored
+    anyway, as a crowd is. Chips need ``ignore_group_of`` of
+    :class:`ChipDataset` instead, so that none is cut for a group.
+
+    Modified keys:
+
+    - instances: ``ignore_flag`` is 1 where ``is_group_of``, or the
+      challenge's ``is_group_ofs``, is true; ``bbox_label`` is -1 where
+      ``ignore_flag`` is 1, as in a chip
+    """
+
+    def transform(self, results: dict) -> dict:
+        results['instances'] = [
+            {**one, 'bbox_label': -1} if one.get('ignore_flag') else one
+            for one in without_groups(results['instances'])
+        ]
+        return results
+
+
+@TRANSFORMS.register_module()
+class PackKnownLabels(PackDetInputs):
+    """PackDetInputs with what is known of an image beside its boxes.
+
+    Differs from its parent in the metainfo, which has also
+
+    - verified_labels (dict[int, bool]): of the classes that somebody looked
+      for, whether the image has them; only where the data set tells, as
+      OpenImages does by ``image_level_labels`` and ``confidences``: 1 is
+      present, 0 absent, and what lies between is a machine's guess
+    - scored_boxes (ndarray (K, 5)): detections of a first detector in pixels
+      of the sample, and their scores; only with ``scores``
+    - chip_range: where a chip has one
+
+    Args:
+        scores (str, optional): File of tools/misc/score_unlabelled.py.
+            Defaults to None.
+        **kwargs: Of PackDetInputs.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is damaged; or, when an image comes, it has none of it.
+    """
+
+    def __init__(self, scores: str | None = None, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.scores = None if scores is None else ProposalFile(scores)
+        self._entries = {}
+        if self.scores is not None:
+            keys = enumerate(self.scores.keys)
+            self._entries = {key: index for index, key in keys}
+        more = 'verified_labels', 'scored_boxes', 'chip_range'
+        self.meta_keys = tuple(dict.fromkeys((*self.meta_keys, *more)))
+
+    def transform(self, results: dict) -> dict:
+        results = dict(results)
+        labels = results.get('image_level_labels')
+        if labels is not None and 'verified_labels' not in results:
+            told = zip(labels, results['confidences'], strict=True)
+            results['verified_labels'] = {
+                int(label): bool(confidence)
+                for label, confidence in told
+                if confidence in (0, 1)
+            }
+        if self.scores is not None:
+            results['scored_boxes'] = self._scored(results)
+        return super().transform(results)
+
+    def _scored(self, results: dict) -> np.ndarray:
+        self.scores.require_unchanged()
+        entry = self._entry(results)
+        span = slice(*self.scores.offsets[entry : entry + 2])
+        boxes = np.array(self.scores.boxes[span])
+        matrix = results.get('homography_matrix')
+        if len(boxes) and matrix is not None:
+            moved = HorizontalBoxes(boxes)
+            moved.project_(matrix)
+            moved.clip_(results['img_shape'][:2])
+            boxes = moved.numpy()
+        scored = np.column_stack([boxes, self.scores.scores[span]])
+        seen = (boxes[:, 2:] > boxes[:, :2]).all(1)
+        return scored[seen].astype(np.float32)
+
+    def _entry(self, results: dict) -> int:
+        """The image's place in the file; see :func:`image_keys`."""
+        parts = PurePath(results['img_path']).parts
+        number = str(results.get('img_id', ''))
+        for depth in range(1, len(parts) + 1):
+            name = '/'.join(parts[-depth:])
+            key = f'{number} {name}' if number else name
+            if key in self._entries:
+                return self._entries[key]
+        raise UserError(
+            f'{self.scores.path} has no scores of {results["img_path"]}: '
+            'write it anew, of this data set, with '
+            'tools/misc/score_unlabelled.py.'
+        )
+
+    def __repr__(self) -> str:
+        path = None if self.scores is None else self.scores.path
+        return (
+            f'{self.__class__.__name__}(scores={path!r}, '
+            f'meta_keys={self.meta_keys})'
+        )

@@ -1,0 +1,54 @@
+"""What a detector is worth at one score, as it is used."""
+
+import numpy as np
+from pycocotools.coco import COCO
+
+from .matching import match
+
+
+def f1_at(
+    truth: COCO,
+    detections: list[dict],
+    score_thr: float = 0.4,
+    iou_thr: float = 0.5,
+) -> dict[str, float]:
+    """Precision, recall and F1 of the detections from a score on.
+
+    Those of all classes and images are counted together. Detections in crowds
+    do not count.
+
+    Args:
+        truth (COCO): Annotations, see :func:`read_ground_truth`.
+        detections (list[dict]): COCO results.
+        score_thr (float): Defaults to 0.4.
+        iou_thr (float): Least IoU of a match. Defaults to 0.5.
+
+    Returns:
+        dict: ``precision``, ``recall``, ``F1`` in %; NaN without an object.
+    """
+    sure = [one for one in detections if one['score'] >= score_thr]
+    sure.sort(key=lambda one: -one['score'])
+    boxes, objects = {}, {}
+    for one in sure:
+        key = one['image_id'], one['category_id']
+        boxes.setdefault(key, []).append(one['bbox'])
+    for one in truth.dataset.get('annotations', ()):
+        key = one['image_id'], one['category_id']
+        objects.setdefault(key, []).append(one)
+    thresholds, right, wrong = np.array([iou_thr]), 0, 0
+    for key, found in boxes.items():
+        own = objects.get(key, [])
+        hits, ignored = match(np.array(found, float), own, thresholds)
+        right += int(hits.sum())
+        wrong += int((~hits & ~ignored).sum())
+    count = sum(
+        not one.get('iscrowd') for own in objects.values() for one in own
+    )
+    if not count:
+        return dict.fromkeys(('precision', 'recall', 'F1'), float('nan'))
+    precision, recall = right / max(right + wrong, 1), right / count
+    return dict(
+        precision=100 * precision,
+        recall=100 * recall,
+        F1=100 * 2 * right / (right + wrong + count),
+    )

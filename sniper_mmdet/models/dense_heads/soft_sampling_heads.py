@@ -1,0 +1,173 @@
+"""Dense heads of anchors that learn from labels that are not complete."""
+
+from inspect import signature
+
+import torch
+from mmdet.models.dense_heads import (
+    ATSSHead,
+    GFLHead,
+    RetinaHead,
+    RPNHead,
+    RTMDetHead,
+    RTMDetSepBNHead,
+)
+from mmdet.structures.bbox import get_box_tensor
+from mmengine.registry import TASK_UTILS
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from sniper_mmdet.registry import MODELS
+from sniper_mmdet.utils.errors import UserError
+
+from ..task_modules import (
+    BY_OVERLAP,
+    known_objects,
+    related_classes,
+    silence_unverified,
+    verified_classes,
+)
+
+
+class IncompleteLabels:
+    """What dense heads of incomplete labels share; comes before mmdet's own.
+
+    Args:
+        *args: Of the parent.
+        soft_sampling (dict, optional): How background is weighted. Without a
+            type it has the settings of :class:`OverlapWeights`. None: not at
+            all. Defaults to :class:`OverlapWeights` as released.
+        verified_only (bool): Whether only classes that are verified for the
+            image are learned, see :func:`verified_classes`. Defaults to
+            False.
+        **kwargs: Of the parent.
+
+    Raises:
+        ValueError: Only verified classes are to be learned by a softmax.
+    """
+
+    def __init__(
+        self,
+        *args,
+        soft_sampling: dict | None = BY_OVERLAP,
+        verified_only: bool = False,
+        **kwargs,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.soft_weights = None
+        if soft_sampling is not None:
+            self.soft_weights = TASK_UTILS.build(
+                {**BY_OVERLAP, **soft_sampling}
+            )
+        self.verified_only = verified_only
+        if verified_only and not getattr(self.loss_cls, 'use_sigmoid', False):
+            raise UserError(
+                'verified_only needs a loss that looks at each class alone. '
+                f'Received: {type(self.loss_cls).__name__} without sigmoid.'
+            )
+
+    def loss_by_feat(self, cls_scores: list[Tensor], *others) -> dict:
+        """As of the parent, of verified classes only if told so."""
+        *_, objects, metas, _ = others
+        if self.verified_only:
+            related = related_classes(self.loss_cls)
+            verified = [
+                verified_classes(one.labels, meta, self.num_classes, related)
+                for one, meta in zip(objects, metas, strict=True)
+            ]
+            verified = torch.stack(verified)
+            cls_scores = [silence_unverified(s, verified) for s in cls_scores]
+        return super().loss_by_feat(cls_scores, *others)
+
+    def weigh(
+        self,
+        boxes: Tensor,
+        objects: InstanceData,
+        ignored: InstanceData | None,
+        metainfo: dict,
+    ) -> Tensor:
+        """Weights (N,) that boxes (N, 4) of an image have as background."""
+        known = known_objects(objects, ignored, metainfo).to(boxes)
+        scored = metainfo.get('scored_boxes')
+        if scored is not None:
+            scored = torch.as_tensor(scored)
+        return self.soft_weights(boxes, known, scored)
+
+
+class SoftAnchors(IncompleteLabels):
+    """Soft Sampling in a head of anchors; comes before mmdet's own class.
+
+    Background is weighted as RoIs are, see :class:`SoftSampling`, by the
+    overlap of its anchors. The number by which the loss is divided stays what
+    it was.
+    """
+
+    def _get_targets_single(self, *args, **kwargs) -> tuple:
+        parent = super()._get_targets_single
+        found = parent(*args, **kwargs)
+        if self.soft_weights is None:
+            return found
+        given = signature(parent).bind(*args, **kwargs).arguments
+        # Some heads return the anchors first.
+        first = 0 if found[0].dim() == 1 else 1
+        labels, weights = found[first : first + 2]
+        where = (labels == self.num_classes) & (weights > 0)
+        anchors = get_box_tensor(given['flat_anchors'])[where]
+        weights[where] *= self.weigh(
+            self._boxes_of(anchors),
+            given['gt_instances'],
+            given.get('gt_instances_ignore'),
+            given['img_meta'],
+        )
+        return found
+
+    def _boxes_of(self, anchors: Tensor) -> Tensor:
+        return anchors
+
+
+class _SoftPriors(SoftAnchors):
+    """For heads whose anchors are points with strides, as RTMDet's are."""
+
+    def _boxes_of(self, anchors: Tensor) -> Tensor:
+        return boxes_of_points(anchors[:, :2], anchors[:, 2:])
+
+
+def boxes_of_points(
+    points: Tensor, strides: Tensor | float, scale: float = 8
+) -> Tensor:
+    """The boxes (N, 4) that points (N, 2) stand for.
+
+    They are squares of eight strides a side: the anchors by which ATSS has
+    the same places as FCOS has (arXiv 1912.02424).
+    """
+    half = scale * strides / 2
+    return torch.cat([points - half, points + half], 1)
+
+
+@MODELS.register_module()
+class SoftSamplingRPNHead(SoftAnchors, RPNHead):
+    """An RPNHead with Soft Sampling; the released RPN has none."""
+
+
+@MODELS.register_module()
+class SoftSamplingRetinaHead(SoftAnchors, RetinaHead):
+    """A RetinaHead with Soft Sampling."""
+
+
+@MODELS.register_module()
+class SoftSamplingATSSHead(SoftAnchors, ATSSHead):
+    """An ATSSHead with Soft Sampling."""
+
+
+@MODELS.register_module()
+class SoftSamplingGFLHead(SoftAnchors, GFLHead):
+    """A GFLHead with Soft Sampling."""
+
+
+@MODELS.register_module()
+class SoftSamplingRTMDetHead(_SoftPriors, RTMDetHead):
+    """An RTMDetHead with Soft Sampling, by squares about its points."""
+
+
+@MODELS.register_module()
+class SoftSamplingRTMDetSepBNHead(_SoftPriors, RTMDetSepBNHead):
+    """An RTMDetSepBNHead with Soft Sampling, by squares about its points."""

@@ -1,0 +1,1 @@
+from .ancestor_losses import AncestorFocalLoss, SigmoidRoILoss

@@ -1,0 +1,106 @@
+"""Losses of a sigmoid for each class, which can train ancestors too."""
+
+import torch
+from mmdet.models.losses import CrossEntropyLoss, FocalLoss
+from torch import Tensor
+
+from sniper_mmdet.registry import MODELS
+from sniper_mmdet.utils.hierarchy import read_hierarchy
+
+
+class _TrainsAncestors:
+    """A loss that trains the ancestors of a box's class with it.
+
+    Args:
+        *args: Of the parent.
+        ancestors (dict, optional): ``hierarchy_file`` and ``label_file``, see
+            :func:`~sniper_mmdet.utils.hierarchy.read_hierarchy`. Defaults to
+            None: a class alone.
+        **kwargs: Of the parent.
+    """
+
+    def __init__(self, *args, ancestors: dict | None = None, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        related = None
+        if ancestors is not None:
+            related = torch.from_numpy(read_hierarchy(**ancestors))
+        # Where the loss is; not in checkpoints.
+        self.register_buffer('related', related, persistent=False)
+
+    def forward(
+        self,
+        pred: Tensor,
+        target: Tensor,
+        weight: Tensor | None = None,
+        **kwargs,
+    ) -> Tensor:
+        """The loss of logits (N, C).
+
+        Args:
+            pred (Tensor (N, C)): Logits.
+            target (Tensor (N,)): Classes; C is background.
+            weight (Tensor (N,), optional): Of each.
+            **kwargs: Of the parent.
+        """
+        if self.related is not None and target.dim() == 1:
+            count = len(self.related)
+            targets = self.related[target.clamp(max=count - 1)]
+            target = (targets & (target < count)[:, None]).long()
+            if weight is not None and weight.dim() == 1:
+                weight = weight[:, None].expand_as(pred)
+        return super().forward(pred, target, weight, **kwargs)
+
+
+@MODELS.register_module()
+class AncestorFocalLoss(_TrainsAncestors, FocalLoss):
+    """A FocalLoss that trains the ancestors of a class with it.
+
+    Args:
+        ancestors (dict, optional): ``hierarchy_file`` and ``label_file``.
+            Defaults to None: as the parent.
+        **kwargs: Of FocalLoss.
+    """
+
+
+@MODELS.register_module()
+class SigmoidRoILoss(_TrainsAncestors, CrossEntropyLoss):
+    """Binary cross entropy of each class, for a box head.
+
+    Differs from ``CrossEntropyLoss(use_sigmoid=True)``, which leaves a box
+    head with a logit of background and a softmax in the test: here are as
+    many logits as classes, background is that all are low, and scores are
+    their sigmoids.
+
+    Args:
+        ancestors (dict, optional): ``hierarchy_file`` and ``label_file``, to
+            train the ancestors of a class with it. Defaults to None.
+        **kwargs: Of CrossEntropyLoss.
+    """
+
+    custom_cls_channels = True
+    custom_activation = True
+    custom_accuracy = True
+
+    def __init__(self, *args, use_sigmoid: bool = True, **kwargs) -> None:
+        if not use_sigmoid:
+            raise ValueError(
+                'SigmoidRoILoss has a sigmoid for each class. Received: '
+                'use_sigmoid=False.'
+            )
+        super().__init__(*args, use_sigmoid=True, **kwargs)
+
+    def get_cls_channels(self, num_classes: int) -> int:
+        """Logits of a RoI."""
+        return num_classes
+
+    def get_activation(self, cls_score: Tensor) -> Tensor:
+        """Scores (N, C + 1) of logits (N, C); the last, background, is 0."""
+        scores = cls_score.sigmoid()
+        return torch.cat([scores, scores.new_zeros(len(scores), 1)], 1)
+
+    def get_accuracy(self, cls_score: Tensor, labels: Tensor) -> dict:
+        """Of RoIs on objects, the share whose best class is theirs, in %."""
+        objects = labels < cls_score.shape[1]
+        right = cls_score[objects].argmax(1) == labels[objects]
+        share = right.float().mean() if len(right) else right.new_ones(())
+        return dict(acc_classes=100 * share.float())

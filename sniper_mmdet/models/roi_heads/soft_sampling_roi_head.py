@@ -1,0 +1,200 @@
+"""RoI heads that learn from images whose labels are not complete."""
+
+from collections.abc import Sequence
+from functools import cache
+
+import torch
+from mmdet.models.roi_heads import CascadeRoIHead, StandardRoIHead
+from mmdet.registry import MODELS as MMDET_MODELS
+from mmdet.structures import DetDataSample, SampleList
+from mmengine.registry import TASK_UTILS
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from sniper_mmdet.registry import MODELS
+from sniper_mmdet.utils.errors import UserError
+
+from ..task_modules import (
+    BY_OVERLAP,
+    known_objects,
+    related_classes,
+    silence_unverified,
+    verified_classes,
+)
+
+
+class SoftTargets:
+    """What a box head of incomplete labels does; comes before mmdet's own.
+
+    Weights of background are multiplied by soft ones, and logits of classes
+    that nobody verified cost nothing. The number of RoIs by which the loss is
+    divided stays what it was, as released.
+    """
+
+    #: How background is weighted; None: as in the parent.
+    soft_weights = None
+    #: Whether only verified classes are learned.
+    verified_only = False
+    #: The batch, while a RoI head learns from it.
+    samples: SampleList = ()
+
+    def get_targets(self, sampling_results: list, *args, **kwargs) -> tuple:
+        """As of the parent; the weights of labels are second."""
+        found = super().get_targets(sampling_results, *args, **kwargs)
+        if self.soft_weights is None:
+            return found
+        weights = found[1]
+        if isinstance(weights, Tensor):  # views of it
+            sizes = [len(one.priors) for one in sampling_results]
+            weights = weights.split(sizes)
+        for own, result, sample in zip(
+            weights, sampling_results, self.samples, strict=True
+        ):
+            count = len(result.neg_priors)
+            if count:
+                # Positive ones come first.
+                own[-count:] *= self._soft(result.neg_priors, sample)
+        return found
+
+    def _soft(self, background: Tensor, sample: DetDataSample) -> Tensor:
+        known = known_objects(
+            sample.gt_instances,
+            sample.get('ignored_instances'),
+            sample.metainfo,
+        )
+        scored = sample.metainfo.get('scored_boxes')
+        if scored is not None:
+            scored = torch.as_tensor(scored)
+        weights = self.soft_weights(background, known.to(background), scored)
+        # RoIs are counted by weights above 0.
+        return weights.clamp(min=torch.finfo(weights.dtype).tiny)
+
+    def loss(
+        self, cls_score: Tensor, bbox_pred: Tensor, rois: Tensor, *args, **more
+    ) -> dict:
+        """As of the parent, of verified classes only if told so."""
+        if self.verified_only and cls_score is not None:
+            related = related_classes(self.loss_cls)
+            verified = [
+                verified_classes(
+                    sample.gt_instances.labels,
+                    sample.metainfo,
+                    self.num_classes,
+                    related,
+                )
+                for sample in self.samples
+            ]
+            cls_score = silence_unverified(
+                cls_score, torch.stack(verified), rois[:, 0]
+            )
+        return super().loss(cls_score, bbox_pred, rois, *args, **more)
+
+
+class SoftSampling:
+    """Soft Sampling in any RoI head; comes before mmdet's own class.
+
+    RoIs that are background are weighted by how likely somebody would have
+    labelled an object there (arXiv 1806.06986): see :class:`OverlapWeights`
+    and :class:`ScoreWeights`. Only the classification loss is; the box loss
+    and the RPN's stay what they were. Every box that a chip shows counts, cut
+    or out of range. A head of another kind is made so::
+
+        class SoftSamplingDoubleRoIHead(SoftSampling, DoubleHeadRoIHead):
+            pass
+
+    Args:
+        *args: Of the parent.
+        soft_sampling (dict, optional): How background is weighted. Without a
+            type it has the settings of :class:`OverlapWeights`. None: not at
+            all. Defaults to :class:`OverlapWeights` as released.
+        verified_only (bool): Whether only classes that are verified for the
+            image are learned, see :func:`verified_classes`: for heads whose
+            ``loss_cls`` is a :class:`SigmoidRoILoss`. Defaults to False.
+        **kwargs: Of the parent; its ``bbox_head`` may be of any class that
+            inherits mmdet's ``BBoxHead.get_targets`` and ``loss``, or has
+            its own.
+
+    Raises:
+        ValueError: A head to which that cannot be done.
+    """
+
+    def __init__(
+        self,
+        *args,
+        soft_sampling: dict | None = BY_OVERLAP,
+        verified_only: bool = False,
+        **kwargs,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        weights = None
+        if soft_sampling is not None:
+            weights = TASK_UTILS.build({**BY_OVERLAP, **soft_sampling})
+        for head in self._box_heads():
+            head.soft_weights = weights
+            head.verified_only = verified_only
+            if verified_only and not (
+                getattr(head.loss_cls, 'use_sigmoid', False)
+                and head.custom_cls_channels
+            ):
+                raise UserError(
+                    'verified_only needs a loss that looks at each class '
+                    "alone: loss_cls=dict(type='sniper_mmdet.SigmoidRoILoss')"
+                    f'. Received: {type(head.loss_cls).__name__}.'
+                )
+
+    def init_bbox_head(
+        self, bbox_roi_extractor: dict, bbox_head: dict | Sequence[dict]
+    ) -> None:
+        """Build box heads of classes that weigh background softly."""
+        if isinstance(bbox_head, Sequence):
+            bbox_head = [_soft(cfg) for cfg in bbox_head]
+        else:
+            bbox_head = _soft(bbox_head)
+        super().init_bbox_head(bbox_roi_extractor, bbox_head)
+
+    def loss(
+        self,
+        x: Sequence[Tensor],
+        rpn_results_list: list[InstanceData],
+        batch_data_samples: SampleList,
+    ) -> dict:
+        heads = self._box_heads()
+        for head in heads:
+            head.samples = batch_data_samples
+        try:
+            return super().loss(x, rpn_results_list, batch_data_samples)
+        finally:
+            for head in heads:
+                head.samples = ()
+
+    def _box_heads(self) -> list:
+        return [one for one in self.modules() if isinstance(one, SoftTargets)]
+
+
+def _soft(cfg: dict) -> dict:
+    """The config of a box head, made soft."""
+    parent = cfg['type']
+    if isinstance(parent, str):
+        parent = MMDET_MODELS.get(parent)
+    if not hasattr(parent, 'get_targets'):
+        raise UserError(
+            'Soft Sampling weighs what a box head returns by get_targets. '
+            f'Received: bbox_head of type {cfg["type"]}.'
+        )
+    return {**cfg, 'type': soft_head(parent)}
+
+
+@cache
+def soft_head(parent: type) -> type:
+    """A class of box heads with :class:`SoftTargets` before its own."""
+    return type(f'Soft{parent.__name__}', (SoftTargets, parent), {})
+
+
+@MODELS.register_module()
+class SoftSamplingRoIHead(SoftSampling, StandardRoIHead):
+    """A StandardRoIHead with :class:`SoftSampling`."""
+
+
+@MODELS.register_module()
+class SoftSamplingCascadeRoIHead(SoftSampling, CascadeRoIHead):
+    """A CascadeRoIHead with :class:`SoftSampling` in each stage."""

@@ -1,0 +1,188 @@
+"""How much background counts where labels may be missing (Soft Sampling).
+
+A place without a label may be an object that nobody labelled, and more so the
+farther it is from what somebody labelled (arXiv 1806.06986, section 3).
+"""
+
+import torch
+from mmdet.structures.bbox import get_box_tensor
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from sniper_mmdet.registry import TASK_UTILS
+from sniper_mmdet.structures import ALL_BOXES, UNSEEN
+from sniper_mmdet.utils.errors import UserError
+
+from .ignored_boxes import annotated
+
+#: IoU with an object from which on background counts in full.
+FULL_OVERLAP = 0.5
+#: How background is weighted unless a config says otherwise.
+BY_OVERLAP = dict(type='sniper_mmdet.OverlapWeights')
+
+
+def soft_weights(
+    overlaps: Tensor, a: float = 0.25, b: float = 50.0, c: float = 20.0
+) -> Tensor:
+    """Weights of background, by its largest IoU with any labelled box.
+
+    ``a + (1 - a) * exp(-b * exp(-c * overlap))`` below an IoU of 0.5, and 1
+    from there: a Gompertz curve.
+
+    Args:
+        overlaps (Tensor): Any shape.
+        a (float): The least weight. Defaults to 0.25.
+        b (float): The larger, the farther to the right the curve rises.
+            Defaults to 50.
+        c (float): How steeply it rises. Defaults to 20.
+
+    Returns:
+        Tensor: Of the same shape.
+    """
+    weights = a + (1 - a) * torch.exp(-b * torch.exp(-c * overlaps))
+    return torch.where(overlaps < FULL_OVERLAP, weights, 1)
+
+
+def known_objects(
+    objects: InstanceData, ignored: InstanceData | None, metainfo: dict
+) -> Tensor:
+    """Boxes (K, 4) that say where objects are, trained or not.
+
+    To these belong what a chip shows but does not train, as it is cut or out
+    of range; not what is annotated as ignored, as crowds and groups are.
+
+    Args:
+        objects (:obj:`InstanceData`): What is trained.
+        ignored (:obj:`InstanceData`, optional): What is ignored. Only in
+            chips, which have a ``chip_range``, are objects among it.
+        metainfo (dict): Of the sample.
+    """
+    found = get_box_tensor(objects.bboxes)
+    boxes = [found]
+    if ignored is not None and len(ignored) and 'chip_range' in metainfo:
+        boxes.append(get_box_tensor(ignored.bboxes)[~annotated(ignored)])
+    every, flags = (metainfo.get(key) for key in ALL_BOXES)
+    if every is not None and flags is not None:
+        every = torch.as_tensor(getattr(every, 'tensor', every))
+        boxes.append(every[torch.as_tensor(flags == UNSEEN)])
+    return torch.cat([box.to(found).reshape(-1, 4) for box in boxes])
+
+
+class _Curve:
+    """The settings of :func:`soft_weights`, and what measures overlaps."""
+
+    def __init__(
+        self,
+        a: float = 0.25,
+        b: float = 50.0,
+        c: float = 20.0,
+        iou_calculator: dict | None = None,
+    ) -> None:
+        if not 0 <= a <= 1 or not b >= 0 or not c > 0:
+            raise UserError(
+                'Soft Sampling needs a in [0, 1], b of at least 0 and c above '
+                f'0. Received: a={a}, b={b}, c={c}.'
+            )
+        self.curve = a, b, c
+        self.overlaps = TASK_UTILS.build(
+            iou_calculator or dict(type='mmdet.BboxOverlaps2D')
+        )
+
+    def largest(self, boxes: Tensor, others: Tensor) -> Tensor:
+        """Largest IoU (N,) of each box with any other, 0 without one."""
+        if not len(others):
+            return boxes.new_zeros(len(boxes))
+        return self.overlaps(boxes, others).amax(1)
+
+
+@TASK_UTILS.register_module()
+class OverlapWeights(_Curve):
+    """Weights of background by its overlap with objects, as released.
+
+    Args:
+        a (float): Of :func:`soft_weights`. Defaults to 0.25.
+        b (float): Likewise. Defaults to 50.
+        c (float): Likewise. Defaults to 20.
+        iou_calculator (dict, optional): Defaults to None: IoU as mmdet has
+            it; ``sniper_mmdet.ReleasedOverlaps`` is the original's.
+
+    Raises:
+        ValueError: Settings that make no such curve.
+    """
+
+    def __call__(
+        self, boxes: Tensor, known: Tensor, scored: Tensor | None = None
+    ) -> Tensor:
+        """Weights (N,) of background boxes (N, 4).
+
+        Args:
+            boxes (Tensor (N, 4)): RoIs, or anchors, x1, y1, x2, y2.
+            known (Tensor (K, 4)): Of :func:`known_objects`.
+            scored (Tensor (M, 5), optional): Not needed here.
+        """
+        return soft_weights(self.largest(boxes, known), *self.curve)
+
+
+@TASK_UTILS.register_module()
+class ScoreWeights(_Curve):
+    """Weights of background by what a first detector thinks of it.
+
+    The paper's second variant: a detector that was trained on the same labels
+    scores what is neither an object nor near one. Its curve is not published;
+    here it is the curve of overlaps, of 1 less the score: background where
+    the first detector finds nothing counts in full, where it is sure of an
+    object as much as ``a``.
+
+    Args:
+        a (float): Of :func:`soft_weights`. Defaults to 0.25.
+        b (float): Likewise. Defaults to 50.
+        c (float): Likewise. Defaults to 20.
+        match_iou (float): IoU from which on a box has the score of a
+            detection; the best one counts. Defaults to 0.5.
+        hard_iou (float): IoU with an object from which on background is a
+            hard negative, and counts in full. Defaults to 0.1.
+        iou_calculator (dict, optional): As of :class:`OverlapWeights`.
+
+    Raises:
+        ValueError: Settings that make no such curve.
+    """
+
+    def __init__(
+        self,
+        *args,
+        match_iou: float = 0.5,
+        hard_iou: float = 0.1,
+        **kwargs,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.match_iou = match_iou
+        self.hard_iou = hard_iou
+
+    def __call__(
+        self, boxes: Tensor, known: Tensor, scored: Tensor | None = None
+    ) -> Tensor:
+        """Weights (N,), as of :class:`OverlapWeights`.
+
+        Args:
+            boxes (Tensor (N, 4)): RoIs, or anchors, x1, y1, x2, y2.
+            known (Tensor (K, 4)): Of :func:`known_objects`.
+            scored (Tensor (M, 5)): Detections of the first detector and their
+                scores.
+
+        Raises:
+            ValueError: The sample has no scores.
+        """
+        if scored is None:
+            raise UserError(
+                'ScoreWeights needs the scores of a first detector: write '
+                'them with tools/misc/score_unlabelled.py and pack them with '
+                "dict(type='sniper_mmdet.PackKnownLabels', scores=FILE)."
+            )
+        scores = boxes.new_zeros(len(boxes))
+        if len(scored):
+            scored = scored.to(boxes)
+            like = self.overlaps(boxes, scored[:, :4]) >= self.match_iou
+            scores = (like * scored[:, 4]).amax(1)
+        weights = soft_weights(1 - scores, *self.curve)
+        hard = self.largest(boxes, known) >= self.hard_iou
+        return torch.where(hard, 1, weights)

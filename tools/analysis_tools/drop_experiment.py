@@ -1,0 +1,90 @@
+"""Train on data with dropped labels in several ways, and compare.
+
+    python tools/analysis_tools/drop_experiment.py DATA_ROOT \
+        --sets bccd deeppcb --seeds 0 1 2 --out-dir DIR
+
+Of each set, DATA_ROOT/NAME with train.json, val.json and images/, or with
+VOC2007/, a share of the training boxes is dropped. A detector is trained on
+the rest: plain, with Soft Sampling by overlap, with Soft Sampling by the
+scores of the plain one, and with the regions of the dropped boxes ignored,
+the upper bound. All boxes of val.json are what it is tested on. The same
+command goes on where it was cut off; a run that is done is not done again.
+"""
+
+from pathlib import Path
+
+from sniper_mmdet.utils import cli
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = 'faster-rcnn_r18-slim_fpn_soft-sampling_9e_deeppcb.py'
+
+
+def parse_args():
+    parser = cli.make_parser(__doc__, cli.add_json)
+    add = parser.add_argument
+    add('data_root', help='the folder of the sets')
+    add('--sets', nargs='+', required=True, metavar='NAME')
+    add('--out-dir', required=True, metavar='DIR', help='of all runs')
+    default = str(ROOT / 'configs/soft_sampling' / CONFIG)
+    told = f'of a detector with a SoftSamplingRoIHead (default: {CONFIG})'
+    add('--config', default=default, help=told)
+    ways = 'plain', 'overlap', 'scores', 'bound'
+    cli.add_options(
+        parser,
+        drop=([0.0, 0.3, 0.5, 0.7], 'shares of the boxes that are dropped'),
+        seeds=([0, 1, 2], 'of the draw and of training'),
+        ways=(list(ways), 'to train', dict(choices=ways)),
+        iters=(1500, 'iterations of each training'),
+        side=(320, 'shorter side of the images, at most, px'),
+        batch_size=(4, 'images of an iteration'),
+        score_thr=(0.4, 'from which on detections count for F1'),
+        table=(False, 'only print what is done so far'),
+    )
+    cli.add_cfg_options(parser)
+    args = cli.parse(parser)
+    cli.require_at_least(parser, args, iters=1, side=32, batch_size=1)
+    cli.require_at_least(parser, args, seeds=0, drop=0)
+    rule = '--drop must be below 1'
+    cli.require(parser, max(args.drop) < 1, rule, args.drop)
+    return args
+
+
+def main():
+    args = parse_args()
+    with cli.quiet():  # what is imported, and what runs, prints
+        from mmengine.registry import init_default_scope
+
+        from sniper_mmdet.benchmark.drop_experiment import (
+            DropExperiment,
+            runs_of,
+            summary,
+        )
+        from sniper_mmdet.benchmark.drop_sets import DropSet
+        from sniper_mmdet.engine.cpu import prepare_cpu
+
+        prepare_cpu()
+        init_default_scope('mmdet')
+        out, root = Path(args.out_dir).absolute(), Path(args.data_root)
+        runs = list(runs_of(args.sets, args.drop, args.seeds, args.ways))
+        sets = {
+            name: DropSet((root / name).absolute(), out / name)
+            for name in args.sets
+        }
+        how = args.iters, args.side, args.batch_size, args.score_thr
+        experiment = DropExperiment(
+            args.config, sets, out, *how, args.cfg_options
+        )
+        done = [
+            (run, experiment.run(run))
+            for run in runs
+            if not args.table or (out / run.folder / 'result.json').is_file()
+        ]
+    if not done:
+        raise ValueError(f'no run is done in {out}.')
+    cli.print_table(summary(done), corner='set', as_json=args.json)
+    if not args.json:
+        print('mean ± standard deviation over the seeds')
+
+
+if __name__ == '__main__':
+    cli.run(main)
