@@ -8,7 +8,15 @@ from sniper_mmdet.moved import getattr_of
 from .backbones import ExpandedMobileNetV2, PreActResNet
 from .dense_heads import FocusHead, ReleasedRPNHead
 from .detectors import AutoFocus, PyramidDetector, ReleasedFasterRCNN
-from .roi_heads import DeformRoIExtractor, ReleasedRoIHead, TwoWayMaskHead
+from .roi_heads import (
+    DecoupledBBoxHead,
+    DecoupledCascadeRoIHead,
+    DecoupledPooledBBoxHead,
+    DecoupledRoIHead,
+    DeformRoIExtractor,
+    ReleasedRoIHead,
+    TwoWayMaskHead,
+)
 from .task_modules import (
     RangeAwareAssigner,
     RangeAwareATSSAssigner,
