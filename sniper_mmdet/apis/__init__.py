@@ -9,3 +9,4 @@ from .comparison import load_autofocus, measure, reference_ways, require_coco
 from .inference import detect, focus_maps
 from .map_results import MapResults
 from .scenes import detect_scene
+from .teaching import teach

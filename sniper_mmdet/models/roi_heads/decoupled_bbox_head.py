@@ -74,7 +74,8 @@ class _Decoupled:
                 'reg_class_agnostic must be True. Received: False.'
             )
         super().__init__(*args, reg_class_agnostic=True, **kwargs)
-        groups = read_super_classes(super_classes, self.num_classes)
+        count = self.num_classes + hidden_classes
+        groups = read_super_classes(super_classes, count)
         self.num_super = max(groups) + 1
         self.hidden_classes = hidden_classes
         self.class_agnostic = class_agnostic
@@ -89,7 +90,6 @@ class _Decoupled:
         self.loss_fine = MODELS.build(
             loss_fine or dict(type='CrossEntropyLoss')
         )
-        count = self.num_classes + hidden_classes
         self.fc_fine = nn.Linear(channels, count)
         if isinstance(self.init_cfg, list):  # mmdet's own, of fc_cls
             name = dict(name='fc_fine')
@@ -127,7 +127,8 @@ class _Decoupled:
         """
         # A class of no super-class, -1, may be an object of any.
         groups = torch.cat([prob[:, :-1], 1 - prob[:, -1:]], 1)
-        return groups[:, self.super_of] * self.fine_scores(features)
+        of = self.super_of[: self.num_classes]
+        return groups[:, of] * self.fine_scores(features)
 
     def loss(
         self,
@@ -315,8 +316,8 @@ class DecoupledBBoxHead(_Decoupled, ConvFCBBoxHead):
         num_shared_fcs (int): As in Shared2FCBBoxHead, which it can take the
             place of. Defaults to 2.
         super_classes (Sequence[int] | str, optional): The super-class of each
-            class, counted from 0; -1 is a class of any. Or a json file of
-            ``cluster_classes.py``. Defaults to None: there is one.
+            class, the hidden ones too, counted from 0; -1 is a class of any.
+            Or a json file of ``cluster_classes.py``. Defaults to None: there is one.
         fine (bool): Whether it tells classes apart. In a cascade the last
             stage alone must. Defaults to True.
         hidden_classes (int): Classes after the others that take part in the
