@@ -8,5 +8,6 @@ from .coco_results import CocoResults
 from .comparison import load_autofocus, measure, reference_ways, require_coco
 from .inference import detect, focus_maps
 from .map_results import MapResults
+from .proposed_labels import propose_labels
 from .scenes import detect_scene
 from .teaching import teach

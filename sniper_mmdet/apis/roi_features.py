@@ -12,12 +12,10 @@ from mmengine.dataset import pseudo_collate
 from torch import Tensor, nn
 
 from sniper_mmdet.models import PyramidDetector
-from sniper_mmdet.models.roi_heads.decoupled_roi_head import (
-    last_head,
-    last_stage,
-)
+from sniper_mmdet.models.roi_heads.decoupled_roi_head import last_stage
 from sniper_mmdet.utils.errors import UserError
 
+from .box_heads import decoupled_head
 from .inputs import Reader, read_ahead
 
 
@@ -31,24 +29,6 @@ class PictureFeatures(NamedTuple):
     prob: np.ndarray
     #: (R, 4), original pixels.
     boxes: np.ndarray
-
-
-def decoupled_head(model: nn.Module, name: object = 'the model') -> nn.Module:
-    """The head of a detector that tells objects and classes apart.
-
-    Raises:
-        UserError: It has none; ``name`` is what the error calls it.
-    """
-    detector = getattr(model, 'detector', model)
-    roi_head = getattr(detector, 'roi_head', None)
-    head = None if roi_head is None else last_head(roi_head)
-    if not getattr(head, 'with_fine', False):
-        found = type(detector if head is None else head).__name__
-        raise UserError(
-            f'{name} has no fine branch: its box head must be a '
-            f'sniper_mmdet.DecoupledBBoxHead. Received: {found}.'
-        )
-    return head
 
 
 @torch.no_grad()

@@ -32,9 +32,10 @@ from sniper_mmdet.utils.choices import check_choice
 from sniper_mmdet.utils.errors import UserError
 from sniper_mmdet.utils.files import write_whole
 
+from .box_heads import decoupled_head
 from .inference import class_names
 from .linear_classifier import fit_new_classes
-from .roi_features import decoupled_head, picture_features
+from .roi_features import picture_features
 
 #: Samples that stand for the classes that are known already, at most.
 _REPLAYED = 20_000
