@@ -20,6 +20,7 @@ from mmdet.visualization import DetLocalVisualizer
 from mmengine.config import Config
 
 from sniper_mmdet.apis import MapResults, detect
+from sniper_mmdet.apis.box_heads import decoupled_head
 from sniper_mmdet.apis.inference import class_names
 from sniper_mmdet.apis.inputs import find_inputs, image_name, is_video
 from sniper_mmdet.datasets.formats.coco import write_json
@@ -89,6 +90,11 @@ def parse_args():
         help='skip: leave out and count images that cannot be read or that '
         '--ann does not name',
     )
+    add(
+        '--class-agnostic',
+        action='store_true',
+        help='find objects of any class; needs a DecoupledBBoxHead',
+    )
     add('--device', default='cuda:0' if torch.cuda.is_available() else 'cpu')
     cli.add_cfg_options(parser)
     cli.add_trust(parser)
@@ -119,6 +125,8 @@ def main():
         rule = '--show-focus needs a sniper_mmdet.AutoFocus detector'
         raise ValueError(f'{rule}. Received: {type(model).__name__}.')
     require_fit(model, read_weights(args.checkpoint), args.checkpoint)
+    if args.class_agnostic:
+        decoupled_head(model, args.config).class_agnostic = True
     visualizer = DetLocalVisualizer('image_demo')
     meta = dict(model.dataset_meta, classes=class_names(model))
     maps = None

@@ -1,7 +1,7 @@
 """Detection on folders of large images and on videos."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +16,12 @@ from sniper_mmdet.engine.detector_checks import check_names
 from sniper_mmdet.utils.choices import check_choice
 from sniper_mmdet.utils.progress import Progress
 
+from .box_heads import decoupled_head, last_box_head
 from .coco_results import CocoResults
 from .inputs import Input, Reader, read_ahead
+
+#: What the only class is called where objects are of any.
+OBJECT = ('object',)
 
 
 def detect(
@@ -31,6 +35,7 @@ def detect(
     progress: bool = True,
     out_json: str | Path | None = None,
     ann_file: str | Path | None = None,
+    class_agnostic: bool = False,
 ) -> Iterator[DetDataSample]:
     """Detect on images, one result after the other.
 
@@ -65,6 +70,9 @@ def detect(
             are there. Defaults to None.
         ann_file (str | Path, optional): What gives images and categories of
             ``out_json`` their ids, see :class:`CocoResults`. Defaults to None.
+        class_agnostic (bool): Whether to find objects of any class, with
+            label 0 and P(object) as their score, by a detector with a
+            :class:`DecoupledBBoxHead`. Defaults to False.
 
     Returns:
         Iterator[:obj:`DetDataSample`]: On the CPU, in the order of the
@@ -92,14 +100,19 @@ def detect(
     if ann_file is not None and out_json is None:
         raise ValueError('ann_file gives ids to out_json, which is None.')
     file, take = nullcontext(), None
+    found_as = nullcontext()
+    if class_agnostic:
+        decoupled_head(model)
+        found_as = any_class(model)
     if out_json is not None:
-        file = CocoResults(out_json, class_names(model), ann_file)
+        names = OBJECT if class_agnostic else class_names(model)
+        file = CocoResults(out_json, names, ann_file)
         take = file.take if ann_file is not None else None
     reader = Reader(model, inputs, on_error, take, keep_images)
 
     # What is wrong so far is said now, not when the first result is asked for.
     def results() -> Iterator[DetDataSample]:
-        with file:
+        with file, found_as:
             for result in _detect(model, reader, batch_size, progress):
                 found = result.pred_instances
                 if score_thr > 0:
@@ -152,9 +165,9 @@ def class_names(model: nn.Module) -> Sequence[str]:
     Raises:
         ValueError: Neither do, or both have the same names in two orders.
     """
-    detector = getattr(model, 'detector', model)
-    head = getattr(getattr(detector, 'roi_head', detector), 'bbox_head', None)
-    head = head[-1] if isinstance(head, nn.ModuleList) else head
+    head = last_box_head(model)
+    if getattr(head, 'class_agnostic', False):
+        return OBJECT
     count = getattr(head, 'num_classes', None)
     given = [meta.get('classes') or () for meta in _metas(model)]
     right = [names for names in given if names and count in (None, len(names))]
@@ -167,6 +180,21 @@ def class_names(model: nn.Module) -> Sequence[str]:
         f"test data, must be the names of the detector's {number}classes. "
         f'Received: {len(given[0])} and {len(given[1])} names.'
     )
+
+
+@contextmanager
+def any_class(model: nn.Module) -> Iterator[None]:
+    """Have a detector with a decoupled head find objects of any class.
+
+    Raises:
+        UserError: It has no such head.
+    """
+    head = decoupled_head(model)
+    before, head.class_agnostic = head.class_agnostic, True
+    try:
+        yield
+    finally:
+        head.class_agnostic = before
 
 
 def _metas(model: nn.Module) -> Iterator[dict]:

@@ -9,6 +9,7 @@ from sniper_mmdet import registry  # imports mmdet first, quietly
 from .chip_dataset import ChipDataset
 from .chip_sampler import ChipSampler
 from .class_aware_sampler import ClassAwareChipSampler
+from .image_labels import ImageLabelDataset, ImageNetDetDataset
 from .named_datasets import (
     AerialCarsDataset,
     AirbusAircraftDataset,

@@ -65,10 +65,10 @@ def collect_boxes(
         ValueError: Two images cannot be told apart.
     """
     broken = np.zeros(len(dataset), bool)
-    if hasattr(dataset, 'flat_boxes'):
+    if hasattr(dataset, 'flat_boxes') and not ignore_group_of:
         found = dataset.flat_boxes()
     else:
-        found = _image_by_image(dataset, broken, on_broken)
+        found = _image_by_image(dataset, broken, on_broken, ignore_group_of)
     sizes, counts, boxes, labels, ignored, keys = found
     image = np.repeat(np.arange(len(dataset)), counts)
     boxes, large = clip_boxes(boxes, sizes[image])
@@ -88,7 +88,9 @@ def collect_boxes(
     )
 
 
-def _image_by_image(dataset, broken: np.ndarray, on_broken) -> FlatBoxes:
+def _image_by_image(
+    dataset, broken: np.ndarray, on_broken, ignore_group_of: bool
+) -> FlatBoxes:
     """Ask for each image; those that are broken are marked, and 1x1 px."""
     num_images = len(dataset)
     sizes, counts = np.ones((num_images, 2)), np.zeros(num_images, int)

@@ -9,7 +9,15 @@ from .backbones import ExpandedMobileNetV2, PreActResNet
 from .dense_heads import FocusHead, ReleasedRPNHead
 from .detectors import AutoFocus, PyramidDetector, ReleasedFasterRCNN
 from .losses import AncestorFocalLoss, SigmoidRoILoss
-from .roi_heads import DeformRoIExtractor, ReleasedRoIHead, TwoWayMaskHead
+from .roi_heads import (
+    DecoupledBBoxHead,
+    DecoupledCascadeRoIHead,
+    DecoupledPooledBBoxHead,
+    DecoupledRoIHead,
+    DeformRoIExtractor,
+    ReleasedRoIHead,
+    TwoWayMaskHead,
+)
 from .task_modules import (
     RangeAwareAssigner,
     RangeAwareATSSAssigner,

@@ -1,3 +1,5 @@
+from .decoupled_bbox_head import DecoupledBBoxHead, DecoupledPooledBBoxHead
+from .decoupled_roi_head import DecoupledCascadeRoIHead, DecoupledRoIHead
 from .deform_roi_extractor import DeformRoIExtractor
 from .released_roi_head import ReleasedRoIHead
 from .soft_sampling_roi_head import (

@@ -1,0 +1,39 @@
+# What decouples the classes of a two-stage detector from its boxes
+# (R-FCN-3000). It shares no name with MMDetection's configs, so a config
+# inherits both and takes what it needs:
+#
+#   _base_ = ['mmdet::faster_rcnn/FILE.py', '../_base_/models/decoupled.py']
+#   model = dict(_base_.decoupled)
+#
+# A C4 detector takes decoupled_c4; a cascade has heads of its own, see
+# configs/decoupled/cascade-rcnn_r50_fpn_decoupled_1x_coco.py.
+_test = dict(
+    score_thr=0.001,
+    # As released: RoIs that are less likely objects are no class.
+    min_objectness=0.01,
+    nms_pre=3000,
+    max_per_img=200,
+)
+# No box of a picture that is labelled as a whole is background to the RPN.
+_image_level = dict(rpn=dict(assigner=dict(ignore_iof_thr=0.5)))
+
+decoupled_head = dict(
+    type='sniper_mmdet.DecoupledBBoxHead', reg_class_agnostic=True
+)
+decoupled = dict(
+    roi_head=dict(
+        type='sniper_mmdet.DecoupledRoIHead', bbox_head=decoupled_head
+    ),
+    train_cfg=_image_level,
+    test_cfg=dict(rcnn=_test),
+)
+decoupled_c4 = dict(
+    decoupled,
+    roi_head=dict(
+        type='sniper_mmdet.DecoupledRoIHead',
+        bbox_head=dict(
+            type='sniper_mmdet.DecoupledPooledBBoxHead',
+            reg_class_agnostic=True,
+        ),
+    ),
+)

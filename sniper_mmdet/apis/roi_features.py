@@ -1,0 +1,107 @@
+"""What the box head of a two-stage detector sees of RoIs."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from mmdet.models.detectors.two_stage import TwoStageDetector
+from mmdet.structures.bbox import bbox2roi, bbox_overlaps
+from mmengine.dataset import pseudo_collate
+from torch import Tensor, nn
+
+from sniper_mmdet.models import PyramidDetector
+from sniper_mmdet.models.roi_heads.decoupled_roi_head import last_stage
+from sniper_mmdet.utils.errors import UserError
+
+from .box_heads import decoupled_head
+from .inputs import Reader, read_ahead
+
+
+class PictureFeatures(NamedTuple):
+    """The RoIs that stand for one picture, best first."""
+
+    path: str
+    #: (R, D), float32.
+    features: np.ndarray
+    #: P(super-class) of each, (R, K).
+    prob: np.ndarray
+    #: (R, 4), original pixels.
+    boxes: np.ndarray
+
+
+@torch.no_grad()
+def picture_features(
+    model: nn.Module,
+    paths: Sequence[str | Path],
+    rois: str = 'objects',
+    num_rois: int = 4,
+    batch_size: int = 8,
+    on_error: str = 'raise',
+) -> Iterator[PictureFeatures]:
+    """Features of the RoIs of each picture that are most likely its object.
+
+    Args:
+        model (nn.Module): A two-stage detector of mmdet with a decoupled
+            head and its config in ``model.cfg``.
+        paths (Sequence[str | Path]): Image files.
+        rois (str): 'objects': the RoI that is most likely an object, which
+            the whole picture may be, and others on the same object; or
+            'whole', the picture as one RoI. Defaults to 'objects'.
+        num_rois (int): Of a picture, at most. Defaults to 4.
+        batch_size (int): Defaults to 8.
+        on_error (str): 'raise', or 'skip'. Defaults to 'raise'.
+
+    Raises:
+        OSError: A picture that cannot be read.
+        UserError: Another kind of detector.
+    """
+    head = decoupled_head(model)
+    if isinstance(model, PyramidDetector):
+        raise UserError(
+            'features of pictures are those of a detector of one level: give '
+            'the config and the weights of the detector that is in the '
+            f'pyramid. Received: {type(model).__name__}.'
+        )
+    if not isinstance(model, TwoStageDetector) or not model.with_rpn:
+        raise UserError(
+            'features of pictures are those of a two-stage detector with an '
+            f'RPN. Received: {type(model).__name__}.'
+        )
+    reader = Reader(model, list(paths), on_error)
+    for batch in read_ahead(reader, batch_size):
+        data = model.data_preprocessor(pseudo_collate(batch), False)
+        samples = data['data_samples']
+        x = model.extract_feat(data['inputs'])
+        found = model.rpn_head.predict(x, samples, rescale=False)
+        for i, (sample, proposals) in enumerate(
+            zip(samples, found, strict=True)
+        ):
+            height, width = sample.img_shape[:2]
+            whole = proposals.bboxes.new_tensor([[0, 0, width, height]])
+            boxes = whole
+            if rois == 'objects':
+                boxes = torch.cat([whole, proposals.bboxes[:300]])
+            index = bbox2roi([boxes])
+            index[:, 0] = i
+            scores = last_stage(model.roi_head, x, index)['cls_score']
+            logits, features = head.split(scores)
+            prob = logits.softmax(1)
+            kept = _on_one_object(boxes, 1 - prob[:, -1], num_rois)
+            scale = boxes.new_tensor(sample.scale_factor).repeat(2)
+            yield PictureFeatures(
+                sample.img_path,
+                features[kept].cpu().float().numpy(),
+                prob[kept, :-1].cpu().float().numpy(),
+                (boxes[kept] / scale).cpu().float().numpy(),
+            )
+
+
+def _on_one_object(boxes: Tensor, objectness: Tensor, num: int) -> Tensor:
+    """The likeliest object, and the likeliest of those that lie on it."""
+    best = objectness.argmax()
+    near = bbox_overlaps(boxes[best, None], boxes)[0] >= 0.6
+    near[best] = True
+    order = (objectness * near).argsort(descending=True)
+    return order[: min(num, int(near.sum()))]

@@ -1,0 +1,400 @@
+"""Teaches a detector classes from pictures without boxes, in seconds."""
+
+import copy
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+from scipy.special import logsumexp
+
+from sniper_mmdet.datasets.classes import read_categories
+from sniper_mmdet.datasets.formats.class_folders import (
+    LEAST_PICTURES,
+    read_class_folders,
+)
+from sniper_mmdet.engine.build import load_config
+from sniper_mmdet.engine.checkpoints import (
+    build_detector,
+    load_weights,
+    read_classes,
+    read_weights,
+    require_all,
+    require_fit,
+)
+from sniper_mmdet.released.few_shot import few_shot_start, train_few_shot
+from sniper_mmdet.utils.choices import check_choice
+from sniper_mmdet.utils.errors import UserError
+from sniper_mmdet.utils.files import write_whole
+
+from .box_heads import decoupled_head
+from .inference import class_names
+from .linear_classifier import fit_new_classes
+from .roi_features import picture_features
+
+#: Samples that stand for the classes that are known already, at most.
+_REPLAYED = 20_000
+#: Samples that stand for one of them.
+_REPLAYED_EACH = 16
+
+
+class Taught(NamedTuple):
+    """What :func:`teach` has made."""
+
+    config: Path
+    checkpoint: Path
+    #: What the new detector finds, in the order of its labels.
+    classes: list[str]
+    #: Pictures of each new class.
+    pictures: dict[str, int]
+    #: Share of held-out pictures whose class a classifier of the others names.
+    accuracy: float
+    seconds: float
+
+
+class _Rows(NamedTuple):
+    """Classes of a head, one row each: what is known of them."""
+
+    weight: np.ndarray
+    bias: np.ndarray
+    means: np.ndarray
+    counts: np.ndarray
+    groups: np.ndarray
+
+    def take(self, index: Sequence[int]) -> '_Rows':
+        return _Rows(*(field[list(index)] for field in self))
+
+    def and_these(self, other: '_Rows') -> '_Rows':
+        return _Rows(*map(np.concatenate, zip(self, other, strict=True)))
+
+
+def teach(
+    config: str | Path,
+    checkpoint: str | Path,
+    folder: str | Path,
+    out: str | Path,
+    *,
+    classes: Sequence[str] | None = None,
+    instead: bool = False,
+    solver: str = 'lbfgs',
+    rois: str = 'objects',
+    num_rois: int = 4,
+    l2: float = 0.001,
+    lr: float = 0.001,
+    momentum: float = 0.9,
+    batch_size: int = 100,
+    epochs: int = 250,
+    seed: int = 0,
+    ann_file: str | Path | None = None,
+    on_error: str = 'raise',
+    cfg_options: dict | None = None,
+) -> Taught:
+    """Teach a detector new classes from folders of pictures.
+
+    The detector finds objects of any class already; a linear classifier of
+    their features learns what the new ones are (R-FCN-3000, section 4.4). It
+    is added to the old classes, which compete and stay as they are: each is
+    stood for by the mean of its features, which its head has followed in
+    training. Nothing is written unless all is well.
+
+    Args:
+        config (str | Path): Of a two-stage detector with a
+            :class:`DecoupledBBoxHead`.
+        checkpoint (str | Path): Its weights.
+        folder (str | Path): FOLDER/CLASS/PICTURE.
+        out (str | Path): Checkpoint to write (.pth); the config is beside it,
+            with .py as its ending.
+        classes (Sequence[str], optional): Those of the folders to learn.
+            Defaults to None: all.
+        instead (bool): Whether only the new classes are detected; the old
+            ones then still reject what is none of these. Defaults to False.
+        solver (str): 'lbfgs', or 'released': the original's SGD, by the new
+            classes alone. Defaults to 'lbfgs'.
+        rois (str): See :func:`picture_features`. Defaults to 'objects'.
+        num_rois (int): As rois.
+        l2 (float): See :func:`fit_new_classes`.
+        lr (float): Of the released solver, as are momentum, batch_size and
+            epochs; see :func:`train_few_shot`.
+        seed (int): Of what is drawn. Defaults to 0.
+        ann_file (str | Path, optional): A COCO file to test on: the classes
+            get its order. Defaults to None.
+        on_error (str): 'raise', or 'skip' pictures that cannot be read.
+        cfg_options (dict, optional): What they change in the config.
+
+    Raises:
+        OSError: A file that is missing, or cannot be read or written.
+        ValueError: A detector that cannot be taught, or classes.
+
+    Examples:
+        >>> taught = teach('config.py', 'weights.pth', 'toys/', 'toys.pth')
+        >>> model = init_detector(str(taught.config), str(taught.checkpoint))
+    """
+    started = time.monotonic()
+    check_choice('solver', solver, 'lbfgs', 'released')
+    check_choice('rois', rois, 'objects', 'whole')
+    out = _free_path(out, config, checkpoint)
+    pictures = read_class_folders(folder, classes)
+    if solver == 'released' and (not instead or len(pictures) < 2):
+        raise UserError(
+            "solver 'released' knows the new classes alone, two at least: "
+            f'give instead with it. Received: {len(pictures)} classes, '
+            f'instead={instead}.'
+        )
+    cfg = load_config(str(config), cfg_options)
+    model = _load(cfg, checkpoint)
+    head = decoupled_head(model, config)
+    old = list(class_names(model))
+    twice = set() if instead else set(old) & set(pictures)
+    if twice:
+        raise UserError(
+            f'{checkpoint} knows the class {min(twice)!r} already: name the '
+            'new ones by classes, or learn them instead of the old ones.'
+        )
+    names = _in_order([*([] if instead else old), *pictures], ann_file)
+    found = _features(model, pictures, rois, num_rois, on_error)
+    rows = _rows_of(head)
+    solve = _Solver(
+        head, rows, solver, l2, (epochs, lr, momentum, batch_size), seed
+    )
+    learnt = solve(found)
+    new = _Rows(
+        *learnt,
+        np.stack([np.vstack(f).mean(0) for f in found]),
+        np.array([float(len(f)) for f in found]),
+        np.full(len(found), -1 if head.num_super > 1 else 0),
+    )
+    place = {name: k for k, name in enumerate(old)} if not instead else {}
+    both = rows.and_these(new)
+    place |= {name: len(rows.bias) + k for k, name in enumerate(pictures)}
+    index = [place[name] for name in names]
+    if solver == 'lbfgs':  # the others take part in the softmax
+        index += [k for k in range(len(rows.bias)) if k not in set(index)]
+    both = both.take(index)
+    cfg = _with_classes(cfg, names, len(index) - len(names), both, ann_file)
+    _write(cfg, checkpoint, out, names, both)
+    counts = dict(zip(pictures, map(len, found), strict=True))
+    accuracy = solve.accuracy(found)
+    seconds = time.monotonic() - started
+    return Taught(
+        out.with_suffix('.py'), out, names, counts, accuracy, seconds
+    )
+
+
+def _free_path(out, config, checkpoint) -> Path:
+    out = Path(out)
+    if out.suffix != '.pth' or not out.absolute().parent.is_dir():
+        raise UserError(
+            'out must be a .pth file in a folder that exists. Received: '
+            f'{out}.'
+        )
+    read = {Path(path).resolve() for path in (config, checkpoint)}
+    for path in (out, out.with_suffix('.py')):
+        if path.resolve() in read:
+            raise UserError(
+                f'out must be another file than those read. Received: {path}.'
+            )
+    return out
+
+
+def _load(cfg: Config, checkpoint: str | Path) -> torch.nn.Module:
+    """The detector, which knows its config and what it was trained on."""
+    model = build_detector(cfg, torch.nn.Module)
+    decoupled_head(model, cfg.filename)
+    weights = read_weights(checkpoint)
+    if not any(key.endswith('.fc_fine.weight') for key in weights):
+        raise UserError(
+            f'{checkpoint} has no fine branch: it has no weights fc_fine of a '
+            'sniper_mmdet.DecoupledBBoxHead.'
+        )
+    roi_head = getattr(model, 'detector', model).roi_head
+    if roi_head.with_mask and not roi_head.mask_head.class_agnostic:
+        raise UserError(
+            f'{cfg.filename} has masks for its own classes only: its mask '
+            'head must have class_agnostic=True.'
+        )
+    load_weights(model, checkpoint)
+    model.cfg = cfg
+    model.dataset_meta = dict(classes=read_classes(checkpoint))
+    return model.to(get_device()).eval()
+
+
+def _in_order(names: list[str], ann_file) -> list[str]:
+    """Classes as a COCO file orders them, which numbers labels so."""
+    if ann_file is None:
+        return names
+    known = [category['name'] for category in read_categories(str(ann_file))]
+    missing = [name for name in names if name not in known]
+    if missing:
+        raise UserError(
+            f'{ann_file} has no category {missing[0]!r}. Received: '
+            f'{", ".join(known[:10])}.'
+        )
+    return sorted(names, key=known.index)
+
+
+def _features(
+    model, pictures, rois, num_rois, on_error
+) -> list[list[np.ndarray]]:
+    """By class, the features of the RoIs of each picture."""
+    which = {str(p): k for k, ps in enumerate(pictures.values()) for p in ps}
+    found = [[] for _ in pictures]
+    how = dict(rois=rois, num_rois=num_rois, on_error=on_error)
+    for picture in picture_features(model, list(which), **how):
+        found[which[picture.path]].append(picture.features)
+    for name, features in zip(pictures, found, strict=True):
+        if len(features) < LEAST_PICTURES:
+            raise UserError(
+                f'the class {name!r} must have at least {LEAST_PICTURES} '
+                f'pictures that can be read. Received: {len(features)}.'
+            )
+    return found
+
+
+def _rows_of(head: torch.nn.Module) -> _Rows:
+    fields = head.fc_fine.weight, head.fc_fine.bias
+    fields += head.fine_means, head.fine_counts, head.super_of
+    return _Rows(*(field.detach().cpu().numpy() for field in fields))
+
+
+class _Solver:
+    """Fits the classifier of new classes beside the rows of old ones."""
+
+    def __init__(self, head, rows, solver, l2, sgd, seed) -> None:
+        self.rows, self.l2, self.sgd, self.seed = rows, l2, sgd, seed
+        self.solver = solver
+        self.sigmoid = getattr(head.loss_fine, 'use_sigmoid', False)
+        deviation = head.fine_variance.sqrt().cpu().numpy()
+        self.replayed = _replay(rows, deviation, seed)
+
+    def __call__(
+        self, found: list[list[np.ndarray]]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Weights (C, F) and biases (C,) of classes, by their pictures."""
+        x = np.vstack([np.vstack(pictures) for pictures in found])
+        y, share = [], []
+        for k, pictures in enumerate(found):
+            for features in pictures:
+                y += [k] * len(features)
+                share += [1 / len(features)] * len(features)
+        if self.solver == 'released':
+            start = few_shot_start(len(found), x.shape[1], self.seed)
+            epochs, *how = self.sgd
+            ((weight, bias),) = train_few_shot(
+                x, np.array(y), *start, epochs, *how
+            )
+            return weight, bias
+        old = self.replayed
+        x = np.vstack([x, old])
+        y = np.array(y + [-1] * len(old))
+        share = np.array(share + [1.0] * len(old))
+        if self.sigmoid:  # each against all others
+            fits = [
+                fit_new_classes(
+                    x,
+                    np.where(y == k, 0, -1),
+                    1,
+                    np.zeros(len(x)),
+                    share,
+                    self.l2,
+                )
+                for k in range(len(found))
+            ]
+            weights, biases = zip(*fits, strict=True)
+            return np.concatenate(weights), np.concatenate(biases)
+        rows = self.rows
+        other = logsumexp(x @ rows.weight.T + rows.bias, axis=1)
+        return fit_new_classes(x, y, len(found), other, share, self.l2)
+
+    def accuracy(self, found: list[list[np.ndarray]]) -> float:
+        """Of every fifth picture, named by a classifier of the others."""
+        train = [[f for i, f in enumerate(p) if i % 5] for p in found]
+        held = [p[::5] for p in found]
+        weight, bias = self(train)
+        if self.solver == 'lbfgs':  # old classes may be named, too
+            weight = np.concatenate([weight, self.rows.weight])
+            bias = np.concatenate([bias, self.rows.bias])
+        right = [
+            (features[0] @ weight.T + bias).argmax() == k
+            for k, pictures in enumerate(held)
+            for features in pictures
+        ]
+        return float(np.mean(right))
+
+
+def _replay(rows: _Rows, deviation: np.ndarray, seed: int) -> np.ndarray:
+    """Features (N, F) such as those of the known classes are."""
+    means = rows.means[rows.counts > 0]
+    if not len(means):
+        return means
+    each = int(np.clip(_REPLAYED // len(means), 1, _REPLAYED_EACH))
+    means = means.repeat(each, 0)
+    noise = np.random.default_rng(seed).normal(size=means.shape)
+    # What comes out of a ReLU is not below 0.
+    return np.float32((means + noise * deviation).clip(min=0))
+
+
+def _with_classes(
+    cfg: Config,
+    names: list[str],
+    hidden: int,
+    rows: _Rows,
+    ann_file: str | Path | None,
+) -> Config:
+    """A config of other classes, and of a COCO file to test on if given."""
+    cfg = copy.deepcopy(cfg)
+    heads = cfg.model.roi_head.bbox_head
+    for head in heads if isinstance(heads, list) else [heads]:
+        head.update(num_classes=len(names), hidden_classes=hidden)
+        if head.get('super_classes') is not None:
+            head['super_classes'] = rows.groups.tolist()
+    for name in ('val', 'test'):
+        dataset = (cfg.get(f'{name}_dataloader') or {}).get('dataset')
+        while dataset and 'dataset' in dataset:
+            dataset = dataset.dataset
+        if not dataset:
+            continue
+        dataset.metainfo = dict(classes=tuple(names))
+        if ann_file is None:
+            continue
+        root = dataset.get('data_root') or ''
+        dataset.ann_file = os.path.relpath(ann_file, root or '.')
+        metrics = cfg[f'{name}_evaluator']
+        for metric in metrics if isinstance(metrics, list) else [metrics]:
+            if 'ann_file' in metric:
+                metric.ann_file = str(ann_file)
+    return cfg
+
+
+def _write(
+    cfg: Config,
+    checkpoint: str | Path,
+    out: Path,
+    names: list[str],
+    rows: _Rows,
+) -> None:
+    """Write the checkpoint and its config, once they fit each other."""
+    weights = read_weights(checkpoint)
+    (name,) = (k for k in weights if k.endswith('.fc_fine.weight'))
+    prefix = name.removesuffix('fc_fine.weight')
+    for key, value in {
+        'fc_fine.weight': rows.weight,
+        'fc_fine.bias': rows.bias,
+        'fine_means': rows.means,
+        'fine_counts': rows.counts,
+    }.items():
+        weights[prefix + key] = torch.from_numpy(np.float32(value))
+    missing, _ = require_fit(
+        build_detector(cfg, torch.nn.Module), weights, out
+    )
+    require_all(missing, out)
+    meta = dict(dataset_meta=dict(classes=tuple(names)))
+    held = dict(meta=meta, state_dict=weights)
+    text = cfg.pretty_text
+    write_whole(out, lambda part: torch.save(held, part))
+    config = out.with_suffix('.py')
+    write_whole(config, lambda part: part.write_text(text))

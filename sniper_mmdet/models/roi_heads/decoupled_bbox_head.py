@@ -1,0 +1,345 @@
+"""Box heads that tell objects apart from what they are (R-FCN-3000)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from mmcv.ops import batched_nms
+from mmdet.models.roi_heads.bbox_heads import BBoxHead, ConvFCBBoxHead
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+
+from sniper_mmdet.registry import MODELS
+from sniper_mmdet.utils.errors import UserError
+
+from .super_classes import read_super_classes
+
+#: RoIs whose pairs with all classes are in memory at once.
+_BLOCK = 256
+#: Pairs from which on soft-NMS, which compares all with all, runs by class.
+_SPLIT = 1000
+
+
+class ObjectnessLinear(nn.Linear):
+    """A Linear layer whose outputs are followed by its inputs and a 1.
+
+    RoI heads of mmdet hand on one tensor of class scores per RoI. So what
+    says which class a RoI is, which only few RoIs need, travels in it. A
+    cascade averages that tensor over its stages; the last column then holds
+    the share of the stage that has classes.
+
+    Args:
+        in_features (int): Of the features, D.
+        out_features (int): Number of outputs, K.
+        fine (bool): Whether this stage has classes; else it hands on zeros
+            for its inputs and for the 1. Defaults to True.
+    """
+
+    def __init__(
+        self, in_features: int, out_features: int, fine: bool = True
+    ) -> None:
+        super().__init__(in_features, out_features)
+        self.fine = fine
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Outputs, inputs and the share, (R, K + D + 1)."""
+        logits = super().forward(x)
+        rest = torch.cat([x, x.new_ones(len(x), 1)], 1)
+        return torch.cat(
+            [logits, rest if self.fine else torch.zeros_like(rest)], 1
+        )
+
+
+class _Decoupled:
+    """What :class:`DecoupledBBoxHead` adds to the head of a RoI.
+
+    It comes before a BBoxHead of mmdet among the parents.
+    """
+
+    def __init__(
+        self,
+        *args,
+        super_classes: Sequence[int] | str | Path | None = None,
+        fine: bool = True,
+        hidden_classes: int = 0,
+        class_agnostic: bool = False,
+        fine_share: float | None = 2 / 3,
+        loss_fine: dict | None = None,
+        reg_class_agnostic: bool = True,
+        **kwargs,
+    ) -> None:
+        if not reg_class_agnostic:
+            raise UserError(
+                'the boxes of a DecoupledBBoxHead are those of no class: '
+                'reg_class_agnostic must be True. Received: False.'
+            )
+        super().__init__(*args, reg_class_agnostic=True, **kwargs)
+        count = self.num_classes + hidden_classes
+        groups = read_super_classes(super_classes, count)
+        self.num_super = max(groups) + 1
+        self.hidden_classes = hidden_classes
+        self.class_agnostic = class_agnostic
+        self.fine_share = fine_share
+        channels = self.fc_cls.in_features
+        self.fc_cls = ObjectnessLinear(channels, self.num_super + 1, fine)
+        self.register_buffer(
+            'super_of', torch.tensor(groups), persistent=False
+        )
+        if not fine:
+            return
+        self.loss_fine = MODELS.build(
+            loss_fine or dict(type='CrossEntropyLoss')
+        )
+        self.fc_fine = nn.Linear(channels, count)
+        if isinstance(self.init_cfg, list):  # mmdet's own, of fc_cls
+            name = dict(name='fc_fine')
+            self.init_cfg.append(dict(type='Normal', std=0.01, override=name))
+        self.register_buffer('fine_means', torch.zeros(count, channels))
+        self.register_buffer('fine_counts', torch.zeros(count))
+        self.register_buffer('fine_variance', torch.ones(channels))
+
+    @property
+    def with_fine(self) -> bool:
+        """Whether it has classes: only the last stage of a cascade has."""
+        return self.fc_cls.fine
+
+    def split(self, cls_score: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of super-classes (R, K + 1), and features (R, D)."""
+        count = self.num_super + 1
+        logits, features = cls_score[:, :count], cls_score[:, count:-1]
+        return logits, features / cls_score[:, -1:]
+
+    def fine_scores(self, features: Tensor) -> Tensor:
+        """P(class | object) of RoIs, (R, num_classes)."""
+        logits = self.fc_fine(features)
+        if getattr(self.loss_fine, 'use_sigmoid', False):
+            found = logits.sigmoid()
+        else:
+            found = logits.softmax(1)
+        return found[:, : self.num_classes]
+
+    def pair_scores(self, prob: Tensor, features: Tensor) -> Tensor:
+        """P(super-class) x P(class | object), (R, num_classes).
+
+        Args:
+            prob (Tensor): (R, K + 1), background last.
+            features (Tensor): (R, D).
+        """
+        # A class of no super-class, -1, may be an object of any.
+        groups = torch.cat([prob[:, :-1], 1 - prob[:, -1:]], 1)
+        of = self.super_of[: self.num_classes]
+        return groups[:, of] * self.fine_scores(features)
+
+    def loss(
+        self,
+        cls_score: Tensor,
+        bbox_pred: Tensor,
+        rois: Tensor,
+        labels: Tensor,
+        label_weights: Tensor,
+        *targets,
+        reduction_override: str | None = None,
+    ) -> dict:
+        """Losses of objectness, of boxes, and of the positives' classes.
+
+        As released, the last is a sum over positives, divided by two thirds
+        of the number of all RoIs (200 of 300), whatever share is positive.
+        """
+        positive = (labels >= 0) & (labels < self.num_classes)
+        logits = cls_score[:, : self.num_super + 1]
+        groups = torch.full_like(labels, self.num_super)
+        groups[positive] = self.super_of[labels[positive]]
+        weights = label_weights * (groups >= 0)  # of a class of no super-class
+        how = dict(reduction_override=reduction_override)
+        losses = super().loss(
+            logits, None, rois, groups.clamp(min=0), weights, *targets, **how
+        )
+        losses |= super().loss(
+            None, bbox_pred, rois, labels, label_weights, *targets, **how
+        )
+        if self.with_fine:
+            _, features = self.split(cls_score[positive])
+            average = None
+            if self.fine_share is not None:
+                average = self.fine_share * len(labels)
+            losses['loss_fine'] = self.fine_loss(
+                features, labels[positive], average
+            )
+        return losses
+
+    def fine_loss(
+        self, features: Tensor, labels: Tensor, average: float | None = None
+    ) -> Tensor:
+        """The loss of the classes of RoIs, and no other.
+
+        Args:
+            features (Tensor): (R, D).
+            labels (Tensor): (R,), classes.
+            average (float, optional): What the sum is divided by. Defaults to
+                None: the number of RoIs.
+        """
+        logits = self.fc_fine(features)
+        if not len(labels):
+            return logits.sum()
+        self._remember(features.detach().float(), labels)
+        average = len(labels) if average is None else average
+        return self.loss_fine(logits, labels, avg_factor=max(average, 1))
+
+    @torch.no_grad()
+    def _remember(self, features: Tensor, labels: Tensor) -> None:
+        """Follow the classes' mean features, and the variance about them.
+
+        Those of the last 50 batches that have a class count for it.
+        """
+        found, which, counts = labels.unique(
+            return_inverse=True, return_counts=True
+        )
+        sums = features.new_zeros(len(found), features.shape[1])
+        sums.index_add_(0, which, features)
+        known = self.fine_counts[labels] > 0
+        if known.any():
+            away = (features - self.fine_means[labels])[known].square().mean(0)
+            self.fine_variance.lerp_(away, 0.02)
+        self.fine_counts[found] += 1
+        rate = (1 / self.fine_counts[found]).clamp(min=0.02)[:, None]
+        means = self.fine_means[found]
+        self.fine_means[found] = means.lerp(sums / counts[:, None], rate)
+
+    def refine_bboxes(
+        self, sampling_results, bbox_results: dict, batch_img_metas
+    ):
+        # Of no class: which one is likeliest does not matter to a box.
+        scores = bbox_results['cls_score'][:, :1]
+        scores = scores.expand(-1, self.num_classes)
+        bbox_results = dict(bbox_results, cls_score=scores)
+        return super().refine_bboxes(
+            sampling_results, bbox_results, batch_img_metas
+        )
+
+    def _predict_by_feat_single(
+        self,
+        roi: Tensor,
+        cls_score: Tensor,
+        bbox_pred: Tensor,
+        img_meta: dict,
+        rescale: bool = False,
+        rcnn_test_cfg: dict | None = None,
+    ) -> InstanceData:
+        prob = cls_score[:, : self.num_super + 1].softmax(1)
+        cfg, objectness = rcnn_test_cfg, 1 - prob[:, -1]
+        if cfg is not None:
+            # No pair has a higher score than its RoI is an object.
+            least = max(cfg['score_thr'], cfg.get('min_objectness', 0))
+            kept = objectness > least
+            roi, cls_score, bbox_pred = (
+                roi[kept],
+                cls_score[kept],
+                bbox_pred[kept],
+            )
+            prob, objectness = prob[kept], objectness[kept]
+        args = roi, prob, bbox_pred, img_meta, rescale
+        # Without test settings the parent decodes boxes, and no more.
+        results = super()._predict_by_feat_single(
+            *args, cfg if not len(roi) else None
+        )
+        if not len(roi):
+            return results
+        _, features = self.split(cls_score)
+        if cfg is None:
+            scores = objectness[:, None]
+            if not self.class_agnostic:
+                scores = self.pair_scores(prob, features)
+            results.scores = torch.cat([scores, prob[:, -1:]], 1)
+            return results
+        if self.class_agnostic:
+            row = torch.arange(len(roi), device=roi.device)
+            pairs = row, torch.zeros_like(row), objectness
+        else:
+            pairs = self._pairs(prob, features, cfg['score_thr'])
+        return _best_pairs(results.bboxes, *pairs, cfg)
+
+    def _pairs(
+        self, prob: Tensor, features: Tensor, score_thr: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """RoIs, classes and scores of all pairs above a score, (P,) each."""
+        found = []
+        for start in range(0, len(prob), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            scores = self.pair_scores(prob[block], features[block])
+            row, label = (scores > score_thr).nonzero(as_tuple=True)
+            found.append((row + start, label, scores[row, label]))
+        return tuple(map(torch.cat, zip(*found, strict=True)))
+
+
+def _best_pairs(
+    boxes: Tensor, row: Tensor, label: Tensor, scores: Tensor, cfg: dict
+) -> InstanceData:
+    """What NMS leaves of pairs; classes without a pair cost nothing."""
+    nms = dict(cfg['nms'])
+    if nms.get('type') == 'soft_nms':
+        nms.setdefault('split_thr', _SPLIT)
+    best = cfg.get('nms_pre', -1)
+    if 0 < best < len(scores):
+        scores, kept = scores.topk(best)
+        row, label = row[kept], label[kept]
+    results = InstanceData(bboxes=boxes[row], scores=scores, labels=label)
+    if len(row):
+        found, kept = batched_nms(boxes[row], scores, label, nms)
+        results = InstanceData(
+            bboxes=found[:, :4], scores=found[:, 4], labels=label[kept]
+        )
+    most = cfg.get('max_per_img', -1)
+    return results[:most] if most > 0 else results
+
+
+@MODELS.register_module()
+class DecoupledBBoxHead(_Decoupled, ConvFCBBoxHead):
+    """A box head of thousands of classes, which have no weights for boxes.
+
+    The score of a class is P(object) x P(class | object); with super-classes
+    it is P(super-class) x P(class | object), the second a softmax over all
+    classes (R-FCN-3000, section 3). Boxes are of no class.
+
+    Differs from its parent: ``fc_cls`` tells the super-classes and background
+    apart, and ``fc_fine`` the classes. In training only positive RoIs reach
+    the latter, in testing those that are objects: their P(object) is above
+    ``score_thr`` of ``test_cfg``, and above its ``min_objectness`` if there
+    is one (released: 0.01). ``nms_pre`` there bounds the pairs of a RoI and a
+    class that reach NMS. Losses are ``loss_cls``, ``loss_bbox`` and
+    ``loss_fine``.
+
+    It also follows the classes' mean features, ``fine_means``, which
+    ``tools/misc/cluster_classes.py`` and ``tools/teach.py`` take.
+
+    Args:
+        *args: Of ConvFCBBoxHead.
+        num_shared_fcs (int): As in Shared2FCBBoxHead, which it can take the
+            place of. Defaults to 2.
+        super_classes (Sequence[int] | str, optional): The super-class of each
+            class, the hidden ones too, counted from 0; -1 is a class of any.
+            Or a json file of ``cluster_classes.py``. Defaults to None: there is one.
+        fine (bool): Whether it tells classes apart. In a cascade the last
+            stage alone must. Defaults to True.
+        hidden_classes (int): Classes after the others that take part in the
+            softmax and are not detected. Defaults to 0.
+        class_agnostic (bool): Whether it finds objects of any class, with
+            label 0 and P(object) as their score. Defaults to False.
+        fine_share (float, optional): The loss of classes is a sum over
+            positives that is divided by this share of all RoIs. Defaults to
+            2/3, as released. None: it is their mean.
+        loss_fine (dict, optional): Defaults to a CrossEntropyLoss; with
+            ``use_sigmoid`` classes do not compete.
+        reg_class_agnostic (bool): True.
+        **kwargs: Of ConvFCBBoxHead.
+    """
+
+    def __init__(self, *args, num_shared_fcs: int = 2, **kwargs) -> None:
+        super().__init__(*args, num_shared_fcs=num_shared_fcs, **kwargs)
+
+
+@MODELS.register_module()
+class DecoupledPooledBBoxHead(_Decoupled, BBoxHead):
+    """A :class:`DecoupledBBoxHead` in the place of a plain BBoxHead.
+
+    Such is the head of a C4 detector, whose layers are in its shared head.
+    """

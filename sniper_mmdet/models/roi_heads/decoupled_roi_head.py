@@ -1,0 +1,144 @@
+"""RoI heads that learn classes from pictures without boxes, too."""
+
+from collections.abc import Sequence
+
+import torch
+from mmdet.models.roi_heads import CascadeRoIHead, StandardRoIHead
+from mmdet.structures import DetDataSample, SampleList
+from mmdet.structures.bbox import bbox2roi
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+
+from sniper_mmdet.registry import MODELS
+from sniper_mmdet.utils.choices import check_choice
+from sniper_mmdet.utils.errors import UserError
+
+
+def last_head(roi_head: nn.Module) -> nn.Module:
+    """The box head of a RoI head; of a cascade that of its last stage."""
+    head = roi_head.bbox_head
+    return head[-1] if isinstance(head, nn.ModuleList) else head
+
+
+def last_stage(roi_head: nn.Module, x: Sequence[Tensor], rois: Tensor) -> dict:
+    """What the box head, of a cascade that of its last stage, says of RoIs.
+
+    Args:
+        roi_head (nn.Module): A StandardRoIHead or CascadeRoIHead.
+        x (Sequence[Tensor]): The maps of a batch.
+        rois (Tensor): (R, 5): index of the image, then the box.
+
+    Returns:
+        dict: ``cls_score``, ``bbox_pred``, of R RoIs each.
+    """
+    if isinstance(roi_head.bbox_head, nn.ModuleList):
+        return roi_head._bbox_forward(len(roi_head.bbox_head) - 1, x, rois)
+    return roi_head._bbox_forward(x, rois)
+
+
+class _ImageLabels:
+    """What :class:`DecoupledRoIHead` adds to a RoI head.
+
+    It comes before mmdet's among the parents.
+    """
+
+    def __init__(
+        self,
+        *args,
+        image_rois: str = 'objects',
+        num_image_rois: int = 4,
+        image_loss_weight: float = 0.25,
+        **kwargs,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        check_choice('image_rois', image_rois, 'objects', 'whole')
+        self.image_rois = image_rois
+        self.num_image_rois = num_image_rois
+        self.image_loss_weight = image_loss_weight
+
+    def loss(
+        self,
+        x: Sequence[Tensor],
+        rpn_results_list: list[InstanceData],
+        batch_data_samples: SampleList,
+    ) -> dict:
+        proposals = list(rpn_results_list)
+        labelled = []
+        for i, sample in enumerate(batch_data_samples):
+            if not sample.metainfo.get('image_level'):
+                continue
+            labelled.append((i, proposals[i].bboxes, sample))
+            # Its RoIs say nothing of objects and boxes.
+            proposals[i] = proposals[i][:0]
+        losses = super().loss(x, proposals, batch_data_samples)
+        if labelled:
+            losses['loss_image'] = self.image_loss(x, labelled)
+        return losses
+
+    def image_loss(
+        self,
+        x: Sequence[Tensor],
+        labelled: list[tuple[int, Tensor, DetDataSample]],
+    ) -> Tensor:
+        """The loss of classes of pictures that are labelled as a whole.
+
+        Args:
+            x (Sequence[Tensor]): The maps of the batch.
+            labelled (list[tuple]): Of each such picture its place in the
+                batch, proposals (P, 4) and data sample.
+        """
+        head = last_head(self)
+        features, labels = [], []
+        for i, proposals, sample in labelled:
+            whole = sample.ignored_instances.bboxes
+            whole = getattr(whole, 'tensor', whole)
+            label = _label_of(sample, head.num_classes)
+            if self.image_rois == 'whole':
+                proposals = proposals[:0]
+            # The whole picture is one of those that may be the object.
+            boxes = torch.cat([whole[:1], proposals[:63, :4]])
+            rois = bbox2roi([boxes])
+            rois[:, 0] = i
+            logits, found = head.split(last_stage(self, x, rois)['cls_score'])
+            objectness = 1 - logits.detach().softmax(1)[:, -1]
+            best = objectness.topk(min(self.num_image_rois, len(rois)))[1]
+            features.append(found[best])
+            labels += [label] * len(best)
+        labels = torch.tensor(labels, device=x[0].device)
+        loss = head.fine_loss(torch.cat(features), labels)
+        return self.image_loss_weight * loss
+
+
+def _label_of(sample: DetDataSample, num_classes: int) -> int:
+    labels = sample.ignored_instances.labels.tolist()
+    if len(labels) != 1 or not 0 <= labels[0] < num_classes:
+        raise UserError(
+            f'{sample.metainfo.get("img_path")}: an image-level label must be '
+            f'one of the head, 0 to {num_classes - 1}. Received: {labels}.'
+        )
+    return labels[0]
+
+
+@MODELS.register_module()
+class DecoupledRoIHead(_ImageLabels, StandardRoIHead):
+    """A StandardRoIHead that learns from image-level labels, too.
+
+    Differs from its parent: pictures of an ``ImageLabelDataset`` train the
+    classes of a :class:`DecoupledBBoxHead` alone, by ``loss_image``. They say
+    nothing of objectness and boxes. For the RPN, their box, which is all of
+    the picture, is one to ignore: its assigner must have an
+    ``ignore_iof_thr``, as in ``configs/_base_/models/decoupled.py``.
+
+    Args:
+        *args: Of its parent.
+        image_rois (str): 'objects', those RoIs that are most likely objects,
+            or 'whole', the picture as one RoI. Defaults to 'objects'.
+        num_image_rois (int): RoIs of a picture. Defaults to 4.
+        image_loss_weight (float): Of ``loss_image``. Defaults to 0.25.
+        **kwargs: Of its parent.
+    """
+
+
+@MODELS.register_module()
+class DecoupledCascadeRoIHead(_ImageLabels, CascadeRoIHead):
+    """A :class:`DecoupledRoIHead` of several stages: the last has classes."""
