@@ -6,12 +6,24 @@ What differs from a parent of mmdet is said in each class's docstring.
 from sniper_mmdet.moved import getattr_of
 
 from .backbones import ExpandedMobileNetV2, PreActResNet
-from .dense_heads import FocusHead, ReleasedRPNHead
-from .detectors import AutoFocus, PyramidDetector, ReleasedFasterRCNN
-from .roi_heads import DeformRoIExtractor, ReleasedRoIHead, TwoWayMaskHead
+from .dense_heads import FocusHead, ReleasedRPNHead, RFCN3kRPNHead
+from .detectors import (
+    AutoFocus,
+    PyramidDetector,
+    ReleasedFasterRCNN,
+    RFCN3k,
+)
+from .roi_heads import (
+    DeformRoIExtractor,
+    ReleasedRoIHead,
+    RFCN3kBBoxHead,
+    RFCN3kRoIHead,
+    TwoWayMaskHead,
+)
 from .task_modules import (
     RangeAwareAssigner,
     RangeAwareATSSAssigner,
+    ReleasedBoxCoder,
     RoundedAnchorGenerator,
 )
 

@@ -7,4 +7,5 @@ from .range_aware_assigner import (
     RangeAwareTaskAlignedAssigner,
     RangeAwareUniformAssigner,
 )
+from .released_box_coder import ReleasedBoxCoder
 from .rounded_anchor_generator import RoundedAnchorGenerator
