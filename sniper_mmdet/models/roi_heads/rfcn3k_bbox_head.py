@@ -229,3 +229,23 @@ class RFCN3kBBoxHead(BaseModule):
         scores = scores * objectness[likely, None]
         which, labels = torch.where(scores > score_thr)
         return boxes[which], scores[which, labels], labels
+
+
+@MODELS.register_module()
+class RFCN3kFewShotBBoxHead(RFCN3kBBoxHead):
+    """An RFCN3kBBoxHead whose classes are those of a linear classifier.
+
+    Differs from its parent: in place of the second branch a layer ``fc`` sees
+    the maxima of what enters the head, each RoI's mean of them. It can be
+    learned from whole images without a box (the original's few-shot demo,
+    which keeps P(object) x P(class) > 0.5 after NMS of 0.45).
+    """
+
+    def __init__(self, *args, in_channels: int = 3072, **kwargs) -> None:
+        super().__init__(*args, in_channels=in_channels, **kwargs)
+        del self.fine_conv, self.conv_fine, self.fine_pool
+        self.fc = nn.Linear(in_channels, self.num_classes)
+
+    def classes(self, maps: DecoupledMaps, rois: Tensor) -> Tensor:
+        """Logits (R, num_classes)."""
+        return self.fc(self.roi_features(maps, rois))
