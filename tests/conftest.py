@@ -9,6 +9,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 # Holds the folder 'data' with the data sets that some tests read.
 SHARED = Path(os.environ.get('SNIPER_SHARED', ROOT.parent / 'shared'))
+# Holds outputs of the original R-FCN-3000; another one may have other weights,
+# sizes and cases.
+PARITY = Path(os.environ.get('SNIPER_PARITY_DIR', SHARED / 'parity/rfcn3k'))
 
 
 def has_cuda() -> bool:
@@ -44,7 +47,7 @@ def pytest_collection_modifyitems(config, items):
 
     if not config.getoption('--slow'):
         skip('slow', 'slow: run with --slow')
-    if not (SHARED / 'data').is_dir():
+    if not ((SHARED / 'data').is_dir() or 'SNIPER_PARITY_DIR' in os.environ):
         skip(
             'real_data',
             f'no data sets in {SHARED / "data"}; '

@@ -1,5 +1,6 @@
 """The released networks' weights by name, and cases of their outputs."""
 
+import json
 import zlib
 from pathlib import Path
 
@@ -38,10 +39,11 @@ _DRAWN = dict(
 )
 
 
-def weights(name: str, shape: tuple) -> np.ndarray:
+def weights(name: str, shape: tuple, salt: int = 0) -> np.ndarray:
     """A tensor of those networks, a function of its name, 'arg:...'."""
     name = name.split(':')[1]
-    rng = np.random.RandomState(zlib.crc32(name.encode()))
+    seed = (zlib.crc32(name.encode()) + salt) & 0xFFFFFFFF
+    rng = np.random.RandomState(seed)
     if name == 'bn_data_moving_var':
         return rng.uniform(3000, 5000, shape).astype(np.float32)
     if name == 'bn_data_gamma':
@@ -66,4 +68,15 @@ def _gain(name: str) -> float:
         return 0.7
     if name.startswith(('conv_new_1', 'rpn_conv')):
         return 0.5
-    return 1
+    # A mean over 49 maps leaves a seventh of their spread.
+    return {'rfcn_cls_weight': 8, 'rfcn_bbox_weight': 4}.get(name, 1)
+
+
+def shapes_of(path: Path) -> dict[str, tuple]:
+    """Shapes by name, 'arg:...' and 'aux:...', of a network's json file."""
+    shapes = json.loads(path.read_text())
+    return {
+        f'{kind}:{name}': shape
+        for kind, key in (('arg', 'args'), ('aux', 'aux'))
+        for name, shape in shapes[key].items()
+    }

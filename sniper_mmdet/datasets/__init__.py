@@ -19,6 +19,7 @@ from .named_datasets import (
     DOTAv2Dataset,
     DOTAv15Dataset,
     FootballPlayersDataset,
+    ImageNet3kDataset,
     SampleDataset,
     SookeVesselsDataset,
     VisDroneDataset,

@@ -121,3 +121,17 @@ class BCCDDataset(VOCDataset):
     """
 
     METAINFO = dict(VOCDataset.METAINFO, classes=('RBC', 'WBC', 'Platelets'))
+
+
+@DATASETS.register_module()
+class ImageNet3kDataset(CocoDataset):
+    """The 3,130 classes of ImageNet (Fall 2011) of R-FCN-3000, as COCO.
+
+    A class is called by its number, from 0000 on: the list of their names is
+    in the authors' devkit alone.
+    """
+
+    METAINFO = dict(
+        CocoDataset.METAINFO,
+        classes=tuple(f'{number:04d}' for number in range(3130)),
+    )

@@ -6,8 +6,13 @@ What differs from a parent of mmdet is said in each class's docstring.
 from sniper_mmdet.moved import getattr_of
 
 from .backbones import ExpandedMobileNetV2, PreActResNet
-from .dense_heads import FocusHead, ReleasedRPNHead
-from .detectors import AutoFocus, PyramidDetector, ReleasedFasterRCNN
+from .dense_heads import FocusHead, ReleasedRPNHead, RFCN3kRPNHead
+from .detectors import (
+    AutoFocus,
+    PyramidDetector,
+    ReleasedFasterRCNN,
+    RFCN3k,
+)
 from .losses import AncestorFocalLoss, SigmoidRoILoss
 from .roi_heads import (
     DecoupledBBoxHead,
@@ -16,11 +21,14 @@ from .roi_heads import (
     DecoupledRoIHead,
     DeformRoIExtractor,
     ReleasedRoIHead,
+    RFCN3kBBoxHead,
+    RFCN3kRoIHead,
     TwoWayMaskHead,
 )
 from .task_modules import (
     RangeAwareAssigner,
     RangeAwareATSSAssigner,
+    ReleasedBoxCoder,
     RoundedAnchorGenerator,
 )
 

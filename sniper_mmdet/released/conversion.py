@@ -12,8 +12,8 @@ from mmengine.runner import save_checkpoint
 
 from sniper_mmdet.engine.build import load_config
 from sniper_mmdet.registry import MODELS
-from sniper_mmdet.released import sniper
 from sniper_mmdet.released.mxnet_params import read_params
+from sniper_mmdet.released.tables import tables_of_model, tables_of_names
 from sniper_mmdet.released.weights import Conversion, convert
 
 
@@ -23,14 +23,15 @@ def convert_file(
     config: str | Path,
     options: dict | None = None,
     ignore: Iterable[str] = (),
-    tables: ModuleType = sniper,
+    tables: ModuleType | None = None,
 ) -> Conversion:
     """Convert a .params file into a checkpoint of a config's detector.
 
     The checkpoint (.pth) names the classes of the config's test data, which
     mmdet's inference looks for. Options are settings that override the
     config's; what to ignore, and the tables of a paper, see
-    :func:`~.weights.convert`.
+    :func:`~.weights.convert`; by default the tables are those that the
+    config's detector goes by.
 
     Raises:
         OSError: There is no such file, or none can be written.
@@ -38,6 +39,7 @@ def convert_file(
             MismatchError where it does not fit the detector.
     """
     cfg = load_config(str(config), options)
+    tables = tables or tables_of_model(cfg.model)
     params = read_params(path)
     places = MODELS.build(cfg.model).state_dict()
     try:
@@ -60,7 +62,7 @@ def convert_file(
 def convert_released(
     path: Path, out: Path, root: Path
 ) -> tuple[str, str | None, str]:
-    """Convert a file of SNIPER or AutoFocus into a checkpoint of its config.
+    """Convert a file of the originals into a checkpoint of its config.
 
     ``root`` is the folder that holds ``configs``.
 
@@ -72,7 +74,8 @@ def convert_released(
     try:
         shapes = {k: v.shape for k, v in read_params(path).items()}
         result = 'unknown'
-        config = os.path.relpath(root / sniper.config_of(shapes))
+        tables = tables_of_names(shapes)
+        config = os.path.relpath(root / tables.config_of(shapes))
     except ValueError as error:
         return result, None, str(error)
     try:

@@ -1,6 +1,7 @@
 """The tables of SNIPER and AutoFocus: archives, configs, tensors, outputs."""
 
 import re
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -101,6 +102,15 @@ OUTPUTS = {
 }
 
 
+def backbone_of(names: Iterable[str]) -> str | None:
+    """The backbone of a network, by the names of its tensors alone."""
+    names = list(names)
+    if any(name.startswith('first-3x3-conv') for name in names):
+        return 'MobileNetV2'
+    units = {re.match(r'stage3_unit\d+_|', name)[0] for name in names}
+    return {6: 'R-50', 23: 'R-101'}.get(len(units - {''}))
+
+
 def config_of(shapes: dict[str, tuple]) -> str:
     """The config of a released network: path from where ``configs`` is.
 
@@ -111,12 +121,7 @@ def config_of(shapes: dict[str, tuple]) -> str:
         ValueError: It belongs to none.
     """
     shapes = {name.split(':', 1)[-1]: shape for name, shape in shapes.items()}
-    if any(name.startswith('first-3x3-conv') for name in shapes):
-        backbone = 'MobileNetV2'
-    else:
-        units = {re.match(r'stage3_unit\d+_|', name)[0] for name in shapes}
-        backbone = {6: 'R-50', 23: 'R-101'}.get(len(units - {''}))
-    network = (backbone or 'an unknown backbone',)
+    network = (backbone_of(shapes) or 'an unknown backbone',)
     if 'rpn_cls_score_weight' in shapes:
         network += (shapes.get('cls_score_weight', (0,))[0],)
         for head, layer in (('mask', 'mask_out'), ('focus', 'conv_new_out')):

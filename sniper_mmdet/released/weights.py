@@ -92,7 +92,7 @@ def convert(
     problems = []
     for name, value in params.items():
         stem = _stem(name)
-        target = _target(stem, tables.MODULES)
+        target = place_of(stem, tables.MODULES)
         if target not in shapes:
             done.unused.append(name)
             expected = only_backbone and re.fullmatch(tables.CLASSIFIER, stem)
@@ -153,8 +153,13 @@ def _plain_boxes(params: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return params
 
 
-def _target(stem: str, modules: dict) -> str | None:
-    """The place of a tensor, if it has one."""
+def place_of(stem: str, modules: dict) -> str | None:
+    """The name here of a tensor, if it has one.
+
+    Args:
+        stem (str): Its name without 'arg:' and 'aux:'.
+        modules (dict): ``MODULES`` of the paper, see ``sniper``.
+    """
     match = _PARAMETER.fullmatch(stem)
     if match is None:
         return None

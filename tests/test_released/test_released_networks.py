@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from mmengine.runner import load_checkpoint
 from mxnet_files import write_params
-from released import CONFIGS, OUTPUTS, STEPS, weights
+from released import CONFIGS, OUTPUTS, STEPS, shapes_of, weights
 from tiny import ROOT
 
 from sniper_mmdet.engine.build import load_config
@@ -78,12 +78,7 @@ def test_gives_all_that_the_original_gives(
     network, run, shared_data, tmp_path, capsys
 ):
     parity = shared_data.parent / 'parity'
-    shapes = json.loads((parity / f'{network}.json').read_text())
-    shapes = {
-        f'{kind}:{name}': shape
-        for kind, key in (('arg', 'args'), ('aux', 'aux'))
-        for name, shape in shapes[key].items()
-    }
+    shapes = shapes_of(parity / f'{network}.json')
     config, checkpoint = convert(run, tmp_path, network, shapes)
     run('check_parity.py', config, checkpoint, parity / f'{network}.npz')
     assert 'all within 0.0001' in capsys.readouterr().out

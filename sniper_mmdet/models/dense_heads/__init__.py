@@ -17,6 +17,7 @@ from .range_aware_vfnet_head import RangeAwareVFNetHead
 from .range_aware_yolov3_head import RangeAwareYOLOV3Head
 from .range_aware_yolox_head import RangeAwareYOLOXHead
 from .released_rpn_head import ReleasedRPNHead
+from .rfcn3k_rpn_head import RFCN3kRPNHead
 from .soft_sampling_heads import (
     SoftSamplingATSSHead,
     SoftSamplingGFLHead,

@@ -1,2 +1,3 @@
 from .clamped_deform_conv import ClampedDeformConv2d
 from .deform_roi_pool import deform_roi_pool
+from .max_roi_pool import max_roi_pool

@@ -13,6 +13,7 @@ def deform_roi_pool(
     spatial_scale: float = 1 / 16,
     samples: int = 4,
     gamma: float = 0.1,
+    groups: int = 1,
 ) -> Tensor:
     """Average samples of each bin of each RoI, the bins moved by offsets.
 
@@ -26,7 +27,7 @@ def deform_roi_pool(
     on any device and for all images at once.
 
     Args:
-        features (Tensor): (N, C, H, W).
+        features (Tensor): (N, C * groups**2, H, W).
         rois (Tensor): (R, 5), index of the image and x1, y1, x2, y2, input
             pixels, half-open.
         offset (Tensor, optional): (R, 2, size, size), x and y, of the RoI's
@@ -35,6 +36,10 @@ def deform_roi_pool(
         spatial_scale (float): Cells of the map a pixel. Defaults to 1 / 16.
         samples (int): A side of a bin. Defaults to 4.
         gamma (float): Defaults to 0.1.
+        groups (int): Position-sensitive pooling (R-FCN, section 2): a side of
+            a RoI has so many parts, and each of them its own maps. Channel
+            ``(c * groups + row) * groups + column`` is that of output ``c``
+            for the bins in that part. Defaults to 1: all bins see all maps.
 
     Returns:
         Tensor: (R, C, size, size), of the type of ``features``.
@@ -44,10 +49,16 @@ def deform_roi_pool(
     points = _sample_points(
         rois.float(), offset, output_size, spatial_scale, samples, gamma
     )
-    channels, height, width = features.shape[1:]
+    height, width = features.shape[2:]
     cells, weights = _corners(points, (height, width))
-    cells += rois[:, 0].long()[:, None, None] * (height * width)
-    rows = features.float().permute(0, 2, 3, 1).flatten(0, 2)
+    parts = torch.arange(output_size, device=rois.device) * groups
+    parts = parts.div(output_size, rounding_mode='floor')
+    parts = (parts[:, None] * groups + parts).flatten()
+    maps = rois[:, 0].long()[:, None] * groups**2 + parts
+    cells += maps[:, :, None] * (height * width)
+    rows = features.float().unflatten(1, (-1, groups**2))
+    channels = rows.shape[1]
+    rows = rows.permute(0, 2, 3, 4, 1).flatten(0, 3)
     with torch.autocast(features.device.type, enabled=False):
         pooled = F.embedding_bag(
             cells.flatten(0, 1),
@@ -82,8 +93,8 @@ def _corners(points: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
 def _sample_points(rois, offset, size, scale, samples, gamma) -> Tensor:
     """Tensor (R, size * size, samples * samples, 2): x and y, cells."""
     # The original rounds the last pixel's corner, and ends one further.
-    start = _rounded(rois[:, 1:3]) * scale - 0.5
-    end = (_rounded(rois[:, 3:] - 1) + 1) * scale - 0.5
+    start = rounded(rois[:, 1:3]) * scale - 0.5
+    end = (rounded(rois[:, 3:] - 1) + 1) * scale - 0.5
     sides = (end - start).clamp(min=0.1)
     # Along each axis, (R, 2, size) and (R, 2, samples), added up in the
     # original's order: samples on the map's very limit stay on its side.
@@ -100,6 +111,6 @@ def _sample_points(rois, offset, size, scale, samples, gamma) -> Tensor:
     return points.reshape(len(rois), size * size, samples * samples, 2)
 
 
-def _rounded(values: Tensor) -> Tensor:
+def rounded(values: Tensor) -> Tensor:
     """Halves away from zero, as in C; PyTorch rounds them to even."""
     return (values.abs() + 0.5).floor() * values.sign()

@@ -7,6 +7,7 @@ from .range_aware_assigner import (
     RangeAwareTaskAlignedAssigner,
     RangeAwareUniformAssigner,
 )
+from .released_box_coder import ReleasedBoxCoder
 from .released_overlaps import ReleasedOverlaps, ReleasedSoftAssigner
 from .rounded_anchor_generator import RoundedAnchorGenerator
 from .soft_weights import (

@@ -1,0 +1,56 @@
+# R-FCN-3000 as released: the network of SNIPER's detectors with an RPN on C4,
+# and a head that tells objects from the rest and 3,130 classes from each
+# other. Its weights are those that tools/model_converters/mxnet_to_mmdet.py
+# converts.
+_base_ = './faster-rcnn_r101-dcn_c4c5_pyramid.py'
+
+model = dict(
+    # One level, the longer side 512, in training and in tests. The detector's
+    # own NMS is the only one.
+    scales=[(512, 512)],
+    valid_ranges=None,
+    batch_size=4,
+    max_per_img=-1,
+    detector='sniper_mmdet.RFCN3k',
+    # The original starts from a detector that is not published under its
+    # name, soft-0000.params: its stage 4 and its RPN had learned before.
+    rpn_head=dict(
+        type='sniper_mmdet.RFCN3kRPNHead',
+        in_channels=1024,
+        in_indices=(0,),
+        anchor_generator=dict(scales=[4, 8, 16, 24]),
+        bbox_coder=dict(_delete_=True, type='sniper_mmdet.ReleasedBoxCoder'),
+    ),
+    roi_head=dict(
+        _delete_=True,
+        type='sniper_mmdet.RFCN3kRoIHead',
+        bbox_head=dict(
+            type='sniper_mmdet.RFCN3kBBoxHead',
+            in_channels=3072,
+            feat_channels=1024,
+            num_classes=3130,
+        ),
+    ),
+    train_cfg=dict(
+        rpn_proposal=dict(released=True),
+        # All RoIs of a chip, 300, and of all objects among them 50 a chip
+        # learn a class.
+        rcnn=dict(_delete_=True, num_rois=300, num_pos=50, pos_iou_thr=0.5),
+    ),
+    test_cfg=dict(
+        # The original's operator, whatever its config says.
+        rpn=dict(nms_pre=12000),
+        rcnn=dict(
+            _delete_=True,
+            objectness_thr=0.01,
+            score_thr=0.001,
+            nms=dict(
+                type='soft_nms',
+                method='gaussian',
+                sigma=0.55,
+                min_score=0.001,
+            ),
+            max_per_img=200,
+        ),
+    ),
+)

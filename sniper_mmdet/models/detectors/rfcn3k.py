@@ -1,0 +1,48 @@
+"""R-FCN-3000."""
+
+from mmdet.structures import SampleList
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from sniper_mmdet.registry import MODELS
+
+from .near_nms import nms_by_neighbourhood
+from .released_faster_rcnn import ReleasedFasterRCNN
+
+
+@MODELS.register_module()
+class RFCN3k(ReleasedFasterRCNN):
+    """The released detector of 3,130 classes (CVPR 2018).
+
+    Differs from its parent: the second stage gives all pairs of a RoI and a
+    class, and their NMS, class by class, is here, since it is of original
+    pixels. ``test_cfg.rcnn.nms`` is as of mmcv's ``batched_nms``; of
+    ``max_per_img`` detections all are kept that score as the last does.
+    """
+
+    def predict(
+        self,
+        batch_inputs: Tensor,
+        batch_data_samples: SampleList,
+        rescale: bool = True,
+    ) -> SampleList:
+        found = super().predict(batch_inputs, batch_data_samples, rescale)
+        for sample in found:
+            sample.pred_instances = self._best(sample.pred_instances)
+        return found
+
+    def _best(self, found: InstanceData) -> InstanceData:
+        cfg = self.test_cfg.rcnn
+        if not len(found):
+            return found
+        # mmcv's batched_nms moves classes apart: the last of thousands would
+        # lie where coordinates have no digits left.
+        dets, kept = nms_by_neighbourhood(
+            found.bboxes, found.scores, found.labels, cfg.nms
+        )
+        found = found[kept]
+        found.scores = dets[:, -1]
+        if 0 <= cfg.max_per_img < len(found):
+            least = found.scores[: cfg.max_per_img].amin()
+            found = found[found.scores >= least]
+        return found

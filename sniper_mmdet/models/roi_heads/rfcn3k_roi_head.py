@@ -1,0 +1,189 @@
+"""The second stage of R-FCN-3000."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from mmdet.models.roi_heads.base_roi_head import BaseRoIHead
+from mmdet.structures import SampleList
+from mmdet.structures.bbox import bbox2roi
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from sniper_mmdet.models.task_modules.released_targets import (
+    RoITargets,
+    assign_targets,
+    fill_slots,
+)
+from sniper_mmdet.registry import MODELS
+
+from .rfcn3k_bbox_head import DecoupledMaps
+
+_LAST_PIXEL = np.float32([0, 0, 1, 1])
+
+
+@MODELS.register_module()
+class RFCN3kRoIHead(BaseRoIHead):
+    """A RoI head that learns and finds as the original R-FCN-3000 does.
+
+    Differs from mmdet's in that maps are scored first and pooled then, in
+    what RoIs learn (:mod:`~.task_modules.released_targets`), and in that it
+    gives all pairs of a RoI and a class above a threshold: their NMS is of
+    the detector, :class:`RFCN3k`, in the image's pixels.
+
+    Args:
+        bbox_head (dict): An :class:`RFCN3kBBoxHead`.
+        in_indices (Sequence[int]): The maps. Defaults to (0, 1).
+        padding_counts (bool): As released: boxes are clipped to the padded
+            input, and an image's feature is a mean that its padding is in.
+            That is a fault: nothing is there, and padding depends on what
+            else is in the batch. Defaults to False: the image alone.
+        class_shift (bool): As released: a box of class c teaches class c - 1.
+            That is a fault, see :func:`~.released_targets.assign_targets`.
+            Defaults to False.
+        train_cfg (dict, optional): ``num_rois`` and ``num_pos`` of a chip,
+            ``pos_iou_thr``.
+        test_cfg (dict, optional): ``objectness_thr``, ``score_thr``; more
+            belongs to the detector.
+        init_cfg (dict, optional): Defaults to None.
+    """
+
+    def __init__(
+        self,
+        bbox_head: dict,
+        in_indices: Sequence[int] = (0, 1),
+        padding_counts: bool = False,
+        class_shift: bool = False,
+        train_cfg: dict | None = None,
+        test_cfg: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(
+            bbox_head=bbox_head,
+            train_cfg=train_cfg,
+            test_cfg=test_cfg,
+            init_cfg=init_cfg,
+        )
+        self.in_indices = tuple(in_indices)
+        self.padding_counts = padding_counts
+        self.class_shift = class_shift
+
+    def init_bbox_head(self, bbox_roi_extractor, bbox_head: dict) -> None:
+        self.bbox_head = MODELS.build(bbox_head)
+
+    def init_mask_head(self, *args) -> None:
+        raise NotImplementedError('R-FCN-3000 has no masks.')
+
+    def init_assigner_sampler(self) -> None:
+        """No RoI is sampled, and labels are the original's own."""
+
+    def maps(self, x: Sequence[Tensor]) -> DecoupledMaps:
+        """What RoIs are pooled from, of the backbone's maps."""
+        return self.bbox_head(
+            torch.cat([x[index] for index in self.in_indices], 1)
+        )
+
+    def image_features(
+        self, x: Sequence[Tensor], samples: SampleList
+    ) -> Tensor:
+        """Mean feature (N, in_channels) of images; see ``padding_counts``."""
+        x = torch.cat([x[index] for index in self.in_indices], 1)
+        if self.padding_counts:
+            return x.mean((2, 3))
+        stride = self.bbox_head.stride
+        means = []
+        for own, sample in zip(x, samples, strict=True):
+            rows, columns = (-(-side // stride) for side in sample.img_shape)
+            means.append(own[:, :rows, :columns].mean((1, 2)))
+        return torch.stack(means)
+
+    def forward(
+        self,
+        x: Sequence[Tensor],
+        rpn_results_list: list[InstanceData],
+        batch_data_samples: SampleList | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits of objectness and classes, and deltas, of all RoIs."""
+        rois = bbox2roi([found.bboxes for found in rpn_results_list])
+        maps = self.maps(x)
+        logits, deltas = self.bbox_head.objects(maps, rois)
+        return logits, self.bbox_head.classes(maps, rois), deltas
+
+    def loss(
+        self,
+        x: Sequence[Tensor],
+        rpn_results_list: list[InstanceData],
+        batch_data_samples: SampleList,
+    ) -> dict:
+        targets = self.targets(rpn_results_list, batch_data_samples)
+        return self.bbox_head.loss(self.maps(x), targets)
+
+    @torch.no_grad()
+    def targets(
+        self,
+        rpn_results_list: list[InstanceData],
+        batch_data_samples: SampleList,
+    ) -> RoITargets:
+        """What the RoIs of a batch learn: tensors, half-open boxes."""
+        rois, gts, classes = [], [], []
+        for found, sample in zip(
+            rpn_results_list, batch_data_samples, strict=True
+        ):
+            known = sample.gt_instances
+            gts.append(known.bboxes.cpu().numpy() - _LAST_PIXEL)
+            classes.append(known.labels.cpu().numpy())
+            boxes = found.bboxes.cpu().numpy() - _LAST_PIXEL
+            low_high = sample.metainfo.get('chip_range', (0, float('inf')))
+            num = self.train_cfg.num_rois
+            rois.append(fill_slots(boxes, gts[-1], low_high, num))
+        targets = assign_targets(
+            rois,
+            gts,
+            classes,
+            self.train_cfg.pos_iou_thr,
+            self.train_cfg.num_pos,
+            self.bbox_head.bbox_coder.stds,
+            self.class_shift,
+        )
+        return as_tensors(targets, rpn_results_list[0].bboxes.device)
+
+    def predict(
+        self,
+        x: Sequence[Tensor],
+        rpn_results_list: list[InstanceData],
+        batch_data_samples: SampleList,
+        rescale: bool = False,
+    ) -> list[InstanceData]:
+        maps = self.maps(x)
+        results = []
+        for index, (found, sample) in enumerate(
+            zip(rpn_results_list, batch_data_samples, strict=True)
+        ):
+            shape = sample.img_shape
+            if self.padding_counts:
+                shape = sample.batch_input_shape
+            boxes, scores, labels = self.bbox_head.predict(
+                maps.of_image(index),
+                bbox2roi([found.bboxes]),
+                self.test_cfg.objectness_thr,
+                self.test_cfg.score_thr,
+                shape,
+            )
+            if rescale:
+                boxes = boxes / boxes.new_tensor(sample.scale_factor).repeat(2)
+            results.append(
+                InstanceData(bboxes=boxes, scores=scores, labels=labels)
+            )
+        return results
+
+
+def as_tensors(targets: RoITargets, device: torch.device) -> RoITargets:
+    """Targets of arrays as tensors, their boxes half-open."""
+    values = {
+        name: torch.from_numpy(np.ascontiguousarray(value)).to(device)
+        for name, value in vars(targets).items()
+        if value is not None
+    }
+    for name in ('rois', 'pos_rois'):
+        values[name] = values[name] + values[name].new_tensor([0, 0, 0, 1, 1])
+    return RoITargets(**values)
