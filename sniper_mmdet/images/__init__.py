@@ -1,6 +1,12 @@
 """Pixels of images of any size: no more is read than is looked at."""
 
-from .cutting import LevelPart, cut_level, part_of_level, resize_whole
+from .cutting import (
+    LevelPart,
+    cut_level,
+    part_of_level,
+    resize_whole,
+    resize_whole_exactly,
+)
 from .opening import RASTER_SUFFIXES, open_image, reads_windows
 from .source import ImageError, ImageSource, WholeImage
 
@@ -15,4 +21,5 @@ __all__ = [
     'part_of_level',
     'reads_windows',
     'resize_whole',
+    'resize_whole_exactly',
 ]

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import torch
 from mmdet.registry import DATASETS
 from mmengine.config import Config
@@ -12,9 +13,27 @@ from mmengine.runner import save_checkpoint
 
 from sniper_mmdet.engine.build import load_config
 from sniper_mmdet.registry import MODELS
-from sniper_mmdet.released import sniper
+from sniper_mmdet.released import sniper, ssh
+from sniper_mmdet.released.caffemodel import read_caffemodel
 from sniper_mmdet.released.mxnet_params import read_params
 from sniper_mmdet.released.weights import Conversion, convert
+
+#: How files are read, by their suffix, and the tables of their papers.
+READERS = {
+    '.params': (read_params, sniper),
+    '.caffemodel': (read_caffemodel, ssh),
+}
+
+
+def read_released(
+    path: str | Path,
+) -> tuple[dict[str, np.ndarray], ModuleType]:
+    """The tensors of an original's file, and the tables of its paper.
+
+    A file of another suffix is read as .params.
+    """
+    read, tables = READERS.get(Path(path).suffix, READERS['.params'])
+    return read(path), tables
 
 
 def convert_file(
@@ -23,26 +42,27 @@ def convert_file(
     config: str | Path,
     options: dict | None = None,
     ignore: Iterable[str] = (),
-    tables: ModuleType = sniper,
+    tables: ModuleType | None = None,
 ) -> Conversion:
-    """Convert a .params file into a checkpoint of a config's detector.
+    """Convert a .params or .caffemodel file into a config's checkpoint.
 
     The checkpoint (.pth) names the classes of the config's test data, which
     mmdet's inference looks for. Options are settings that override the
     config's; what to ignore, and the tables of a paper, see
-    :func:`~.weights.convert`.
+    :func:`~.weights.convert`; these default to SSH's for a .caffemodel, else
+    to SNIPER's and AutoFocus's.
 
     Raises:
         OSError: There is no such file, or none can be written.
-        ValueError: The file is no .params file, or contradicts itself; a
+        ValueError: The file is of another kind, or contradicts itself; a
             MismatchError where it does not fit the detector.
     """
     cfg = load_config(str(config), options)
-    params = read_params(path)
+    params, known = read_released(path)
     places = MODELS.build(cfg.model).state_dict()
     try:
         shapes = {name: value.shape for name, value in places.items()}
-        done = convert(params, shapes, ignore, tables)
+        done = convert(params, shapes, ignore, tables or known)
     except ValueError as error:
         error.args = (
             f'{path} does not fit {config}: {error} Is it another network? '
@@ -60,7 +80,7 @@ def convert_file(
 def convert_released(
     path: Path, out: Path, root: Path
 ) -> tuple[str, str | None, str]:
-    """Convert a file of SNIPER or AutoFocus into a checkpoint of its config.
+    """Convert a file of the originals into a checkpoint of its config.
 
     ``root`` is the folder that holds ``configs``.
 
@@ -70,9 +90,10 @@ def convert_released(
     """
     result = 'failed'
     try:
-        shapes = {k: v.shape for k, v in read_params(path).items()}
+        params, tables = read_released(path)
+        shapes = {k: v.shape for k, v in params.items()}
         result = 'unknown'
-        config = os.path.relpath(root / sniper.config_of(shapes))
+        config = os.path.relpath(root / tables.config_of(shapes))
     except ValueError as error:
         return result, None, str(error)
     try:

@@ -131,3 +131,18 @@ def resize(img: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     for channel in range(img.shape[2]):
         resized[..., channel] = imresize(img[..., channel], size)
     return resized
+
+
+def resize_exactly(img: np.ndarray, factor: float) -> np.ndarray:
+    """Resize by a factor as OpenCV takes it, in float32: nothing is rounded.
+
+    Sides are rounded half to even, the factor is the same in both directions.
+
+    Args:
+        img (ndarray): (H, W, 3), of any type.
+        factor (float): 1 gives the image.
+    """
+    img = np.asarray(img, np.float32)
+    if factor == 1:
+        return img
+    return cv2.resize(img, None, fx=factor, fy=factor)
