@@ -2,6 +2,8 @@
 
 import re
 
+import numpy as np
+
 from sniper_mmdet.released import reordering as order
 
 #: As in ``sniper``. The first holds data/SSH_models/SSH.caffemodel, the other
@@ -48,17 +50,32 @@ CHANGES = {
 CLASSIFIER = r'fc\d+(_.*)?\.[01]'
 #: What a file of the training network has twice, which mines anchors.
 UNUSED = r'm\d@ssh_.*_ohem\.[01]'
-#: Modules by the name of the original's output, and how that lies.
+
+
+def _probabilities(scores: np.ndarray) -> np.ndarray:
+    """Of scores (2 * A, ...) as they lie here, as the original has them."""
+    pairs = order.backgrounds_first(scores).reshape(2, -1, *scores.shape[1:])
+    exp = np.exp(pairs - pairs.max(0))
+    return (exp / exp.sum(0)).reshape(scores.shape)
+
+
+#: As in ``sniper``, by the blob's name without '_output'.
 OUTPUTS = {
     'conv5_3': ('detector.backbone.stages.4', None),
+    'conv5_128_crop': ('detector.neck.upsample', None),
     'conv4_fuse_final': ('detector.neck.fusion', None),
+    'pool6': ('detector.neck.pool', None),
     **{
         f'm{module}@ssh_{output}': (
-            f'detector.bbox_head.{kind}_convs.{module - 1}',
-            order.backgrounds_first if kind == 'cls' else None,
+            f'detector.bbox_head.{part}_convs.{module - 1}',
+            change,
         )
         for module in (1, 2, 3)
-        for output, kind in (('cls_score', 'cls'), ('bbox_pred', 'reg'))
+        for output, part, change in (
+            ('cls_score', 'cls', order.backgrounds_first),
+            ('cls_prob_reshape', 'cls', _probabilities),
+            ('bbox_pred', 'reg', None),
+        )
     },
 }
 

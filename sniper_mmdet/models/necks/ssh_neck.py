@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from mmdet.models.necks import SSH
 from mmengine.model import normal_init
@@ -68,17 +67,8 @@ class SSHNeck(SSH):
         self.fusion = ConvModule(
             fused_channels, fused_channels, 3, padding=1, **how
         )
-        self.upsample = nn.ConvTranspose2d(
-            fused_channels,
-            fused_channels,
-            4,
-            stride=2,
-            padding=1,
-            groups=fused_channels,
-            bias=False,
-        ).requires_grad_(False)
-        line = torch.tensor([0.25, 0.75, 0.75, 0.25])
-        self.upsample.weight.copy_(torch.outer(line, line))
+        self.upsample = BilinearUpsample(fused_channels)
+        self.pool = nn.MaxPool2d(2, ceil_mode=True)
 
     def init_weights(self) -> None:
         super().init_weights()
@@ -90,12 +80,30 @@ class SSHNeck(SSH):
     def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Maps of strides 8, 16 and 32."""
         fine, coarse = inputs[:2]
-        pooled = inputs[-1]
-        if len(inputs) == 2:
-            pooled = F.max_pool2d(coarse, 2, ceil_mode=True)
+        pooled = inputs[2] if len(inputs) > 2 else self.pool(coarse)
         fine, up = (
             lateral(x)
             for lateral, x in zip(self.laterals, inputs[:2], strict=True)
         )
-        up = self.upsample(up)[..., : fine.shape[-2], : fine.shape[-1]]
+        up = self.upsample(up, fine.shape[-2:])
         return super().forward((self.fusion(fine + up), coarse, pooled))
+
+
+class BilinearUpsample(nn.ConvTranspose2d):
+    """Brings maps (B, C, h, w) to twice their size, less what is cropped.
+
+    Its weights are those of bilinear interpolation and are never trained;
+    released files have them.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(
+            channels, channels, 4, 2, 1, groups=channels, bias=False
+        )
+        self.requires_grad_(False)
+        line = torch.tensor([0.25, 0.75, 0.75, 0.25])
+        self.weight.copy_(torch.outer(line, line))
+
+    def forward(self, x: Tensor, size: tuple[int, int]) -> Tensor:
+        """The first (height, width) of it."""
+        return super().forward(x)[..., : size[0], : size[1]]
