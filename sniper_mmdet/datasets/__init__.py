@@ -16,6 +16,7 @@ from .named_datasets import (
     DOTADataset,
     DOTAv2Dataset,
     DOTAv15Dataset,
+    FaceMaskDataset,
     FootballPlayersDataset,
     SampleDataset,
     SookeVesselsDataset,
