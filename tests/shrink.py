@@ -159,7 +159,30 @@ def _released(model) -> dict:
     return options
 
 
+def _ssh(model) -> dict:
+    options, channels = {}, [8, 16, 16]
+    if model.backbone.type == 'ResNet':
+        options, widths = _resnet(model)
+        widths = widths[1:]
+    elif model.backbone.type == 'MobileNetV2':
+        widths = model.neck.in_channels
+    else:
+        options, widths = {'backbone.base_channels': 4}, [32, 32]
+    return {
+        **options,
+        'neck.in_channels': widths,
+        'neck.fused_channels': 8,
+        'neck.out_channels': channels,
+        'bbox_head.in_channels': channels,
+        # Without training none might be found.
+        'test_cfg.score_thr': 0,
+        'test_cfg.max_per_img': 20,
+        **_focus(model, channels),
+    }
+
+
 _FAMILIES = dict(
+    SingleStageDetector=_ssh,
     ReleasedFasterRCNN=_released,
     FasterRCNN=_two_stage,
     MaskRCNN=_two_stage,

@@ -14,6 +14,7 @@ _LARGE = dict(
     football_players=('ball', 'goalkeeper', 'player', 'referee'),
     airbus_aircraft=('aircraft', 'truncated_aircraft'),
 )
+_FACES = 'faces/face_mask'
 
 
 def user_data(folder: Path) -> Path:
@@ -34,6 +35,7 @@ def user_data(folder: Path) -> Path:
             ('open', 'short', 'mousebite', 'spur', 'copper', 'pin-hole'),
         ),
         ('data/aerial_cars', 'train.json', 'val.json', ('car', 'bus')),
+        (f'data/{_FACES}', 'train.json', 'val.json', ('face',)),
         *(
             (root, train, 'val.json', classes)
             for name, classes in _LARGE.items()
@@ -49,7 +51,7 @@ def user_data(folder: Path) -> Path:
             file.write_text(
                 json.dumps(with_classes(scenes / f'{source}.json', classes))
             )
-    for name in ('deeppcb', 'aerial_cars', *_LARGE):
+    for name in ('deeppcb', 'aerial_cars', _FACES, *_LARGE):
         shutil.copytree(scenes / 'images', folder / 'data' / name / 'images')
     for name in _LARGE:
         slices = folder / 'data/slices' / name

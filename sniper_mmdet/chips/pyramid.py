@@ -41,6 +41,13 @@ class ImagePyramid:
         scales (Sequence): One level each, coarse to fine.
         valid_ranges (Sequence[tuple], optional): ``(low, high)`` a level.
             Defaults to None: every box is valid at every level.
+        base (tuple, optional): A level whose multiples factors are. Defaults
+            to None: they are the image's own.
+        exact (bool): As Fast R-CNN and its kin, whose images are resized by
+            a factor instead of to a size: it is the same in both directions,
+            sides are rounded half to even, and a long side is within its
+            bound when it is after rounding. Defaults to False: as mmcv's
+            ``imrescale``.
 
     Raises:
         ValueError: The scales or ranges are malformed or do not match.
@@ -56,6 +63,8 @@ class ImagePyramid:
 
     scales: Sequence[Scale]
     valid_ranges: Sequence[Range] | None = None
+    base: tuple[int, int] | None = None
+    exact: bool = False
 
     def __post_init__(self) -> None:
         scales = self.scales
@@ -86,6 +95,14 @@ class ImagePyramid:
                 f'scales; there must be one a scale. Received: {ranges}.'
             )
         ranges = tuple(_parse_range(r) for r in ranges)
+        if self.base is not None:
+            base = _parse_scale(self.base)
+            if isinstance(base, float):
+                raise ValueError(
+                    'base must be (short, long) or (-1, long). '
+                    f'Received: {self.base!r}.'
+                )
+            object.__setattr__(self, 'base', base)
         object.__setattr__(self, 'scales', scales)
         object.__setattr__(self, 'valid_ranges', ranges)
 
@@ -115,15 +132,29 @@ class ImagePyramid:
         """
         width, height = np.asarray(width), np.asarray(height)
         long, short = np.maximum(width, height), np.minimum(width, height)
-        columns = []
-        for scale in self.scales:
-            if isinstance(scale, float):
-                columns.append(np.full(long.shape, scale))
-            elif scale[0] == -1:
-                columns.append(scale[1] / long)
-            else:
-                columns.append(np.minimum(scale[1] / long, scale[0] / short))
+        base = (
+            1.0 if self.base is None else self._bound(self.base, long, short)
+        )
+        columns = [
+            np.full(long.shape, scale) * base
+            if isinstance(scale, float)
+            else self._bound(scale, long, short)
+            for scale in self.scales
+        ]
         return np.stack(columns, -1)
+
+    def _bound(
+        self, scale: tuple[int, int], long: np.ndarray, short: np.ndarray
+    ) -> np.ndarray:
+        """Factors at which images have the largest sides that they may."""
+        by_long = scale[1] / long
+        if scale[0] == -1:
+            return by_long
+        by_short = scale[0] / short
+        if self.exact:
+            fits = np.rint(by_short * long) <= scale[1]
+            return np.where(fits, by_short, by_long)
+        return np.minimum(by_long, by_short)
 
     def level_sizes(self, width, height) -> np.ndarray:
         """Size of the resized images, rounded as mmcv's ``rescale_size``.
@@ -133,8 +164,15 @@ class ImagePyramid:
         """
         factors = self.factors(width, height)
         sides = np.stack([width, height], -1)
-        sizes = sides[..., None, :] * factors[..., None] + 0.5
+        sizes = sides[..., None, :] * factors[..., None]
+        sizes = np.rint(sizes) if self.exact else sizes + 0.5
         return np.maximum(sizes.astype(np.int64), 1)
+
+    def level_scales(self, width: int, height: int) -> np.ndarray:
+        """ndarray (L, 2): (fx, fy) from an image's to level pixels."""
+        if self.exact:
+            return self.factors(width, height)[:, None].repeat(2, 1)
+        return self.level_sizes(width, height) / (width, height)
 
     def is_valid(self, sizes: np.ndarray) -> np.ndarray:
         """Which levels are for boxes of these sizes (N,), original pixels.

@@ -18,6 +18,7 @@ from .named_datasets import (
     DOTADataset,
     DOTAv2Dataset,
     DOTAv15Dataset,
+    FaceMaskDataset,
     FootballPlayersDataset,
     ImageNet3kDataset,
     SampleDataset,

@@ -113,6 +113,16 @@ class DeepPCBDataset(CocoDataset):
 
 
 @DATASETS.register_module()
+class FaceMaskDataset(CocoDataset):
+    """Faces in the street in COCO format, most of them masked: 23 px high.
+
+    The photographs, 400 px wide, are published as marellanoc/MaskON.
+    """
+
+    METAINFO = dict(CocoDataset.METAINFO, classes=('face',))
+
+
+@DATASETS.register_module()
 class BCCDDataset(VOCDataset):
     """BCCD in PASCAL VOC's format: blood smears of 640x480 px.
 

@@ -1,6 +1,12 @@
 """Pixels of images of any size: no more is read than is looked at."""
 
-from .cutting import LevelPart, cut_level, part_of_level, resize_whole
+from .cutting import (
+    LevelPart,
+    cut_level,
+    part_of_level,
+    resize_whole,
+    resize_whole_exactly,
+)
 from .hiding import WAYS, hide
 from .opening import RASTER_SUFFIXES, open_image, reads_windows
 from .orientation import turn, turn_boxes, turn_boxes_back
@@ -24,4 +30,5 @@ __all__ = [
     'turn',
     'turn_boxes',
     'turn_boxes_back',
+    'resize_whole_exactly',
 ]

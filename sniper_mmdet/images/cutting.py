@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sniper_mmdet.utils.image import resize
+from sniper_mmdet.utils.image import resize, resize_exactly
 
 from .source import ImageSource
 
@@ -18,6 +18,16 @@ def resize_whole(
     if isinstance(img, ImageSource):
         return img.read((0, 0, *img.shape[1::-1]), size)
     return resize(img, size)
+
+
+def resize_whole_exactly(
+    img: np.ndarray | ImageSource, factor: float
+) -> np.ndarray:
+    """All of an image by a factor, float32."""
+    if isinstance(img, ImageSource):
+        size = img.shape[1::-1]
+        img = img.read((0, 0, *size), size)
+    return resize_exactly(img, factor)
 
 
 class LevelPart(NamedTuple):

@@ -5,8 +5,8 @@ What differs from a parent of mmdet is said in each class's docstring.
 
 from sniper_mmdet.moved import getattr_of
 
-from .backbones import ExpandedMobileNetV2, PreActResNet
-from .dense_heads import FocusHead, ReleasedRPNHead, RFCN3kRPNHead
+from .backbones import ExpandedMobileNetV2, PlainVGG, PreActResNet
+from .dense_heads import FocusHead, ReleasedRPNHead, RFCN3kRPNHead, SSHHead
 from .detectors import (
     AutoFocus,
     PyramidDetector,
@@ -14,6 +14,7 @@ from .detectors import (
     RFCN3k,
 )
 from .losses import AncestorFocalLoss, SigmoidRoILoss
+from .necks import SSHNeck
 from .roi_heads import (
     DecoupledBBoxHead,
     DecoupledCascadeRoIHead,
@@ -26,6 +27,8 @@ from .roi_heads import (
     TwoWayMaskHead,
 )
 from .task_modules import (
+    HardAnchorSampler,
+    LastPixelBoxCoder,
     RangeAwareAssigner,
     RangeAwareATSSAssigner,
     ReleasedBoxCoder,

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import torch
 from mmdet.registry import DATASETS
 from mmengine.config import Config
@@ -12,9 +13,16 @@ from mmengine.runner import save_checkpoint
 
 from sniper_mmdet.engine.build import load_config
 from sniper_mmdet.registry import MODELS
+from sniper_mmdet.released.caffemodel import read_caffemodel
 from sniper_mmdet.released.mxnet_params import read_params
 from sniper_mmdet.released.tables import tables_of_model, tables_of_names
 from sniper_mmdet.released.weights import Conversion, convert
+
+
+def read_released(path: str | Path) -> dict[str, np.ndarray]:
+    """The tensors of a file of an original; one of no suffix is MXNet's."""
+    is_caffe = Path(path).suffix == '.caffemodel'
+    return read_caffemodel(path) if is_caffe else read_params(path)
 
 
 def convert_file(
@@ -25,23 +33,24 @@ def convert_file(
     ignore: Iterable[str] = (),
     tables: ModuleType | None = None,
 ) -> Conversion:
-    """Convert a .params file into a checkpoint of a config's detector.
+    """Convert a .params or .caffemodel file into a config's checkpoint.
 
     The checkpoint (.pth) names the classes of the config's test data, which
     mmdet's inference looks for. Options are settings that override the
     config's; what to ignore, and the tables of a paper, see
-    :func:`~.weights.convert`; by default the tables are those that the
-    config's detector goes by.
+    :func:`~.weights.convert`; by default the tables are those of the config's
+    network.
 
     Raises:
         OSError: There is no such file, or none can be written.
-        ValueError: The file is no .params file, or contradicts itself; a
+        ValueError: The file is of another kind, or contradicts itself; a
             MismatchError where it does not fit the detector.
     """
     cfg = load_config(str(config), options)
-    tables = tables or tables_of_model(cfg.model)
-    params = read_params(path)
-    places = MODELS.build(cfg.model).state_dict()
+    params = read_released(path)
+    model = MODELS.build(cfg.model)
+    tables = tables or tables_of_model(model)
+    places = model.state_dict()
     try:
         shapes = {name: value.shape for name, value in places.items()}
         done = convert(params, shapes, ignore, tables)
@@ -72,7 +81,7 @@ def convert_released(
     """
     result = 'failed'
     try:
-        shapes = {k: v.shape for k, v in read_params(path).items()}
+        shapes = {k: v.shape for k, v in read_released(path).items()}
         result = 'unknown'
         tables = tables_of_names(shapes)
         config = os.path.relpath(root / tables.config_of(shapes))

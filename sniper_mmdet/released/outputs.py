@@ -12,33 +12,36 @@ import torch
 from torch import Tensor, nn
 
 from sniper_mmdet.models import PyramidDetector
-from sniper_mmdet.released import sniper
+from sniper_mmdet.released import ssh
+from sniper_mmdet.released.tables import tables_of_model
 
 #: What a file calls an output: its name, and how many channels are there.
-_OUTPUT = re.compile(r'(?:out\.)?(.+?)(?:_output)?(?:\.first_(\d+)_channels)?')
+_OUTPUT = re.compile(r'out\.(.+?)(?:_output)?(?:\.first_(\d+)_channels)?')
 
 
 @torch.no_grad()
 def released_outputs(
     model: PyramidDetector,
     data: np.ndarray,
-    rois: np.ndarray,
-    tables: ModuleType = sniper,
+    rois: np.ndarray | None = None,
+    tables: ModuleType | None = None,
 ) -> dict[str, np.ndarray]:
     """Run one of the released networks as the original is run.
 
     Args:
         model (PyramidDetector): Of a config of a released network.
-        data (ndarray): (N, 3, H, W), RGB, the means subtracted.
-        rois (ndarray): (R, 5), index of the image and x1, y1, x2, y2, input
-            pixels, the last pixel included; they take the place of the
-            proposals.
-        tables (ModuleType): ``OUTPUTS`` of the paper, see ``sniper``, and
-            ``run_second_stage``, where its second stage is run otherwise,
-            see ``rfcn3k``. Defaults to SNIPER's and AutoFocus's.
+        data (ndarray): (N, 3, H, W), RGB, BGR of SSH, the means subtracted.
+        rois (ndarray, optional): (R, 5), index of the image and x1, y1, x2,
+            y2, input pixels, the last pixel included; they take the place of
+            the proposals. Defaults to None: SSH has none.
+        tables (ModuleType, optional): ``OUTPUTS`` of the paper, see
+            ``sniper``, and ``run_second_stage``, where its second stage is
+            run otherwise, see ``rfcn3k``. Defaults to None: of the paper
+            whose network it is.
 
     Returns:
-        dict[str, ndarray]: Those of SNIPER and AutoFocus by the original's names: ``cat4``, C4 and C5, or
+        dict[str, ndarray]: By the original's names. Of SSH and R-FCN-3000
+        those in their ``OUTPUTS``; else ``cat4``, C4 and C5, or
         ``last-1x1-conv-relu6``, MobileNetV2's last map; ``rpn_cls_score``,
         ``rpn_bbox_pred``; ``conv_new_1_relu``, what RoIs are pooled from;
         ``offset``, ``deformable_roi_pool``, ``cls_score``, ``bbox_pred``; of
@@ -46,6 +49,7 @@ def released_outputs(
         ``conv_new_out``, the FocusPixels' logits.
     """
     outputs = {}
+    tables = tables or tables_of_model(model)
 
     def keep(name, change, module: nn.Module, inputs, output: Tensor) -> None:
         values = output.cpu().numpy()
@@ -61,6 +65,9 @@ def released_outputs(
                 hooks.enter_context(modules[path].register_forward_hook(hook))
         device = next(model.parameters()).device
         features = model.extract_feat(torch.from_numpy(data).to(device))
+        if tables is ssh:
+            model.detector.bbox_head(features)
+            return outputs
         rpn_outputs = model.detector.rpn_head(features)
         boxes = torch.from_numpy(rois).to(device)
         boxes = boxes + boxes.new_tensor([0, 0, 0, 1, 1])
@@ -95,13 +102,17 @@ def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
 
 
 def compare_outputs(
-    model: PyramidDetector, path: str | Path, tables: ModuleType = sniper
+    model: PyramidDetector,
+    path: str | Path,
+    tables: ModuleType | None = None,
+    case: str | None = None,
 ) -> dict[str, float | str]:
     """Compare the outputs of a detector with those of the original.
 
-    An .npz file has the latter as ``out.NAME_output``, or of large ones
-    ``out.NAME_output.first_32_channels``, and ``data`` and ``rois``, as
-    :func:`released_outputs` takes them.
+    An .npz file has the latter as ``out.NAME_output``, or ``out.NAME``, of
+    large ones ``out.NAME_output.first_32_channels``, and ``data`` and, but of
+    SSH, ``rois``, as :func:`released_outputs` takes them. One of several cases
+    has the case's name and a dot before each.
 
     Returns:
         dict[str, float | str]: The relative error by name; text where the
@@ -116,15 +127,24 @@ def compare_outputs(
             expected = dict(file)
     except (ValueError, TypeError, zipfile.BadZipFile):
         raise ValueError(f'{path} is no .npz of arrays.') from None
-    if not {'data', 'rois'} <= set(expected):
+    start = f'{case}.' if case else ''
+    tables = tables or tables_of_model(model)
+    needed = ['data'] if tables is ssh else ['data', 'rois']
+    outputs = {
+        key.removeprefix(start): values
+        for key, values in expected.items()
+        if key.startswith(f'{start}out.')
+    }
+    if not outputs or not {start + name for name in needed} <= set(expected):
+        of_case = f' of the case {case}' if case else ''
         raise ValueError(
-            f'{path} must hold data, rois and outputs. '
+            f'{path} must hold {", ".join(needed)} and outputs{of_case}. '
             f'Received: {sorted(expected)}.'
         )
-    data, rois = expected.pop('data'), expected.pop('rois')
-    found = released_outputs(model, data, rois, tables)
+    inputs = [expected[start + name] for name in needed]
+    found = released_outputs(model, *inputs, tables=tables)
     errors = {}
-    for key, values in expected.items():
+    for key, values in outputs.items():
         name, channels = _OUTPUT.fullmatch(key).groups()
         own = found.get(name)
         if own is not None and channels:

@@ -1,10 +1,7 @@
 """The tables of R-FCN-3000: links, configs, tensors, outputs."""
 
-from sniper_mmdet.released import reordering as order
 from sniper_mmdet.released import sniper
 
-#: The type of the detectors, in configs.
-DETECTOR = 'RFCN3k'
 #: By name: links that a browser can follow, none of which could be tried, and
 #: where the original keeps what they lead to.
 LINKS = dict(
@@ -31,7 +28,11 @@ CONFIGS = {
     'R-50': 'rfcn3k/rfcn3k_r50-dcn_c4_7e_imagenet3k',
 }
 _HEAD = 'roi_head.bbox_head'
-#: As those of ``sniper``.
+#: As those of ``sniper``, to the end.
+PARAMETER = sniper.PARAMETER
+KINDS = sniper.KINDS
+DETECTOR = sniper.DETECTOR
+UNUSED = sniper.UNUSED
 MODULES = {
     r'conv_new_1': f'{_HEAD}.conv',
     r'conv_new_2': f'{_HEAD}.fine_conv.conv',

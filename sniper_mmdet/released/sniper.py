@@ -37,6 +37,16 @@ CONFIGS = {
     ('R-50', 81, 'focus'): f'{_FOCUS}_r50-dcn_c4c5_autofocus_7e_coco',
     ('MobileNetV2', 81, 'focus'): f'{_FOCUS}_mobilenetv2_autofocus_7e_coco',
 }
+_NORM = dict(gamma='weight', beta='bias')
+_NORM |= dict(moving_mean='running_mean', moving_var='running_var')
+#: A tensor's layer, the kind of layer within that, and the kind of tensor.
+PARAMETER = re.compile(
+    rf'(.+?)(?:-(conv2d|batchnorm))?_({"|".join(["weight", "bias", *_NORM])})'
+)
+#: The kinds here, where they have other names.
+KINDS = _NORM
+#: A part of names that only detectors have.
+DETECTOR = 'rpn_'
 #: The module here by a regular expression of a tensor's name, without 'arg:',
 #: 'aux:' and its last word, the kind: a template of ``Match.expand``, or a
 #: function of the match. The first that matches counts.
@@ -81,6 +91,8 @@ CHANGES = dict(
 )
 #: Regular expression of the last layers of a classifier, after the backbone.
 CLASSIFIER = r'(bn1|fc\d*|pred.*|.*fullyconnected\d*)_[a-z_]+'
+#: Regular expression of tensors that nothing here needs: there are none.
+UNUSED = r'(?!)'
 #: Modules by the name of the original's output, and how that lies.
 OUTPUTS = {
     'rpn_cls_score': (

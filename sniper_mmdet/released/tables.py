@@ -1,21 +1,24 @@
 """Which paper's tables a network or a file of the originals goes by."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from types import ModuleType
 
-from sniper_mmdet.released import rfcn3k, sniper
+from sniper_mmdet.models import PyramidDetector, RFCN3k, SSHHead
+from sniper_mmdet.released import rfcn3k, sniper, ssh
 
 
-def tables_of_model(cfg: dict) -> ModuleType:
-    """Those of a config's ``model``."""
-    detector = cfg.get('detector', cfg.get('type'))
-    if not isinstance(detector, str):
-        detector = detector['type']
-    kind = detector.rsplit('.', 1)[-1]
-    return rfcn3k if kind == rfcn3k.DETECTOR else sniper
+def tables_of_model(model: PyramidDetector) -> ModuleType:
+    """Those of a network that was built."""
+    detector = getattr(model, 'detector', model)
+    if isinstance(model, RFCN3k) or isinstance(detector, RFCN3k):
+        return rfcn3k
+    head = getattr(detector, 'bbox_head', None)
+    return ssh if isinstance(head, SSHHead) else sniper
 
 
-def tables_of_names(names: Iterable[str]) -> ModuleType:
+def tables_of_names(names: Collection[str]) -> ModuleType:
     """Those of a file's tensors, by their names."""
+    if names and all(map(ssh.PARAMETER.fullmatch, names)):
+        return ssh
     is_rfcn3k = any('rfcn_' in name for name in names)
     return rfcn3k if is_rfcn3k else sniper

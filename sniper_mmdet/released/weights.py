@@ -12,10 +12,7 @@ from sniper_mmdet.released import sniper
 #: What the released networks predict boxes' deltas divided by.
 BOX_STDS = np.array([0.1, 0.1, 0.2, 0.2], np.float32)
 
-_NORM = dict(gamma='weight', beta='bias')
-_NORM |= dict(moving_mean='running_mean', moving_var='running_var')
-_KINDS = '|'.join(['weight', 'bias', *_NORM])
-_PARAMETER = re.compile(rf'(.+?)(?:-(conv2d|batchnorm))?_({_KINDS})')
+_LAYERS = dict(conv2d='.conv', batchnorm='.bn')
 
 
 class MismatchError(ValueError):
@@ -73,12 +70,14 @@ def convert(
 
     Args:
         params (dict[str, ndarray]): As
-            :func:`~sniper_mmdet.released.mxnet_params.read_params` has them.
+            :func:`~sniper_mmdet.released.mxnet_params.read_params` or
+            :func:`~sniper_mmdet.released.caffemodel.read_caffemodel` has
+            them. Of a shape, leading sides of 1 do not count.
         shapes (dict[str, tuple]): Of the detector's tensors.
         ignore (Iterable[str]): Regular expressions of names, of the file or
             here, that may be unused or missing.
-        tables (ModuleType): ``MODULES``, ``CHANGES`` and ``CLASSIFIER`` of
-            the paper, see ``sniper``. Defaults to SNIPER's and AutoFocus's.
+        tables (ModuleType): Of the paper, see ``sniper``. Defaults to
+            SNIPER's and AutoFocus's.
 
     Raises:
         MismatchError: A tensor without a place, a place without its tensor, a
@@ -87,25 +86,28 @@ def convert(
     """
     ignore = [re.compile(pattern) for pattern in ignore]
     params = _plain_boxes(params)
-    only_backbone = not any('rpn_' in name for name in params)
+    only_backbone = not any(tables.DETECTOR in name for name in params)
     done = Conversion()
     problems = []
     for name, value in params.items():
         stem = _stem(name)
-        target = place_of(stem, tables.MODULES)
+        target = place_of(stem, tables)
         if target not in shapes:
             done.unused.append(name)
             expected = only_backbone and re.fullmatch(tables.CLASSIFIER, stem)
+            expected = expected or re.fullmatch(tables.UNUSED, stem)
             if not expected and not _any(ignore, name):
                 problems.append(f'{name} has no place')
             continue
-        if change := tables.CHANGES.get(stem):
-            value = change(value)
         shape = tuple(shapes[target])
+        if _sides(value.shape) == _sides(shape):
+            value = value.reshape(shape)
         if value.shape != shape:
             problems.append(f'{name} is {value.shape}, {target} {shape}')
         elif not np.isfinite(value).all():
             problems.append(f'{name} has numbers that are not finite')
+        elif change := tables.CHANGES.get(stem):
+            value = change(value)
         done.state[target] = np.ascontiguousarray(value, np.float32)
         done.mapped[name] = target
     for target in shapes:
@@ -153,23 +155,28 @@ def _plain_boxes(params: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return params
 
 
-def place_of(stem: str, modules: dict) -> str | None:
+def _sides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape without its leading ones."""
+    first = next((i for i, side in enumerate(shape) if side != 1), len(shape))
+    return tuple(shape[first:])
+
+
+def place_of(stem: str, tables: ModuleType) -> str | None:
     """The name here of a tensor, if it has one.
 
     Args:
         stem (str): Its name without 'arg:' and 'aux:'.
-        modules (dict): ``MODULES`` of the paper, see ``sniper``.
+        tables (ModuleType): Of the paper, see ``sniper``.
     """
-    match = _PARAMETER.fullmatch(stem)
+    match = tables.PARAMETER.fullmatch(stem)
     if match is None:
         return None
     name, layer, kind = match.groups()
-    for pattern, place in modules.items():
+    for pattern, place in tables.MODULES.items():
         if found := re.fullmatch(pattern, name):
             place = place(found) if callable(place) else found.expand(place)
-            if layer is not None:
-                place += dict(conv2d='.conv', batchnorm='.bn')[layer]
-            return f'{place}.{_NORM.get(kind, kind)}'
+            place += _LAYERS.get(layer, '')
+            return f'{place}.{tables.KINDS.get(kind, kind)}'
     return None
 
 

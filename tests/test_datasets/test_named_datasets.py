@@ -18,6 +18,7 @@ NUMBERS = dict(
     FootballPlayersDataset=4,
     AirbusAircraftDataset=2,
     DeepPCBDataset=6,
+    FaceMaskDataset=1,
     BCCDDataset=3,
 )
 

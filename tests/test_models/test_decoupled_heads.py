@@ -7,10 +7,10 @@ import pytest
 import torch
 from mmdet.models.layers import multiclass_nms
 from mmdet.registry import MODELS
+from mmdet.testing import demo_mm_inputs
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
-from mmdet.testing import demo_mm_inputs
 from shrink import shrunk
 from tiny import ROOT
 

@@ -267,7 +267,7 @@ def test_losses_and_gradients(case):
         if not key.startswith('grad'):
             continue
         kind, name = key.split('.')
-        gradient = parameters[place_of(name, rfcn3k.MODULES)].grad.numpy()
+        gradient = parameters[place_of(name, rfcn3k)].grad.numpy()
         if name.startswith('rpn_cls_score'):
             gradient = rfcn3k.OUTPUTS['rpn_cls_score'][1](gradient)
         if kind == 'grad_l1':

@@ -4,9 +4,9 @@
         EXPECTED.npz
 
 EXPECTED holds ``data`` and ``rois``, what entered the original, and what came
-out of it, ``out.NAME_output``; see sniper_mmdet/released/outputs.py. An error
-is relative to the original's number, or to the root mean square of its output
-where that is larger.
+out of it, ``out.NAME_output``; of SSH there are no ``rois``. See
+sniper_mmdet/released/outputs.py. An error is relative to the original's
+number, or to the root mean square of its output where that is larger.
 """
 
 import sys
@@ -17,7 +17,6 @@ from sniper_mmdet.engine.build import load_config
 from sniper_mmdet.engine.checkpoints import load_detector
 from sniper_mmdet.models import PyramidDetector
 from sniper_mmdet.released.outputs import compare_outputs
-from sniper_mmdet.released.tables import tables_of_model
 from sniper_mmdet.utils import cli
 
 
@@ -25,7 +24,8 @@ def main():
     parser = cli.make_parser(__doc__, cli.add_detector)
     parser.add_argument('expected', help="the original's outputs (.npz)")
     largest = (1e-4, 'largest relative error that is right')
-    cli.add_options(parser, tolerance=largest)
+    case = 'of a file of several, whose keys begin with its name and a dot'
+    cli.add_options(parser, tolerance=largest, case=case)
     args = cli.parse(parser)
     cfg = load_config(args.config, args.cfg_options)
     model = load_detector(cfg, args.checkpoint, PyramidDetector, strict=True)
@@ -33,9 +33,8 @@ def main():
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
     wrong = []
-    tables = tables_of_model(cfg.model)
-    compared = compare_outputs(model, args.expected, tables)
-    for name, error in compared.items():
+    errors = compare_outputs(model, args.expected, case=args.case)
+    for name, error in errors.items():
         is_number = isinstance(error, float)
         print(f'{name:22} {f"{error:.1e}" if is_number else error}')
         if not (is_number and error <= args.tolerance):

@@ -1,12 +1,14 @@
-"""Turn a .params file of the original SNIPER into a checkpoint of a config.
+"""Turn a file of the originals' weights into a checkpoint of a config.
 
     python tools/model_converters/mxnet_to_mmdet.py SNIPER-0007.params \
         sniper.pth --config \
         configs/sniper/faster-rcnn_r101-dcn_c4c5_sniper_7e_coco.py
+    python tools/model_converters/mxnet_to_mmdet.py SSH.caffemodel ssh.pth \
+        --config configs/ssh/ssh_vgg16_13e_wider-face.py
 
 Files of detectors must fit the config's detector tensor by tensor. Files of
 the classification networks that detectors start from give their backbone.
-MXNet is not needed.
+Neither MXNet nor Caffe is needed.
 """
 
 import re
@@ -19,7 +21,7 @@ from sniper_mmdet.utils import cli
 def parse_args():
     parser = cli.make_parser(__doc__, cli.add_cfg_options)
     add = parser.add_argument
-    add('params', help='the .params file')
+    add('params', help='the .params file, or .caffemodel of SSH')
     add('out', help='checkpoint file to write (.pth)')
     add('--config', required=True, help='config of the detector')
     names = 'names of tensors, of the file or of the detector, that may go '

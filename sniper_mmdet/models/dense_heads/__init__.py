@@ -31,3 +31,4 @@ from .soft_sampling_point_heads import (
     SoftSamplingFoveaHead,
     SoftSamplingNASFCOSHead,
 )
+from .ssh_head import SSHHead

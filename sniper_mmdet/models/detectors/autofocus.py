@@ -259,7 +259,7 @@ class AutoFocus(PyramidDetector):
         """
 
         def run(inputs, samples, limit, keys):
-            with self._kept_features() as kept:
+            with self._kept_features() as kept, self.answers.of(level):
                 found = find(inputs, samples, limit)
             if level < len(self.focus) and not self.ground_truth:
                 maps = self.focus_head.predict(self._only(kept), samples)
@@ -336,8 +336,8 @@ class AutoFocus(PyramidDetector):
 
     def _unseen(self, images: Sequence) -> list[FocusedImage]:
         """Images of which nothing was looked at yet."""
-        sizes_of, stride = self.pyramid.level_sizes, self.focus_head.stride
+        stride = self.focus_head.stride
         return [
-            FocusedImage(pixels, sizes_of(*pixels.shape[1::-1]), stride)
+            FocusedImage(pixels, stride=stride, **self._levels_of(pixels))
             for pixels in images
         ]

@@ -18,6 +18,7 @@ class FocusedImage(ImageLevels):
         pixels (ndarray | Tensor): uint8 (H, W, 3).
         sizes (ndarray (L, 2)): (width, height) of each level.
         stride (int): Of FocusPixels, level pixels. Defaults to 16.
+        scales (ndarray (L, 2), optional): See :class:`ImageLevels`.
 
     Attributes:
         chips (list[ndarray (C, 4)]): By level, level pixels; at first the
@@ -30,9 +31,13 @@ class FocusedImage(ImageLevels):
     """
 
     def __init__(
-        self, pixels: np.ndarray | Tensor, sizes: np.ndarray, stride: int = 16
+        self,
+        pixels: np.ndarray | Tensor,
+        sizes: np.ndarray,
+        stride: int = 16,
+        scales: np.ndarray | None = None,
     ) -> None:
-        super().__init__(pixels, sizes)
+        super().__init__(pixels, sizes, scales)
         self.stride = stride
         self.budget = np.inf
         self.thresholds = []

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sniper_mmdet.chips.focus import away_from_cuts
 from sniper_mmdet.chips.tiles import Tile, owned_by
-from sniper_mmdet.images import cut_level
+from sniper_mmdet.images import cut_level, resize_whole_exactly
 
 from .device_resize import cut_on_device
 from .mask_parts import MaskPart
@@ -34,14 +34,24 @@ class ImageLevels:
         pixels (ndarray | Tensor): uint8 (H, W, 3); a tensor is cut and
             resized where it is.
         sizes (ndarray (L, 2)): (width, height) of each level.
+        scales (ndarray (L, 2), optional): (fx, fy) by which levels are
+            resized in float32, each as a whole. Defaults to None: a level's
+            parts are resized to their own sizes.
 
     Attributes:
         found (list[:obj:`InstanceData`]): Detections, original pixels.
     """
 
-    def __init__(self, pixels: np.ndarray | Tensor, sizes: np.ndarray) -> None:
+    def __init__(
+        self,
+        pixels: np.ndarray | Tensor,
+        sizes: np.ndarray,
+        scales: np.ndarray | None = None,
+    ) -> None:
         self.pixels = pixels
         self.sizes = sizes
+        self.scales = scales
+        self._level = None, None  # the last that was resized as a whole
         self.found = []
         self._near = defaultdict(list)  # by level, what tiles may share
 
@@ -52,6 +62,8 @@ class ImageLevels:
 
     def scale(self, level: int) -> np.ndarray:
         """ndarray (2,): (fx, fy) from original to level pixels."""
+        if self.scales is not None:
+            return self.scales[level]
         return self.sizes[level] / self.shape[::-1]
 
     def whole(self, level: int) -> list[int]:
@@ -63,11 +75,24 @@ class ImageLevels:
     ) -> tuple[Tensor, DetDataSample, np.ndarray]:
         """A chip's pixels, its sample, its offset in original pixels."""
         scale = self.scale(level)
+        if self.scales is not None:
+            x1, y1, x2, y2 = chip
+            pixels = self._resized(level)[y1:y2, x1:x2]
+            h, w = pixels.shape[:2]
+            ori_shape = round(h / scale[1]), round(w / scale[0])
+            inputs = as_input(pixels, ori_shape, tuple(scale.tolist()))
+            return *inputs, np.array([x1, y1]) / scale
         region = np.array(chip) / np.tile(scale, 2)
         pixels, scale, offset = cut_pixels(self.pixels, region, scale)
         h, w = pixels.shape[:2]
         ori_shape = round(h / scale[1]), round(w / scale[0])
         return *as_input(pixels, ori_shape, scale), np.divide(offset, scale)
+
+    def _resized(self, level: int) -> np.ndarray:
+        if self._level[0] != level:
+            pixels = resize_whole_exactly(self.pixels, self.scales[level][0])
+            self._level = level, pixels
+        return self._level[1]
 
     def move_in(
         self, result, offset, level: int, tile: Tile, border: float
@@ -143,7 +168,7 @@ def as_input(
     ori_shape: tuple[int, int],
     scale_factor: tuple[float, float],
 ) -> tuple[Tensor, DetDataSample]:
-    """Resized pixels (h, w, 3), uint8, as (3, h, w), and their sample."""
+    """Resized pixels (h, w, 3) as (3, h, w), and their sample."""
     shapes = dict(ori_shape=ori_shape, img_shape=tuple(pixels.shape[:2]))
     sample = DetDataSample(metainfo=dict(shapes, scale_factor=scale_factor))
     if not isinstance(pixels, Tensor):

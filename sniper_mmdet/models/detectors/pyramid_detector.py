@@ -15,10 +15,11 @@ from torch import Tensor
 from sniper_mmdet.chips import ImagePyramid, in_range
 from sniper_mmdet.chips.presets import SOFT_NMS
 from sniper_mmdet.chips.tiles import Tile, cut_into_tiles, tile_overlap
-from sniper_mmdet.images import ImageSource
+from sniper_mmdet.images import ImageSource, resize_whole_exactly
 from sniper_mmdet.registry import MODELS
 from sniper_mmdet.utils.errors import UserError
 
+from .answering_maps import AnsweringMaps
 from .box_proposals import merge_proposals, propose
 from .device_resize import move_images
 from .image_levels import ImageLevels, as_input, cut_pixels, make_batches
@@ -80,6 +81,17 @@ class PyramidDetector(WrappedDetector):
         resize_on_device (bool): Copy each image to the detector's device once,
             uint8, and cut and resize there what is looked at: within one grey
             level of what the CPU gives. Defaults to False.
+        base (tuple, optional): A level whose multiples the factors among
+            ``scales`` are, see :class:`~sniper_mmdet.chips.ImagePyramid`.
+            Defaults to None.
+        exact (bool): Resize as Fast R-CNN and its kin do, see there: in
+            float32, by the factor that boxes are divided by. A level is
+            resized as a whole, also where it is looked at in parts. Defaults
+            to False.
+        maps (Sequence, optional): Which feature maps of the detector answer
+            at each level: their indices, or None for all. One that finds
+            large objects may be left out where the image is largest. Defaults
+            to None: all at each.
         **kwargs: The wrapped detector's config where ``detector`` is a type.
 
     Examples:
@@ -103,9 +115,12 @@ class PyramidDetector(WrappedDetector):
         max_pixels: int = 2**24,
         border: float = 10,
         resize_on_device: bool = False,
+        base: tuple[int, int] | None = None,
+        exact: bool = False,
+        maps: Sequence[Sequence[int] | None] | None = None,
         **kwargs,
     ) -> None:
-        self.pyramid = ImagePyramid(scales, valid_ranges)
+        self.pyramid = ImagePyramid(scales, valid_ranges, base, exact)
         num_levels = len(self.pyramid)
         if batch_size is None or isinstance(batch_size, int):
             batch_size = [batch_size] * num_levels
@@ -119,7 +134,13 @@ class PyramidDetector(WrappedDetector):
             raise ValueError(
                 f'max_pixels must be at least 1. Received: {max_pixels}.'
             )
+        if exact and resize_on_device:
+            raise ValueError(
+                'exact levels are resized on the CPU: resize_on_device must '
+                'be False. Received: True.'
+            )
         super().__init__(detector, rpn_only, data_preprocessor, **kwargs)
+        self.answers = AnsweringMaps(self.detector, maps, num_levels)
         self.merge = dict(merge or SOFT_NMS)
         self.max_per_img = max_per_img
         self.batch_size = batch_size
@@ -201,7 +222,9 @@ class PyramidDetector(WrappedDetector):
         """The same of each tile of each image, masks as parts."""
 
         def run(inputs, samples):
-            return map(crop_masks, self.run_detector(inputs, samples))
+            with self.answers.of(level):
+                found = self.run_detector(inputs, samples)
+            return map(crop_masks, found)
 
         keep = partial(self._keep_valid, level=level)
         return self._run_level(images, level, run, keep)
@@ -225,14 +248,17 @@ class PyramidDetector(WrappedDetector):
             ``scores`` and ``labels``, all 0, by falling score.
         """
 
-        def run(inputs, samples):
+        def run(level, inputs, samples):
             data = self._preprocess(inputs, samples)
-            return propose(
-                self.detector, data['inputs'], data['data_samples'], num
-            )
+            data = data['inputs'], data['data_samples']
+            with self.answers.of(level):
+                return propose(self.detector, *data, num)
 
         levels = [
-            [_best(own)[:num] for own in self._run_level(images, level, run)]
+            [
+                _best(own)[:num]
+                for own in self._run_level(images, level, partial(run, level))
+            ]
             for level in range(len(self.pyramid))
         ]
         return [
@@ -253,8 +279,7 @@ class PyramidDetector(WrappedDetector):
         what is found in each, pixels before the scale factor. ``keep`` tells
         those of them that count, and that two tiles may not both have.
         """
-        sizes_of = self.pyramid.level_sizes
-        views = [ImageLevels(i, sizes_of(*i.shape[1::-1])) for i in images]
+        views = [ImageLevels(img, **self._levels_of(img)) for img in images]
         tiles = [self._tiles(view, level, view.whole(level)) for view in views]
         small = [k for k, own in enumerate(tiles) if len(own) == 1]
         found = (
@@ -272,6 +297,15 @@ class PyramidDetector(WrappedDetector):
         ]
         self._run_tiles(todo, level, lambda *batch: run(*batch[:2]), keep)
         return [view.found for view in views]
+
+    def _levels_of(self, image: np.ndarray | Tensor | ImageSource) -> dict:
+        """Sizes and scales of an image's levels, for ImageLevels."""
+        size = image.shape[1::-1]
+        exact = self.pyramid.exact
+        return dict(
+            sizes=self.pyramid.level_sizes(*size),
+            scales=self.pyramid.level_scales(*size) if exact else None,
+        )
 
     def _run_tiles(
         self,
@@ -336,18 +370,22 @@ class PyramidDetector(WrappedDetector):
         """Images, uint8 (H, W, 3), at one level, in batches.
 
         Yields:
-            tuple: Images (3, h, w), uint8, level pixels, on the CPU or, where
-            tensors were given, where those are; and their samples with
+            tuple: Images (3, h, w), uint8, or float32 where levels are exact,
+            level pixels, on the CPU or, where tensors were given, where those
+            are; and their samples with
             ``ori_shape``, ``img_shape``, ``scale_factor``.
         """
+        exact = self.pyramid.exact
         step = self.batch_size[level] or max(len(images), 1)
         for start in range(0, len(images), step):
             inputs, samples = [], []
             for img in images[start : start + step]:
                 h, w = img.shape[:2]
-                size = tuple(self.pyramid.level_sizes(w, h)[level].tolist())
-                scale = size[0] / w, size[1] / h
-                pixels, *_ = cut_pixels(img, (0, 0, w, h), scale)
+                scale = tuple(self.pyramid.level_scales(w, h)[level].tolist())
+                if exact:
+                    pixels = resize_whole_exactly(img, scale[0])
+                else:
+                    pixels, *_ = cut_pixels(img, (0, 0, w, h), scale)
                 pixels, sample = as_input(pixels, (h, w), scale)
                 inputs.append(pixels)
                 samples.append(sample)

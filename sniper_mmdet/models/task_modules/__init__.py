@@ -1,4 +1,6 @@
+from .hard_anchor_sampler import HardAnchorSampler
 from .ignored_boxes import IgnoresByIoU, annotated, resembles
+from .last_pixel_coder import LastPixelBoxCoder
 from .range_aware_assigner import (
     RangeAwareAssigner,
     RangeAwareATSSAssigner,

@@ -1,0 +1,24 @@
+# What makes an SSH learn from chips and test on the pyramid that they are cut
+# from: a config inherits this file beside one of SSH and of its data, and
+# takes what it needs.
+_base_ = './datasets/chips.py'
+
+ssh_on_chips = dict(
+    # As chips are resized, and of any batch size.
+    exact=False,
+    batch_size=None,
+    max_per_img=1000,
+    data_preprocessor=dict(
+        # Levels smaller than a chip are padded to one.
+        batch_augments=[dict(type='BatchFixedSizePad', size=(512, 512))],
+    ),
+    # Boxes are continuous.
+    bbox_head=dict(gt_offset=0),
+    train_cfg=dict(
+        assigner=dict(
+            type='sniper_mmdet.RangeAwareAssigner', ignore_iou_thr=0.3
+        )
+    ),
+    # One NMS over all levels.
+    test_cfg=dict(nms=None),
+)

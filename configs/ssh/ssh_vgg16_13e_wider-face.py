@@ -1,0 +1,6 @@
+_base_ = [
+    '../_base_/models/ssh_vgg16.py',
+    '../_base_/datasets/wider-face_whole.py',
+    '../_base_/schedules/ssh_13e.py',
+    'mmdet::_base_/default_runtime.py',
+]

@@ -1,0 +1,96 @@
+"""VGG-16 as detectors see it that predict on its own maps."""
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from mmcv.cnn import ConvModule
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from sniper_mmdet.registry import MODELS
+
+# Names of the convolutions in checkpoints of mmcv's VGG.
+_MMCV = [0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28]
+# Convolutions of each stage, and its channels in base channels.
+_DEPTHS = (2, 2, 3, 3, 3)
+_WIDTHS = (1, 2, 4, 8, 8)
+
+
+@MODELS.register_module()
+class PlainVGG(BaseModule):
+    """VGG-16 whose maps are those before the poolings (SSH, section 3.1).
+
+    mmcv's VGG gives maps after them, and mmdet's SSDVGG adds layers of SSD.
+    Poolings round sizes up, as Caffe does; there is none after the last
+    stage, whose stride is 16. Checkpoints of mmcv's VGG-16 and of SSDVGG load
+    as they are.
+
+    Args:
+        base_channels (int): Channels of the first stage. Defaults to 64.
+        out_indices (Sequence[int]): Stages whose maps are given, from 0 on.
+            Defaults to (3, 4), of strides 8 and 16.
+        frozen_stages (int): The first so many stages are not trained.
+            Defaults to 0.
+        norm_cfg (dict, optional): Of a norm after each convolution: from
+            random weights nothing is learned without one. Defaults to None.
+        init_cfg (dict, optional): Defaults to None.
+    """
+
+    def __init__(
+        self,
+        base_channels: int = 64,
+        out_indices: Sequence[int] = (3, 4),
+        frozen_stages: int = 0,
+        norm_cfg: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.out_indices = tuple(out_indices)
+        self.frozen_stages = frozen_stages
+        self.stages = nn.ModuleList()
+        channels = 3
+        for depth, width in zip(_DEPTHS, _WIDTHS, strict=True):
+            layers = []
+            for _ in range(depth):
+                layers.append(
+                    ConvModule(
+                        channels,
+                        width * base_channels,
+                        3,
+                        padding=1,
+                        norm_cfg=norm_cfg,
+                    )
+                )
+                channels = width * base_channels
+            self.stages.append(nn.Sequential(*layers))
+        for stage in self.stages[:frozen_stages]:
+            stage.requires_grad_(False)
+        self._register_load_state_dict_pre_hook(self._import_mmcv_keys)
+
+    def _import_mmcv_keys(self, state_dict: dict, prefix: str, *_) -> None:
+        places = [
+            f'stages.{stage}.{place}.conv'
+            for stage, depth in enumerate(_DEPTHS)
+            for place in range(depth)
+        ]
+        for index, place in zip(_MMCV, places, strict=True):
+            for kind in ('weight', 'bias'):
+                old = f'{prefix}features.{index}.{kind}'
+                if old in state_dict:
+                    state_dict[f'{prefix}{place}.{kind}'] = state_dict.pop(old)
+
+    def train(self, mode: bool = True) -> 'PlainVGG':
+        """Frozen stages keep the statistics of their norms too."""
+        super().train(mode)
+        self.stages[: self.frozen_stages].eval()
+        return self
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        maps = []
+        for index, stage in enumerate(self.stages):
+            if index:
+                x = F.max_pool2d(x, 2, ceil_mode=True)
+            x = stage(x)
+            if index in self.out_indices:
+                maps.append(x)
+        return tuple(maps)

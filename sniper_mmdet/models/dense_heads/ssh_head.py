@@ -1,0 +1,200 @@
+"""The head of SSH."""
+
+from collections.abc import Sequence
+
+import torch
+from mmdet.models.dense_heads import AnchorHead
+from mmdet.models.task_modules.prior_generators import anchor_inside_flags
+from mmdet.models.utils import multi_apply
+from mmdet.structures.bbox import get_box_tensor
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+
+from sniper_mmdet.registry import MODELS
+
+
+@MODELS.register_module()
+class SSHHead(AnchorHead):
+    """An AnchorHead with one part a map (SSH, sections 3.2 and 3.4).
+
+    Differs from its parent: each map has its own layers, of its own channels;
+    and each learns alone: its anchors are compared with all objects, sampled,
+    and its losses averaged over what was sampled of an image. An object of a
+    size that a map has no anchor for is background there.
+
+    In ``train_cfg``, ``allowed_border`` may be one number a map: input pixels
+    that anchors may reach over the image's border. Where no anchor is within,
+    all are used. A sampler is told what the head itself finds, as ``scores``.
+
+    Args:
+        num_classes (int): Defaults to 1, faces.
+        in_channels (Sequence[int]): Of each map. Defaults to (256, 512, 512).
+        gt_offset (float): Input pixels that boxes are longer and higher to
+            the head: 1 is for annotations whose last pixel counts, as the
+            original takes WIDER FACE's. Defaults to 0.
+        **kwargs: Of AnchorHead.
+    """
+
+    def __init__(
+        self,
+        num_classes: int = 1,
+        in_channels: Sequence[int] = (256, 512, 512),
+        gt_offset: float = 0,
+        **kwargs,
+    ) -> None:
+        super().__init__(num_classes, in_channels, **kwargs)
+        self.gt_offset = gt_offset
+
+    def _init_layers(self) -> None:
+        def parts(size):
+            return nn.ModuleList(
+                nn.Conv2d(channels, number * size, 1)
+                for channels, number in zip(
+                    self.in_channels,
+                    self.prior_generator.num_base_priors,
+                    strict=True,
+                )
+            )
+
+        self.cls_convs = parts(self.cls_out_channels)
+        self.reg_convs = parts(self.bbox_coder.encode_size)
+
+    def forward(self, x: Sequence[Tensor]) -> tuple[list, list]:
+        """Class scores and deltas of each map (B, A * C, h, w)."""
+        return multi_apply(
+            self.forward_single, x, self.cls_convs, self.reg_convs
+        )
+
+    def forward_single(
+        self, x: Tensor, classify: nn.Module, regress: nn.Module
+    ) -> tuple[Tensor, Tensor]:
+        return classify(x), regress(x)
+
+    def loss_by_feat(
+        self,
+        cls_scores: list[Tensor],
+        bbox_preds: list[Tensor],
+        batch_gt_instances: list[InstanceData],
+        batch_img_metas: list[dict],
+        batch_gt_instances_ignore: list[InstanceData] | None = None,
+    ) -> dict[str, list[Tensor]]:
+        """Losses of each map."""
+        sizes = [tuple(scores.shape[-2:]) for scores in cls_scores]
+        anchors, valid = self.get_anchors(
+            sizes, batch_img_metas, cls_scores[0].device
+        )
+        borders = self.train_cfg['allowed_border']
+        if not isinstance(borders, Sequence):
+            borders = [borders] * len(sizes)
+        samples = list(
+            zip(
+                batch_gt_instances,
+                batch_img_metas,
+                batch_gt_instances_ignore or [None] * len(batch_img_metas),
+                strict=True,
+            )
+        )
+        losses = dict(loss_cls=[], loss_bbox=[])
+        for level, border in enumerate(borders):
+            scores, deltas = (
+                maps[level].permute(0, 2, 3, 1).flatten(1).view(-1, size)
+                for maps, size in (
+                    (cls_scores, self.cls_out_channels),
+                    (bbox_preds, self.bbox_coder.encode_size),
+                )
+            )
+            found = self._probabilities(scores.detach()).chunk(len(samples))
+            targets = [
+                self.targets_of_map(*args, *sample, border)
+                for args, sample in zip(
+                    (
+                        (anchors[k][level], valid[k][level], found[k])
+                        for k in range(len(samples))
+                    ),
+                    samples,
+                    strict=True,
+                )
+            ]
+            labels, weights, boxes, positive = map(
+                torch.cat, zip(*targets, strict=True)
+            )
+            # Each image counts the same, however many anchors it has.
+            how = dict(avg_factor=len(samples))
+            losses['loss_cls'].append(
+                self.loss_cls(scores, labels, weights, **how)
+            )
+            weights = (weights * positive)[:, None].expand_as(boxes)
+            losses['loss_bbox'].append(
+                self.loss_bbox(deltas, boxes, weights, **how)
+            )
+        return losses
+
+    def _probabilities(self, scores: Tensor) -> Tensor:
+        """Of any object, (N,), of the scores of classes (N, C)."""
+        if self.use_sigmoid_cls:
+            return scores.sigmoid().amax(1)
+        return scores.softmax(1)[:, :-1].sum(1)
+
+    def targets_of_map(
+        self,
+        anchors: Tensor,
+        valid: Tensor,
+        found: Tensor,
+        gt_instances: InstanceData,
+        img_meta: dict,
+        ignored: InstanceData | None,
+        border: float,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What one map of one image learns.
+
+        Args:
+            anchors (Tensor): (N, 4).
+            valid (Tensor): (N,), those whose cells are in the image.
+            found (Tensor): (N,), probabilities of an object.
+            gt_instances (:obj:`InstanceData`): ``bboxes`` and ``labels``.
+            img_meta (dict): Has ``img_shape``.
+            ignored (:obj:`InstanceData`, optional): Boxes that are ignored.
+            border (float): See ``allowed_border``.
+
+        Returns:
+            tuple: Labels (N,), ``num_classes`` for the background; weights
+            (N,), one through how many were sampled, 0 for others; deltas (N,
+            4), 0 where there is no object; which were sampled as objects.
+        """
+        shape = img_meta['img_shape'][:2]
+        used = anchor_inside_flags(anchors, valid, shape, border)
+        if not used.any():
+            used = torch.ones_like(used)
+        (used,) = used.nonzero(as_tuple=True)
+        priors = InstanceData(priors=anchors[used])
+        gt_instances = self._enlarged(gt_instances)
+        result = self.assigner.assign(
+            priors, gt_instances, ignored and self._enlarged(ignored)
+        )
+        sampled = self.sampler.sample(
+            result, priors, gt_instances, scores=found[used]
+        )
+        objects, others = used[sampled.pos_inds], used[sampled.neg_inds]
+        labels = anchors.new_full(
+            (len(anchors),), self.num_classes, dtype=torch.long
+        )
+        labels[objects] = sampled.pos_gt_labels
+        positive = labels < self.num_classes
+        weights = torch.zeros_like(found)
+        weights[objects] = weights[others] = 1 / max(
+            len(objects) + len(others), 1
+        )
+        deltas = anchors.new_zeros(len(anchors), self.bbox_coder.encode_size)
+        if len(objects):
+            deltas[objects] = self.bbox_coder.encode(
+                sampled.pos_priors, sampled.pos_gt_bboxes
+            )
+        return labels, weights, deltas, positive
+
+    def _enlarged(self, instances: InstanceData) -> InstanceData:
+        """Boxes as tensors, with ``gt_offset``."""
+        boxes = get_box_tensor(instances.bboxes)
+        enlarged = instances.new()
+        offset = boxes.new_tensor([0, 0, self.gt_offset, self.gt_offset])
+        enlarged.bboxes = boxes + offset
+        return enlarged

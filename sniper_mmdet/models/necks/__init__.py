@@ -1,0 +1,1 @@
+from .ssh_neck import SSHNeck
