@@ -141,7 +141,7 @@ class Photograph:
         if not self.is_writable:
             name = 'PNG'
         if self._has_two_values:
-            image = image.convert('1')
+            image = image.convert('1', dither=Image.Dither.NONE)
         kept = {
             key: self._info[key]
             for key in ('icc_profile', 'dpi')

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from wider_files import IMAGES, text_of, write_mats
+from scipy.io import loadmat, savemat
+from wider_files import IMAGES, column, text_of, write_mats
 
 from sniper_mmdet.datasets.formats.wider_face import (
     convert_wider_face,
@@ -16,6 +17,7 @@ from sniper_mmdet.datasets.formats.wider_face import (
 )
 from sniper_mmdet.registry import DATASETS
 from sniper_mmdet.utils.errors import UserError
+from sniper_mmdet.utils.mat_files import read_mat
 from sniper_mmdet.utils.wider_mat import read_wider_mat
 
 FIRST, EMPTY, THIRD = IMAGES
@@ -198,13 +200,55 @@ def test_text_cut_at_every_length(tmp_path):
     assert 0 < read < 20
 
 
-def test_mat_cut_at_every_length(folder, tmp_path):
-    content = (folder / 'wider_easy_val.mat').read_bytes()
+@pytest.mark.parametrize('compressed', [False, True])
+def test_mat_cut_at_every_length(folder, tmp_path, compressed):
+    mat = loadmat(folder / 'wider_easy_val.mat')
+    content = {key: value for key, value in mat.items() if key[0] != '_'}
     path = tmp_path / 'a.mat'
-    for length in [*range(0, 600), *range(600, len(content), 7)]:
+    savemat(path, content, do_compression=compressed)
+    whole = read_wider_mat(path)
+    assert whole.names == list(IMAGES)
+    assert whole.boxes[0].tolist() == [[10, 12, 30, 40], [60, 20, 5, 6]]
+    content = path.read_bytes()
+    assert (len(content) < 1500) == compressed
+    for length in range(len(content)):
         path.write_bytes(content[:length])
         with pytest.raises(UserError, match=f'{path}'):
             read_wider_mat(path)
+
+
+def test_mat_with_huge_numbers_in_each_place(folder, tmp_path):
+    content = (folder / 'wider_easy_val.mat').read_bytes()
+    path = tmp_path / 'a.mat'
+    read = 0
+    for place in range(128, len(content) - 3, 4):
+        for value in (2**31 - 1, 2**32 - 1):
+            broken = bytearray(content)
+            broken[place : place + 4] = value.to_bytes(4, 'little')
+            path.write_bytes(broken)
+            try:
+                read_wider_mat(path)
+                read += 1
+            except UserError as error:
+                assert str(path) in str(error)
+    assert read > 0  # where the number was that of a box
+
+
+def test_numbers_of_mats(tmp_path):
+    """All kinds of numbers and texts, as SciPy writes them."""
+    kinds = 'f4 f8 i1 i2 i4 i8 u1 u2 u4 u8'.split()
+    content = {kind: np.arange(6, dtype=kind).reshape(2, 3) for kind in kinds}
+    content |= dict(text='Zürich 1', empty=np.zeros((0, 4)), none='')
+    savemat(tmp_path / 'a.mat', content)
+    found = read_mat(tmp_path / 'a.mat')
+    for kind in kinds:
+        assert found[kind].dtype == kind
+        assert found[kind].tolist() == content[kind].tolist()
+    assert found['text'] == 'Zürich 1' and found['none'] == ''
+    assert found['empty'].shape == (0, 4)
+    savemat(tmp_path / 'a.mat', dict(a=dict(b=1)))
+    with pytest.raises(UserError, match='a holds neither numbers, texts nor'):
+        read_mat(tmp_path / 'a.mat')
 
 
 @pytest.mark.parametrize(
@@ -241,9 +285,6 @@ def test_boxes_of_no_area_and_negative_sides(tmp_path):
 
 
 def test_broken_mats(folder, tmp_path):
-    from scipy.io import loadmat, savemat
-    from wider_files import column
-
     good = loadmat(folder / 'wider_easy_val.mat')
     good = {key: value for key, value in good.items() if key[0] != '_'}
 
