@@ -46,7 +46,7 @@ ELSEWHERE = {
         'test_evaluation/test_face_sets.py'
     ),
     'python tools/dataset_converters/wider_to_coco.py': (
-        'test_datasets/test_wider_face.py'
+        'test_datasets/test_wider_face_dataset.py'
     ),
     'python tools/model_converters': 'test_tools/test_model_converters.py',
     'python tools/analysis_tools/compare_sahi.py': (

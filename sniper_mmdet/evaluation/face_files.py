@@ -100,7 +100,12 @@ def read_voc_results(path: str | Path) -> dict[str, np.ndarray]:
     rows: dict[str, list] = {}
     for number, line in _lines(Path(path)):
         name, *fields = line.rsplit(maxsplit=5)
-        values = _numbers(path, number, ' '.join(fields), 5, exact=True)
+        if len(fields) < 5:
+            raise UserError(
+                f'{path}, line {number}: must be "IMAGE score x1 y1 x2 y2". '
+                f'Received: {line!r:.100}.'
+            )
+        values = _numbers(path, number, ' '.join(fields), 5)
         score, x1, y1, x2, y2 = values
         rows.setdefault(name, []).append([x1, y1, x2 - x1, y2 - y1, score])
     return {name: np.array(own) for name, own in rows.items()}

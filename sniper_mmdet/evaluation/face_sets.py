@@ -77,7 +77,8 @@ def fddb_curves(
     table = table[np.argsort(-table[:, 0], kind='stable')]
     scores = table[:, 0]
     # Of equal scores the last is that of them all.
-    last = np.append(scores[1:] != scores[:-1], [True] * (len(scores) > 0))
+    last = np.append(scores[1:] != scores[:-1], True)[: len(scores)]
+    last = last.astype(bool)
     total = max(sum(map(len, ellipses)), 1)
     wrong, discrete, continuous = table[:, 1:].cumsum(0)[last].T
     return {

@@ -180,6 +180,14 @@ def test_kinds_of_pixels(model, tmp_path, mode, ending):
     assert checks_in(out) < 12
 
 
+def test_a_pixel_that_is_much_too_bright(model, tmp_path):
+    pixels = np.asarray(as_mode(grey(), '12 bits')).copy()
+    pixels[TOP, LEFT + 1] = 65535
+    Image.fromarray(pixels).save(tmp_path / 'a.png')
+    (result,) = hide_objects(model, tmp_path / 'a.png', tmp_path / 'out')
+    assert [one['box'] for one in result['objects']] == [BOX]
+
+
 @pytest.mark.parametrize('way', WAYS)
 @pytest.mark.parametrize('orientation', range(1, 9))
 @pytest.mark.parametrize('ending', ['jpg', 'png', 'tif', 'webp'])

@@ -191,7 +191,10 @@ def test_pascal_files(tmp_path):
         '2007_3 0.8 1 1 9 9\n'
     )
     assert pascal_scores(path, tmp_path / 'xml') == dict(AP=100)
-    path.write_text('2007 1 0.9 71 51 131\n')
+    path.write_text('2007_2 0.9 71 51 131\n')
+    with pytest.raises(UserError, match='line 1: must be "IMAGE score x1 y1'):
+        pascal_scores(path, tmp_path / 'xml')
+    path.write_text('2007_2 0.9 71 51 131 inf\n')
     with pytest.raises(UserError, match='line 1: must have 5 finite numbers'):
         pascal_scores(path, tmp_path / 'xml')
     path.write_text('other 0.9 71 51 131 131\n')
@@ -225,5 +228,5 @@ def test_the_tool(fddb, monkeypatch, capsys):
         'AP_hard',
         '0.0000',
     ]
-    with pytest.raises(SystemExit, match='evaluate_faces: .* XML files'):
+    with pytest.raises(SystemExit, match='evaluate_faces: .*, line 1'):
         run('pascal', *paths)

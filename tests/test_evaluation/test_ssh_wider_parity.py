@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SHARED
 from wider_sets import arrays_of, sets_of
 
 from sniper_mmdet.datasets.formats.wider_face import read_wider_face
@@ -20,21 +19,21 @@ from sniper_mmdet.evaluation import (
 )
 from sniper_mmdet.utils.wider_mat import read_wider_mat
 
-FOLDER = Path(os.environ.get('SNIPER_PARITY_DIR', SHARED / 'parity/ssh'))
-SAMPLE = FOLDER / 'wider_sample'
-
-pytestmark = [
-    pytest.mark.real_data,
-    pytest.mark.skipif(
-        not (FOLDER / 'wider_eval.npz').is_file(),
-        reason=f'no recorded results in {FOLDER}',
-    ),
-]
+pytestmark = pytest.mark.real_data
 
 
-@pytest.fixture(scope='module')
-def recorded():
-    return np.load(FOLDER / 'wider_eval.npz')
+@pytest.fixture
+def folder(shared_data):
+    default = shared_data.parent / 'parity/ssh'
+    path = Path(os.environ.get('SNIPER_PARITY_DIR') or default)
+    if not (path / 'wider_eval.npz').is_file():
+        pytest.skip(f'no recorded results in {path}')
+    return path
+
+
+@pytest.fixture
+def recorded(folder):
+    return np.load(folder / 'wider_eval.npz')
 
 
 def test_ssh_wider_average_precision(recorded):
@@ -57,9 +56,10 @@ def test_ssh_wider_exact_iou(recorded):
         assert found == pytest.approx(expected, abs=1e-6), name
 
 
-def test_ssh_wider_files(recorded):
-    names, faces, counted = read_wider_faces(SAMPLE)
-    detections = read_wider_results(SAMPLE / 'detections', names)
+def test_ssh_wider_files(folder, recorded):
+    sample = folder / 'wider_sample'
+    names, faces, counted = read_wider_faces(sample)
+    detections = read_wider_results(sample / 'detections', names)
     curves = wider_curves(detections, faces, counted)
     found = [average_precision_of(curve) for curve in curves.values()]
     own = [
@@ -86,9 +86,10 @@ def _sorted(names, faces, detections):
     )
 
 
-def test_ssh_wider_text_has_the_faces_of_the_mat():
-    mat = read_wider_mat(SAMPLE / 'wider_face_val.mat')
-    text = read_wider_face(SAMPLE / 'wider_face_val_bbx_gt.txt', SAMPLE)
+def test_ssh_wider_text_has_the_faces_of_the_mat(folder):
+    sample = folder / 'wider_sample'
+    mat = read_wider_mat(sample / 'wider_face_val.mat')
+    text = read_wider_face(sample / 'wider_face_val_bbx_gt.txt', sample)
     assert [image.name for image in text] == [f'{n}.jpg' for n in mat.names]
     for image, boxes in zip(text, mat.boxes, strict=True):
         own = [[face[key] for key in 'xywh'] for face in image.faces]
