@@ -12,6 +12,7 @@ from .coco import (
     false_positives,
     proposal_recall,
 )
+from .face_sets import fddb_curves, rate_at, voc_curve
 from .pixels_metric import PixelsMetric
 from .proposal_recall_metric import ProposalRecallMetric
 from .visdrone_metric import VisDroneMetric

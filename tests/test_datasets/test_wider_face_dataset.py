@@ -1,6 +1,8 @@
 """WIDER FACE's files, whole and broken, as a data set and as COCO."""
 
 import json
+import runpy
+import sys
 from pathlib import Path
 
 import cv2
@@ -9,6 +11,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from scipy.io import loadmat, savemat
+from tiny import ROOT
 from wider_files import IMAGES, column, text_of, write_mats
 
 from sniper_mmdet.datasets.formats.wider_face import (
@@ -131,7 +134,7 @@ def test_settings(folder):
 
 
 def test_chips(folder):
-    cfg = Config.fromfile('configs/_base_/datasets/wider-face_chips.py')
+    cfg = Config.fromfile(ROOT / 'configs/_base_/datasets/wider-face_chips.py')
     chips = cfg.train_dataloader.dataset
     chips.dataset.update(data_root=str(folder), ann_file='gt.txt')
     chips.dataset.data_prefix = dict(img='images')
@@ -163,6 +166,17 @@ def test_as_coco(folder, ann, tmp_path):
         ([50, 50, 8, 9], 0, 0),
     ]
     assert coco['categories'] == [dict(id=1, name='face')]
+
+
+def test_the_converter(folder, tmp_path, monkeypatch, capsys):
+    out = tmp_path / 'a.json'
+    args = 'images', 'gt.txt', '--out', out
+    monkeypatch.setattr(sys, 'argv', ['wider_to_coco', *map(str, args)])
+    monkeypatch.chdir(folder)
+    script = ROOT / 'tools/dataset_converters/wider_to_coco.py'
+    runpy.run_path(str(script), run_name='__main__')
+    assert f'{out} is written' in capsys.readouterr().out
+    assert len(json.loads(out.read_text())['annotations']) == 4
 
 
 def test_as_coco_with_a_broken_image(folder, tmp_path):
