@@ -461,7 +461,7 @@ def test_the_tool(small, demo, tmp_path, capsys, monkeypatch):
     demo(*args, '--score-thr', '0', '--list', 'l.csv', tool='blur_faces')
     rows = list(csv.DictReader((tmp_path / 'l.csv').open()))
     assert rows and {row['file'] for row in rows} == {'a.png'}
-    count = f'{len(rows)} objects are hidden in 1 files of out'
+    count = f'{len(rows)} objects are hidden in the copies in out'
     assert count in capsys.readouterr().out
     shutil.copy('a.png', 'b.png')
     with pytest.raises(
