@@ -41,6 +41,13 @@ ELSEWHERE = {
     'python tools/download_weights.py': 'test_tools/test_download_weights.py',
     'python tools/detect_scene.py': 'test_apis/test_scenes.py',
     'python tools/misc/add_focus.py': 'test_tools/test_add_focus.py',
+    'python tools/blur_faces.py': 'test_apis/test_hiding.py',
+    'python tools/analysis_tools/evaluate_faces.py': (
+        'test_evaluation/test_face_sets.py'
+    ),
+    'python tools/dataset_converters/wider_to_coco.py': (
+        'test_datasets/test_wider_face_dataset.py'
+    ),
     'python tools/model_converters': 'test_tools/test_model_converters.py',
     'python tools/analysis_tools/compare_sahi.py': (
         'test_tools/test_compare_sahi.py, where sahi is'

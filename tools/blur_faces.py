@@ -73,10 +73,9 @@ def main():
     settings = {key: getattr(args, key) for key in keys}
     results = list(hide_objects(model, args.input, args.out_dir, **settings))
     write_list(args.list, results)
-    pictures = len({result['out'] for result in results})
     count = sum(len(result['objects']) for result in results)
     print(
-        f'{count} objects are hidden in {pictures} files of {args.out_dir}; '
+        f'{count} objects are hidden in the copies in {args.out_dir}; '
         f'{args.list} lists them.'
     )
 

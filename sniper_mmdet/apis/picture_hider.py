@@ -74,9 +74,7 @@ class PictureHider:
                     yield self._write(photograph, out, orientations, found)
                 found = []
 
-    def _found(
-        self, result
-    ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    def _found(self, result) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Boxes, scores and labels of what is to be hidden."""
         found = result.pred_instances
         boxes, scores, labels = (

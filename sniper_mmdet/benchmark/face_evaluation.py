@@ -80,7 +80,8 @@ def _plain_image(found, faces, mask) -> tuple[np.ndarray, np.ndarray]:
         width = np.minimum(ends[:, 0], x + w) - np.maximum(faces[:, 0], x) + 1
         height = np.minimum(ends[:, 1], y + h) - np.maximum(faces[:, 1], y) + 1
         common = width * height
-        iou = common / ((w + 1) * (h + 1) + area - common)
+        with np.errstate(divide='ignore'):
+            iou = common / ((w + 1) * (h + 1) + area - common)
         iou[(width <= 0) | (height <= 0)] = 0
         best = iou.argmax()
         if iou[best] >= 0.5:

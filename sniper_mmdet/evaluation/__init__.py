@@ -13,6 +13,7 @@ from .coco import (
     proposal_recall,
 )
 from .openimages_metric import OpenImagesMetric
+from .face_sets import fddb_curves, rate_at, voc_curve
 from .pixels_metric import PixelsMetric
 from .proposal_recall_metric import ProposalRecallMetric
 from .visdrone_metric import VisDroneMetric

@@ -40,28 +40,18 @@ def wider_curves(
         dict: By difficulty (1000, 2): precision, NaN where nothing was
         detected, and recall.
     """
-    scores, best, start = [np.zeros(0)], [np.zeros(0, int)], 0
-    for found, own in zip(detections, faces, strict=True):
-        if len(found):
-            found = found[np.argsort(-found[:, 4], kind='stable')]
-            which = best_faces(found[:, :4], own, iou)
-            # Of all images: -1 if none. Those of no image with faces, -2.
-            which[which >= 0] += start
-            scores.append(found[:, 4])
-            best.append(which if len(own) else np.full(len(found), -2))
-        start += len(own)
-    levels = _levels(np.concatenate(scores))
-    best = np.concatenate(best)
-    seen = (levels < NUM_THRESHOLDS) & (best > -2)
+    scores, image, best = all_best_faces(detections, faces, iou)
+    levels = _levels(scores)
+    has_faces = np.array([len(own) > 0 for own in faces], bool)
+    seen = (levels < NUM_THRESHOLDS) & has_faces[image]
     levels, best = levels[seen], best[seen]
-    is_first = np.zeros(len(best), bool)
-    is_first[np.unique(best, return_index=True)[1]] = True
+    is_first = first_of_each(best)
     curves = {}
     for name, masks in counted.items():
         # The last one is that of no face.
         counts = np.concatenate([*masks, [True]]).astype(bool)
         kept = counts[best]
-        hits = kept & is_first & (best >= 0)
+        hits = kept & is_first
         kept, hits = (
             np.bincount(levels[mask], minlength=NUM_THRESHOLDS).cumsum()
             for mask in (kept, hits)
@@ -102,6 +92,42 @@ def best_faces(
         enough = found[np.arange(len(found)), index] >= _LEAST_IOU
         best[block] = np.where(enough, index, -1)
     return best
+
+
+def all_best_faces(
+    detections: Sequence[np.ndarray],
+    faces: Sequence[np.ndarray],
+    iou: str = 'official',
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """:func:`best_faces` of all images, the best detection of each first.
+
+    Returns:
+        tuple: Of all detections the score, the image, and the face among
+        those of all images, -1 for none; all (N,).
+    """
+    scores, images, best = (
+        [np.zeros(0)],
+        [np.zeros(0, int)],
+        [np.zeros(0, int)],
+    )
+    start = 0
+    for k, (found, own) in enumerate(zip(detections, faces, strict=True)):
+        if len(found):
+            found = found[np.argsort(-found[:, 4], kind='stable')]
+            which = best_faces(found[:, :4], own, iou)
+            which[which >= 0] += start
+            scores.append(found[:, 4])
+            images.append(np.full(len(found), k))
+            best.append(which)
+        start += len(own)
+    return tuple(map(np.concatenate, (scores, images, best)))
+
+
+def first_of_each(best: np.ndarray) -> np.ndarray:
+    """Which detections (N,) are the first of their face; none has the -1."""
+    is_first = np.zeros(len(best), bool)
+    is_first[np.unique(best, return_index=True)[1]] = True
+    return is_first & (best >= 0)
 
 
 def average_precision_of(curve: np.ndarray) -> float:

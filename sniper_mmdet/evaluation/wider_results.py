@@ -35,6 +35,7 @@ def as_written(
     """
     boxes = boxes.astype(float)
     boxes = boxes.round(decimals) if decimals else np.trunc(boxes)
+    boxes += 0.0  # no -0
     sides = (boxes[:, 2:] - boxes[:, :2]).round(decimals)
     scores = scores.astype(float).round(6)
     return np.column_stack([boxes[:, :2], sides, scores])

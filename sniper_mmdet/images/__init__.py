@@ -1,4 +1,7 @@
-"""Pixels of images of any size: no more is read than is looked at."""
+"""Pixels of images of any size: no more is read than is looked at.
+
+:class:`Photograph` is an image file that is changed and keeps all else.
+"""
 
 from .cutting import (
     LevelPart,

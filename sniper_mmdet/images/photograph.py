@@ -94,7 +94,8 @@ class Photograph:
         """The picture as detectors want it, in each way it may be seen.
 
         That is as its orientation tells, then as it is stored, for tags are
-        often wrong; where it is transparent also on white.
+        often wrong; where it is transparent also on white; of more than 8
+        bits from 0 to its highest value, and without the outer hundredths.
 
         Returns:
             Iterator: uint8 (H, W, 3), BGR, and the orientation by which it was
@@ -110,10 +111,13 @@ class Photograph:
         pixels = self.pixels
         if self._work in ('I', 'I;16', 'F'):
             pixels = np.nan_to_num(pixels.astype(float), posinf=0, neginf=0)
-            # What uses a few of its bits would be black.
-            low, high = min(pixels.min(), 0), pixels.max()
-            pixels = (pixels - low) * (255 / max(high - low, 1e-9))
-            yield np.repeat(pixels.astype(np.uint8)[..., None], 3, 2)
+            # What uses a few of its bits would be black, and so would all
+            # around a pixel that is much too bright.
+            whole = min(pixels.min(), 0), pixels.max()
+            for low, high in (whole, np.percentile(pixels, (1, 99))):
+                grey = (pixels - low) * (255 / max(high - low, 1e-9))
+                grey = grey.clip(0, 255).astype(np.uint8)
+                yield np.repeat(grey[..., None], 3, 2)
             return
         image = self._image()
         yield np.asarray(image.convert('RGB'))
@@ -141,7 +145,7 @@ class Photograph:
         if not self.is_writable:
             name = 'PNG'
         if self._has_two_values:
-            image = image.convert('1')
+            image = image.convert('1', dither=Image.Dither.NONE)
         kept = {
             key: self._info[key]
             for key in ('icc_profile', 'dpi')

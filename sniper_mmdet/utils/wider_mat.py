@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .errors import UserError
+from .mat_files import Value, read_mat
 
 #: What is known of a face besides its box; 1 means that it is so, or 2 that
 #: it is very much so.
@@ -35,23 +36,11 @@ def read_wider_mat(path: str | Path) -> WiderMat:
         FileNotFoundError: There is none.
         UserError: It is broken, or another kind of file.
     """
-    from scipy.io import loadmat  # takes a moment
-
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'{path} does not exist.')
-    try:
-        content = loadmat(path)
-    except Exception as error:  # it raises what it likes
-        text = ' '.join(str(error).split())
-        raise UserError(
-            f'{path} cannot be read as a .mat file of MATLAB 5: '
-            f'{type(error).__name__}: {text:.200}'
-        ) from None
-    return _Reader(path, content).read()
+    return _Reader(path, read_mat(path)).read()
 
 
 class _Reader:
-    def __init__(self, path: str | Path, content: dict) -> None:
+    def __init__(self, path: str | Path, content: dict[str, Value]) -> None:
         self.path, self.content = path, content
 
     def read(self) -> WiderMat:
@@ -59,7 +48,7 @@ class _Reader:
         self._require_as_many('file_list', files, events)
         names, counts = [], []
         for event, own in zip(events, files, strict=True):
-            stems = list(map(self._text, np.ravel(own)))
+            stems = list(map(self._text, self._list('file_list', own)))
             names += [f'{self._text(event)}/{stem}' for stem in stems]
             counts.append(len(stems))
         if len(set(names)) < len(names):
@@ -84,22 +73,26 @@ class _Reader:
             ]
         return WiderMat(names, boxes, attributes, counted)
 
-    def _cells(self, name: str) -> np.ndarray:
-        found = self.content.get(name)
-        if not isinstance(found, np.ndarray) or found.dtype != object:
+    def _cells(self, name: str) -> list[Value]:
+        return self._list(name, self.content.get(name))
+
+    def _list(self, name: str, found: Value | None) -> list[Value]:
+        # MATLAB saves cells that are none as an empty array.
+        if isinstance(found, np.ndarray) and not found.size:
+            return []
+        if not isinstance(found, list):
             raise UserError(
                 f'{self.path} must have the cells {name}, as the files of '
-                "WIDER FACE's tool have. Received: "
-                f'{[key for key in self.content if key[:2] != "__"]}.'
+                f"WIDER FACE's tool have. Received: {list(self.content)}."
             )
-        return found.ravel()
+        return found
 
-    def _by_image(self, name: str, counts: list[int]) -> list[np.ndarray]:
+    def _by_image(self, name: str, counts: list[int]) -> list[Value]:
         events = self._cells(name)
         self._require_as_many(name, events, counts)
         found = []
         for cells, count in zip(events, counts, strict=True):
-            cells = np.ravel(cells)
+            cells = self._list(name, cells)
             self._require_as_many(name, cells, range(count))
             found += list(cells)
         return found
@@ -111,9 +104,9 @@ class _Reader:
                 f'and file_list. Received: {len(found)} and {len(others)}.'
             )
 
-    def _text(self, cell: np.ndarray) -> str:
-        while isinstance(cell, np.ndarray) and cell.size == 1:
-            cell = cell.ravel()[0]
+    def _text(self, cell: Value) -> str:
+        if isinstance(cell, list) and len(cell) == 1:
+            return self._text(cell[0])
         if not isinstance(cell, str):
             raise UserError(
                 f'{self.path}: event_list and file_list must hold names. '
@@ -121,15 +114,12 @@ class _Reader:
             )
         return cell
 
-    def _numbers(self, name: str, values: object) -> np.ndarray:
-        values = np.asarray(values)
-        if values.dtype.kind not in 'buif' or not np.isfinite(values).all():
-            raise UserError(
-                f'{self.path}: {name} must have finite numbers.'
-            ) from None
+    def _numbers(self, name: str, values: Value) -> np.ndarray:
+        if not isinstance(values, np.ndarray) or not np.isfinite(values).all():
+            raise UserError(f'{self.path}: {name} must have finite numbers.')
         return values
 
-    def _boxes(self, name: str, values: object) -> np.ndarray:
+    def _boxes(self, name: str, values: Value) -> np.ndarray:
         values = self._numbers(name, values)
         if values.size and values.shape[1:] != (4,):
             raise UserError(

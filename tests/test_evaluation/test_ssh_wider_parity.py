@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SHARED
 from wider_sets import arrays_of, sets_of
 
 from sniper_mmdet.datasets.formats.wider_face import read_wider_face
@@ -20,21 +19,21 @@ from sniper_mmdet.evaluation import (
 )
 from sniper_mmdet.utils.wider_mat import read_wider_mat
 
-FOLDER = Path(os.environ.get('SNIPER_PARITY_DIR', SHARED / 'parity/ssh'))
-SAMPLE = FOLDER / 'wider_sample'
-
-pytestmark = [
-    pytest.mark.real_data,
-    pytest.mark.skipif(
-        not (FOLDER / 'wider_eval.npz').is_file(),
-        reason=f'no recorded results in {FOLDER}',
-    ),
-]
+pytestmark = pytest.mark.real_data
 
 
-@pytest.fixture(scope='module')
-def recorded():
-    return np.load(FOLDER / 'wider_eval.npz')
+@pytest.fixture
+def folder(shared_data):
+    default = shared_data.parent / 'parity/ssh'
+    path = Path(os.environ.get('SNIPER_PARITY_DIR') or default)
+    if not (path / 'wider_eval.npz').is_file():
+        pytest.skip(f'no recorded results in {path}')
+    return path
+
+
+@pytest.fixture
+def recorded(folder):
+    return np.load(folder / 'wider_eval.npz')
 
 
 def test_ssh_wider_average_precision(recorded):
@@ -43,23 +42,29 @@ def test_ssh_wider_average_precision(recorded):
     for name in names:
         curves = wider_curves(*arrays_of(recorded, name))
         found = [average_precision_of(curve) for curve in curves.values()]
-        assert found == pytest.approx(recorded[f'{name}.ap'], abs=1e-6), name
+        assert found == pytest.approx(
+            recorded[f'{name}.ap'], abs=1e-6, nan_ok=True
+        ), name
         for level, curve in curves.items():
             expected = recorded[f'{name}.pr_{level}']
             np.testing.assert_allclose(curve, expected, atol=1e-6)
 
 
 def test_ssh_wider_exact_iou(recorded):
-    for name in sets_of(recorded):
+    names = [n for n in sets_of(recorded) if f'{n}.ap_real_iou' in recorded]
+    if not names:
+        pytest.skip('nothing is recorded without rounding')
+    for name in names:
         curves = wider_curves(*arrays_of(recorded, name), iou='exact')
         found = [average_precision_of(curve) for curve in curves.values()]
         expected = recorded[f'{name}.ap_real_iou']
-        assert found == pytest.approx(expected, abs=1e-6), name
+        assert found == pytest.approx(expected, abs=1e-6, nan_ok=True), name
 
 
-def test_ssh_wider_files(recorded):
-    names, faces, counted = read_wider_faces(SAMPLE)
-    detections = read_wider_results(SAMPLE / 'detections', names)
+def test_ssh_wider_files(folder, recorded):
+    sample = folder / 'wider_sample'
+    names, faces, counted = read_wider_faces(sample)
+    detections = read_wider_results(sample / 'detections', names)
     curves = wider_curves(detections, faces, counted)
     found = [average_precision_of(curve) for curve in curves.values()]
     own = [
@@ -68,8 +73,8 @@ def test_ssh_wider_files(recorded):
         if _rows(recorded, name) == _sorted(names, faces, detections)
     ]
     assert own, 'the files are of no recorded set'
-    for name in own:
-        assert found == pytest.approx(recorded[f'{name}.ap'], abs=1e-6)
+    expected = [recorded[f'{name}.ap'] for name in own]
+    assert any(found == pytest.approx(ap, abs=1e-6) for ap in expected)
 
 
 def _rows(recorded, name):
@@ -78,17 +83,18 @@ def _rows(recorded, name):
 
 
 def _sorted(names, faces, detections):
-    """What can be compared, the images in one order."""
+    """What tells a set, the images in one order."""
     rows = zip(map(str, names), faces, detections, strict=True)
     return sorted(
-        (name, np.asarray(own).tolist(), np.asarray(found).tolist())
+        (name, np.asarray(own).tolist(), len(found))
         for name, own, found in rows
     )
 
 
-def test_ssh_wider_text_has_the_faces_of_the_mat():
-    mat = read_wider_mat(SAMPLE / 'wider_face_val.mat')
-    text = read_wider_face(SAMPLE / 'wider_face_val_bbx_gt.txt', SAMPLE)
+def test_ssh_wider_text_has_the_faces_of_the_mat(folder):
+    sample = folder / 'wider_sample'
+    mat = read_wider_mat(sample / 'wider_face_val.mat')
+    text = read_wider_face(sample / 'wider_face_val_bbx_gt.txt', sample)
     assert [image.name for image in text] == [f'{n}.jpg' for n in mat.names]
     for image, boxes in zip(text, mat.boxes, strict=True):
         own = [[face[key] for key in 'xywh'] for face in image.faces]

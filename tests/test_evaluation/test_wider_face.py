@@ -8,7 +8,11 @@ import torch
 from wider_files import COUNTED, IMAGES, write_mats
 from wider_sets import arrays_of, sets_of
 
-from sniper_mmdet.benchmark.face_evaluation import made_faces, plain_curves
+from sniper_mmdet.benchmark.face_evaluation import (
+    benchmark_wider,
+    made_faces,
+    plain_curves,
+)
 from sniper_mmdet.engine.evaluation_options import (
     set_format_only,
     set_metrics,
@@ -53,6 +57,13 @@ def test_as_a_plain_loop(seed):
     curves, plain = wider_curves(*made, iou='exact'), plain_curves(*made)
     for name, curve in curves.items():
         np.testing.assert_allclose(curve, plain[name], atol=1e-12)
+
+
+def test_benchmark():
+    result = benchmark_wider(2, 10)
+    assert result['images'] == 2 and result['detections'] == 20
+    assert result['largest_difference'] < 1e-12
+    assert result['seconds_plain'] > result['seconds']
 
 
 def count(found, faces, counted=None):

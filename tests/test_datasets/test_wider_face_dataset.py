@@ -1,6 +1,8 @@
 """WIDER FACE's files, whole and broken, as a data set and as COCO."""
 
 import json
+import runpy
+import sys
 from pathlib import Path
 
 import cv2
@@ -8,7 +10,9 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from wider_files import IMAGES, text_of, write_mats
+from scipy.io import loadmat, savemat
+from tiny import ROOT
+from wider_files import IMAGES, column, text_of, write_mats
 
 from sniper_mmdet.datasets.formats.wider_face import (
     convert_wider_face,
@@ -16,6 +20,7 @@ from sniper_mmdet.datasets.formats.wider_face import (
 )
 from sniper_mmdet.registry import DATASETS
 from sniper_mmdet.utils.errors import UserError
+from sniper_mmdet.utils.mat_files import read_mat
 from sniper_mmdet.utils.wider_mat import read_wider_mat
 
 FIRST, EMPTY, THIRD = IMAGES
@@ -129,7 +134,7 @@ def test_settings(folder):
 
 
 def test_chips(folder):
-    cfg = Config.fromfile('configs/_base_/datasets/wider-face_chips.py')
+    cfg = Config.fromfile(ROOT / 'configs/_base_/datasets/wider-face_chips.py')
     chips = cfg.train_dataloader.dataset
     chips.dataset.update(data_root=str(folder), ann_file='gt.txt')
     chips.dataset.data_prefix = dict(img='images')
@@ -161,6 +166,17 @@ def test_as_coco(folder, ann, tmp_path):
         ([50, 50, 8, 9], 0, 0),
     ]
     assert coco['categories'] == [dict(id=1, name='face')]
+
+
+def test_the_converter(folder, tmp_path, monkeypatch, capsys):
+    out = tmp_path / 'a.json'
+    args = 'images', 'gt.txt', '--out', out
+    monkeypatch.setattr(sys, 'argv', ['wider_to_coco', *map(str, args)])
+    monkeypatch.chdir(folder)
+    script = ROOT / 'tools/dataset_converters/wider_to_coco.py'
+    runpy.run_path(str(script), run_name='__main__')
+    assert f'{out} is written' in capsys.readouterr().out
+    assert len(json.loads(out.read_text())['annotations']) == 4
 
 
 def test_as_coco_with_a_broken_image(folder, tmp_path):
@@ -198,13 +214,60 @@ def test_text_cut_at_every_length(tmp_path):
     assert 0 < read < 20
 
 
-def test_mat_cut_at_every_length(folder, tmp_path):
+@pytest.mark.parametrize('compressed', [False, True])
+def test_mat_cut_at_every_length(folder, tmp_path, compressed):
+    mat = loadmat(folder / 'wider_easy_val.mat')
+    content = {key: value for key, value in mat.items() if key[0] != '_'}
+    path = tmp_path / 'a.mat'
+    savemat(path, content, do_compression=compressed)
+    whole = read_wider_mat(path)
+    assert whole.names == list(IMAGES)
+    assert whole.boxes[0].tolist() == [[10, 12, 30, 40], [60, 20, 5, 6]]
+    content = path.read_bytes()
+    assert content[128] == (15 if compressed else 14)
+    read = 0
+    for length in range(len(content)):
+        path.write_bytes(content[:length])
+        try:
+            # Between two variables: the metric misses the last.
+            assert read_wider_mat(path).counted is None
+            read += 1
+        except UserError as error:
+            assert str(path) in str(error)
+    assert read == 1
+
+
+def test_mat_with_huge_numbers_in_each_place(folder, tmp_path):
     content = (folder / 'wider_easy_val.mat').read_bytes()
     path = tmp_path / 'a.mat'
-    for length in [*range(0, 600), *range(600, len(content), 7)]:
-        path.write_bytes(content[:length])
-        with pytest.raises(UserError, match=f'{path}'):
+    read = 0
+    for place in range(128, len(content) - 3, 4):
+        broken = bytearray(content)
+        broken[place : place + 4] = (2**31 - 1).to_bytes(4, 'little')
+        path.write_bytes(broken)
+        try:
             read_wider_mat(path)
+            read += 1
+        except UserError as error:
+            assert str(path) in str(error)
+    assert read > 0  # where the number was that of a box
+
+
+def test_numbers_of_mats(tmp_path):
+    """All kinds of numbers and texts, as SciPy writes them."""
+    kinds = 'f4 f8 i1 i2 i4 i8 u1 u2 u4 u8'.split()
+    content = {kind: np.arange(6, dtype=kind).reshape(2, 3) for kind in kinds}
+    content |= dict(text='Zürich 1', empty=np.zeros((0, 4)), none='')
+    savemat(tmp_path / 'a.mat', content)
+    found = read_mat(tmp_path / 'a.mat')
+    for kind in kinds:
+        assert found[kind].dtype == kind
+        assert found[kind].tolist() == content[kind].tolist()
+    assert found['text'] == 'Zürich 1' and found['none'] == ''
+    assert found['empty'].shape == (0, 4)
+    savemat(tmp_path / 'a.mat', dict(a=dict(b=1)))
+    with pytest.raises(UserError, match='a holds neither numbers, texts nor'):
+        read_mat(tmp_path / 'a.mat')
 
 
 @pytest.mark.parametrize(
@@ -241,9 +304,6 @@ def test_boxes_of_no_area_and_negative_sides(tmp_path):
 
 
 def test_broken_mats(folder, tmp_path):
-    from scipy.io import loadmat, savemat
-    from wider_files import column
-
     good = loadmat(folder / 'wider_easy_val.mat')
     good = {key: value for key, value in good.items() if key[0] != '_'}
 
