@@ -112,7 +112,7 @@ class OpenImagesDataset(BaseDetDataset):
         table = self._read(mids)
         self.left_out += table.notes.tolist()
         self._files = find_images(
-            self.data_prefix.get('img', ''),
+            self.data_prefix.get('img') or '.',
             table.ids,
             table.sizes,
             self._cache_file('images'),
@@ -154,7 +154,7 @@ class OpenImagesDataset(BaseDetDataset):
         """The table of images that are there, with sizes; others are told."""
         there = self._files.places >= 0
         readable = (self._files.sizes > 0).all(1)
-        folder = self.data_prefix.get('img', '')
+        folder = self.data_prefix.get('img') or '.'
         for right, what in (
             (there, 'are not there'),
             (readable | ~there, 'cannot be read'),

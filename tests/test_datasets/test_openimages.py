@@ -1,12 +1,15 @@
 """OpenImages' files: what is read, what is left out, what is refused."""
 
 import json
+import pickle
 import re
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from chip_data import smooth_image
+from mmengine.structures import InstanceData
 
 from sniper_mmdet.datasets import ClassAwareChipSampler, OpenImagesDataset
 from sniper_mmdet.datasets.collected_boxes import collect_boxes
@@ -16,7 +19,7 @@ from sniper_mmdet.datasets.formats.openimages import (
     read_classes,
     read_hierarchy,
 )
-from sniper_mmdet.registry import DATASETS
+from sniper_mmdet.registry import DATASETS, METRICS
 
 HEADER = (
     'ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,'
@@ -495,3 +498,42 @@ def test_classes_in_turn_of_its_chips(data):
     images = [int(row['image']) for row in sampler]
     # Dogs and cats are in the first image, cars in the second.
     assert np.bincount(images).tolist() == [20, 10]
+
+
+def test_the_challenge_set_of_mmdet_is_evaluated(data):
+    files = challenge_txt(data)
+    metas = [
+        dict(filename='a.jpg', ori_shape=(100, 200, 3)),
+        dict(filename='b.jpg', ori_shape=(200, 100, 3)),
+    ]
+    (data / 'metas.pkl').write_bytes(pickle.dumps(metas))
+    stock = DATASETS.build(
+        dict(
+            type='OpenImagesChallengeDataset',
+            data_root=str(data),
+            data_prefix=dict(img=''),
+            label_file='names.csv',
+            meta_file='metas.pkl',
+            image_level_ann_file='labels.csv',
+            **files,
+        )
+    )
+    results = []
+    for dataset in (stock, load(data, **files)):
+        metric = METRICS.build(dict(type='sniper_mmdet.OpenImagesMetric'))
+        metric.dataset_meta = dataset.metainfo
+        for k, count in enumerate((2, 1)):
+            # A dog, and one in a picture that is known to have no animal.
+            box = [[50, 10, 100, 90], [110, 60, 140, 90]][:count]
+            found = InstanceData(
+                bboxes=torch.tensor(box, dtype=torch.float32),
+                scores=torch.tensor([0.5, 0.4][:count]) + 0.2 * k,
+                labels=torch.tensor([1, 2][:count]),
+            )
+            info = dict(dataset.get_data_info(k), pred_instances=found)
+            metric.process({}, [info])
+        results.append(metric.evaluate(2))
+    assert results[0] == results[1]
+    # Animals: wrong, right, right in a group; dogs: wrong, right; a cat.
+    mean = np.mean([2 / 3, 1 / 2, 1])
+    assert results[0]['openimages/AP50'] == pytest.approx(mean)
