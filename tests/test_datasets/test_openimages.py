@@ -144,6 +144,7 @@ def test_filters_and_subsets(data):
 def test_images_are_found_in_folders_and_by_any_suffix(data):
     (data / 'images/part_1').mkdir()
     (data / 'images/b.jpg').rename(data / 'images/part_1/b.JPEG')
+    (data / 'images/part_1/up').symlink_to(data / 'images')
     path = load(data).get_data_info(1)['img_path']
     assert path == str(data / 'images/part_1/b.JPEG')
 
@@ -213,7 +214,9 @@ def headerless_csv(data):
 )
 def test_other_files(data, write):
     dataset = load(data, **write(data))
-    found = dataset.get_data_info(0)['instances']
+    info = dataset.get_data_info(0)
+    assert (info['width'], info['height']) == (200, 100)
+    found = info['instances']
     assert found[0]['bbox'] == pytest.approx([50, 10, 100, 90])
     assert [one['bbox_label'] for one in found] == [1, 2]
     is_old = write is older_csv
@@ -386,6 +389,21 @@ def test_what_is_skipped_is_counted(data):
     assert '1 of 3 images cannot be read' in told and '(c)' in told
     assert len(dataset) == 1
     assert len(dataset.get_data_info(0)['instances']) == 2
+
+
+def test_an_image_of_the_labels_alone_is_missing(data):
+    (data / 'images/c.jpg').unlink()
+    with pytest.raises(ValueError, match='labels.csv, row 4: each image'):
+        load(data)
+    with pytest.raises(ValueError, match='boxes.txt, row 6: each image'):
+        (data / 'images/b.jpg').unlink()
+        load(data, **challenge_txt(data), image_level_ann_file=None)
+
+
+def test_classes_are_those_of_the_file(data):
+    load(data, metainfo=dict(classes=CLASSES))
+    with pytest.raises(ValueError, match='names.csv names .*Received: dog'):
+        load(data, metainfo=dict(classes=['dog']))
 
 
 def test_labels_told_both_ways(data):
