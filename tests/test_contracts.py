@@ -24,6 +24,7 @@ import torch
 from mmdet.datasets import CocoDataset
 from mmdet.datasets.transforms import LoadAnnotations
 from mmdet.evaluation import CocoMetric, LVISMetric
+from mmdet.evaluation.functional.mean_ap import tpfp_openimages
 from mmdet.models.dense_heads import (
     DETRHead,
     FCOSHead,
@@ -38,6 +39,7 @@ from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import HorizontalBoxes
 from mmdet.utils import get_test_pipeline_cfg
 from mmengine.config import Config, ConfigDict
+from mmengine.dataset import BaseDataset
 from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
@@ -422,6 +424,31 @@ def test_a_subclass_may_listen_to_the_meta_of_a_metric():
         'BaseMetric.dataset_meta is no property any more: VisDroneMetric '
         'checks the classes when it is set.'
     )
+
+
+def test_groups_come_last_in_the_matches_of_openimages():
+    found = np.array([[0, 0, 9, 9, 0.9], [20, 20, 29, 29, 0.8]])
+    truth = np.array([[0, 0, 50, 50], [20, 20, 29, 29], [60, 60, 90, 90.0]])
+    hits, _, kept = tpfp_openimages(
+        found,
+        truth,
+        np.zeros((0, 4)),
+        gt_bboxes_group_of=np.array([True, False, True]),
+    )
+    assert hits.tolist() == [[1, 1, 0]] and kept[:, 4].tolist() == [
+        0.8,
+        0.9,
+        0,
+    ], 'mmdet.evaluation.functional.mean_ap: OpenImagesMetric cuts groups off.'
+
+
+def test_a_data_set_chooses_images_by_one_method():
+    source = inspect.getsource(BaseDataset)
+    for name in ('_get_unserialized_subset(', '_copy_without_annotation('):
+        assert f'self.{name}' in source, (
+            f'BaseDataset.{name[:-1]} is gone: OpenImagesDataset chooses rows '
+            'of its table by it.'
+        )
 
 
 def test_a_metric_has_the_annotations_that_it_has_read(tmp_path):

@@ -55,6 +55,12 @@ ELSEWHERE = {
     'python tools/dataset_converters/geojson_to_coco.py': (
         'test_tools/test_geojson_to_coco.py, where rasterio is'
     ),
+    'python tools/dataset_converters/openimages_to_coco.py': (
+        'test_tools/test_openimages_to_coco.py'
+    ),
+    'python tools/dataset_converters/coco_to_openimages.py': (
+        'test_tools/test_openimages_to_coco.py'
+    ),
     'python tools/image_demo.py FOLDER CONFIG CHECKPOINT --out-dir out '
     '--out-geojson': 'test_apis/test_map_results.py, where rasterio is',
     'python tools/image_demo.py IMAGE CONFIG CHECKPOINT --out-dir out '
@@ -68,6 +74,7 @@ NEEDS_A_GPU = '--amp'
 #: The same, on fewer images or in fewer iterations.
 SHORTER = (
     (r'\bepoch_size=\d+', 'epoch_size=2'),
+    (r'^14600000$', '1000'),
     (r'^100000$', '1000'),
     (r'^3000$', '600'),
     (r'^20000$', '600'),

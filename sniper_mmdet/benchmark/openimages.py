@@ -44,7 +44,7 @@ def benchmark_openimages(
     result = dict(rows=num_rows)
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         path = Path(temporary)
-        result['images'] = _write_synthetic(path, num_rows, seed)
+        result['images'] = write_synthetic(path, num_rows, seed)
         size = sum(one.stat().st_size for one in path.glob('*.csv'))
         result['csv_mb'] = size / 2**20
         for run in ('first', 'again'):
@@ -110,7 +110,7 @@ def seconds_of_reading(folder: str) -> dict[str, float]:
     return seconds
 
 
-def _write_synthetic(folder: Path, num_rows: int, seed: int) -> int:
+def write_synthetic(folder: Path, num_rows: int, seed: int) -> int:
     """Write csv files of random boxes and labels; the number of images."""
     rng = np.random.default_rng(seed)
     num_images = max(round(num_rows / _BOXES), 1)

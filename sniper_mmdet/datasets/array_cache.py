@@ -53,7 +53,6 @@ def cached_arrays(
             found = kept()
             if found is None:
                 found = build()
-                # np.savez itself would end the name in .npz.
                 write_whole(
                     path, lambda part: np.savez(part, about=text, **found)
                 )

@@ -15,6 +15,8 @@ from .array_cache import Arrays, cached_arrays
 
 # Files from which on several processes read headers.
 _MANY = 20000
+# Of what is kept.
+_VERSION = 1
 
 
 class ImageIndex(NamedTuple):
@@ -62,7 +64,8 @@ def find_images(
     known = np.zeros((len(names), 2), int) if known is None else known
     text = hashlib.sha256(names.tobytes())
     text.update(known.tobytes())
-    about = dict(folder=os.path.realpath(folder), images=text.hexdigest())
+    about = dict(version=_VERSION, images=text.hexdigest())
+    about.update(folder=os.path.realpath(folder))
     found = cached_arrays(
         cache, about, lambda: _find(folder, names, known), _unchanged
     )
@@ -123,9 +126,14 @@ def _listed(folder: str) -> tuple[list, np.ndarray, list, np.ndarray]:
     folders, stems, numbers = [], [], []
     ends: dict[tuple[str, str], int] = {}
     level = [''] if os.path.isdir(folder) else []
+    seen = set()  # links may lead back
     while level:
         below = []
         for relative in sorted(level):
+            real = os.path.realpath(os.path.join(folder, relative))
+            if real in seen:
+                continue
+            seen.add(real)
             folders.append(os.path.join(folder, relative))
             with os.scandir(folders[-1]) as entries:
                 for entry in entries:

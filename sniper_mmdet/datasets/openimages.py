@@ -103,7 +103,16 @@ class OpenImagesDataset(BaseDetDataset):
         """The table of all images; their files are found."""
         classes = read_classes(self.label_file)
         mids = list(classes)
-        self._metainfo['classes'] = tuple(classes.values())
+        names = tuple(classes.values())
+        given = tuple(self._metainfo.get('classes', names))
+        if given != names:
+            raise UserError(
+                f'{self.label_file} names the classes, {first_of(names)}: '
+                'metainfo.classes must be left out, or the same. A file of '
+                "fewer, with unknown_classes='skip', trains fewer. Received: "
+                f'{first_of(given)}.'
+            )
+        self._metainfo['classes'] = names
         related = np.eye(len(mids), dtype=bool)
         if self.hierarchy_file:
             related = read_hierarchy(self.hierarchy_file, mids)
@@ -112,7 +121,7 @@ class OpenImagesDataset(BaseDetDataset):
         table = self._read(mids)
         self.left_out += table.notes.tolist()
         self._files = find_images(
-            self.data_prefix.get('img', ''),
+            self.data_prefix.get('img') or '.',
             table.ids,
             table.sizes,
             self._cache_file('images'),
@@ -154,7 +163,7 @@ class OpenImagesDataset(BaseDetDataset):
         """The table of images that are there, with sizes; others are told."""
         there = self._files.places >= 0
         readable = (self._files.sizes > 0).all(1)
-        folder = self.data_prefix.get('img', '')
+        folder = self.data_prefix.get('img') or '.'
         for right, what in (
             (there, 'are not there'),
             (readable | ~there, 'cannot be read'),
@@ -165,9 +174,9 @@ class OpenImagesDataset(BaseDetDataset):
             ids = [os_name(table.ids[k]) for k in wrong[:4]]
             text = f'{len(wrong)} of {len(right)} images {what} in {folder}'
             if self.missing_images == 'raise':
-                row = _row_of(self.ann_file, table.ids[wrong[0]])
+                row = self._row_of(table.ids[wrong[0]])
                 raise UserError(
-                    f'{self.ann_file}{row}: each image must be in {folder}, '
+                    f'{row}: each image must be in {folder}, '
                     f'whole. Received: {ids[0]}; {text}. '
                     "missing_images='skip' leaves them out."
                 )
@@ -191,6 +200,20 @@ class OpenImagesDataset(BaseDetDataset):
         if self.group_of == 'drop':
             table = table.of_boxes(~table.is_group_of)
         return table
+
+    def _row_of(self, name: bytes) -> str:
+        """The file and the first row of an image, looked for in an error."""
+        starts = name + b',', b'"' + name + b'"'
+        for path in filter(None, (self.ann_file, self.image_level_ann_file)):
+            with open(path, 'rb') as file:
+                for number, line in enumerate(file, start=1):
+                    same = line.startswith(starts)
+                    if path.endswith('.txt'):
+                        found = Path(os_name(line.strip())).stem
+                        same = found == os_name(name)
+                    if same:
+                        return f'{path}, row {number}'
+        return self.ann_file
 
     def filter_data(self) -> OpenImagesTable:
         """The table without what ``filter_cfg`` leaves out, in training."""
@@ -310,17 +333,3 @@ class OpenImagesDataset(BaseDetDataset):
 def os_name(name: bytes) -> str:
     """An image's id as text."""
     return name.decode(errors='surrogateescape')
-
-
-def _row_of(path: str, name: bytes) -> str:
-    """', row N', the first line of a csv that begins with an id; '' of none.
-
-    It is looked for where there is an error, and kept nowhere.
-    """
-    with open(path, 'rb') as file:
-        for number, line in enumerate(file, start=1):
-            if line.startswith(name) or Path(
-                line.strip().decode(errors='replace')
-            ).stem == os_name(name):
-                return f', row {number}'
-    return ''

@@ -199,7 +199,7 @@ def _joined(boxes: _Column, labels: _Column, fractional, classes):
     sizes = np.zeros((count, 2), np.int64)
     if given.shape[1]:
         where = np.repeat(np.arange(count), np.diff(offsets))
-        sizes[where] = given[:, ::-1]
+        sizes[where] = given
     notes = [boxes.note(), labels.note()]
     if fractional:
         notes.append(

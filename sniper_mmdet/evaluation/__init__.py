@@ -12,8 +12,8 @@ from .coco import (
     false_positives,
     proposal_recall,
 )
-from .openimages_metric import OpenImagesMetric
 from .face_sets import fddb_curves, rate_at, voc_curve
+from .openimages_metric import OpenImagesMetric
 from .pixels_metric import PixelsMetric
 from .proposal_recall_metric import ProposalRecallMetric
 from .visdrone_metric import VisDroneMetric

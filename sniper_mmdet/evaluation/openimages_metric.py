@@ -76,9 +76,9 @@ class OpenImagesMetric(_OpenImagesMetric):
                 'OpenImagesMetric needs a data set of OpenImages, with a '
                 f'hierarchy. Received: {sorted(dataset_meta)}.'
             )
-        self._related = np.asarray(related) != 0
-        if not self.get_supercategory:
-            self._related = np.eye(len(self._related), dtype=bool)
+        self._related = np.eye(len(related), dtype=bool)
+        if self.get_supercategory:
+            self._related |= np.asarray(related) != 0
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:

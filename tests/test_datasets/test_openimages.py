@@ -1,12 +1,15 @@
 """OpenImages' files: what is read, what is left out, what is refused."""
 
 import json
+import pickle
 import re
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from chip_data import smooth_image
+from mmengine.structures import InstanceData
 
 from sniper_mmdet.datasets import ClassAwareChipSampler, OpenImagesDataset
 from sniper_mmdet.datasets.collected_boxes import collect_boxes
@@ -16,7 +19,7 @@ from sniper_mmdet.datasets.formats.openimages import (
     read_classes,
     read_hierarchy,
 )
-from sniper_mmdet.registry import DATASETS
+from sniper_mmdet.registry import DATASETS, METRICS
 
 HEADER = (
     'ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,'
@@ -141,6 +144,7 @@ def test_filters_and_subsets(data):
 def test_images_are_found_in_folders_and_by_any_suffix(data):
     (data / 'images/part_1').mkdir()
     (data / 'images/b.jpg').rename(data / 'images/part_1/b.JPEG')
+    (data / 'images/part_1/up').symlink_to(data / 'images')
     path = load(data).get_data_info(1)['img_path']
     assert path == str(data / 'images/part_1/b.JPEG')
 
@@ -210,7 +214,9 @@ def headerless_csv(data):
 )
 def test_other_files(data, write):
     dataset = load(data, **write(data))
-    found = dataset.get_data_info(0)['instances']
+    info = dataset.get_data_info(0)
+    assert (info['width'], info['height']) == (200, 100)
+    found = info['instances']
     assert found[0]['bbox'] == pytest.approx([50, 10, 100, 90])
     assert [one['bbox_label'] for one in found] == [1, 2]
     is_old = write is older_csv
@@ -385,6 +391,21 @@ def test_what_is_skipped_is_counted(data):
     assert len(dataset.get_data_info(0)['instances']) == 2
 
 
+def test_an_image_of_the_labels_alone_is_missing(data):
+    (data / 'images/c.jpg').unlink()
+    with pytest.raises(ValueError, match='labels.csv, row 4: each image'):
+        load(data)
+    with pytest.raises(ValueError, match='boxes.txt, row 6: each image'):
+        (data / 'images/b.jpg').unlink()
+        load(data, **challenge_txt(data), image_level_ann_file=None)
+
+
+def test_classes_are_those_of_the_file(data):
+    load(data, metainfo=dict(classes=CLASSES))
+    with pytest.raises(ValueError, match='names.csv names .*Received: dog'):
+        load(data, metainfo=dict(classes=['dog']))
+
+
 def test_labels_told_both_ways(data):
     rows = [LABELS[0], 'a,v,/m/car,0', 'a,v,/m/car,1', 'a,v,/m/car,0']
     write_lines(data / 'labels.csv', rows)
@@ -495,3 +516,42 @@ def test_classes_in_turn_of_its_chips(data):
     images = [int(row['image']) for row in sampler]
     # Dogs and cats are in the first image, cars in the second.
     assert np.bincount(images).tolist() == [20, 10]
+
+
+def test_the_challenge_set_of_mmdet_is_evaluated(data):
+    files = challenge_txt(data)
+    metas = [
+        dict(filename='a.jpg', ori_shape=(100, 200, 3)),
+        dict(filename='b.jpg', ori_shape=(200, 100, 3)),
+    ]
+    (data / 'metas.pkl').write_bytes(pickle.dumps(metas))
+    stock = DATASETS.build(
+        dict(
+            type='OpenImagesChallengeDataset',
+            data_root=str(data),
+            data_prefix=dict(img=''),
+            label_file='names.csv',
+            meta_file='metas.pkl',
+            image_level_ann_file='labels.csv',
+            **files,
+        )
+    )
+    results = []
+    for dataset in (stock, load(data, **files)):
+        metric = METRICS.build(dict(type='sniper_mmdet.OpenImagesMetric'))
+        metric.dataset_meta = dataset.metainfo
+        for k, count in enumerate((2, 1)):
+            # A dog, and one in a picture that is known to have no animal.
+            box = [[50, 10, 100, 90], [110, 60, 140, 90]][:count]
+            found = InstanceData(
+                bboxes=torch.tensor(box, dtype=torch.float32),
+                scores=torch.tensor([0.5, 0.4][:count]) + 0.2 * k,
+                labels=torch.tensor([1, 2][:count]),
+            )
+            info = dict(dataset.get_data_info(k), pred_instances=found)
+            metric.process({}, [info])
+        results.append(metric.evaluate(2))
+    assert results[0] == results[1]
+    # Animals: wrong, right, right in a group; dogs: wrong, right; a cat.
+    mean = np.mean([2 / 3, 1 / 2, 1])
+    assert results[0]['openimages/AP50'] == pytest.approx(mean)
