@@ -86,6 +86,7 @@ class DropExperiment:
             smaller ones stay. Defaults to 320.
         batch_size (int): Defaults to 4.
         score_thr (float): Of F1. Defaults to 0.4.
+        num_workers (int): That load images. Defaults to 1.
         options (dict, optional): Override settings of the config.
 
     Raises:
@@ -101,11 +102,13 @@ class DropExperiment:
         side: int = 320,
         batch_size: int = 4,
         score_thr: float = 0.4,
+        num_workers: int = 1,
         options: dict | None = None,
     ) -> None:
         self.config, self.sets, self.out = config, sets, out
         self.iters, self.side, self.batch_size = iters, side, batch_size
-        self.score_thr, self.options = score_thr, options
+        self.score_thr, self.num_workers = score_thr, num_workers
+        self.options = options
         head = Config.fromfile(config).model.get('roi_head') or {}
         if 'SoftSampling' not in str(head.get('type')):
             raise ValueError(
@@ -240,7 +243,8 @@ class DropExperiment:
                 dict(type='PackDetInputs', meta_keys=shown),
             ],
         )
-        loader = dict(num_workers=1, persistent_workers=True)
+        workers = self.num_workers
+        loader = dict(num_workers=workers, persistent_workers=workers > 0)
         cfg.train_dataloader = dict(
             loader,
             batch_size=self.batch_size,
@@ -287,7 +291,7 @@ class DropExperiment:
         cfg.default_hooks.checkpoint = dict(
             type='CheckpointHook', by_epoch=False, interval=iters
         )
-        cfg.default_hooks.visualization = None
+        cfg.default_hooks.pop('visualization', None)
         cfg.log_processor = dict(by_epoch=False)
         cfg.randomness = dict(seed=run.seed)
         cfg.work_dir = str(folder)

@@ -38,12 +38,13 @@ def parse_args():
         side=(320, 'shorter side of the images, at most, px'),
         batch_size=(4, 'images of an iteration'),
         score_thr=(0.4, 'from which on detections count for F1'),
+        num_workers=(1, 'that load images'),
         table=(False, 'only print what is done so far'),
     )
     cli.add_cfg_options(parser)
     args = cli.parse(parser)
     cli.require_at_least(parser, args, iters=1, side=32, batch_size=1)
-    cli.require_at_least(parser, args, seeds=0, drop=0)
+    cli.require_at_least(parser, args, seeds=0, drop=0, num_workers=0)
     rule = '--drop must be below 1'
     cli.require(parser, max(args.drop) < 1, rule, args.drop)
     return args
@@ -71,9 +72,8 @@ def main():
             for name in args.sets
         }
         how = args.iters, args.side, args.batch_size, args.score_thr
-        experiment = DropExperiment(
-            args.config, sets, out, *how, args.cfg_options
-        )
+        how = *how, args.num_workers, args.cfg_options
+        experiment = DropExperiment(args.config, sets, out, *how)
         done = [
             (run, experiment.run(run))
             for run in runs
