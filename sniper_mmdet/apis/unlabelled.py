@@ -88,9 +88,7 @@ def write_scores(
     return sum(map(len, scores))
 
 
-def unexplained(
-    boxes: Tensor, info: dict, iou_thr: float = 0.3
-) -> np.ndarray:
+def unexplained(boxes: Tensor, info: dict, iou_thr: float = 0.3) -> np.ndarray:
     """Which detections (N,) no annotated box of an image explains; bool.
 
     A box explains what overlaps it, whatever its class, and an ignored one or

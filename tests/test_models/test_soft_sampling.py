@@ -228,12 +228,18 @@ def two_images(**metainfo):
 def losses_of(model, roi_type=None):
     torch.manual_seed(1)
     losses = model.loss(*two_images())
-    return {k: torch.as_tensor(v).sum() for k, v in losses.items() if 'rpn' not in k}
+    return {
+        k: torch.as_tensor(v).sum()
+        for k, v in losses.items()
+        if 'rpn' not in k
+    }
 
 
 @pytest.mark.parametrize('kind', ['Standard', 'Cascade'])
 def test_only_the_classification_loss_of_background_is_cut(kind):
-    soft_type = f'sniper_mmdet.SoftSampling{kind.replace("Standard", "")}RoIHead'
+    soft_type = (
+        f'sniper_mmdet.SoftSampling{kind.replace("Standard", "")}RoIHead'
+    )
     plain = detector(f'{kind}RoIHead')
     whole = detector(soft_type, soft_sampling=dict(a=1.0))
     soft = detector(soft_type)

@@ -57,7 +57,9 @@ def build(kind, prefix='', assigner=None, **settings):
         )
     if kind == 'rpn':
         train['sampler'] = dict(
-            type='RandomSampler', num=10**6, add_gt_as_proposals=False,
+            type='RandomSampler',
+            num=10**6,
+            add_gt_as_proposals=False,
             pos_fraction=0.5,
         )
     else:
@@ -88,7 +90,9 @@ def loss_of(head, objects, ignored=None, metas=None):
         name: sum(value) if isinstance(value, list) else value
         for name, value in found.items()
     }
-    [loss] = [v for k, v in found.items() if k.startswith('loss') and 'cls' in k]
+    [loss] = [
+        v for k, v in found.items() if k.startswith('loss') and 'cls' in k
+    ]
     loss.backward()
     return found, [s.grad for s in scores]
 
@@ -108,8 +112,9 @@ def test_soft_sampling_of_anchors(kind):
             one.labels = torch.zeros_like(one.labels)
     expected, whole = loss_of(plain, objects)
     found, weighted = loss_of(soft, objects)
-    assert found['loss_bbox' if kind != 'rpn' else 'loss_rpn_bbox'] == (
-        expected['loss_bbox' if kind != 'rpn' else 'loss_rpn_bbox']
+    assert (
+        found['loss_bbox' if kind != 'rpn' else 'loss_rpn_bbox']
+        == (expected['loss_bbox' if kind != 'rpn' else 'loss_rpn_bbox'])
     )
     sizes = [(16, 16), (8, 8)]
     levels = plain.prior_generator.grid_priors(sizes, device='cpu')
@@ -213,7 +218,9 @@ def test_soft_sampling_of_rtmdet():
 
 def test_only_verified_classes_are_learned():
     head = build(
-        'retina', 'sniper_mmdet.SoftSampling', soft_sampling=None,
+        'retina',
+        'sniper_mmdet.SoftSampling',
+        soft_sampling=None,
         verified_only=True,
     )
     plain = build('retina')

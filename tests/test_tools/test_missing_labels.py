@@ -111,7 +111,9 @@ def test_what_a_box_explains():
     )
     expected = [False, True, False, True, True]
     assert unexplained(boxes, info).tolist() == expected
-    assert unexplained(boxes, info, 0.1).tolist() == [False] + expected[2:2] + [
+    assert unexplained(boxes, info, 0.1).tolist() == [False] + expected[
+        2:2
+    ] + [
         False,
         False,
         True,
@@ -154,7 +156,9 @@ def test_f1_at_a_score(tmp_path):
 
 
 def test_runs_find_what_they_need():
-    runs = list(runs_of(['a', 'b'], [0, 0.5], [1], ['bound', 'scores', 'plain']))
+    runs = list(
+        runs_of(['a', 'b'], [0, 0.5], [1], ['bound', 'scores', 'plain'])
+    )
     assert [(run.data, run.rate, run.way) for run in runs] == [
         ('a', 0, 'plain'),
         ('a', 0, 'scores'),
@@ -170,7 +174,10 @@ def test_runs_find_what_they_need():
     with pytest.raises(ValueError, match='needs plain'):
         list(runs_of(['a'], [0], [0], ['scores']))
     results = [
-        (run._replace(seed=seed), dict.fromkeys(('AP50', 'F1', 'precision', 'recall'), value))
+        (
+            run._replace(seed=seed),
+            dict.fromkeys(('AP50', 'F1', 'precision', 'recall'), value),
+        )
         for run in runs[:1]
         for seed, value in enumerate([50.0, 54, 58])
     ]
@@ -187,7 +194,9 @@ def sets(here):
         (boxes / name).symlink_to((scenes / name).resolve())
     names = [
         one['name']
-        for one in json.loads((scenes / 'train.json').read_text())['categories']
+        for one in json.loads((scenes / 'train.json').read_text())[
+            'categories'
+        ]
     ]
     splits = dict(trainval='train', test='val')
     write_voc(scenes, here / 'sets/voc/VOC2007', splits, names)
@@ -274,9 +283,7 @@ def test_sets_of_other_layouts(tool, sets, here, capsys):
     with pytest.raises(SystemExit, match='must have train.json'):
         experiment(tool, sets, '--sets', 'none')
     with pytest.raises(SystemExit, match='must be a SoftSamplingRoIHead'):
-        experiment(
-            tool, sets, '--sets', 'voc', '--config', SAMPLE_CONFIG
-        )
+        experiment(tool, sets, '--sets', 'voc', '--config', SAMPLE_CONFIG)
 
 
 def test_scores_of_the_training_images(tool, here, trained, capsys):
@@ -284,7 +291,9 @@ def test_scores_of_the_training_images(tool, here, trained, capsys):
     out = '--out', 'scores.npz', '--score-thr', '0', '--num', '7'
     tool('misc/score_unlabelled.py', SAMPLE_CONFIG, trained, *out, **options)
     found = ProposalFile('scores.npz')
-    images = json.loads((here / 'data/sample/train.json').read_text())['images']
+    images = json.loads((here / 'data/sample/train.json').read_text())[
+        'images'
+    ]
     assert found.keys == [f'{i["id"]} {i["file_name"]}' for i in images]
     counts = np.diff(found.offsets)
     assert 0 < counts.max() <= 7
