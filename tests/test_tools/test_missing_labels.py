@@ -11,7 +11,7 @@ from shrink import shrunk
 from tiny import ROOT, SAMPLE_CONFIG, cli, sample_options, write_voc
 
 from sniper_mmdet.apis.unlabelled import unexplained
-from sniper_mmdet.benchmark.drop_experiment import runs_of, summary
+from sniper_mmdet.benchmark.drop_runs import runs_of, summary
 from sniper_mmdet.datasets import ProposalFile
 from sniper_mmdet.datasets.dropped_labels import drop_labels, with_ignored
 from sniper_mmdet.evaluation.ground_truth import read_ground_truth
