@@ -65,6 +65,13 @@ ELSEWHERE = {
     '--out-geojson': 'test_apis/test_map_results.py, where rasterio is',
     'python tools/image_demo.py IMAGE CONFIG CHECKPOINT --out-dir out '
     '--out-geojson': 'test_apis/test_map_results.py, where rasterio is',
+    'python tools/analysis_tools/drop_': 'test_tools/test_missing_labels.py',
+    'python tools/analysis_tools/find_missing_labels.py': (
+        'test_tools/test_missing_labels.py'
+    ),
+    'python tools/misc/score_unlabelled.py': (
+        'test_tools/test_missing_labels.py'
+    ),
     'python tools/analysis_tools/tune.py': (
         'test_tools/test_tune.py, on more than one image'
     ),

@@ -1,9 +1,11 @@
 """Tiny data where the configs look for theirs."""
 
 import json
+import pickle
 import shutil
 from pathlib import Path
 
+import mmcv
 from mmdet.datasets import CocoDataset, VOCDataset
 from open_images import write_open_images
 from tiny import make_scenes, with_classes, write_voc
@@ -71,4 +73,51 @@ def user_data(folder: Path) -> Path:
         splits,
         ('RBC', 'WBC', 'Platelets'),
     )
+    _write_openimages(scenes, folder / 'data/OpenImages')
     return folder
+
+
+def _write_openimages(scenes: Path, folder: Path) -> None:
+    """Scenes as OpenImages has them, of 601 classes in a flat hierarchy."""
+    names = [f'/m/{number:03d}' for number in range(601)]
+    ann = folder / 'annotations'
+    ann.mkdir(parents=True)
+    rows = [f'{name},Class {name[3:]}' for name in names]
+    (ann / 'class-descriptions-boxable.csv').write_text('\n'.join(rows))
+    tree = dict(
+        LabelName='/m/entity',
+        Subcategory=[dict(LabelName=name) for name in names],
+    )
+    (ann / 'bbox_labels_600_hierarchy.json').write_text(json.dumps(tree))
+    for source, split, boxes in (
+        ('train', 'train', 'oidv6-train-annotations-bbox.csv'),
+        ('val', 'validation', 'validation-annotations-bbox.csv'),
+    ):
+        coco = with_classes(scenes / f'{source}.json', names)
+        images = folder / 'OpenImages' / split
+        images.mkdir(parents=True)
+        head = 'ImageID,Source,LabelName,Confidence'
+        lines, labels, metas = [f'{head},XMin,XMax,YMin,YMax'], [head], []
+        for image in coco['images']:
+            stem = Path(image['file_name']).stem
+            pixels = mmcv.imread(scenes / 'images' / image['file_name'])
+            mmcv.imwrite(pixels, str(images / f'{stem}.jpg'))
+            size = image['height'], image['width'], 3
+            metas.append(dict(filename=f'{stem}.jpg', ori_shape=size))
+            for one in coco['annotations']:
+                if one['image_id'] != image['id']:
+                    continue
+                x, y, w, h = one['bbox']
+                box = x / size[1], (x + w) / size[1], y / size[0]
+                box = ','.join(map(str, (*box, (y + h) / size[0])))
+                name = names[one['category_id'] - 1]
+                # The second of each image is a group.
+                group = int(lines[-1].startswith(stem))
+                told = f'{stem},xclick,{name},1'
+                lines.append(f'{told},{box},0,0,{group},0,0')
+                labels.append(told)
+            labels.append(f'{stem},verification,{names[-1]},0')
+        (ann / boxes).write_text('\n'.join(lines))
+        file = f'{split}-annotations-human-imagelabels-boxable.csv'
+        (ann / file).write_text('\n'.join(labels))
+        (ann / f'{split}-image-metas.pkl').write_bytes(pickle.dumps(metas))

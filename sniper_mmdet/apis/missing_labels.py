@@ -77,8 +77,9 @@ class MissingLabels:
     def write(self, path: Path) -> None:
         """Write a COCO file of the finds and the images that have some.
 
-        Images are named from the folder on that all are in. A labelling tool imports it as annotations to be looked at: each has
-        its ``score`` beside COCO's fields.
+        A labelling tool imports it as annotations to be looked at: each has
+        its ``score`` beside COCO's fields. Images are named from the folder
+        that all are in.
         """
         coco, entries = CocoWriter(self.classes), {}
         folders = [str(Path(one['img_path']).parent) for one in self.infos]

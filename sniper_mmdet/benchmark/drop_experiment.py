@@ -6,12 +6,8 @@ of other images.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import product
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
 from mmengine.config import Config
 from mmengine.fileio import load
 from mmengine.logging import print_log
@@ -28,50 +24,11 @@ from sniper_mmdet.evaluation.coco import average_precision, evaluate_boxes
 from sniper_mmdet.evaluation.ground_truth import read_ground_truth
 from sniper_mmdet.evaluation.operating_point import f1_at
 
+from .drop_runs import Run
 from .drop_sets import DropSet
 
-#: How to train on what is left: with all background; with background weighted
-#: by overlap; by the scores of the plain detector; with the dropped boxes
-#: ignored, which nobody can who does not know them.
-WAYS = 'plain', 'overlap', 'scores', 'bound'
 #: IoU with a dropped box above which the upper bound ignores background.
 _BOUND_IOU = dict(rpn=0.3, rcnn=0.5)
-
-
-class Run(NamedTuple):
-    """One training of the experiment."""
-
-    data: str
-    rate: float
-    seed: int
-    way: str
-
-    @property
-    def folder(self) -> Path:
-        """Path: Of its files, in that of the experiment."""
-        return Path(self.data, f'drop{self.rate:g}_seed{self.seed}', self.way)
-
-
-def runs_of(
-    names: Sequence[str],
-    rates: Sequence[float],
-    seeds: Sequence[int],
-    ways: Sequence[str] = WAYS,
-) -> Iterator[Run]:
-    """All runs, in an order in which each finds what it needs.
-
-    Weights by score need the plain detector of the same labels; where nothing
-    is dropped there is no bound.
-    """
-    ways = [way for way in WAYS if way in ways]
-    if 'scores' in ways and 'plain' not in ways:
-        raise ValueError(
-            'the way scores needs plain, whose detector gives the scores. '
-            f'Received: {ways}.'
-        )
-    for data, seed, rate, way in product(names, seeds, rates, ways):
-        if rate or way != 'bound':
-            yield Run(data, rate, seed, way)
 
 
 class DropExperiment:
@@ -86,6 +43,7 @@ class DropExperiment:
             smaller ones stay. Defaults to 320.
         batch_size (int): Defaults to 4.
         score_thr (float): Of F1. Defaults to 0.4.
+        num_workers (int): That load images. Defaults to 1.
         options (dict, optional): Override settings of the config.
 
     Raises:
@@ -101,11 +59,13 @@ class DropExperiment:
         side: int = 320,
         batch_size: int = 4,
         score_thr: float = 0.4,
+        num_workers: int = 1,
         options: dict | None = None,
     ) -> None:
         self.config, self.sets, self.out = config, sets, out
         self.iters, self.side, self.batch_size = iters, side, batch_size
-        self.score_thr, self.options = score_thr, options
+        self.score_thr, self.num_workers = score_thr, num_workers
+        self.options = options
         head = Config.fromfile(config).model.get('roi_head') or {}
         if 'SoftSampling' not in str(head.get('type')):
             raise ValueError(
@@ -240,7 +200,8 @@ class DropExperiment:
                 dict(type='PackDetInputs', meta_keys=shown),
             ],
         )
-        loader = dict(num_workers=1, persistent_workers=True)
+        workers = self.num_workers
+        loader = dict(num_workers=workers, persistent_workers=workers > 0)
         cfg.train_dataloader = dict(
             loader,
             batch_size=self.batch_size,
@@ -287,7 +248,7 @@ class DropExperiment:
         cfg.default_hooks.checkpoint = dict(
             type='CheckpointHook', by_epoch=False, interval=iters
         )
-        cfg.default_hooks.visualization = None
+        cfg.default_hooks.pop('visualization', None)
         cfg.log_processor = dict(by_epoch=False)
         cfg.randomness = dict(seed=run.seed)
         cfg.work_dir = str(folder)
@@ -303,23 +264,3 @@ class DropExperiment:
 def _listed(part) -> list:
     """A setting, or those of the stages of a cascade."""
     return part if isinstance(part, list) else [part]
-
-
-def summary(results: Iterable[tuple[Run, dict]]) -> list[tuple[str, dict]]:
-    """Rows of a table: mean and spread over the seeds, of AP50 and F1.
-
-    The spread is the standard deviation.
-    """
-    cells = {}
-    for run, result in results:
-        key = run.data, run.rate, run.way
-        cells.setdefault(key, []).append(result)
-    rows = []
-    for (data, rate, way), found in cells.items():
-        row = dict(dropped=f'{rate:.0%}', way=way, runs=str(len(found)))
-        for name in ('AP50', 'F1', 'precision', 'recall'):
-            values = np.array([one[name] for one in found])
-            spread = values.std(ddof=1) if len(values) > 1 else np.nan
-            row[name] = f'{values.mean():.2f} ±{spread:5.2f}'
-        rows.append((data, row))
-    return rows

@@ -102,8 +102,9 @@ def without_ignoring(model: dict) -> list[str]:
         told = issubclass(head, _TELLING) and not issubclass(
             head, _NOT_TELLING
         )
-        named = f'sniper_mmdet.{head.__name__}'
-        if not (told or head in RANGE_AWARE_HEADS or named in ours):
+        # One of Soft Sampling inherits from one that ignores.
+        named = {f'sniper_mmdet.{one.__name__}' for one in head.__mro__}
+        if not (told or head in RANGE_AWARE_HEADS or named & ours):
             found.append(name_of(model[key]))
     # Of these, the head decides.
     known = {'GridAssigner', 'HungarianAssigner', *RANGE_AWARE}

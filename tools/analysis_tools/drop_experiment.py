@@ -13,6 +13,7 @@ command goes on where it was cut off; a run that is done is not done again.
 
 from pathlib import Path
 
+from sniper_mmdet.benchmark.drop_runs import WAYS, runs_of, summary
 from sniper_mmdet.utils import cli
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,22 +29,22 @@ def parse_args():
     default = str(ROOT / 'configs/soft_sampling' / CONFIG)
     told = f'of a detector with a SoftSamplingRoIHead (default: {CONFIG})'
     add('--config', default=default, help=told)
-    ways = 'plain', 'overlap', 'scores', 'bound'
     cli.add_options(
         parser,
         drop=([0.0, 0.3, 0.5, 0.7], 'shares of the boxes that are dropped'),
         seeds=([0, 1, 2], 'of the draw and of training'),
-        ways=(list(ways), 'to train', dict(choices=ways)),
+        ways=(list(WAYS), 'to train', dict(choices=WAYS)),
         iters=(1500, 'iterations of each training'),
         side=(320, 'shorter side of the images, at most, px'),
         batch_size=(4, 'images of an iteration'),
         score_thr=(0.4, 'from which on detections count for F1'),
+        num_workers=(1, 'that load images'),
         table=(False, 'only print what is done so far'),
     )
     cli.add_cfg_options(parser)
     args = cli.parse(parser)
     cli.require_at_least(parser, args, iters=1, side=32, batch_size=1)
-    cli.require_at_least(parser, args, seeds=0, drop=0)
+    cli.require_at_least(parser, args, seeds=0, drop=0, num_workers=0)
     rule = '--drop must be below 1'
     cli.require(parser, max(args.drop) < 1, rule, args.drop)
     return args
@@ -54,11 +55,7 @@ def main():
     with cli.quiet():  # what is imported, and what runs, prints
         from mmengine.registry import init_default_scope
 
-        from sniper_mmdet.benchmark.drop_experiment import (
-            DropExperiment,
-            runs_of,
-            summary,
-        )
+        from sniper_mmdet.benchmark.drop_experiment import DropExperiment
         from sniper_mmdet.benchmark.drop_sets import DropSet
         from sniper_mmdet.engine.cpu import prepare_cpu
 
@@ -71,9 +68,8 @@ def main():
             for name in args.sets
         }
         how = args.iters, args.side, args.batch_size, args.score_thr
-        experiment = DropExperiment(
-            args.config, sets, out, *how, args.cfg_options
-        )
+        how = *how, args.num_workers, args.cfg_options
+        experiment = DropExperiment(args.config, sets, out, *how)
         done = [
             (run, experiment.run(run))
             for run in runs

@@ -4,9 +4,8 @@
         --out-dir DIR
 
 Boxes are dropped at random over all images and classes. DIR/kept.json is to
-be trained on, DIR/dropped.json holds what is missing there, and DIR/ignored.json
-has it annotated as crowds: the upper bound, trained by a detector that ignores
-them.
+be trained on, DIR/dropped.json holds what is missing there, DIR/ignored.json
+has it annotated as crowds: the upper bound, for a detector that ignores them.
 """
 
 from pathlib import Path

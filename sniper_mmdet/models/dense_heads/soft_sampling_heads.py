@@ -13,7 +13,6 @@ from mmdet.models.dense_heads import (
 )
 from mmdet.structures.bbox import get_box_tensor
 from mmengine.registry import TASK_UTILS
-from mmengine.structures import InstanceData
 from torch import Tensor
 
 from sniper_mmdet.registry import MODELS
@@ -21,7 +20,7 @@ from sniper_mmdet.utils.errors import UserError
 
 from ..task_modules import (
     BY_OVERLAP,
-    known_objects,
+    background_weights,
     related_classes,
     silence_unverified,
     verified_classes,
@@ -78,20 +77,6 @@ class IncompleteLabels:
             cls_scores = [silence_unverified(s, verified) for s in cls_scores]
         return super().loss_by_feat(cls_scores, *others)
 
-    def weigh(
-        self,
-        boxes: Tensor,
-        objects: InstanceData,
-        ignored: InstanceData | None,
-        metainfo: dict,
-    ) -> Tensor:
-        """Weights (N,) that boxes (N, 4) of an image have as background."""
-        known = known_objects(objects, ignored, metainfo).to(boxes)
-        scored = metainfo.get('scored_boxes')
-        if scored is not None:
-            scored = torch.as_tensor(scored)
-        return self.soft_weights(boxes, known, scored)
-
 
 class SoftAnchors(IncompleteLabels):
     """Soft Sampling in a head of anchors; comes before mmdet's own class.
@@ -112,7 +97,8 @@ class SoftAnchors(IncompleteLabels):
         labels, weights = found[first : first + 2]
         where = (labels == self.num_classes) & (weights > 0)
         anchors = get_box_tensor(given['flat_anchors'])[where]
-        weights[where] *= self.weigh(
+        weights[where] *= background_weights(
+            self.soft_weights,
             self._boxes_of(anchors),
             given['gt_instances'],
             given.get('gt_instances_ignore'),

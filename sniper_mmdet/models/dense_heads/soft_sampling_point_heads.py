@@ -5,6 +5,7 @@ from torch import Tensor
 
 from sniper_mmdet.registry import MODELS
 
+from ..task_modules import background_weights
 from .range_aware_point_heads import (
     RangeAwareFCOSHead,
     RangeAwareFoveaHead,
@@ -38,7 +39,11 @@ class SoftPoints(IncompleteLabels):
         weighted = []
         for i, scores in enumerate(cls_scores):
             boxes = boxes_of_points(points[i], self.strides[i])
-            weights = torch.stack([self.weigh(boxes, *one) for one in samples])
+            weights = [
+                background_weights(self.soft_weights, boxes, *one)
+                for one in samples
+            ]
+            weights = torch.stack(weights)
             weights = weights.masked_fill(learned[i].view_as(weights), 1)
             weights = weights.view(len(scores), 1, *sizes[i]).to(scores)
             still = scores.detach()

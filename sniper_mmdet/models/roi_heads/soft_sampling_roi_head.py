@@ -6,7 +6,7 @@ from functools import cache
 import torch
 from mmdet.models.roi_heads import CascadeRoIHead, StandardRoIHead
 from mmdet.registry import MODELS as MMDET_MODELS
-from mmdet.structures import DetDataSample, SampleList
+from mmdet.structures import SampleList
 from mmengine.registry import TASK_UTILS
 from mmengine.structures import InstanceData
 from torch import Tensor
@@ -16,7 +16,7 @@ from sniper_mmdet.utils.errors import UserError
 
 from ..task_modules import (
     BY_OVERLAP,
-    known_objects,
+    background_weights,
     related_classes,
     silence_unverified,
     verified_classes,
@@ -53,21 +53,14 @@ class SoftTargets:
             count = len(result.neg_priors)
             if count:
                 # Positive ones come first.
-                own[-count:] *= self._soft(result.neg_priors, sample)
+                own[-count:] *= background_weights(
+                    self.soft_weights,
+                    result.neg_priors,
+                    sample.gt_instances,
+                    sample.get('ignored_instances'),
+                    sample.metainfo,
+                )
         return found
-
-    def _soft(self, background: Tensor, sample: DetDataSample) -> Tensor:
-        known = known_objects(
-            sample.gt_instances,
-            sample.get('ignored_instances'),
-            sample.metainfo,
-        )
-        scored = sample.metainfo.get('scored_boxes')
-        if scored is not None:
-            scored = torch.as_tensor(scored)
-        weights = self.soft_weights(background, known.to(background), scored)
-        # RoIs are counted by weights above 0.
-        return weights.clamp(min=torch.finfo(weights.dtype).tiny)
 
     def loss(
         self, cls_score: Tensor, bbox_pred: Tensor, rois: Tensor, *args, **more

@@ -16,6 +16,7 @@ from .soft_weights import (
     BY_OVERLAP,
     OverlapWeights,
     ScoreWeights,
+    background_weights,
     known_objects,
     soft_weights,
 )

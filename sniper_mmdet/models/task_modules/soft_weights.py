@@ -4,6 +4,8 @@ A place without a label may be an object that nobody labelled, and more so the
 farther it is from what somebody labelled (arXiv 1806.06986, section 3).
 """
 
+from collections.abc import Callable
+
 import torch
 from mmdet.structures.bbox import get_box_tensor
 from mmengine.structures import InstanceData
@@ -66,6 +68,32 @@ def known_objects(
         every = torch.as_tensor(getattr(every, 'tensor', every))
         boxes.append(every[torch.as_tensor(flags == UNSEEN)])
     return torch.cat([box.to(found).reshape(-1, 4) for box in boxes])
+
+
+def background_weights(
+    weigh: Callable[..., Tensor],
+    boxes: Tensor,
+    objects: InstanceData,
+    ignored: InstanceData | None,
+    metainfo: dict,
+) -> Tensor:
+    """Weights (N,) that boxes (N, 4) of an image have as background.
+
+    Args:
+        weigh (Callable): :class:`OverlapWeights` or :class:`ScoreWeights`.
+        boxes (Tensor (N, 4)): RoIs, or anchors, x1, y1, x2, y2.
+        objects (:obj:`InstanceData`): As of :func:`known_objects`.
+        ignored (:obj:`InstanceData`, optional): Likewise.
+        metainfo (dict): Likewise; ``scored_boxes`` of
+            :class:`PackKnownLabels` are those of a first detector.
+    """
+    known = known_objects(objects, ignored, metainfo).to(boxes)
+    scored = metainfo.get('scored_boxes')
+    if scored is not None:
+        scored = torch.as_tensor(scored)
+    weights = weigh(boxes, known, scored)
+    # Box heads count RoIs by weights above 0.
+    return weights.clamp(min=torch.finfo(weights.dtype).tiny)
 
 
 class _Curve:

@@ -1,0 +1,69 @@
+"""Which trainings the experiment of dropped labels has, and its table."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+#: How to train on what is left: with all background; with background weighted
+#: by overlap; by the scores of the plain detector; with the dropped boxes
+#: ignored, which nobody can who does not know them.
+WAYS = 'plain', 'overlap', 'scores', 'bound'
+
+
+class Run(NamedTuple):
+    """One training of the experiment."""
+
+    data: str
+    rate: float
+    seed: int
+    way: str
+
+    @property
+    def folder(self) -> Path:
+        """Path: Of its files, in that of the experiment."""
+        return Path(self.data, f'drop{self.rate:g}_seed{self.seed}', self.way)
+
+
+def runs_of(
+    names: Sequence[str],
+    rates: Sequence[float],
+    seeds: Sequence[int],
+    ways: Sequence[str] = WAYS,
+) -> Iterator[Run]:
+    """All runs, in an order in which each finds what it needs.
+
+    Weights by score need the plain detector of the same labels; where nothing
+    is dropped there is no bound.
+    """
+    ways = [way for way in WAYS if way in ways]
+    if 'scores' in ways and 'plain' not in ways:
+        raise ValueError(
+            'the way scores needs plain, whose detector gives the scores. '
+            f'Received: {ways}.'
+        )
+    for data, seed, rate, way in product(names, seeds, rates, ways):
+        if rate or way != 'bound':
+            yield Run(data, rate, seed, way)
+
+
+def summary(results: Iterable[tuple[Run, dict]]) -> list[tuple[str, dict]]:
+    """Rows of a table: mean and spread over the seeds, of AP50 and F1.
+
+    The spread is the standard deviation.
+    """
+    cells = {}
+    for run, result in results:
+        key = run.data, run.rate, run.way
+        cells.setdefault(key, []).append(result)
+    rows = []
+    for (data, rate, way), found in cells.items():
+        row = dict(dropped=f'{rate:.0%}', way=way, runs=str(len(found)))
+        for name in ('AP50', 'F1', 'precision', 'recall'):
+            values = np.array([one[name] for one in found])
+            spread = values.std(ddof=1) if len(values) > 1 else np.nan
+            row[name] = f'{values.mean():.2f} ±{spread:5.2f}'
+        rows.append((data, row))
+    return rows
