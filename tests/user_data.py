@@ -7,11 +7,21 @@ from pathlib import Path
 from mmdet.datasets import CocoDataset, VOCDataset
 from tiny import make_scenes, with_classes, write_voc
 
+from sniper_mmdet.datasets import EmojiScenesDataset, TrafficLightsDataset
+from sniper_mmdet.datasets.formats.emoji_scenes import NOVEL
+
 # Sets of large images, whole and in slices.
 _LARGE = dict(
     sooke_vessels=('vessel',),
     football_players=('ball', 'goalkeeper', 'player', 'referee'),
     airbus_aircraft=('aircraft', 'truncated_aircraft'),
+)
+
+
+# Small images, of many classes.
+_SMALL = dict(
+    emoji_scenes=EmojiScenesDataset.METAINFO['classes'],
+    traffic_lights=TrafficLightsDataset.METAINFO['classes'],
 )
 
 
@@ -34,6 +44,10 @@ def user_data(folder: Path) -> Path:
         ),
         ('data/aerial_cars', 'train.json', 'val.json', ('car', 'bus')),
         *(
+            (f'data/{name}', 'train.json', 'val.json', classes)
+            for name, classes in _SMALL.items()
+        ),
+        *(
             (root, train, 'val.json', classes)
             for name, classes in _LARGE.items()
             for root, train in (
@@ -48,8 +62,15 @@ def user_data(folder: Path) -> Path:
             file.write_text(
                 json.dumps(with_classes(scenes / f'{source}.json', classes))
             )
-    for name in ('deeppcb', 'aerial_cars', *_LARGE):
+    for name in ('deeppcb', 'aerial_cars', *_LARGE, *_SMALL):
         shutil.copytree(scenes / 'images', folder / 'data' / name / 'images')
+    emoji = folder / 'data/emoji_scenes'
+    shutil.copy(emoji / 'val.json', emoji / 'test_all.json')
+    for name in NOVEL:
+        target = emoji / 'image_level' / name
+        target.mkdir(parents=True)
+        for picture in sorted((scenes / 'images').iterdir())[:2]:
+            shutil.copy(picture, target)
     for name in _LARGE:
         slices = folder / 'data/slices' / name
         shutil.copytree(scenes / 'images', slices, dirs_exist_ok=True)

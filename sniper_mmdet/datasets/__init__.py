@@ -17,9 +17,12 @@ from .named_datasets import (
     DOTADataset,
     DOTAv2Dataset,
     DOTAv15Dataset,
+    EmojiScenesBaseDataset,
+    EmojiScenesDataset,
     FootballPlayersDataset,
     SampleDataset,
     SookeVesselsDataset,
+    TrafficLightsDataset,
     VisDroneDataset,
 )
 from .proposals import ProposalFile, image_id, image_keys, write_proposals

@@ -19,6 +19,9 @@ NUMBERS = dict(
     AirbusAircraftDataset=2,
     DeepPCBDataset=6,
     BCCDDataset=3,
+    EmojiScenesDataset=60,
+    EmojiScenesBaseDataset=48,
+    TrafficLightsDataset=14,
 )
 
 
