@@ -295,7 +295,11 @@ class _Solver:
         if self.sigmoid:  # each against all others
             fits = [
                 fit_new_classes(
-                    x, np.where(y == k, 0, -1), 1, np.zeros(len(x)), share,
+                    x,
+                    np.where(y == k, 0, -1),
+                    1,
+                    np.zeros(len(x)),
+                    share,
                     self.l2,
                 )
                 for k in range(len(found))

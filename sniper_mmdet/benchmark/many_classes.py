@@ -128,7 +128,10 @@ def _test(head: nn.Module, num: int, count: int) -> Callable[[], None]:
         with torch.no_grad():
             scores, boxes = head(x)
             found = head.predict_by_feat(
-                (rois,), (_trained(head, scores, labels),), (boxes,), [meta],
+                (rois,),
+                (_trained(head, scores, labels),),
+                (boxes,),
+                [meta],
                 _TEST,
             )
         assert len(found) == 1

@@ -7,10 +7,10 @@ import pytest
 import torch
 from mmdet.models.layers import multiclass_nms
 from mmdet.registry import MODELS
+from mmdet.testing import demo_mm_inputs
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
-from mmdet.testing import demo_mm_inputs
 from shrink import shrunk
 from tiny import ROOT
 
@@ -260,7 +260,9 @@ def test_a_cascade_has_classes_in_its_last_stage():
     outputs = [head.fc_cls(x) for head in heads]
     logits, features = heads[-1].split(sum(outputs) / 3)
     assert torch.allclose(features, x)
-    own = [head.split(out)[0] for head, out in zip(heads, outputs)]
+    own = [
+        head.split(out)[0] for head, out in zip(heads, outputs, strict=True)
+    ]
     assert torch.allclose(logits, sum(own) / 3, atol=1e-6)
 
 

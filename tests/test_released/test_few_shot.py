@@ -13,7 +13,9 @@ RECORD = 'rfcn3k_fewshot_training.npz'
 
 @pytest.mark.real_data
 def test_rfcn3k_few_shot_training(shared_data):
-    folder = os.environ.get('SNIPER_PARITY_DIR', shared_data.parent / 'parity/rfcn3k')
+    folder = os.environ.get(
+        'SNIPER_PARITY_DIR', shared_data.parent / 'parity/rfcn3k'
+    )
     path = Path(folder, RECORD)
     if not path.exists():
         pytest.skip(f'no {path}')

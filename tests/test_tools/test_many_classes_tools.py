@@ -26,16 +26,21 @@ def test_teach_then_test(files, tool, here, capsys, tiny_scenes):
     ann = json.loads((tiny_scenes / 'val.json').read_text())
     ann['categories'] += [dict(id=8, name='blue'), dict(id=9, name='lime')]
     (here / 'ann.json').write_text(json.dumps(ann))
-    tool(
-        'teach.py', *files, 'toys', '--out', 'new.pth', '--ann', 'ann.json'
-    )
+    tool('teach.py', *files, 'toys', '--out', 'new.pth', '--ann', 'ann.json')
     assert '2 classes of 6 pictures' in capsys.readouterr().out
     tool('test.py', 'new.py', 'new.pth', '--work-dir', 'tested')
     found = next((here / 'tested').glob('*/*.json'))
     assert 'coco/bbox_mAP' in found.read_text()
     tool(
-        'image_demo.py', 'toys', 'new.py', 'new.pth', '--out-dir', 'found',
-        '--class-agnostic', '--out-json', 'found.json',
+        'image_demo.py',
+        'toys',
+        'new.py',
+        'new.pth',
+        '--out-dir',
+        'found',
+        '--class-agnostic',
+        '--out-json',
+        'found.json',
     )
     seen = json.loads((here / 'found.images.json').read_text())
     assert [c['name'] for c in seen['categories']] == ['object']
@@ -47,8 +52,16 @@ def test_errors_are_one_sentence(files, tool, here):
         tool('teach.py', *files, 'toys', '--out', 'new.pth')
     with pytest.raises(SystemExit, match="teach: solver 'released' knows"):
         tool(
-            'teach.py', *files, 'toys', '--out', 'new.pth', '--classes',
-            'blue', '--solver', 'released', '--instead',
+            'teach.py',
+            *files,
+            'toys',
+            '--out',
+            'new.pth',
+            '--classes',
+            'blue',
+            '--solver',
+            'released',
+            '--instead',
         )
     assert not (here / 'new.pth').exists()
 
@@ -88,9 +101,7 @@ def test_evaluate_det(tool, here, capsys):
         categories=[dict(id=1, name='dog')],
         annotations=[dict(image_id=1, category_id=1, bbox=[0, 0, 40, 40])],
     )
-    seen = dict(
-        images=ann['images'], categories=[dict(id=1, name='poodle')]
-    )
+    seen = dict(images=ann['images'], categories=[dict(id=1, name='poodle')])
     found = [dict(image_id=1, category_id=1, bbox=[0, 0, 40, 30], score=0.5)]
     for name, content in {
         'ann': ann,
@@ -106,12 +117,25 @@ def test_evaluate_det(tool, here, capsys):
 
 def test_benchmark(tool, capsys):
     tool(
-        'analysis_tools/benchmark.py', 'many_classes', '--classes', 3, 40,
-        '--train-rois', 8, '--test-rois', 8, '--repeats', 1, '--json',
+        'analysis_tools/benchmark.py',
+        'many_classes',
+        '--classes',
+        3,
+        40,
+        '--train-rois',
+        8,
+        '--test-rois',
+        8,
+        '--repeats',
+        1,
+        '--json',
     )
     found = json.loads(capsys.readouterr().out)
     assert list(found) == [
-        'plain 3', 'decoupled 3', 'plain 40', 'decoupled 40'
+        'plain 3',
+        'decoupled 3',
+        'plain 40',
+        'decoupled 40',
     ]
     assert found['plain 3']['step_x'] == 1
     # A class of a plain head has four weights more for boxes.

@@ -88,9 +88,7 @@ def many_classes(args):
 
     prepare_cpu()
     rois = args.train_rois, args.test_rois
-    return benchmark_many_classes(
-        args.classes, *rois, args.repeats, args.seed
-    )
+    return benchmark_many_classes(args.classes, *rois, args.repeats, args.seed)
 
 
 def parse_args():
