@@ -82,7 +82,7 @@ def benchmark_many_classes(
 
 
 def _head(name: str, count: int) -> nn.Module:
-    head = MODELS.build(
+    return MODELS.build(
         dict(
             HEADS[name],
             in_channels=_CHANNELS,
@@ -90,8 +90,6 @@ def _head(name: str, count: int) -> nn.Module:
             num_classes=count,
         )
     )
-    head.init_weights()
-    return head
 
 
 def _rois(num: int) -> Tensor:
