@@ -43,3 +43,13 @@ def in_released_range(boxes: Tensor, metainfo: dict) -> Tensor:
     low, high = metainfo.get('chip_range', (0, float('inf')))
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
     return (areas >= low**2) & (areas <= high**2)
+
+
+def image_level(label):
+    """The label of the ignored box of a picture that is labelled as a whole.
+
+    It is -2 for class 0, -3 for class 1, and so on: below 0 as a region is
+    that nobody labelled; nothing in the picture is background. The function
+    is its own inverse, and takes tensors as well.
+    """
+    return -2 - label

@@ -29,6 +29,8 @@ model = dict(
         bbox_roi_extractor=dict(out_channels=16),
         bbox_head=_head),
 )
+test_pipeline = _base_.test_pipeline
+test_pipeline[1].scale = (160, 160)
 _data = dict(
     type='sniper_mmdet.SampleDataset',
     data_root='{scenes}/',
@@ -38,7 +40,7 @@ train_dataloader = dict(
     dataset=dict(ann_file='train.json', **_data))
 val_dataloader = dict(
     num_workers=0, persistent_workers=False,
-    dataset=dict(ann_file='val.json', **_data))
+    dataset=dict(ann_file='val.json', pipeline=test_pipeline, **_data))
 test_dataloader = val_dataloader
 val_evaluator = dict(ann_file='{scenes}/val.json')
 test_evaluator = val_evaluator

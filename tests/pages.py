@@ -33,6 +33,10 @@ CONFIGS = (
     'configs/sniper/mask-rcnn_r101-dcn_c4c5_sniper_7e_coco.py',
     'configs/sniper/faster-rcnn_r101-dcn_c4c5_sniper_amp_7e_coco.py',
     'configs/sniper/retinanet_r50_fpn_sniper_1x_coco.py',
+    'configs/decoupled/faster-rcnn_mobilenetv2_fpn_decoupled-k3_12e_'
+    'traffic-lights.py',
+    'configs/decoupled/faster-rcnn_mobilenetv2_fpn_decoupled-objects_12e_'
+    'emoji-scenes.py',
 )
 #: Dicts that are handed on to somebody.
 PASSED_ON = {

@@ -71,6 +71,22 @@ ELSEWHERE = {
     ),
     'python tools/misc/score_unlabelled.py': (
         'test_tools/test_missing_labels.py'
+    # What needs a decoupled head, and pictures in folders by class.
+    **dict.fromkeys(
+        (
+            'python tools/teach.py',
+            'python tools/propose_labels.py',
+            'python tools/image_demo.py IMAGE CONFIG CHECKPOINT '
+            '--class-agnostic',
+            'python tools/image_demo.py FOLDER CONFIG CHECKPOINT --out-dir '
+            'found --out-json found.json',
+            'python tools/misc/cluster_classes.py',
+            'python tools/train.py CONFIG --cfg-options '
+            'model.roi_head.bbox_head.super_classes',
+            'python tools/analysis_tools/evaluate_det.py',
+            'python tools/analysis_tools/benchmark.py many_classes',
+        ),
+        'test_tools/test_many_classes_tools.py',
     ),
     'python tools/analysis_tools/tune.py': (
         'test_tools/test_tune.py, on more than one image'

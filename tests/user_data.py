@@ -10,6 +10,9 @@ from mmdet.datasets import CocoDataset, VOCDataset
 from open_images import write_open_images
 from tiny import make_scenes, with_classes, write_voc
 
+from sniper_mmdet.datasets import EmojiScenesDataset, TrafficLightsDataset
+from sniper_mmdet.datasets.formats.emoji_scenes import NOVEL
+
 # Sets of large images, whole and in slices.
 _LARGE = dict(
     sooke_vessels=('vessel',),
@@ -17,6 +20,13 @@ _LARGE = dict(
     airbus_aircraft=('aircraft', 'truncated_aircraft'),
 )
 _FACES = 'faces/face_mask'
+
+
+# Small images, of many classes.
+_SMALL = dict(
+    emoji_scenes=EmojiScenesDataset.METAINFO['classes'],
+    traffic_lights=TrafficLightsDataset.METAINFO['classes'],
+)
 
 
 def user_data(folder: Path) -> Path:
@@ -39,6 +49,10 @@ def user_data(folder: Path) -> Path:
         ('data/aerial_cars', 'train.json', 'val.json', ('car', 'bus')),
         (f'data/{_FACES}', 'train.json', 'val.json', ('face',)),
         *(
+            (f'data/{name}', 'train.json', 'val.json', classes)
+            for name, classes in _SMALL.items()
+        ),
+        *(
             (root, train, 'val.json', classes)
             for name, classes in _LARGE.items()
             for root, train in (
@@ -53,8 +67,15 @@ def user_data(folder: Path) -> Path:
             file.write_text(
                 json.dumps(with_classes(scenes / f'{source}.json', classes))
             )
-    for name in ('deeppcb', 'aerial_cars', _FACES, *_LARGE):
+    for name in ('deeppcb', 'aerial_cars', _FACES, *_LARGE, *_SMALL):
         shutil.copytree(scenes / 'images', folder / 'data' / name / 'images')
+    emoji = folder / 'data/emoji_scenes'
+    shutil.copy(emoji / 'val.json', emoji / 'test_all.json')
+    for name in NOVEL:
+        target = emoji / 'image_level' / name
+        target.mkdir(parents=True)
+        for picture in sorted((scenes / 'images').iterdir())[:2]:
+            shutil.copy(picture, target)
     for name in _LARGE:
         slices = folder / 'data/slices' / name
         shutil.copytree(scenes / 'images', slices, dirs_exist_ok=True)

@@ -18,11 +18,14 @@ from .named_datasets import (
     DOTADataset,
     DOTAv2Dataset,
     DOTAv15Dataset,
+    EmojiScenesBaseDataset,
+    EmojiScenesDataset,
     FaceMaskDataset,
     FootballPlayersDataset,
     ImageNet3kDataset,
     SampleDataset,
     SookeVesselsDataset,
+    TrafficLightsDataset,
     VisDroneDataset,
 )
 from .openimages import OpenImagesDataset

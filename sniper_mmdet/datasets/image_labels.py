@@ -6,14 +6,12 @@ from pathlib import Path
 from mmdet.datasets import BaseDetDataset, CocoDataset
 
 from sniper_mmdet.registry import DATASETS
+from sniper_mmdet.structures import image_level
 from sniper_mmdet.utils.errors import UserError
 from sniper_mmdet.utils.image import image_size
 
 from .formats.class_folders import read_class_folders
 from .formats.imagenet import read_boxes, read_list, read_wnids
-
-#: What tells a RoI head that a picture is labelled as a whole.
-IMAGE_LEVEL = 'image_level'
 
 
 @DATASETS.register_module()
@@ -23,7 +21,7 @@ class ImageLabelDataset(BaseDetDataset):
     With a :class:`DecoupledRoIHead` they train classes, and nothing else;
     mmdet's ConcatDataset puts them beside a data set of boxes whose classes
     are the same. To the pipeline a picture has one box, all of it, which is
-    ignored and has the picture's class.
+    ignored; its label is :func:`.structures.image_level` of the class.
 
     Args:
         *args: Of its parent.
@@ -33,6 +31,8 @@ class ImageLabelDataset(BaseDetDataset):
         folders (Sequence[str], optional): The classes to read. Defaults to
             None: all that are there.
         img_suffix (str): Of names without one. Defaults to '.JPEG'.
+        like (str, optional): A type of data set whose classes are meant.
+            Defaults to None.
         **kwargs: Of its parent. Without ``metainfo.classes`` the folders that
             are read are the classes.
 
@@ -49,16 +49,15 @@ class ImageLabelDataset(BaseDetDataset):
         *args,
         folders: Sequence[str] | None = None,
         img_suffix: str = '.JPEG',
+        like: str | None = None,
         **kwargs,
     ) -> None:
         self.folders = folders
         self.img_suffix = img_suffix
+        if like is not None:
+            own = kwargs.get('metainfo') or {}
+            kwargs['metainfo'] = {**DATASETS.get(like).METAINFO, **own}
         super().__init__(*args, **kwargs)
-        for step in self.pipeline.transforms:
-            # PackDetInputs hands on what it is told to.
-            keys = getattr(step, 'meta_keys', None)
-            if keys is not None and IMAGE_LEVEL not in keys:
-                step.meta_keys = (*keys, IMAGE_LEVEL)
 
     def load_data_list(self) -> list[dict]:
         root = Path(self.data_prefix.get('img') or '.')
@@ -78,12 +77,7 @@ class ImageLabelDataset(BaseDetDataset):
             )
         label = {name: k for k, name in enumerate(classes)}
         return [
-            dict(
-                img_path=str(path),
-                img_id=k,
-                label=label[name],
-                **{IMAGE_LEVEL: True},
-            )
+            dict(img_path=str(path), img_id=k, label=label[name])
             for k, (name, path) in enumerate(pictures)
         ]
 
@@ -110,7 +104,7 @@ class ImageLabelDataset(BaseDetDataset):
         # Millions of files are not opened before training begins.
         width, height = image_size(info['img_path'])
         whole = dict(bbox=[0, 0, width, height], ignore_flag=1)
-        whole['bbox_label'] = info.pop('label')
+        whole['bbox_label'] = image_level(info.pop('label'))
         return dict(info, width=width, height=height, instances=[whole])
 
     def get_cat_ids(self, idx: int) -> list[int]:

@@ -8,7 +8,7 @@ from mmdet.datasets import CocoDataset, VOCDataset
 
 from sniper_mmdet.registry import DATASETS
 
-from .formats import dota, visdrone
+from .formats import dota, emoji_scenes, visdrone
 from .synthetic import shapes
 
 
@@ -144,4 +144,53 @@ class ImageNet3kDataset(CocoDataset):
     METAINFO = dict(
         CocoDataset.METAINFO,
         classes=tuple(f'{number:04d}' for number in range(3130)),
+    )
+
+
+@DATASETS.register_module()
+class EmojiScenesDataset(CocoDataset):
+    """Emoji on blurred streets in COCO format: 60 classes, 256x256 px."""
+
+    METAINFO = dict(CocoDataset.METAINFO, classes=emoji_scenes.CLASSES)
+
+
+@DATASETS.register_module()
+class EmojiScenesBaseDataset(CocoDataset):
+    """The 48 classes of emoji that have boxes to train on."""
+
+    METAINFO = dict(
+        CocoDataset.METAINFO,
+        classes=tuple(
+            name
+            for name in emoji_scenes.CLASSES
+            if name not in emoji_scenes.NOVEL
+        ),
+    )
+
+
+@DATASETS.register_module()
+class TrafficLightsDataset(CocoDataset):
+    """Traffic lights in COCO format: 14 kinds in 3 colours, up to 640 px.
+
+    The pictures are published as liwenchao956/Traffic-signal-recognition--.
+    """
+
+    METAINFO = dict(
+        CocoDataset.METAINFO,
+        classes=(
+            'red',
+            'redleft',
+            'redstraight',
+            'redtime',
+            'redpeople',
+            'green',
+            'greenleft',
+            'greenstraight',
+            'greentime',
+            'greenpeople',
+            'yellow',
+            'yellowleft',
+            'yellowstraight',
+            'yellowtime',
+        ),
     )

@@ -124,13 +124,13 @@ def read_mapping(
     result = np.full(len(classes), -1)
     for name, target in items:
         for known, given, of in (
-            (labels, name, 'detector'),
-            (targets, target, 'annotations'),
+            (labels, name, 'detector has'),
+            (targets, target, 'annotations have'),
         ):
             if given is not None and given not in known:
                 raise UserError(
-                    f'{path} maps {name!r} to {target!r}: the {of} have no '
-                    f'class {given!r}.'
+                    f'{path} maps {name!r} to {target!r}: the {of} no class '
+                    f'{given!r}.'
                 )
         if target is not None:
             result[labels[name]] = targets[target]

@@ -20,6 +20,9 @@ NUMBERS = dict(
     DeepPCBDataset=6,
     FaceMaskDataset=1,
     BCCDDataset=3,
+    EmojiScenesDataset=60,
+    EmojiScenesBaseDataset=48,
+    TrafficLightsDataset=14,
 )
 
 

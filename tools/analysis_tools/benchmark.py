@@ -9,6 +9,7 @@ python tools/analysis_tools/benchmark.py memory CONFIG --side 20000
 python tools/analysis_tools/benchmark.py train CONFIG --batch 1 4 16
 python tools/analysis_tools/benchmark.py wider --images 3226
 python tools/analysis_tools/benchmark.py openimages --rows 14600000
+python tools/analysis_tools/benchmark.py many_classes --classes 10 3130
 """
 
 from itertools import zip_longest
@@ -96,6 +97,16 @@ def openimages(args):
     return benchmark_openimages(args.rows, args.seed, args.dir)
 
 
+def many_classes(args):
+    """Box heads by their number of classes, decoupled and plain."""
+    from sniper_mmdet.benchmark.many_classes import benchmark_many_classes
+    from sniper_mmdet.engine.cpu import prepare_cpu
+
+    prepare_cpu()
+    rois = args.train_rois, args.test_rois
+    return benchmark_many_classes(args.classes, *rois, args.repeats, args.seed)
+
+
 def parse_args():
     parser = cli.make_parser(__doc__)
     commands = parser.add_subparsers(dest='command', required=True)
@@ -142,6 +153,12 @@ def parse_args():
     add = command_of(openimages)
     add('--rows', type=int, default=1000000, help='boxes; V4 has 14,600,000')
     add('--dir', help='for the files: 0.1 KB a box, and an empty one an image')
+    add = command_of(many_classes)
+    counts = [10, 100, 1000, 3130, 10000]
+    add('--classes', type=int, nargs='+', default=counts)
+    add('--train-rois', type=int, default=512, help='of a step')
+    add('--test-rois', type=int, default=1000, help='of an image')
+    add('--repeats', type=int, default=5)
     args = cli.parse(parser)
     if args.run is openimages:
         cli.require_at_least(parser, args, rows=1)
@@ -152,6 +169,9 @@ def parse_args():
     elif args.run is large_images:
         counts = dict.fromkeys(('images', 'samples', 'repeats'), 1)
         cli.require_at_least(parser, args, **counts)
+    elif args.run is many_classes:
+        least = dict.fromkeys(('classes', 'test_rois', 'repeats'), 1)
+        cli.require_at_least(parser, args, train_rois=4, **least)
     elif args.run is memory:
         cli.require_at_least(parser, args, side=1)
     elif args.run is train:
@@ -181,6 +201,10 @@ def main():
         cli.print_json(result)
     elif args.run is train:
         print_steps(result)
+    elif args.run is many_classes:
+        formats = dict.fromkeys(next(iter(result.values())), '.1f')
+        formats |= dict(step_s='.3f', image_s='.3f', step_x='.2f')
+        cli.print_table(result, formats | dict(image_x='.2f'), 'classes')
     else:
         for key, value in result.items():
             print(f'{key:40} {value:.4g}')

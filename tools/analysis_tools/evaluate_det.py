@@ -1,12 +1,12 @@
 """AP by ImageNet-DET's rules, of a detector of more and finer classes.
 
-python tools/image_demo.py IMAGES CONFIG CHECKPOINT --out-dir DIR --out-json A.json
-python tools/analysis_tools/evaluate_det.py ANN.json A.json MAPPING.json
+python tools/analysis_tools/evaluate_det.py ANN.json FOUND.json MAPPING.json
 
-ANN.json is a COCO file of the evaluation classes, MAPPING.json
-{"class": "evaluation class"}. Detections of classes that are mapped to none
-do not count. An object is found from an IoU of 0.5 on, a small one from less
-on: what a box reaches that is 5 px larger on each side.
+FOUND.json is what tools/image_demo.py writes by --out-json. ANN.json is a COCO
+file of the evaluation classes, MAPPING.json {"class": "evaluation class"}.
+Detections of classes that are mapped to none do not count. An object is found
+from an IoU of 0.5 on, a small one from less on: what a box reaches that is 5
+px larger on each side.
 """
 
 from sniper_mmdet.utils import cli

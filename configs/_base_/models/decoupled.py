@@ -14,8 +14,15 @@ _test = dict(
     nms_pre=3000,
     max_per_img=200,
 )
-# No box of a picture that is labelled as a whole is background to the RPN.
-_image_level = dict(rpn=dict(assigner=dict(ignore_iof_thr=0.5)))
+# Nothing in a picture that is labelled as a whole is background to the RPN;
+# all else is as with MaxIoUAssigner.
+_image_level = dict(
+    rpn=dict(
+        assigner=dict(
+            type='sniper_mmdet.RangeAwareAssigner', ignore_iou_thr=1.0
+        )
+    )
+)
 
 decoupled_head = dict(
     type='sniper_mmdet.DecoupledBBoxHead', reg_class_agnostic=True

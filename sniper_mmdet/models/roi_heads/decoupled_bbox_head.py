@@ -317,7 +317,8 @@ class DecoupledBBoxHead(_Decoupled, ConvFCBBoxHead):
             place of. Defaults to 2.
         super_classes (Sequence[int] | str, optional): The super-class of each
             class, the hidden ones too, counted from 0; -1 is a class of any.
-            Or a json file of ``cluster_classes.py``. Defaults to None: there is one.
+            Or a json file of ``cluster_classes.py``. Defaults to None: there
+            is one.
         fine (bool): Whether it tells classes apart. In a cascade the last
             stage alone must. Defaults to True.
         hidden_classes (int): Classes after the others that take part in the

@@ -10,6 +10,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from sniper_mmdet.registry import MODELS
+from sniper_mmdet.structures import image_level
 from sniper_mmdet.utils.choices import check_choice
 from sniper_mmdet.utils.errors import UserError
 
@@ -65,7 +66,11 @@ class _ImageLabels:
         proposals = list(rpn_results_list)
         labelled = []
         for i, sample in enumerate(batch_data_samples):
-            if not sample.metainfo.get('image_level'):
+            ignored = sample.get('ignored_instances')
+            if ignored is None or 'labels' not in ignored:
+                continue
+            # Of a crowd it is -1 at least.
+            if not (ignored.labels <= image_level(0)).any():
                 continue
             labelled.append((i, proposals[i].bboxes, sample))
             # Its RoIs say nothing of objects and boxes.
@@ -110,7 +115,7 @@ class _ImageLabels:
 
 
 def _label_of(sample: DetDataSample, num_classes: int) -> int:
-    labels = sample.ignored_instances.labels.tolist()
+    labels = image_level(sample.ignored_instances.labels).tolist()
     if len(labels) != 1 or not 0 <= labels[0] < num_classes:
         raise UserError(
             f'{sample.metainfo.get("img_path")}: an image-level label must be '
@@ -125,9 +130,9 @@ class DecoupledRoIHead(_ImageLabels, StandardRoIHead):
 
     Differs from its parent: pictures of an ``ImageLabelDataset`` train the
     classes of a :class:`DecoupledBBoxHead` alone, by ``loss_image``. They say
-    nothing of objectness and boxes. For the RPN, their box, which is all of
-    the picture, is one to ignore: its assigner must have an
-    ``ignore_iof_thr``, as in ``configs/_base_/models/decoupled.py``.
+    nothing of objectness and boxes. The RPN must not take them for background:
+    its assigner must be a :class:`RangeAwareAssigner`, as in
+    ``configs/_base_/models/decoupled.py``.
 
     Args:
         *args: Of its parent.

@@ -18,6 +18,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from sniper_mmdet.registry import TASK_UTILS
+from sniper_mmdet.structures import image_level
 
 from .ignored_boxes import IgnoresByIoU, annotated, resembles
 
@@ -33,8 +34,15 @@ class _Ignores(IgnoresByIoU):
         objects: Tensor | None = None,
         positive: bool = False,
     ) -> AssignResult:
-        """Ignore background; if told so, positives like a box out of range."""
+        """Ignore background; if told so, positives like a box out of range.
+
+        In a picture that is labelled as a whole all is ignored, what reaches
+        beyond it too.
+        """
         if ignored is None or not len(ignored) or not len(boxes):
+            return result
+        if 'labels' in ignored and (ignored.labels <= image_level(0)).any():
+            result.gt_inds[:] = -1
             return result
         threshold, overlaps = self.ignore_iou_thr, self.iou_calculator
         how = threshold, overlaps, objects, self.in_region

@@ -1,0 +1,30 @@
+# Objects of any class. It is tested on the recall of those 12 classes that
+# training has no boxes of; its weights are those of the decoupled config.
+_base_ = './faster-rcnn_mobilenetv2_fpn_decoupled_12e_emoji-scenes.py'
+
+model = dict(roi_head=dict(bbox_head=dict(class_agnostic=True)))
+
+test_dataloader = dict(
+    dataset=dict(
+        ann_file='test_all.json',
+        metainfo=dict(
+            classes=(
+                'clown-face',
+                'cowboy-hat-face',
+                'pig-face',
+                'fox',
+                'strawberry',
+                'pineapple',
+                'sailboat',
+                'helicopter',
+                'pool-8-ball',
+                'yo-yo',
+                'handbag',
+                'glasses',
+            )
+        ),
+    )
+)
+test_evaluator = dict(
+    _delete_=True, type='sniper_mmdet.ProposalRecallMetric', num=100
+)

@@ -1,0 +1,7 @@
+# Objectness, and 48 classes of emoji; tools/teach.py adds others.
+_base_ = [
+    './faster-rcnn_mobilenetv2_fpn_plain_12e_emoji-scenes.py',
+    '../_base_/models/decoupled.py',
+]
+
+model = _base_.decoupled

@@ -1,0 +1,40 @@
+# COCO-format data. Traffic lights of about 30 px, pictures of up to 640 px; 14
+# kinds in 3 colours. What a decoupled head is compared with.
+_base_ = '../_base_/small_images.py'
+
+data_root = 'data/traffic_lights/'
+_data = dict(
+    type='sniper_mmdet.TrafficLightsDataset',
+    data_root=data_root,
+    data_prefix=dict(img='images/'),
+)
+_scale = (640, 640)
+
+model = dict(roi_head=dict(bbox_head=dict(num_classes=14)))
+
+# Arrows are not flipped: left would be right.
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(
+        type='RandomChoiceResize',
+        scales=[(512, 512), _scale, (768, 768)],
+        keep_ratio=True,
+    ),
+    dict(type='PackDetInputs'),
+]
+test_pipeline = _base_.test_pipeline
+test_pipeline[1].scale = _scale
+
+train_dataloader = dict(
+    batch_size=4,
+    dataset=dict(ann_file='train.json', pipeline=train_pipeline, **_data),
+)
+val_dataloader = dict(
+    dataset=dict(ann_file='val.json', pipeline=test_pipeline, **_data)
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(ann_file=data_root + 'val.json')
+test_evaluator = val_evaluator
+
+train_cfg = dict(max_epochs=12, val_interval=12)
