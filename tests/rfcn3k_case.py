@@ -124,9 +124,7 @@ def anchor_first(values: np.ndarray, anchors: int) -> torch.Tensor:
     n, channels, height, width = values.shape
     values = values.reshape(n, anchors, -1, height, width)
     values = values.transpose(0, 3, 4, 1, 2)
-    return torch.from_numpy(
-        values.reshape(n, -1, channels // anchors).copy()
-    )
+    return torch.from_numpy(values.reshape(n, -1, channels // anchors).copy())
 
 
 def cut_down(source: Path, target: Path) -> None:
@@ -147,7 +145,10 @@ def cut_down(source: Path, target: Path) -> None:
         ('detections', 'never'),
         ('training', r'out\.(rpn|subcls).*'),
         # Of three cases that whose positives are too many.
-        ('targets', r'second\.(?!bbox_pred_factor).*|cls_prob|out\.(?!anch).*'),
+        (
+            'targets',
+            r'second\.(?!bbox_pred_factor).*|cls_prob|out\.(?!anch).*',
+        ),
     ):
         kept = {
             key: value

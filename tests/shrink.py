@@ -138,7 +138,7 @@ def _released(model) -> dict:
         widths = [1280]
     for head in ('rpn_head', 'roi_head'):
         options[f'{head}.in_channels'] = sum(
-            widths[index] for index in model[head].in_indices
+            widths[index] for index in model[head].get('in_indices', (0, 1))
         )
     options.update(
         {
@@ -159,7 +159,22 @@ def _released(model) -> dict:
     return options
 
 
+def _rfcn3k(model) -> dict:
+    options = _released(model)
+    return {
+        key: value
+        for key, value in options.items()
+        if not key.startswith('roi_head.') and 'rcnn.' not in key
+    } | {
+        'roi_head.bbox_head.in_channels': 384,
+        'roi_head.bbox_head.feat_channels': 16,
+        # Of random weights each of 3,130 classes has a little.
+        'test_cfg.rcnn.score_thr': 1e-4,
+    }
+
+
 _FAMILIES = dict(
+    RFCN3k=_rfcn3k,
     ReleasedFasterRCNN=_released,
     FasterRCNN=_two_stage,
     MaskRCNN=_two_stage,

@@ -7,6 +7,8 @@ from pathlib import Path
 from mmdet.datasets import CocoDataset, VOCDataset
 from tiny import make_scenes, with_classes, write_voc
 
+from sniper_mmdet.datasets import ImageNet3kDataset
+
 # Sets of large images, whole and in slices.
 _LARGE = dict(
     sooke_vessels=('vessel',),
@@ -33,6 +35,12 @@ def user_data(folder: Path) -> Path:
             ('open', 'short', 'mousebite', 'spur', 'copper', 'pin-hole'),
         ),
         ('data/aerial_cars', 'train.json', 'val.json', ('car', 'bus')),
+        (
+            'data/imagenet3k',
+            'annotations/train.json',
+            'annotations/val.json',
+            ImageNet3kDataset.METAINFO['classes'],
+        ),
         *(
             (root, train, 'val.json', classes)
             for name, classes in _LARGE.items()
@@ -53,8 +61,11 @@ def user_data(folder: Path) -> Path:
     for name in _LARGE:
         slices = folder / 'data/slices' / name
         shutil.copytree(scenes / 'images', slices, dirs_exist_ok=True)
-    for name in ('train2017', 'val2017'):
-        shutil.copytree(scenes / 'images', folder / 'data/coco' / name)
+    for name in (
+        *('coco/train2017', 'coco/val2017'),
+        *('imagenet3k/fall11_whole', 'imagenet3k/val'),
+    ):
+        shutil.copytree(scenes / 'images', folder / 'data' / name)
     voc = folder / 'data/VOCdevkit'
     splits = dict(trainval='train', test='val')
     for year in ('VOC2007', 'VOC2012'):

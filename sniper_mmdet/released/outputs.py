@@ -15,9 +15,7 @@ from sniper_mmdet.models import PyramidDetector
 from sniper_mmdet.released import sniper
 
 #: What a file calls an output: its name, and how many channels are there.
-_OUTPUT = re.compile(
-    r'(?:out\.)?(.+?)(?:_output)?(?:\.first_(\d+)_channels)?'
-)
+_OUTPUT = re.compile(r'(?:out\.)?(.+?)(?:_output)?(?:\.first_(\d+)_channels)?')
 
 
 @torch.no_grad()

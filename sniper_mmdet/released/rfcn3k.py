@@ -1,6 +1,5 @@
 """The tables of R-FCN-3000: links, configs, tensors, outputs."""
 
-from sniper_mmdet.released import reordering as order
 from sniper_mmdet.released import sniper
 
 #: The type of the detectors, in configs.

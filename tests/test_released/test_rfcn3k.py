@@ -7,14 +7,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from conftest import PARITY
 from mmdet.structures.bbox import bbox2roi
 from mmengine.runner import load_checkpoint
 from mxnet_files import write_params
 from released import shapes_of, weights
 from rfcn3k_case import (
     CONFIG,
-    CUT_DOWN,
     LAST_PIXEL,
     NETWORK,
     anchor_first,
@@ -68,16 +66,10 @@ def checkpoint_of(tmp_path_factory):
     return convert_salt
 
 
-@pytest.fixture(
-    scope='module',
-    params=[
-        pytest.param(CUT_DOWN, id='cut_down'),
-        pytest.param(PARITY, id='whole', marks=pytest.mark.real_data),
-    ],
-)
-def case(request, checkpoint_of):
+@pytest.fixture(scope='module')
+def case(rfcn3k_folder, checkpoint_of):
     """A folder of the original's outputs, and ours with its weights."""
-    folder = request.param
+    folder = rfcn3k_folder
     shapes = shapes_of(folder / f'{NETWORK}.json')
     salt = salt_of(folder)
     checkpoint = checkpoint_of(shapes, salt)
@@ -277,4 +269,3 @@ def test_losses_and_gradients(case):
         checked += 1
     assert checked == sum(key.startswith('grad') for key in given) > 30
     detector.zero_grad()
-

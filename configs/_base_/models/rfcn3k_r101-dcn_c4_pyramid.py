@@ -32,6 +32,9 @@ model = dict(
         ),
     ),
     train_cfg=dict(
+        # Chip pixels; boxes of a chip.
+        min_gt_side=10,
+        max_gts=100,
         rpn_proposal=dict(released=True),
         # All RoIs of a chip, 300, and of all objects among them 50 a chip
         # learn a class.

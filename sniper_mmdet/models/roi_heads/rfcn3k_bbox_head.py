@@ -7,7 +7,7 @@ import torch
 from mmcv.cnn import ConvModule
 from mmdet.registry import MODELS as MMDET_MODELS
 from mmdet.registry import TASK_UTILS as MMDET_TASK_UTILS
-from mmengine.model import BaseModule
+from mmengine.model import BaseModule, normal_init
 from torch import Tensor, nn
 
 from sniper_mmdet.models.layers import deform_roi_pool, max_roi_pool
@@ -147,6 +147,11 @@ class RFCN3kBBoxHead(BaseModule):
             loss_bbox or dict(type='SmoothL1Loss', beta=1.0)
         )
 
+    def init_weights(self) -> None:
+        super().init_weights()
+        # A ConvModule has its own ways.
+        normal_init(self.fine_conv.conv, std=0.01)
+
     def forward(self, x: Tensor) -> DecoupledMaps:
         """What RoIs are pooled from, of one map (N, in_channels, H, W)."""
         maps = self.conv(x)
@@ -245,6 +250,10 @@ class RFCN3kFewShotBBoxHead(RFCN3kBBoxHead):
         super().__init__(*args, in_channels=in_channels, **kwargs)
         del self.fine_conv, self.conv_fine, self.fine_pool
         self.fc = nn.Linear(in_channels, self.num_classes)
+
+    def init_weights(self) -> None:
+        BaseModule.init_weights(self)
+        normal_init(self.fc, std=0.01)
 
     def classes(self, maps: DecoupledMaps, rois: Tensor) -> Tensor:
         """Logits (R, num_classes)."""
