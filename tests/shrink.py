@@ -169,6 +169,7 @@ def _rfcn3k(model) -> dict:
         'roi_head.bbox_head.in_channels': 384,
         'roi_head.bbox_head.feat_channels': 16,
         # Of random weights each of 3,130 classes has a little.
+        'test_cfg.rpn.max_per_img': 3,
         'test_cfg.rcnn.score_thr': 1e-4,
     }
 
