@@ -138,7 +138,7 @@ def _released(model) -> dict:
         widths = [1280]
     for head in ('rpn_head', 'roi_head'):
         options[f'{head}.in_channels'] = sum(
-            widths[index] for index in model[head].get('in_indices', (0, 1))
+            widths[index] for index in model[head].in_indices
         )
     options.update(
         {
@@ -160,16 +160,15 @@ def _released(model) -> dict:
 
 
 def _rfcn3k(model) -> dict:
-    options = _released(model)
     return {
-        key: value
-        for key, value in options.items()
-        if not key.startswith('roi_head.') and 'rcnn.' not in key
-    } | {
+        'backbone.depth': 50,
+        'backbone.base_channels': 8,
+        'rpn_head.in_channels': 128,
+        'rpn_head.feat_channels': 16,
         'roi_head.bbox_head.in_channels': 384,
         'roi_head.bbox_head.feat_channels': 16,
-        # Of random weights each of 3,130 classes has a little.
         'test_cfg.rpn.max_per_img': 3,
+        # Of random weights each of 3,130 classes has a little.
         'test_cfg.rcnn.score_thr': 1e-4,
     }
 

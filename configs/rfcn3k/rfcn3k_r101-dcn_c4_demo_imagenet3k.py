@@ -2,6 +2,7 @@
 _base_ = './rfcn3k_r101-dcn_c4_7e_imagenet3k.py'
 
 model = dict(
+    data_preprocessor=dict(pad_size_divisor=16),
     test_cfg=dict(
         rcnn=dict(
             score_thr=0.4,

@@ -41,9 +41,10 @@ def released_outputs(
         dict[str, ndarray]: By the original's names. Those of SNIPER and
         AutoFocus: ``cat4``, C4 and C5, or ``last-1x1-conv-relu6``,
         MobileNetV2's last map; ``rpn_cls_score``, ``rpn_bbox_pred``;
-        ``conv_new_1_relu``, what RoIs are pooled from; ``offset``, ``deformable_roi_pool``, ``cls_score``, ``bbox_pred``; of
-        detectors that have them ``mask_offset``, ``mask_out`` and
-        ``conv_new_out``, the FocusPixels' logits.
+        ``conv_new_1_relu``, what RoIs are pooled from; ``offset``,
+        ``deformable_roi_pool``, ``cls_score``, ``bbox_pred``; of detectors
+        that have them ``mask_offset``, ``mask_out`` and ``conv_new_out``, the
+        FocusPixels' logits.
     """
     outputs = {}
 
