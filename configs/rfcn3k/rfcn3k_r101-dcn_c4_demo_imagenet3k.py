@@ -9,5 +9,5 @@ model = dict(
             nms=dict(_delete_=True, type='nms', iou_threshold=0.5),
             max_per_img=-1,
         )
-    )
+    ),
 )
