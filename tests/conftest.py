@@ -9,9 +9,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 # Holds the folder 'data' with the data sets that some tests read.
 SHARED = Path(os.environ.get('SNIPER_SHARED', ROOT.parent / 'shared'))
-# Holds outputs of the original R-FCN-3000; another one may have other weights,
+# Outputs of the original R-FCN-3000; another folder may have other weights,
 # sizes and cases.
-PARITY = Path(os.environ.get('SNIPER_PARITY_DIR', SHARED / 'parity/rfcn3k'))
+RFCN3K = Path(os.environ.get('SNIPER_PARITY_DIR', SHARED / 'parity/rfcn3k'))
 
 
 def has_cuda() -> bool:
@@ -99,6 +99,22 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f'no data sets in {folder}')
     return folder
+
+
+@pytest.fixture(
+    scope='session',
+    params=[
+        'cut_down',
+        pytest.param('whole', marks=pytest.mark.real_data),
+    ],
+)
+def rfcn3k_folder(request) -> Path:
+    """Outputs of the original R-FCN-3000: a few of them, and all."""
+    if request.param == 'cut_down':
+        return ROOT / 'tests/test_released/rfcn3k'
+    if not RFCN3K.is_dir():
+        pytest.skip(f'no outputs of R-FCN-3000 in {RFCN3K}')
+    return RFCN3K
 
 
 @pytest.fixture(scope='session')

@@ -42,7 +42,7 @@ def samples_of(data: np.ndarray, im_info: np.ndarray) -> list[DetDataSample]:
     return [
         DetDataSample(
             metainfo=dict(
-                img_shape=(int(height), int(width)),
+                img_shape=(float(height), float(width)),
                 pad_shape=canvas,
                 batch_input_shape=canvas,
                 ori_shape=tuple(side / float(scale) for side in canvas),

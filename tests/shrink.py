@@ -181,8 +181,23 @@ def _ssh(model) -> dict:
     }
 
 
+def _rfcn3k(model) -> dict:
+    return {
+        'backbone.depth': 50,
+        'backbone.base_channels': 8,
+        'rpn_head.in_channels': 128,
+        'rpn_head.feat_channels': 16,
+        'roi_head.bbox_head.in_channels': 384,
+        'roi_head.bbox_head.feat_channels': 16,
+        'test_cfg.rpn.max_per_img': 3,
+        # Of random weights each of 3,130 classes has a little.
+        'test_cfg.rcnn.score_thr': 1e-4,
+    }
+
+
 _FAMILIES = dict(
     SingleStageDetector=_ssh,
+    RFCN3k=_rfcn3k,
     ReleasedFasterRCNN=_released,
     FasterRCNN=_two_stage,
     MaskRCNN=_two_stage,

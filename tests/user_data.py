@@ -10,7 +10,11 @@ from mmdet.datasets import CocoDataset, VOCDataset
 from open_images import write_open_images
 from tiny import make_scenes, with_classes, write_voc
 
-from sniper_mmdet.datasets import EmojiScenesDataset, TrafficLightsDataset
+from sniper_mmdet.datasets import (
+    EmojiScenesDataset,
+    ImageNet3kDataset,
+    TrafficLightsDataset,
+)
 from sniper_mmdet.datasets.formats.emoji_scenes import NOVEL
 
 # Sets of large images, whole and in slices.
@@ -20,8 +24,6 @@ _LARGE = dict(
     airbus_aircraft=('aircraft', 'truncated_aircraft'),
 )
 _FACES = 'faces/face_mask'
-
-
 # Small images, of many classes.
 _SMALL = dict(
     emoji_scenes=EmojiScenesDataset.METAINFO['classes'],
@@ -52,6 +54,12 @@ def user_data(folder: Path) -> Path:
             (f'data/{name}', 'train.json', 'val.json', classes)
             for name, classes in _SMALL.items()
         ),
+        (
+            'data/imagenet3k',
+            'annotations/train.json',
+            'annotations/val.json',
+            ImageNet3kDataset.METAINFO['classes'],
+        ),
         *(
             (root, train, 'val.json', classes)
             for name, classes in _LARGE.items()
@@ -80,10 +88,11 @@ def user_data(folder: Path) -> Path:
         slices = folder / 'data/slices' / name
         shutil.copytree(scenes / 'images', slices, dirs_exist_ok=True)
     write_open_images(scenes, folder / 'data/openimages_format')
-    emoji = folder / 'data/emoji_scenes/images'
-    shutil.copytree(scenes / 'images', emoji)
-    for name in ('train2017', 'val2017'):
-        shutil.copytree(scenes / 'images', folder / 'data/coco' / name)
+    for name in (
+        *('coco/train2017', 'coco/val2017'),
+        *('imagenet3k/fall11_whole', 'imagenet3k/val'),
+    ):
+        shutil.copytree(scenes / 'images', folder / 'data' / name)
     voc = folder / 'data/VOCdevkit'
     splits = dict(trainval='train', test='val')
     for year in ('VOC2007', 'VOC2012'):

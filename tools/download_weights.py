@@ -1,13 +1,15 @@
-"""Fetch what was released with SNIPER and AutoFocus, and convert it.
+"""Fetch what was released with the originals, and convert it.
 
     python tools/download_weights.py detectors    # output/**/*.pth
     python tools/download_weights.py pretrained   # data/pretrained_model/*.pth
     python tools/download_weights.py proposals    # data/proposals/*.pkl
+    python tools/download_weights.py rfcn3k       # CRCNN-0007.pth in output/
 
 From the authors' links. What an interrupted download left is kept, and the
 rest is fetched by the next call; an archive that is there already, also one
 that you put there, is not fetched again. Which config a network belongs to is
-told by its tensors.
+told by its tensors. The file of R-FCN-3000 lies where only a browser can fetch
+it: this tells the link and its place, and converts it once it is there.
 """
 
 import os
@@ -17,6 +19,7 @@ import sys
 from pathlib import Path
 from textwrap import indent
 
+from sniper_mmdet.released import rfcn3k
 from sniper_mmdet.released.archives import unpack
 from sniper_mmdet.released.download import fetch, sha256
 from sniper_mmdet.released.sniper import ARCHIVES, PRETRAINED
@@ -27,7 +30,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def parse_args():
     parser = cli.make_parser(__doc__)
-    parser.add_argument('what', choices=ARCHIVES, help='archive to fetch')
+    choices = [*ARCHIVES, 'rfcn3k']
+    parser.add_argument('what', choices=choices, help='what to fetch')
     where = (
         'folder to unpack in; configs look for data/pretrained_model where '
     )
@@ -42,6 +46,8 @@ def parse_args():
     args = cli.parse(parser)
     if args.url and not re.match('https?://', args.url):
         parser.error(f'--url must be of http or https. Received: {args.url}.')
+    if args.url and args.what == 'rfcn3k':
+        parser.error(f'--url is of archives. Received: {args.url}.')
     right = not args.sha256 or re.fullmatch('[0-9a-fA-F]{64}', args.sha256)
     rule = '--sha256 must be 64 hexadecimal digits'
     cli.require(parser, right, rule, args.sha256)
@@ -88,8 +94,28 @@ def convert_all(files: list[Path], folder: Path | None) -> bool:
     return 'converted' in results and 'failed' not in results
 
 
+def checked(args, archive: Path) -> None:
+    """Print the digest of what is there, and compare it."""
+    digest = sha256(archive)
+    print(f'{archive}: {archive.stat().st_size} bytes, SHA-256 {digest}')
+    if args.sha256 and digest != args.sha256.lower():
+        rule = f'{archive} must have the SHA-256 {args.sha256.lower()}'
+        after = 'Nothing was unpacked; remove it to fetch it anew.'
+        raise ValueError(f'{rule}. Received: {digest}. {after}')
+
+
 def main():
     args = parse_args()
+    if args.what == 'rfcn3k':
+        drive, baidu, name = rfcn3k.LINKS['detector']
+        if not (args.dest / name).exists():
+            rule = f'put the file of {drive}, or of {baidu}, at'
+            after = 'and run this again: only a browser can fetch it.'
+            raise ValueError(f'{rule} {args.dest / name} {after}')
+        checked(args, args.dest / name)
+        if args.no_convert or convert_all([args.dest / name], None):
+            return
+        sys.exit(1)
     url, name, inside = ARCHIVES[args.what]
     archive = args.dest / name
     if archive.exists():
@@ -97,12 +123,7 @@ def main():
     else:
         print(f'Fetching {args.url or url} ...', flush=True)
         fetch(args.url or url, archive)
-    digest = sha256(archive)
-    print(f'{archive}: {archive.stat().st_size} bytes, SHA-256 {digest}')
-    if args.sha256 and digest != args.sha256.lower():
-        rule = f'{archive} must have the SHA-256 {args.sha256.lower()}'
-        after = 'Nothing was unpacked; remove it to fetch it anew.'
-        raise ValueError(f'{rule}. Received: {digest}. {after}')
+    checked(args, archive)
     files = unpack(archive, args.dest, inside)
     print(f'{len(files)} files were unpacked:', *files, sep='\n  ')
     if args.what == 'proposals':

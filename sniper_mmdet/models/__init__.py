@@ -23,6 +23,7 @@ from .roi_heads import (
     DeformRoIExtractor,
     ReleasedRoIHead,
     RFCN3kBBoxHead,
+    RFCN3kFewShotBBoxHead,
     RFCN3kRoIHead,
     TwoWayMaskHead,
 )

@@ -32,6 +32,7 @@ def convert_file(
     options: dict | None = None,
     ignore: Iterable[str] = (),
     tables: ModuleType | None = None,
+    class_shift: bool = False,
 ) -> Conversion:
     """Convert a .params or .caffemodel file into a config's checkpoint.
 
@@ -39,7 +40,9 @@ def convert_file(
     mmdet's inference looks for. Options are settings that override the
     config's; what to ignore, and the tables of a paper, see
     :func:`~.weights.convert`; by default the tables are those of the config's
-    network.
+    network. ``class_shift`` calls output c by the name of class c + 1, and the
+    last by that of class 0: for weights that were trained with the shift of
+    the original R-FCN-3000.
 
     Raises:
         OSError: There is no such file, or none can be written.
@@ -60,8 +63,12 @@ def convert_file(
             'Otherwise --ignore names what may be left out.',
         )
         raise
+    meta = _dataset_meta(cfg)
+    if class_shift:
+        first, *rest = meta['classes']
+        meta['classes'] = (*rest, first)
     checkpoint = dict(
-        meta=dict(source=Path(path).name, dataset_meta=_dataset_meta(cfg)),
+        meta=dict(source=Path(path).name, dataset_meta=meta),
         state_dict={k: torch.from_numpy(v) for k, v in done.state.items()},
     )
     save_checkpoint(checkpoint, str(out))

@@ -17,6 +17,7 @@ NUMBERS = dict(
     SookeVesselsDataset=1,
     FootballPlayersDataset=4,
     AirbusAircraftDataset=2,
+    ImageNet3kDataset=3130,
     DeepPCBDataset=6,
     FaceMaskDataset=1,
     BCCDDataset=3,

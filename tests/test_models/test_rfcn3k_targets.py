@@ -5,13 +5,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from conftest import PARITY
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.structures import InstanceData
 from rfcn3k_case import (
     CONFIG,
-    CUT_DOWN,
     LAST_PIXEL,
     cases_of,
     load,
@@ -75,17 +73,10 @@ def same(found, expected):
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
 
 
-@pytest.mark.parametrize(
-    'folder',
-    [
-        pytest.param(CUT_DOWN, id='cut_down'),
-        pytest.param(PARITY, id='whole', marks=pytest.mark.real_data),
-    ],
-)
-def test_rois_labels_and_targets(folder, heads, monkeypatch):
+def test_rois_labels_and_targets(rfcn3k_folder, heads, monkeypatch):
     """What the original's operator gave, through RPN and RoI head."""
     monkeypatch.setattr(heads.roi, 'class_shift', True)
-    cases = cases_of(load(folder, 'targets'))
+    cases = cases_of(load(rfcn3k_folder, 'targets'))
     assert cases
     for case in cases:
         check(case, heads, monkeypatch)

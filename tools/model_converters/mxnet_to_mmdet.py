@@ -27,6 +27,9 @@ def parse_args():
     names = 'names of tensors, of the file or of the detector, that may go '
     names += "without a counterpart, e.g. 'conv_new_(2|3|out)_.*' for the "
     names += 'weights of an AutoFocus file in a SNIPER config'
+    shift = 'name output c after class c + 1, for a file of R-FCN-3000 that '
+    shift += "was trained with the original's shift of classes"
+    add('--class-shift', action='store_true', help=shift)
     add('--ignore', nargs='+', default=[], metavar='REGEX', help=names)
     args = cli.parse(parser)
     try:
@@ -43,7 +46,9 @@ def main():
     args = parse_args()
     settings = args.config, args.cfg_options, args.ignore
     try:
-        done = convert_file(args.params, args.out, *settings)
+        done = convert_file(
+            args.params, args.out, *settings, class_shift=args.class_shift
+        )
     except MismatchError as error:
         print(error.conversion)
         raise

@@ -1,4 +1,4 @@
-# ImageNet's images of Fall 2011 that have boxes, in COCO format, 3,130 classes.
+# ImageNet's images of Fall 2011 that have boxes, COCO format, 3,130 classes.
 # As released: one level, the longer side 512, so one chip per image.
 _base_ = './coco_chips.py'
 

@@ -12,6 +12,8 @@ model = dict(
     batch_size=4,
     max_per_img=-1,
     detector='sniper_mmdet.RFCN3k',
+    # In tests too, every input is 512x512.
+    data_preprocessor=dict(pad_size_divisor=512),
     # The original starts from a detector that is not published under its
     # name, soft-0000.params: its stage 4 and its RPN had learned before.
     rpn_head=dict(
@@ -32,6 +34,9 @@ model = dict(
         ),
     ),
     train_cfg=dict(
+        # Chip pixels; boxes of a chip.
+        min_gt_side=10,
+        max_gts=100,
         rpn_proposal=dict(released=True),
         # All RoIs of a chip, 300, and of all objects among them 50 a chip
         # learn a class.

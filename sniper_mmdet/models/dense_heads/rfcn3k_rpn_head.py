@@ -1,6 +1,7 @@
 """The RPN of R-FCN-3000."""
 
 import numpy as np
+import torch
 from mmengine.structures import InstanceData
 from torch import Tensor
 
@@ -20,6 +21,11 @@ class RFCN3kRPNHead(ReleasedRPNHead):
     original's operator, :func:`~.released_targets.keep_proposals`, whose IoU
     is no common one. That config's ``max_nms``, ``nms.iou_threshold``,
     ``max_per_img`` and ``min_bbox_size`` count there.
+
+    Where a config has ``random_fill=True``, an image with fewer proposals than
+    ``max_per_img`` gets random ones of 102 to 400 px, which the second stage
+    scores like any other. So the original's tests are. That is a fault, as no
+    two tests of an image are alike, so no config has it.
     """
 
     def loss_by_feat_single(
@@ -35,9 +41,12 @@ class RFCN3kRPNHead(ReleasedRPNHead):
         self, results, cfg, rescale=False, with_nms=True, img_meta=None
     ) -> InstanceData:
         if not cfg.get('released', False):
-            return super()._bbox_post_process(
+            results = super()._bbox_post_process(
                 results, cfg, rescale, with_nms, img_meta
             )
+            if cfg.get('random_fill', False) and not rescale:
+                results = _filled(results, cfg.max_per_img)
+            return results
         # The operator counts the last pixel as a box's end.
         boxes = results.bboxes.detach().cpu().numpy() - np.float32(
             [0, 0, 1, 1]
@@ -54,3 +63,20 @@ class RFCN3kRPNHead(ReleasedRPNHead):
         results = results[results.level_ids.new_tensor(kept)]
         results.labels = results.pop('level_ids') * 0
         return results
+
+
+def _filled(results: InstanceData, num: int) -> InstanceData:
+    """So many proposals: the rest random, of score 0."""
+    missing = num - len(results)
+    if missing <= 0:
+        return results
+    starts = torch.randint(0, 100, (missing, 2))
+    ends = torch.randint(200, 400, (missing, 2)) + 1
+    boxes = torch.cat([starts, ends], 1).to(results.bboxes)
+    scores = results.scores.new_zeros(missing)
+    filling = InstanceData(
+        bboxes=boxes,
+        scores=scores,
+        labels=scores.new_zeros(missing, dtype=torch.long),
+    )
+    return InstanceData.cat([results, filling])

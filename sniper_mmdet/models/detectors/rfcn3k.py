@@ -1,6 +1,6 @@
 """R-FCN-3000."""
 
-from mmdet.structures import SampleList
+from mmdet.structures import DetDataSample, SampleList
 from mmengine.structures import InstanceData
 from torch import Tensor
 
@@ -17,8 +17,25 @@ class RFCN3k(ReleasedFasterRCNN):
     Differs from its parent: the second stage gives all pairs of a RoI and a
     class, and their NMS, class by class, is here, since it is of original
     pixels. ``test_cfg.rcnn.nms`` is as of mmcv's ``batched_nms``; of
-    ``max_per_img`` detections all are kept that score as the last does.
+    ``max_per_img`` detections all are kept that score as the last does. In
+    training a chip has its first 100 boxes of at least 10 px on both sides,
+    ``train_cfg.max_gts`` and ``train_cfg.min_gt_side``.
     """
+
+    def loss(
+        self, batch_inputs: Tensor, batch_data_samples: SampleList
+    ) -> dict:
+        samples = [self._with_large_boxes(one) for one in batch_data_samples]
+        return super().loss(batch_inputs, samples)
+
+    def _with_large_boxes(self, sample: DetDataSample) -> DetDataSample:
+        boxes = sample.gt_instances
+        sides = boxes.bboxes[:, 2:] - boxes.bboxes[:, :2]
+        large = (sides >= self.train_cfg.min_gt_side).all(1)
+        # A clone holds the same instances.
+        sample = sample.clone()
+        sample.gt_instances = boxes[large][: self.train_cfg.max_gts]
+        return sample
 
     def predict(
         self,

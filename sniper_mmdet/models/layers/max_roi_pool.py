@@ -29,7 +29,8 @@ def max_roi_pool(
         Tensor: (R, C, size, size), of the type of ``features``.
     """
     if not len(rois):
-        return features.new_zeros(0, features.shape[1], *[output_size] * 2)
+        # Still what features give: in distributed training all are to learn.
+        return features[:0, :, :1, :1].expand(-1, -1, *[output_size] * 2)
     images = rois[:, 0].long().tolist()
     rois = rois[:, 1:].detach().float()
     starts = rounded(rois[:, :2] * spatial_scale)

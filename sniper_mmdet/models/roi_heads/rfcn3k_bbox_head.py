@@ -7,47 +7,12 @@ import torch
 from mmcv.cnn import ConvModule
 from mmdet.registry import MODELS as MMDET_MODELS
 from mmdet.registry import TASK_UTILS as MMDET_TASK_UTILS
-from mmengine.model import BaseModule
+from mmengine.model import BaseModule, normal_init
 from torch import Tensor, nn
 
-from sniper_mmdet.models.layers import deform_roi_pool, max_roi_pool
+from sniper_mmdet.models.layers import MaxRoIPool, PositionSensitiveRoIPool
 from sniper_mmdet.models.task_modules.released_targets import RoITargets
 from sniper_mmdet.registry import MODELS
-
-
-class PositionSensitiveRoIPool(nn.Module):
-    """:func:`deform_roi_pool` of maps of their own for each bin, unmoved.
-
-    Args:
-        output_size (int): Bins a side.
-        stride (int): Of the maps, input pixels.
-        samples (int): A side of a bin.
-    """
-
-    def __init__(self, output_size: int, stride: int, samples: int) -> None:
-        super().__init__()
-        self.settings = dict(
-            output_size=output_size,
-            groups=output_size,
-            spatial_scale=1 / stride,
-            samples=samples,
-        )
-
-    def forward(self, maps: Tensor, rois: Tensor) -> Tensor:
-        """(R, C, size, size) of maps (N, C * size**2, H, W)."""
-        return deform_roi_pool(maps, rois, **self.settings)
-
-
-class MaxRoIPool(nn.Module):
-    """:func:`max_roi_pool` as a module."""
-
-    def __init__(self, output_size: int, stride: int) -> None:
-        super().__init__()
-        self.settings = dict(output_size=output_size, spatial_scale=1 / stride)
-
-    def forward(self, maps: Tensor, rois: Tensor) -> Tensor:
-        """(R, C, size, size) of maps (N, C, H, W)."""
-        return max_roi_pool(maps, rois, **self.settings)
 
 
 @dataclass
@@ -147,6 +112,11 @@ class RFCN3kBBoxHead(BaseModule):
             loss_bbox or dict(type='SmoothL1Loss', beta=1.0)
         )
 
+    def init_weights(self) -> None:
+        super().init_weights()
+        # A ConvModule has its own ways.
+        normal_init(self.fine_conv.conv, std=0.01)
+
     def forward(self, x: Tensor) -> DecoupledMaps:
         """What RoIs are pooled from, of one map (N, in_channels, H, W)."""
         maps = self.conv(x)
@@ -229,23 +199,3 @@ class RFCN3kBBoxHead(BaseModule):
         scores = scores * objectness[likely, None]
         which, labels = torch.where(scores > score_thr)
         return boxes[which], scores[which, labels], labels
-
-
-@MODELS.register_module()
-class RFCN3kFewShotBBoxHead(RFCN3kBBoxHead):
-    """An RFCN3kBBoxHead whose classes are those of a linear classifier.
-
-    Differs from its parent: in place of the second branch a layer ``fc`` sees
-    the maxima of what enters the head, each RoI's mean of them. It can be
-    learned from whole images without a box (the original's few-shot demo,
-    which keeps P(object) x P(class) > 0.5 after NMS of 0.45).
-    """
-
-    def __init__(self, *args, in_channels: int = 3072, **kwargs) -> None:
-        super().__init__(*args, in_channels=in_channels, **kwargs)
-        del self.fine_conv, self.conv_fine, self.fine_pool
-        self.fc = nn.Linear(in_channels, self.num_classes)
-
-    def classes(self, maps: DecoupledMaps, rois: Tensor) -> Tensor:
-        """Logits (R, num_classes)."""
-        return self.fc(self.roi_features(maps, rois))

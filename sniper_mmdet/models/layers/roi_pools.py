@@ -1,0 +1,41 @@
+"""RoI pooling as modules, whose results hooks can see."""
+
+from torch import Tensor, nn
+
+from .deform_roi_pool import deform_roi_pool
+from .max_roi_pool import max_roi_pool
+
+
+class PositionSensitiveRoIPool(nn.Module):
+    """:func:`deform_roi_pool` of maps of their own for each bin, unmoved.
+
+    Args:
+        output_size (int): Bins a side.
+        stride (int): Of the maps, input pixels.
+        samples (int): A side of a bin.
+    """
+
+    def __init__(self, output_size: int, stride: int, samples: int) -> None:
+        super().__init__()
+        self.settings = dict(
+            output_size=output_size,
+            groups=output_size,
+            spatial_scale=1 / stride,
+            samples=samples,
+        )
+
+    def forward(self, maps: Tensor, rois: Tensor) -> Tensor:
+        """(R, C, size, size) of maps (N, C * size**2, H, W)."""
+        return deform_roi_pool(maps, rois, **self.settings)
+
+
+class MaxRoIPool(nn.Module):
+    """:func:`max_roi_pool` as a module."""
+
+    def __init__(self, output_size: int, stride: int) -> None:
+        super().__init__()
+        self.settings = dict(output_size=output_size, spatial_scale=1 / stride)
+
+    def forward(self, maps: Tensor, rois: Tensor) -> Tensor:
+        """(R, C, size, size) of maps (N, C, H, W)."""
+        return max_roi_pool(maps, rois, **self.settings)
