@@ -189,7 +189,9 @@ def test_trains_and_tests(path, user, tmp_path, monkeypatch):
     cfg = Config.fromfile(ROOT / path)
     with skipped_where_mmdet_cannot():
         lines = train(cfg, ROOT / path, tmp_path, monkeypatch)
-    metric = 'pascal_voc/mAP' if 'voc0712' in path.stem else 'coco/bbox_mAP'
+    metrics = {'voc0712': 'pascal_voc/mAP', 'wider-face': 'wider/AP_easy'}
+    data = path.stem.rpartition('_')[2]
+    metric = metrics.get(data, 'coco/bbox_mAP')
     assert any(metric in line for line in lines)
 
 
