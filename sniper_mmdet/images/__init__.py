@@ -1,12 +1,6 @@
 """Pixels of images of any size: no more is read than is looked at."""
 
-from .cutting import (
-    LevelPart,
-    cut_level,
-    part_of_level,
-    resize_whole,
-    resize_whole_exactly,
-)
+from .cutting import LevelPart, cut_level, part_of_level, resize_whole
 from .opening import RASTER_SUFFIXES, open_image, reads_windows
 from .source import ImageError, ImageSource, WholeImage
 
@@ -21,5 +15,4 @@ __all__ = [
     'part_of_level',
     'reads_windows',
     'resize_whole',
-    'resize_whole_exactly',
 ]
