@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SHARED
+from tiny import ROOT
 
 #: Cases that stay with the tests: a small network, and how 'a' is trained.
 HERE = Path(__file__).parent / 'test_released/ssh'
 #: The folder of all cases, or another one with files of the same names.
-THERE = Path(os.environ.get('SNIPER_PARITY_DIR', SHARED / 'parity/ssh'))
+_SHARED = Path(os.environ.get('SNIPER_SHARED', ROOT.parent / 'shared'))
+THERE = Path(os.environ.get('SNIPER_PARITY_DIR', _SHARED / 'parity/ssh'))
 _LINE = np.float32([0.25, 0.75, 0.75, 0.25])
 
 

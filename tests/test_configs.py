@@ -193,9 +193,14 @@ def test_trains_and_tests(path, user, tmp_path, monkeypatch):
     cfg = Config.fromfile(ROOT / path)
     with skipped_where_mmdet_cannot():
         lines = train(cfg, ROOT / path, tmp_path, monkeypatch)
-    metric = 'pascal_voc/mAP' if 'voc0712' in path.stem else 'coco/bbox_mAP'
-    if 'openimages' in path.stem:
-        metric = 'openimages/mAP'
+    metrics = {
+        'voc0712': 'pascal_voc/mAP',
+        'wider-face': 'wider/AP_easy',
+        'openimages': 'openimages/mAP',
+        'openimages-format': 'openimages/mAP',
+    }
+    data = path.stem.rpartition('_')[2]
+    metric = metrics.get(data, 'coco/bbox_mAP')
     assert any(metric in line for line in lines)
 
 

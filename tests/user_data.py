@@ -9,6 +9,7 @@ import mmcv
 from mmdet.datasets import CocoDataset, VOCDataset
 from open_images import write_open_images
 from tiny import make_scenes, with_classes, write_voc
+from wider_files import text_of, write_mats
 
 from sniper_mmdet.datasets import (
     EmojiScenesDataset,
@@ -29,6 +30,28 @@ _SMALL = dict(
     emoji_scenes=EmojiScenesDataset.METAINFO['classes'],
     traffic_lights=TrafficLightsDataset.METAINFO['classes'],
 )
+
+
+def _write_wider(scenes: Path, folder: Path) -> None:
+    """Write scenes as WIDER FACE, of whose objects the first count."""
+    for split in ('train', 'val'):
+        coco = json.loads((scenes / f'{split}.json').read_text())
+        images = {}
+        target = folder / f'WIDER_{split}/images/0--Parade'
+        target.mkdir(parents=True)
+        for img in coco['images']:
+            shutil.copy(scenes / 'images' / img['file_name'], target)
+            images[f'0--Parade/{Path(img["file_name"]).stem}'] = [
+                (*map(round, ann['bbox']), 0, 0, 0, 0, 0, 0)
+                for ann in coco['annotations']
+                if ann['image_id'] == img['id']
+            ]
+        text = text_of(images).replace('.jpg', Path(img['file_name']).suffix)
+        file = folder / f'wider_face_split/wider_face_{split}_bbx_gt.txt'
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+    counted = dict.fromkeys(('easy', 'medium', 'hard'), [[1]] * len(images))
+    write_mats(folder / 'eval_tools/ground_truth', images, counted)
 
 
 def user_data(folder: Path) -> Path:
@@ -93,6 +116,7 @@ def user_data(folder: Path) -> Path:
         *('imagenet3k/fall11_whole', 'imagenet3k/val'),
     ):
         shutil.copytree(scenes / 'images', folder / 'data' / name)
+    _write_wider(scenes, folder / 'data/WIDERFace')
     voc = folder / 'data/VOCdevkit'
     splits = dict(trainval='train', test='val')
     for year in ('VOC2007', 'VOC2012'):

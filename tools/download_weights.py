@@ -4,6 +4,8 @@
     python tools/download_weights.py pretrained   # data/pretrained_model/*.pth
     python tools/download_weights.py proposals    # data/proposals/*.pkl
     python tools/download_weights.py rfcn3k       # CRCNN-0007.pth in output/
+    python tools/download_weights.py ssh          # data/SSH_models/SSH.pth
+    python tools/download_weights.py ssh-pretrained  # data/imagenet_models
 
 From the authors' links. What an interrupted download left is kept, and the
 rest is fetched by the next call; an archive that is there already, also one
@@ -19,12 +21,12 @@ import sys
 from pathlib import Path
 from textwrap import indent
 
-from sniper_mmdet.released import rfcn3k
+from sniper_mmdet.released import rfcn3k, sniper, ssh
 from sniper_mmdet.released.archives import unpack
 from sniper_mmdet.released.download import fetch, sha256
-from sniper_mmdet.released.sniper import ARCHIVES, PRETRAINED
 from sniper_mmdet.utils import cli
 
+ARCHIVES = sniper.ARCHIVES | ssh.ARCHIVES
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -41,7 +43,7 @@ def parse_args():
         dest=(Path(), where),
         url="instead of the authors' link",
         sha256='what the digest of the archive must be',
-        no_convert=(False, 'leave the .params files as they are'),
+        no_convert=(False, 'leave the files of weights as they are'),
     )
     args = cli.parse(parser)
     if args.url and not re.match('https?://', args.url):
@@ -61,7 +63,7 @@ def command(tool: str, *args) -> str:
 
 
 def convert_all(files: list[Path], folder: Path | None) -> bool:
-    """Convert the .params among files, into a folder or each beside itself.
+    """Convert the weights among files, into a folder or each beside itself.
 
     Tells whether some were, and none failed.
     """
@@ -70,7 +72,8 @@ def convert_all(files: list[Path], folder: Path | None) -> bool:
 
     rows = []
     for params in sorted(files):
-        if params.suffix != '.params' or params.name.startswith('.'):
+        known = params.suffix in ('.params', '.caffemodel')
+        if not known or params.name.startswith('.'):
             continue
         out = params.with_suffix('.pth')
         if folder is not None:
@@ -135,7 +138,7 @@ def main():
                 print(f'  {command(tool, path, "CONFIG", "--out", out)}')
     elif not args.no_convert:
         pretrained = args.what == 'pretrained'
-        folder = args.dest / PRETRAINED if pretrained else None
+        folder = args.dest / sniper.PRETRAINED if pretrained else None
         if not convert_all(files, folder):
             sys.exit(1)
 

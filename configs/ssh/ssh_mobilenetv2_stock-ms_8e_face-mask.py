@@ -2,7 +2,8 @@
 # them masked. MMDetection's own way: whole images, resized at random.
 _base_ = [
     '../_base_/models/ssh_mobilenetv2.py',
-    '../_base_/ssh_chips.py',
+    '../_base_/ssh_on_chips.py',
+    '../_base_/datasets/chips.py',
     '../_base_/datasets/stock_multi-scale.py',
     '../_base_/schedules/adamw_pretrained.py',
     'mmdet::_base_/default_runtime.py',

@@ -141,3 +141,33 @@ def test_what_is_refused(scales, ranges, sentence):
 def test_scales_of_different_kinds_have_no_order():
     ImagePyramid([(-1, 512), 1.667, (800, 1333)])
     ImagePyramid([(-1, 512), (800, 1333)])
+
+
+def test_factors_of_a_base():
+    """Multiples of what the base gives, whichever of its sides counts."""
+    pyramid = ImagePyramid([0.5, 1.0, (90, 200), 2.0], base=(100, 150))
+    assert pyramid.factors(200, 200).tolist() == [0.25, 0.5, 0.45, 1]
+    assert pyramid.factors(100, 300).tolist() == [0.25, 0.5, 200 / 300, 1]
+
+
+def test_exact_levels():
+    """As OpenCV and Fast R-CNN reckon: 1499x1999 px become 1600.27 px."""
+    for exact, factor in ((True, 1200 / 1499), (False, 1600 / 1999)):
+        pyramid = ImagePyramid([(1200, 1600)], exact=exact)
+        assert pyramid.factors(1999, 1499).item() == factor
+        assert pyramid.level_sizes(1999, 1499).tolist() == [[1600, 1200]]
+    # 1600.53 px are too many.
+    pyramid = ImagePyramid([(1200, 1600)], exact=True)
+    assert pyramid.factors(749, 999).item() == 1600 / 999
+    # Half a pixel is rounded to even.
+    for exact, size in ((True, [2, 8]), (False, [3, 8])):
+        pyramid = ImagePyramid([0.5], exact=exact)
+        assert pyramid.level_sizes(5, 15).tolist() == [size]
+        scale = [0.5, 0.5] if exact else [3 / 5, 8 / 15]
+        assert pyramid.level_scales(5, 15).tolist() == [scale]
+
+
+@pytest.mark.parametrize('base', [2.0, (0, 3), 'large'])
+def test_wrong_base(base):
+    with pytest.raises(ValueError, match='Received: '):
+        ImagePyramid([1.0], base=base)

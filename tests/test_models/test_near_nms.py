@@ -37,6 +37,15 @@ def test_it_is_that_of_all_boxes_together(nms, side):
     assert torch.allclose(own, dets, atol=1e-4)
 
 
+def test_boxes_that_touch_overlap_where_the_last_pixel_counts():
+    boxes = torch.tensor([[0, 0, 1, 1.0], [1, 0, 2, 1], [4, 0, 5, 1]])
+    given = boxes, torch.tensor([0.9, 0.8, 0.7]), torch.zeros(3).long()
+    for offset, expected in ((1, [0, 2]), (0, [0, 1, 2])):
+        nms = dict(type='nms', iou_threshold=0.3, offset=offset)
+        assert batched_nms(*given, nms)[1].tolist() == expected
+        assert nms_by_neighbourhood(*given, nms)[1].tolist() == expected
+
+
 def test_groups():
     boxes = np.array(
         [[0, 0, 9, 9], [8, 8, 20, 20], [9, 0, 12, 8], [19, 0, 30, 30]], float

@@ -83,51 +83,51 @@ class SSHHead(AnchorHead):
         anchors, valid = self.get_anchors(
             sizes, batch_img_metas, cls_scores[0].device
         )
+        anchors, valid = (zip(*own, strict=True) for own in (anchors, valid))
         borders = self.train_cfg['allowed_border']
         if not isinstance(borders, Sequence):
             borders = [borders] * len(sizes)
-        samples = list(
-            zip(
-                batch_gt_instances,
-                batch_img_metas,
-                batch_gt_instances_ignore or [None] * len(batch_img_metas),
-                strict=True,
+        ignored = batch_gt_instances_ignore or [None] * len(batch_img_metas)
+        images = batch_gt_instances, batch_img_metas, ignored
+        images = list(zip(*images, strict=True))
+        maps = cls_scores, bbox_preds, anchors, valid, borders
+        losses = [
+            self._losses_of_map(*of_map, images)
+            for of_map in zip(*maps, strict=True)
+        ]
+        loss_cls, loss_bbox = map(list, zip(*losses, strict=True))
+        return dict(loss_cls=loss_cls, loss_bbox=loss_bbox)
+
+    def _losses_of_map(
+        self, scores, deltas, anchors, valid, border, images
+    ) -> tuple[Tensor, Tensor]:
+        """Of one map (B, A * C, h, w); anchors and valid are by image."""
+        scores, deltas = (
+            x.permute(0, 2, 3, 1).reshape(-1, size)
+            for x, size in (
+                (scores, self.cls_out_channels),
+                (deltas, self.bbox_coder.encode_size),
             )
         )
-        losses = dict(loss_cls=[], loss_bbox=[])
-        for level, border in enumerate(borders):
-            scores, deltas = (
-                maps[level].permute(0, 2, 3, 1).flatten(1).view(-1, size)
-                for maps, size in (
-                    (cls_scores, self.cls_out_channels),
-                    (bbox_preds, self.bbox_coder.encode_size),
-                )
+        found = self._probabilities(scores.detach()).chunk(len(images))
+        targets = [
+            self.targets_of_map(*priors, *image, border)
+            for *priors, image in zip(
+                anchors, valid, found, images, strict=True
             )
-            found = self._probabilities(scores.detach()).chunk(len(samples))
-            targets = [
-                self.targets_of_map(*args, *sample, border)
-                for args, sample in zip(
-                    (
-                        (anchors[k][level], valid[k][level], found[k])
-                        for k in range(len(samples))
-                    ),
-                    samples,
-                    strict=True,
-                )
-            ]
-            labels, weights, boxes, positive = map(
-                torch.cat, zip(*targets, strict=True)
-            )
-            # Each image counts the same, however many anchors it has.
-            how = dict(avg_factor=len(samples))
-            losses['loss_cls'].append(
-                self.loss_cls(scores, labels, weights, **how)
-            )
-            weights = (weights * positive)[:, None].expand_as(boxes)
-            losses['loss_bbox'].append(
-                self.loss_bbox(deltas, boxes, weights, **how)
-            )
-        return losses
+        ]
+        labels, weights, boxes, positive = map(
+            torch.cat, zip(*targets, strict=True)
+        )
+        # Each image counts the same, however many anchors are sampled of it.
+        loss_cls = self.loss_cls(
+            scores, labels, weights, avg_factor=len(images)
+        )
+        weights = (weights * positive)[:, None].expand_as(boxes)
+        loss_bbox = self.loss_bbox(
+            deltas, boxes, weights, avg_factor=len(images)
+        )
+        return loss_cls, loss_bbox
 
     def _probabilities(self, scores: Tensor) -> Tensor:
         """Of any object, (N,), of the scores of classes (N, C)."""

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from sniper_mmdet.chips.focus import away_from_cuts
 from sniper_mmdet.chips.tiles import Tile, owned_by
-from sniper_mmdet.images import cut_level, resize_whole_exactly
+from sniper_mmdet.images import cut_level
+from sniper_mmdet.images.cutting import resize_whole_exactly
 
 from .device_resize import cut_on_device
 from .mask_parts import MaskPart

@@ -34,9 +34,10 @@ def nms_by_neighbourhood(
         enough[int(scores.argmax())] = True
         order = order[enough]
     kinds = torch.zeros_like(labels) if alone else labels
-    groups = overlap_groups(
-        boxes[order].detach().cpu().numpy(), kinds[order].cpu().numpy()
-    )
+    reach = boxes[order].detach().cpu().numpy()
+    # With an offset, boxes that touch overlap.
+    reach[:, 2:] += known.get('offset', 0)
+    groups = overlap_groups(reach, kinds[order].cpu().numpy())
     by_group = order[torch.from_numpy(np.argsort(groups, kind='stable'))]
     sizes = np.bincount(groups)
     dets, kept = [], []

@@ -15,7 +15,8 @@ from torch import Tensor
 from sniper_mmdet.chips import ImagePyramid, in_range
 from sniper_mmdet.chips.presets import SOFT_NMS
 from sniper_mmdet.chips.tiles import Tile, cut_into_tiles, tile_overlap
-from sniper_mmdet.images import ImageSource, resize_whole_exactly
+from sniper_mmdet.images import ImageSource
+from sniper_mmdet.images.cutting import resize_whole_exactly
 from sniper_mmdet.registry import MODELS
 from sniper_mmdet.utils.errors import UserError
 

@@ -1,8 +1,6 @@
 # What makes an SSH learn from chips and test on the pyramid that they are cut
-# from: a config inherits this file beside one of SSH and of its data, and
-# takes what it needs.
-_base_ = './datasets/chips.py'
-
+# from: a config inherits this file beside one of SSH, and
+# `model = dict(_base_.ssh_on_chips, scales=..., valid_ranges=...)`.
 ssh_on_chips = dict(
     # As chips are resized, and of any batch size.
     exact=False,
