@@ -71,6 +71,7 @@ ELSEWHERE = {
     ),
     'python tools/misc/score_unlabelled.py': (
         'test_tools/test_missing_labels.py'
+    ),
     # What needs a decoupled head, and pictures in folders by class.
     **dict.fromkeys(
         (

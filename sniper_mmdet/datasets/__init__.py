@@ -35,7 +35,6 @@ from .transforms import (
     IgnoreGroupOf,
     LoadGroupOf,
     LoadImageByWindow,
-    PackGroupOf,
     PackImage,
     PackKnownLabels,
 )

@@ -29,7 +29,7 @@ from sniper_mmdet.utils.memory import no_garbage
 from .annotations import NO_BOX, NO_IMAGE, dataset_name
 from .classes import check_classes, classes_of
 from .collected_boxes import CollectedBoxes, collect_boxes
-from .instances import no_mask, usable_instances, without_groups
+from .instances import no_mask, usable_instances
 from .proposals import ProposalFile
 from .reading import build_unread, read_dataset
 from .transforms.annotated_masks import LoadAnnotatedMasks
@@ -88,9 +88,6 @@ class ChipDataset:
         focus_sizes (Sequence[float], optional): The ``sizes`` of an
             AutoFocus's focus head: chips are cut also for what it is to
             notice, see :class:`ChipSettings`. Defaults to None: not so.
-        ignore_group_of (bool): Whether boxes of groups, as OpenImages has
-            them, are annotated as ignored: no chip is cut for one, and what
-            lies in one is not background. Defaults to False.
 
     Raises:
         ValueError: Settings that do not fit each other, an empty data set, a
@@ -113,7 +110,6 @@ class ChipDataset:
         missing_proposals: str = 'raise',
         out_of_range: str | None = None,
         focus_sizes: Sequence[float] | None = None,
-        ignore_group_of: bool = False,
     ) -> None:
         modes, pyramid = ('raise', 'skip'), ImagePyramid(scales, valid_ranges)
         how = chip_size, stride, min_side, focus_sizes
@@ -122,7 +118,7 @@ class ChipDataset:
         check_choice('missing_proposals', missing_proposals, *modes)
         check_choice('out_of_range', out_of_range, *OUT_OF_RANGE)
         self.on_error, self.missing_proposals = on_error, missing_proposals
-        self.out_of_range, self.ignore_group_of = out_of_range, ignore_group_of
+        self.out_of_range = out_of_range
         self.negatives = NegativeSettings(**(negatives or {}))
         self.negatives.thresholds(len(pyramid))
         self.negatives.bounds(pyramid)
@@ -189,9 +185,7 @@ class ChipDataset:
         self.skipped = torch.zeros(num_images, dtype=torch.bool)
         self.skipped.share_memory_()
         with no_garbage():
-            found = collect_boxes(
-                self.dataset, self._fail, self.ignore_group_of
-            )
+            found = collect_boxes(self.dataset, self._fail)
         self.keys, self._images = found.keys, found.images
         #: ndarray (M,): int32, the class of each box of :attr:`images`.
         self.box_labels = found.box_labels
@@ -303,10 +297,7 @@ class ChipDataset:
         info = self.dataset.get_data_info(index)
         images, pyramid = self.images, self.settings.pyramid
         size = int(images.widths[index]), int(images.heights[index])
-        instances = info['instances']
-        if self.ignore_group_of:
-            instances = without_groups(instances)
-        instances = usable_instances(instances, size, info['img_path'])
+        instances = usable_instances(info['instances'], size, info['img_path'])
         info.update(width=size[0], height=size[1], instances=instances)
         info['chip'] = dict(
             region=tuple(chip_regions(row).tolist()),

@@ -7,12 +7,7 @@ import numpy as np
 
 from sniper_mmdet.chips import ImageBoxes, clip_boxes
 
-from .instances import (
-    annotated_size,
-    instance_boxes,
-    instance_labels,
-    without_groups,
-)
+from .instances import annotated_size, instance_boxes, instance_labels
 from .proposals import image_id, image_keys
 
 
@@ -44,9 +39,7 @@ class FlatBoxes(NamedTuple):
 
 
 def collect_boxes(
-    dataset,
-    on_broken: Callable[[int, Exception, str], None],
-    ignore_group_of: bool = False,
+    dataset, on_broken: Callable[[int, Exception, str], None]
 ) -> CollectedBoxes:
     """Read sizes and boxes of all images of a data set.
 
@@ -58,17 +51,15 @@ def collect_boxes(
         on_broken (Callable): Gets the index, the error and the path of an
             image that cannot be read, or that has a broken instance; may
             raise.
-        ignore_group_of (bool): Whether boxes of groups are annotated as
-            ignored. Defaults to False.
 
     Raises:
         ValueError: Two images cannot be told apart.
     """
     broken = np.zeros(len(dataset), bool)
-    if hasattr(dataset, 'flat_boxes') and not ignore_group_of:
+    if hasattr(dataset, 'flat_boxes'):
         found = dataset.flat_boxes()
     else:
-        found = _image_by_image(dataset, broken, on_broken, ignore_group_of)
+        found = _image_by_image(dataset, broken, on_broken)
     sizes, counts, boxes, labels, ignored, keys = found
     image = np.repeat(np.arange(len(dataset)), counts)
     boxes, large = clip_boxes(boxes, sizes[image])
@@ -88,17 +79,13 @@ def collect_boxes(
     )
 
 
-def _image_by_image(
-    dataset, broken: np.ndarray, on_broken, ignore_group_of: bool
-) -> FlatBoxes:
+def _image_by_image(dataset, broken: np.ndarray, on_broken) -> FlatBoxes:
     """Ask for each image; those that are broken are marked, and 1x1 px."""
     num_images = len(dataset)
     sizes, counts = np.ones((num_images, 2)), np.zeros(num_images, int)
     names, boxes, labels, ignored = [], [np.zeros((0, 4), np.float32)], [], []
     for index in range(num_images):
         info = dataset.get_data_info(index)
-        if ignore_group_of:
-            info['instances'] = without_groups(info['instances'])
         names.append(image_id(info))
         try:
             size = annotated_size(info)

@@ -98,20 +98,6 @@ def usable_instances(
     ]
 
 
-def without_groups(instances: list[dict]) -> list[dict]:
-    """Instances of an image; boxes of groups are annotated as ignored.
-
-    A group is one where ``is_group_of`` is true, as OpenImages has it, or
-    ``is_group_ofs``, as mmdet reads it of the challenge.
-    """
-    return [
-        {**one, 'ignore_flag': 1, 'bbox_label': -1}
-        if one.get('is_group_of') or one.get('is_group_ofs')
-        else one
-        for one in instances
-    ]
-
-
 def no_mask(info: dict) -> UserError:
     """What to raise where a pipeline loads masks and an instance has none."""
     boxes = [i['bbox'] for i in info['instances'] if 'mask' not in i]

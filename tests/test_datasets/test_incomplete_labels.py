@@ -138,21 +138,12 @@ def chips_of(image, tmp_path, **settings):
     )
 
 
-def test_no_chip_is_cut_for_a_group(image, tmp_path):
-    group = image['instances'][1]
-    group['bbox'] = [350, 250, 380, 280]
-    plain = chips_of(image, tmp_path)
-    found = chips_of(image, tmp_path, ignore_group_of=True)
-    assert len(plain.images.boxes) == 2 and len(found.images.boxes) == 1
-    assert found.images.regions.tolist() == [group['bbox']]
-    assert (len(found), len(plain)) == (1, 2)
-    # One that a chip shows is ignored there.
-    group['bbox'] = [30, 30, 300, 280]
-    found = chips_of(image, tmp_path, ignore_group_of=True)
-    sample = found[0]['data_samples']
+def test_scores_move_with_a_chip(image, tmp_path):
+    image['instances'][1].update(bbox=[30, 30, 300, 280], ignore_flag=1)
+    sample = chips_of(image, tmp_path)[0]['data_samples']
     assert sample.gt_instances.labels.tolist() == [2]
     assert sample.ignored_instances.labels.tolist() == [-1]
-    # Scores are in pixels of the flipped chip, as its boxes are.
+    # In pixels of the flipped chip, as its boxes are.
     [box] = sample.gt_instances.bboxes.tensor.numpy()
     scored = sample.metainfo['scored_boxes']
     np.testing.assert_allclose(scored[0, :4], box - (0, 0, 4, 0), atol=1e-3)

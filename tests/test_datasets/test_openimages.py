@@ -453,7 +453,7 @@ PIPELINE = [
     dict(type='sniper_mmdet.LoadGroupOf'),
     dict(type='sniper_mmdet.CutChip'),
     dict(type='RandomFlip', prob=0.5),
-    dict(type='sniper_mmdet.PackGroupOf'),
+    dict(type='sniper_mmdet.PackKnownLabels'),
 ]
 
 

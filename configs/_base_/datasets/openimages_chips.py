@@ -12,12 +12,12 @@ _data = dict(
 
 train_pipeline = _base_.train_pipeline
 train_pipeline.insert(2, dict(type='sniper_mmdet.LoadGroupOf'))
-train_pipeline[-1].update(type='sniper_mmdet.PackGroupOf')
+train_pipeline[-1].update(type='sniper_mmdet.PackKnownLabels')
 
 # The metric reads the boxes as they are annotated.
 test_pipeline = _base_.image_pipeline
 test_pipeline[-1].update(
-    type='sniper_mmdet.PackGroupOf',
+    type='sniper_mmdet.PackKnownLabels',
     meta_keys=(*test_pipeline[-1].meta_keys, 'instances'),
 )
 

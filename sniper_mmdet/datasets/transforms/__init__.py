@@ -1,6 +1,6 @@
 from .cut_chip import CutChip
-from .group_of import LoadGroupOf, PackGroupOf
-from .incomplete_labels import IgnoreGroupOf, PackKnownLabels
+from .group_of import IgnoreGroupOf, LoadGroupOf
+from .incomplete_labels import PackKnownLabels
 from .load_by_window import (
     OWN,
     LoadImageByWindow,

@@ -1,10 +1,7 @@
 """Which boxes are around a group, from the annotations to the detector."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from mmcv.transforms import BaseTransform
-from mmdet.datasets.transforms import PackDetInputs
 
 from sniper_mmdet.registry import TRANSFORMS
 
@@ -31,23 +28,35 @@ class LoadGroupOf(BaseTransform):
         return results
 
 
+# Of instances; the second is mmdet's for the challenge.
+_IGNORED = 'is_group_of', 'is_group_ofs', 'ignore_flag'
+
+
 @TRANSFORMS.register_module()
-class PackGroupOf(PackDetInputs):
-    """Packs ``is_group_of`` into gt_instances and ignored_instances, too.
+class IgnoreGroupOf(BaseTransform):
+    """Annotate groups of objects as ignored; it comes before LoadAnnotations.
 
-    Differs from its parent: the two have a field more, Tensor (N,), bool, if
-    :class:`LoadGroupOf` is in the pipeline; and ``verified_labels`` are in
-    the metainfo, where the image has them.
+    It is for data sets of MMDetection. OpenImages has one box of more than
+    five objects that touch each other. Background that lies in one is ignored
+    by the assigners of this package, see :class:`RangeAwareAssigner`; so is
+    what lies in a box that is ignored anyway, as a crowd is. Chips need
+    ``group_of='ignore'`` of :class:`OpenImagesDataset` instead, so that none
+    is cut for a group.
 
-    Args:
-        meta_keys (Sequence[str], optional): Defaults to those of the parent.
+    Modified keys:
+
+    - instances: ``ignore_flag`` is 1 where ``is_group_of``, or the
+      challenge's ``is_group_ofs``, is true; ``bbox_label`` is -1 where
+      ``ignore_flag`` is 1, as in a chip
     """
 
-    mapping_table = dict(
-        PackDetInputs.mapping_table, gt_is_group_of='is_group_of'
-    )
-
-    def __init__(self, meta_keys: Sequence[str] | None = None) -> None:
-        if meta_keys is None:
-            meta_keys = PackDetInputs().meta_keys
-        super().__init__((*meta_keys, 'verified_labels'))
+    def transform(self, results: dict) -> dict:
+        results['instances'] = [
+            {**one, 'ignore_flag': 1, 'bbox_label': -1}
+            if any(
+                map(one.get, ('is_group_of', 'is_group_ofs', 'ignore_flag'))
+            )
+            else one
+            for one in results['instances']
+        ]
+        return results

@@ -3,46 +3,21 @@
 from pathlib import PurePath
 
 import numpy as np
-from mmcv.transforms import BaseTransform
 from mmdet.datasets.transforms import PackDetInputs
 from mmdet.structures.bbox import HorizontalBoxes
 
-from sniper_mmdet.datasets.instances import without_groups
 from sniper_mmdet.datasets.proposals import ProposalFile
 from sniper_mmdet.registry import TRANSFORMS
 from sniper_mmdet.utils.errors import UserError
 
 
 @TRANSFORMS.register_module()
-class IgnoreGroupOf(BaseTransform):
-    """Annotate groups of objects as ignored; comes before LoadAnnotations.
-
-    OpenImages has one box of more than five objects that touch each other.
-    Background that lies in one is ignored by the assigners of this package,
-    see :class:`RangeAwareAssigner`; so is what lies in a box that is ignored
-    anyway, as a crowd is. Chips need ``ignore_group_of`` of
-    :class:`ChipDataset` instead, so that none is cut for a group.
-
-    Modified keys:
-
-    - instances: ``ignore_flag`` is 1 where ``is_group_of``, or the
-      challenge's ``is_group_ofs``, is true; ``bbox_label`` is -1 where
-      ``ignore_flag`` is 1, as in a chip
-    """
-
-    def transform(self, results: dict) -> dict:
-        results['instances'] = [
-            {**one, 'bbox_label': -1} if one.get('ignore_flag') else one
-            for one in without_groups(results['instances'])
-        ]
-        return results
-
-
-@TRANSFORMS.register_module()
 class PackKnownLabels(PackDetInputs):
     """PackDetInputs with what is known of an image beside its boxes.
 
-    Differs from its parent in the metainfo, which has also
+    Differs from its parent in that gt_instances and ignored_instances have
+    ``is_group_of``, Tensor (N,), bool, if :class:`LoadGroupOf` is in the
+    pipeline, and in the metainfo, which has also
 
     - verified_labels (dict[int, bool]): of the classes that somebody looked
       for, whether the image has them; only where the data set tells, as
@@ -61,6 +36,10 @@ class PackKnownLabels(PackDetInputs):
         FileNotFoundError: There is no such file.
         ValueError: It is damaged; or, when an image comes, it has none of it.
     """
+
+    mapping_table = dict(
+        PackDetInputs.mapping_table, gt_is_group_of='is_group_of'
+    )
 
     def __init__(self, scores: str | None = None, **kwargs) -> None:
         super().__init__(**kwargs)
