@@ -29,7 +29,7 @@ def cluster_classes(
             f'classes differ. Received: {num}.'
         )
     rng = np.random.default_rng(seed)
-    best, least = None, np.inf
+    best, least = np.zeros(len(means), int), np.inf
     for _ in range(tries):
         centres = _spread(means, num, rng)
         centres, of = kmeans2(means, centres, minit='matrix', missing='raise')

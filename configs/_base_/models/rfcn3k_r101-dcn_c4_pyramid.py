@@ -26,11 +26,16 @@ model = dict(
     roi_head=dict(
         _delete_=True,
         type='sniper_mmdet.RFCN3kRoIHead',
+        # As released both would be True, which are faults.
+        class_shift=False,
+        padding_counts=False,
         bbox_head=dict(
             type='sniper_mmdet.RFCN3kBBoxHead',
             in_channels=3072,
             feat_channels=1024,
             num_classes=3130,
+            # Sums of 16 chips, whatever the batch: objects, classes, boxes.
+            avg_factors=(16 * 300, 16 * 200, 16 * 188),
         ),
     ),
     train_cfg=dict(
@@ -44,7 +49,7 @@ model = dict(
     ),
     test_cfg=dict(
         # The original's operator, whatever its config says.
-        rpn=dict(nms_pre=12000),
+        rpn=dict(nms_pre=12000, random_fill=False),
         rcnn=dict(
             _delete_=True,
             objectness_thr=0.01,

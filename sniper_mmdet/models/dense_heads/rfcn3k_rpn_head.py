@@ -25,7 +25,7 @@ class RFCN3kRPNHead(ReleasedRPNHead):
     Where a config has ``random_fill=True``, an image with fewer proposals than
     ``max_per_img`` gets random ones of 102 to 400 px, which the second stage
     scores like any other. So the original's tests are. That is a fault, as no
-    two tests of an image are alike, so no config has it.
+    two tests of an image are alike.
     """
 
     def loss_by_feat_single(
