@@ -25,10 +25,6 @@ class PictureFeatures(NamedTuple):
     path: str
     #: (R, D), float32.
     features: np.ndarray
-    #: P(super-class) of each, (R, K).
-    prob: np.ndarray
-    #: (R, 4), original pixels.
-    boxes: np.ndarray
 
 
 @torch.no_grad()
@@ -87,14 +83,10 @@ def picture_features(
             index[:, 0] = i
             scores = last_stage(model.roi_head, x, index)['cls_score']
             logits, features = head.split(scores)
-            prob = logits.softmax(1)
-            kept = _on_one_object(boxes, 1 - prob[:, -1], num_rois)
-            scale = boxes.new_tensor(sample.scale_factor).repeat(2)
+            objectness = 1 - logits.softmax(1)[:, -1]
+            kept = _on_one_object(boxes, objectness, num_rois)
             yield PictureFeatures(
-                sample.img_path,
-                features[kept].cpu().float().numpy(),
-                prob[kept, :-1].cpu().float().numpy(),
-                (boxes[kept] / scale).cpu().float().numpy(),
+                sample.img_path, features[kept].cpu().float().numpy()
             )
 
 

@@ -157,7 +157,11 @@ def teach(
         )
     names = _in_order([*([] if instead else old), *pictures], ann_file)
     found = _features(model, pictures, rois, num_rois, on_error)
+    # What is learnt again does not compete with what it was.
+    kept = [k for k, name in enumerate(old) if name not in pictures]
     rows = _rows_of(head)
+    rows = rows.take([*kept, *range(len(old), len(rows.bias))])
+    old = [old[k] for k in kept]
     solve = _Solver(
         head, rows, solver, l2, (epochs, lr, momentum, batch_size), seed
     )
@@ -306,8 +310,10 @@ class _Solver:
             ]
             weights, biases = zip(*fits, strict=True)
             return np.concatenate(weights), np.concatenate(biases)
-        rows = self.rows
-        other = logsumexp(x @ rows.weight.T + rows.bias, axis=1)
+        other = None
+        if len(self.rows.bias):
+            logits = x @ self.rows.weight.T + self.rows.bias
+            other = logsumexp(logits, axis=1)
         return fit_new_classes(x, y, len(found), other, share, self.l2)
 
     def accuracy(self, found: list[list[np.ndarray]]) -> float:

@@ -43,7 +43,8 @@ def benchmark_many_classes(
     A step is forward, loss and backward of the RoIs of one image, a quarter
     of them positive; testing is forward, scores and NMS. A quarter of the
     tested RoIs are objects, of a class each, with logits as of a trained head.
-    Ways alternate, and the median of the repeats counts.
+    Ways alternate, and the fastest of the repeats counts, so that what else
+    runs on the machine does not.
 
     Args:
         classes (Sequence[int]): Numbers of classes.
@@ -73,7 +74,7 @@ def benchmark_many_classes(
                 peak_mb=_peak(steps[name], tests[name]),
             )
         for key, runs in (('step_s', steps), ('image_s', tests)):
-            for name, seconds in _medians(runs, repeats).items():
+            for name, seconds in _least(runs, repeats).items():
                 rows[f'{name} {count}'][key] = seconds
         del heads, steps, tests
     for row_name, row in rows.items():
@@ -158,10 +159,10 @@ def _trained(head: nn.Module, scores: Tensor, labels: Tensor) -> Tensor:
     return scores
 
 
-def _medians(
+def _least(
     runs: dict[str, Callable[[], None]], repeats: int
 ) -> dict[str, float]:
-    """Seconds of functions that take turns."""
+    """Least seconds of functions that take turns."""
     spent = {name: [] for name in runs}
     for turn in range(repeats + 1):
         for name, run in runs.items():
@@ -169,7 +170,7 @@ def _medians(
             run()
             if turn:  # the first time warms up
                 spent[name].append(time.perf_counter() - start)
-    return {n: sorted(s)[len(s) // 2] for n, s in spent.items()}
+    return {name: min(seconds) for name, seconds in spent.items()}
 
 
 def _peak(*runs: Callable[[], None]) -> float:

@@ -87,6 +87,15 @@ def test_one_class_alone_is_rejected_by_the_detector(
     assert prob[0] > 0.9 and prob[1:].max() < 0.5
 
 
+def test_what_is_learnt_again_does_not_compete_with_itself(detector, tmp_path):
+    folder = write_pictures(tmp_path / 'again', {OLD[1]: (220, 30, 30)}, 2)
+    out = tmp_path / 'again.pth'
+    taught = teach(*detector, folder, out, instead=True)
+    model = init_detector(str(taught.config), str(out), device='cpu')
+    assert taught.classes == [OLD[1]]
+    assert model.roi_head.bbox_head.hidden_classes == len(OLD) - 1
+
+
 def test_the_released_solver(detector, pictures, tmp_path):
     how = dict(solver='released', rois='whole', instead=True, epochs=3)
     taught = teach(*detector, pictures, tmp_path / 'new.pth', **how)
