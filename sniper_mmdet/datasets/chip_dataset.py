@@ -166,6 +166,12 @@ class ChipDataset:
         return self._images
 
     @property
+    def box_labels(self) -> np.ndarray:
+        """ndarray (M,): int32, the class of each box of :attr:`images`."""
+        self.full_init()
+        return self._labels
+
+    @property
     def skipped_images(self) -> list[int]:
         """list[int]: Images left out so far, by any worker."""
         self.full_init()
@@ -187,8 +193,7 @@ class ChipDataset:
         with no_garbage():
             found = collect_boxes(self.dataset, self._fail)
         self.keys, self._images = found.keys, found.images
-        #: ndarray (M,): int32, the class of each box of :attr:`images`.
-        self.box_labels = found.box_labels
+        self._labels = found.box_labels
         # Not those that a worker marks later: all processes mine alike.
         self._unreadable = found.broken
         self._warn(found)

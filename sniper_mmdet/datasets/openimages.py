@@ -60,6 +60,8 @@ class OpenImagesDataset(BaseDetDataset):
             of 50 names trains 50 classes. Defaults to 'raise'.
         cache (bool | str): Whether what is read is kept, or a folder for it.
             Defaults to True: beside ``ann_file``.
+        lazy_init (bool): Whether only classes and hierarchy are read at once.
+            Defaults to False.
         **kwargs: Of mmdet's BaseDetDataset. ``filter_cfg`` knows
             ``filter_empty_gt`` and ``min_size``.
 
@@ -78,6 +80,7 @@ class OpenImagesDataset(BaseDetDataset):
         missing_images: str = 'raise',
         unknown_classes: str = 'raise',
         cache: bool | str = True,
+        lazy_init: bool = False,
         **kwargs,
     ) -> None:
         check_choice('group_of', group_of, 'keep', 'ignore', 'drop')
@@ -90,7 +93,12 @@ class OpenImagesDataset(BaseDetDataset):
         #: Sentences on what was left out.
         self.left_out: list[str] = []
         # Arrays are shared by workers as they are.
-        super().__init__(**dict(kwargs, serialize_data=False))
+        own = dict(serialize_data=False, lazy_init=True)
+        super().__init__(**dict(kwargs, **own))
+        # Early: what is around a data set asks for its classes.
+        self._name_classes()
+        if not lazy_init:
+            self.full_init()
 
     def _join_prefix(self) -> None:
         super()._join_prefix()
@@ -99,10 +107,10 @@ class OpenImagesDataset(BaseDetDataset):
             if path and self.data_root:
                 setattr(self, key, osp.join(self.data_root, path))
 
-    def load_data_list(self) -> OpenImagesTable:
-        """The table of all images; their files are found."""
+    def _name_classes(self) -> None:
+        """Put classes and hierarchy into the metainfo."""
         classes = read_classes(self.label_file)
-        mids = list(classes)
+        self._mids = list(classes)
         names = tuple(classes.values())
         given = tuple(self._metainfo.get('classes', names))
         if given != names:
@@ -113,12 +121,15 @@ class OpenImagesDataset(BaseDetDataset):
                 f'{first_of(given)}.'
             )
         self._metainfo['classes'] = names
-        related = np.eye(len(mids), dtype=bool)
+        related = np.eye(len(names), dtype=bool)
         if self.hierarchy_file:
-            related = read_hierarchy(self.hierarchy_file, mids)
+            related = read_hierarchy(self.hierarchy_file, self._mids)
         # What mmdet's OpenImagesMetric looks for.
         self._metainfo['RELATION_MATRIX'] = related
-        table = self._read(mids)
+
+    def load_data_list(self) -> OpenImagesTable:
+        """The table of all images; their files are found."""
+        table = self._read(self._mids)
         self.left_out += table.notes.tolist()
         self._files = find_images(
             self.data_prefix.get('img') or '.',

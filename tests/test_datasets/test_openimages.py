@@ -15,8 +15,6 @@ from sniper_mmdet.datasets import ClassAwareChipSampler, OpenImagesDataset
 from sniper_mmdet.datasets.collected_boxes import collect_boxes
 from sniper_mmdet.datasets.formats.csv_rows import ID, NAME, SKIPPED, read_rows
 from sniper_mmdet.datasets.formats.openimages import (
-    ancestors_and_descendants,
-    read_classes,
     read_hierarchy,
 )
 from sniper_mmdet.registry import DATASETS, METRICS
@@ -71,8 +69,8 @@ def data(tmp_path):
     return tmp_path
 
 
-def load(data, **settings):
-    given = dict(
+def load_config(data):
+    return dict(
         type='sniper_mmdet.OpenImagesDataset',
         data_root=str(data),
         ann_file='boxes.csv',
@@ -81,7 +79,10 @@ def load(data, **settings):
         hierarchy_file='tree.json',
         image_level_ann_file='labels.csv',
     )
-    return DATASETS.build(dict(given, **settings))
+
+
+def load(data, **settings):
+    return DATASETS.build(dict(load_config(data), **settings))
 
 
 def test_boxes_and_labels(data):
@@ -291,6 +292,11 @@ def test_blocks_of_rows_are_joined(tmp_path):
             ['ImageID,LabelName,XMin,XMax,YMin', 'a,/m/dog,0,1,0'],
             r'boxes.csv must have the columns .* without YMax\.',
         ),
+        (
+            'boxes.csv',
+            ['a,/m/dog,50,10,100,90,0,100,0'],
+            'boxes.csv, row 1: height and width .* Received: 100, 0',
+        ),
         ('boxes.csv', [], 'boxes.csv must have a line that names its columns'),
         ('boxes.csv', [HEADER], 'must have a row of a box. Received: none'),
         (
@@ -400,6 +406,12 @@ def test_an_image_of_the_labels_alone_is_missing(data):
         load(data, **challenge_txt(data), image_level_ann_file=None)
 
 
+def test_an_image_that_cannot_be_read(data):
+    (data / 'images/a.jpg').write_bytes(b'no image')
+    with pytest.raises(ValueError, match='row 2: .*a; 1 of .* be read'):
+        load(data)
+
+
 def test_classes_are_those_of_the_file(data):
     load(data, metainfo=dict(classes=CLASSES))
     with pytest.raises(ValueError, match='names.csv names .*Received: dog'):
@@ -412,16 +424,6 @@ def test_labels_told_both_ways(data):
     dataset = load(data)
     assert dataset.get_data_info(0)['verified_labels'][3] is True
     assert '1 labels are there by one row and absent' in dataset.left_out[-1]
-
-
-def test_expansion_of_image_labels(data):
-    mids = list(read_classes(data / 'names.csv'))
-    related = read_hierarchy(data / 'tree.json', mids)
-    expand = ancestors_and_descendants
-    assert expand({1: True}, related) == {0: True, 1: True}
-    assert expand({0: False}, related) == {0: False, 1: False, 2: False}
-    assert expand({0: False, 1: True}, related) == {0: True, 1: True, 2: False}
-    assert expand({3: False}, related) == {3: False}
 
 
 @pytest.mark.real_data
@@ -555,3 +557,22 @@ def test_the_challenge_set_of_mmdet_is_evaluated(data):
     # Animals: wrong, right, right in a group; dogs: wrong, right; a cat.
     mean = np.mean([2 / 3, 1 / 2, 1])
     assert results[0]['openimages/AP50'] == pytest.approx(mean)
+
+
+def test_parts_are_joined(data):
+    part = dict(load_config(data), cache=False)
+    parts = [dict(part, indices=[0]), dict(part, indices=[1, 2])]
+    dataset = DATASETS.build(
+        dict(
+            type='sniper_mmdet.ChipDataset',
+            dataset=dict(
+                type='ConcatDataset',
+                ignore_keys=['RELATION_MATRIX'],
+                datasets=parts,
+            ),
+            scales=[1.0],
+        )
+    )
+    assert dataset.metainfo['classes'] == tuple(CLASSES)
+    # The cars of b are the last; c has no box.
+    assert dataset.box_labels.tolist() == [1, 2, 3, 3]

@@ -129,25 +129,6 @@ def _read_matrix(path: Path | str, count: int) -> np.ndarray:
     return (found[1:, 1:] != 0) | np.eye(count, dtype=bool)
 
 
-def ancestors_and_descendants(
-    labels: dict[int, bool], related: np.ndarray
-) -> dict[int, bool]:
-    """Image labels expanded, as the official tool does.
-
-    What is there is so as each of its ancestors; of what is absent no
-    descendant is there. A class that is told both ways is there.
-
-    Args:
-        labels (dict): By class, whether it is there.
-        related (ndarray (C, C)): Of :func:`read_hierarchy`.
-    """
-    there = [label for label, is_there in labels.items() if is_there]
-    absent = [label for label, is_there in labels.items() if not is_there]
-    found = dict.fromkeys(np.flatnonzero(related[:, absent].any(1)), False)
-    found.update(dict.fromkeys(np.flatnonzero(related[there].any(0)), True))
-    return {int(label): told for label, told in found.items()}
-
-
 def box_rows(
     path: Path | str, mids: Sequence[str]
 ) -> Iterator[tuple[Rows, np.ndarray, np.ndarray, np.ndarray | None]]:
@@ -169,6 +150,14 @@ def box_rows(
             told = np.full((len(rows.names), len(ATTRIBUTES)), -1, np.int8)
             told[:, GROUP_OF] = rows.numbers[:, 4]
             _check(path, rows, rows.numbers[:, :4], None)
+            unknown = np.flatnonzero((rows.numbers[:, 5:] < 1).any(1))
+            if len(unknown):
+                width, height = rows.numbers[unknown[0], 5:].tolist()
+                raise UserError(
+                    f'{path}, row {rows.lines[unknown[0]]}: height and width '
+                    f'of the image must be known. Received: {height:g}, '
+                    f'{width:g}.'
+                )
             yield rows, rows.numbers[:, :4], told, rows.numbers[:, 5:]
         return
     numbers = [*SIDES, *(name for name in ATTRIBUTES if name in header)]
