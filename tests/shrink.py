@@ -12,6 +12,11 @@ def shrunk(cfg: Config) -> dict:
         options[f'{loader}.num_workers'] = 0
         options[f'{loader}.persistent_workers'] = False
     options['train_dataloader.batch_size'] = 2
+    steps = cfg.train_dataloader.dataset.get('pipeline', [])
+    for place, step in enumerate(steps):
+        if step.type == 'Resize':
+            where = f'train_dataloader.dataset.pipeline.{place}'
+            options[f'{where}.scale'] = (160, 120)
     return options
 
 
@@ -168,6 +173,10 @@ def _ssh(model) -> dict:
         widths = model.neck.in_channels
     else:
         options, widths = {'backbone.base_channels': 4}, [32, 32]
+    if 'base' in model:
+        options['base'] = (80, 120)
+    elif len(model.scales) == 1:
+        options['scales'] = [(120, 160)]
     return {
         **options,
         'neck.in_channels': widths,

@@ -34,6 +34,7 @@ from mmdet.models.dense_heads import (
 )
 from mmdet.models.detectors.base import BaseDetector
 from mmdet.models.roi_heads import StandardRoIHead
+from mmdet.models.task_modules import RandomSampler
 from mmdet.registry import MODELS, TRANSFORMS
 from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import HorizontalBoxes
@@ -110,6 +111,8 @@ def runner_of(folder, **settings) -> Runner:
         (FCOSHead, 'get_targets', 'range_aware_point_heads.py'),
         (FoveaHead, 'get_targets', 'range_aware_point_heads.py'),
         (YOLOXHead, '_get_targets_single', 'range_aware_yolox_head.py'),
+        (RandomSampler, '_sample_pos', 'HardAnchorSampler'),
+        (RandomSampler, '_sample_neg', 'HardAnchorSampler'),
         (BaseDetector, '_forward', 'WrappedDetector'),
         (LoadAnnotations, '_load_masks', 'LoadAnnotatedMasks'),
         (LoadAnnotations, '_process_masks', 'LoadAnnotatedMasks'),
@@ -288,6 +291,20 @@ def test_boxes_of_an_rpn_pass_one_method_with_their_image(monkeypatch):
         'RPNHead._bbox_post_process no longer gets boxes before NMS, the '
         "image's metainfo and a config of its own: ReleasedRPNHead leaves "
         'out boxes there, and changes the config.'
+    )
+
+
+@pytest.mark.parametrize('name', ['retinanet', 'faster-rcnn'])
+def test_a_map_without_cells_is_one_where_nothing_is_found(name):
+    detector = MODELS.build(plain_detector(name)).eval()
+    head = detector.rpn_head if name == 'faster-rcnn' else detector.bbox_head
+    metas = [dict(img_shape=(64, 64), scale_factor=(1, 1))]
+    with torch.no_grad():
+        maps = head(detector.extract_feat(torch.zeros(1, 3, 64, 64)))
+        empty = [[x[..., :0, :] for x in of_maps] for of_maps in maps]
+        (found,) = head.predict_by_feat(*empty, batch_img_metas=metas)
+    assert len(found) == 0, (
+        'Heads of mmdet read maps without cells: AnsweringMaps makes such.'
     )
 
 

@@ -3,10 +3,10 @@
 import math
 import os
 import struct
-import tracemalloc
 
 import numpy as np
 import pytest
+from damaged_files import read_and_measure
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
@@ -252,33 +252,8 @@ def test_file_that_is_cut_while_it_is_read(tmp_path, monkeypatch):
 
 
 def memory(folder, data):
-    """Read the file and check what becomes of it.
-
-    Returns:
-        tuple: What was read or None, and how many bytes that took.
-    """
-    path = folder / 'x.params'
-    path.touch()
-    with path.open('r+b') as file:  # emptying it first takes milliseconds
-        file.write(data)
-        file.truncate()
-    found = None
-    tracemalloc.start()
-    try:
-        found = read_params(path)
-    except ValueError as error:
-        message = str(error)
-        assert message.startswith(f'{path} cannot be read: ')
-        assert message.endswith('.') and '\n' not in message
-    finally:
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-    if found is not None:
-        assert all(type(name) is str for name in found)
-        assert all(type(array) is np.ndarray for array in found.values())
-        assert sum(a.nbytes for a in found.values()) < len(data)
-    assert peak < 4 * len(data) + 50_000
-    return found, peak
+    """What was read or None, and how many bytes that took."""
+    return read_and_measure(read_params, folder / 'x.params', data)
 
 
 @pytest.mark.parametrize('is_named', [True, False])

@@ -2,7 +2,6 @@
 
 import os
 import struct
-import tracemalloc
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from caffe_files import (
     varint,
     write_caffemodel,
 )
+from damaged_files import read_and_measure
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
@@ -167,25 +167,8 @@ def small():
 
 
 def memory(folder, data):
-    """What is read or None, and the bytes that it took at most."""
-    path = folder / 'x.caffemodel'
-    path.write_bytes(data)
-    found = None
-    tracemalloc.start()
-    try:
-        found = read_caffemodel(path)
-    except ValueError as error:
-        message = str(error)
-        assert message.startswith(f'{path} cannot be read: ')
-        assert message.endswith('.') and '\n' not in message
-    finally:
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-    if found is not None:
-        assert all(type(name) is str for name in found)
-        assert sum(a.nbytes for a in found.values()) < len(data)
-    assert peak < 4 * len(data) + 60_000
-    return found, peak
+    """What was read or None, and how many bytes that took."""
+    return read_and_measure(read_caffemodel, folder / 'x.caffemodel', data)
 
 
 def test_file_that_breaks_off(tmp_path):
