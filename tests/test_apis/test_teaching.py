@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from decoupled import write_checkpoint, write_config, write_pictures
+from decoupled import COLOURS, write_checkpoint, write_config, write_pictures
 from mmdet.apis import DetInferencer, inference_detector, init_detector
 
 from sniper_mmdet.apis import detect, teach
@@ -15,14 +15,11 @@ from sniper_mmdet.datasets import SampleDataset
 
 pytestmark = pytest.mark.usefixtures('fast_configs')
 OLD = tuple(SampleDataset.METAINFO['classes'])
-COLOURS = dict(blue=(220, 30, 30), lime=(30, 220, 60))
 
 
-@pytest.fixture(scope='module')
-def detector(tiny_scenes, tmp_path_factory):
-    folder = tmp_path_factory.mktemp('detector')
-    config = write_config(folder / 'tiny.py', tiny_scenes)
-    return config, write_checkpoint(config, folder / 'tiny.pth')
+@pytest.fixture
+def detector(decoupled_files):
+    return decoupled_files
 
 
 @pytest.fixture(scope='module')
