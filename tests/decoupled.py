@@ -45,6 +45,8 @@ test_dataloader = val_dataloader
 val_evaluator = dict(ann_file='{scenes}/val.json')
 test_evaluator = val_evaluator
 """
+#: Classes to teach, and the colours of their pictures, BGR.
+COLOURS = dict(blue=(220, 30, 30), lime=(30, 220, 60))
 
 
 def write_config(path: Path, scenes: Path, more: str = '') -> Path:

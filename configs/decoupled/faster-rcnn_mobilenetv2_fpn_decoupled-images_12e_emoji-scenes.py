@@ -2,20 +2,6 @@
 # in training, one such picture for two with boxes.
 _base_ = './faster-rcnn_mobilenetv2_fpn_decoupled_12e_emoji-scenes.py'
 
-_novel = [
-    'clown-face',
-    'cowboy-hat-face',
-    'pig-face',
-    'fox',
-    'strawberry',
-    'pineapple',
-    'sailboat',
-    'helicopter',
-    'pool-8-ball',
-    'yo-yo',
-    'handbag',
-    'glasses',
-]
 _type = 'sniper_mmdet.EmojiScenesDataset'
 _boxes = dict(_base_.train_dataloader.dataset, type=_type)
 
@@ -31,7 +17,7 @@ train_dataloader = dict(
                 type='sniper_mmdet.ImageLabelDataset',
                 data_root=_base_.data_root,
                 data_prefix=dict(img='image_level/'),
-                folders=_novel,
+                folders=_base_.novel_classes,
                 like=_type,
                 pipeline=_base_.train_pipeline,
             ),

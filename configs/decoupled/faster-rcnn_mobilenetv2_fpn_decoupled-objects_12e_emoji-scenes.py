@@ -7,22 +7,7 @@ model = dict(roi_head=dict(bbox_head=dict(class_agnostic=True)))
 test_dataloader = dict(
     dataset=dict(
         ann_file='test_all.json',
-        metainfo=dict(
-            classes=(
-                'clown-face',
-                'cowboy-hat-face',
-                'pig-face',
-                'fox',
-                'strawberry',
-                'pineapple',
-                'sailboat',
-                'helicopter',
-                'pool-8-ball',
-                'yo-yo',
-                'handbag',
-                'glasses',
-            )
-        ),
+        metainfo=dict(classes=_base_.novel_classes),
     )
 )
 test_evaluator = dict(

@@ -5,3 +5,19 @@ _base_ = [
 ]
 
 model = _base_.decoupled
+
+# What other configs test, or learn from pictures without boxes.
+novel_classes = (
+    'clown-face',
+    'cowboy-hat-face',
+    'pig-face',
+    'fox',
+    'strawberry',
+    'pineapple',
+    'sailboat',
+    'helicopter',
+    'pool-8-ball',
+    'yo-yo',
+    'handbag',
+    'glasses',
+)

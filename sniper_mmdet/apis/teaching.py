@@ -179,6 +179,12 @@ def teach(
     if solver == 'lbfgs':  # the others take part in the softmax
         index += [k for k in range(len(rows.bias)) if k not in set(index)]
     both = both.take(index)
+    if both.groups.max() + 1 != head.num_super > 1:
+        raise UserError(
+            f'{head.num_super} super-classes need an old class of the last '
+            'one, which none of those that are left is: learn the new classes '
+            "beside the old ones, or instead of them by solver 'lbfgs'."
+        )
     cfg = _with_classes(cfg, names, len(index) - len(names), both, ann_file)
     _write(cfg, checkpoint, out, names, both)
     counts = dict(zip(pictures, map(len, found), strict=True))
@@ -216,7 +222,9 @@ def _load(cfg: Config, checkpoint: str | Path) -> torch.nn.Module:
             'sniper_mmdet.DecoupledBBoxHead.'
         )
     roi_head = getattr(model, 'detector', model).roi_head
-    if roi_head.with_mask and not roi_head.mask_head.class_agnostic:
+    masks = getattr(roi_head, 'mask_head', None)
+    masks = masks[-1] if isinstance(masks, torch.nn.ModuleList) else masks
+    if not getattr(masks, 'class_agnostic', True):
         raise UserError(
             f'{cfg.filename} has masks for its own classes only: its mask '
             'head must have class_agnostic=True.'
@@ -364,7 +372,8 @@ def _with_classes(
             dataset = dataset.dataset
         if not dataset:
             continue
-        dataset.metainfo = dict(classes=tuple(names))
+        for part in dataset.get('datasets', [dataset]):
+            part.metainfo = dict(classes=tuple(names))
         if ann_file is None:
             continue
         root = dataset.get('data_root') or ''

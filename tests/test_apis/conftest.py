@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from decoupled import write_checkpoint, write_config
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from tiny import ROOT, shrunk
@@ -68,3 +69,11 @@ def demo(tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     return run
+
+
+@pytest.fixture(scope='session')
+def decoupled_files(tiny_scenes, tmp_path_factory):
+    """The config and the weights of a tiny detector with a decoupled head."""
+    folder = tmp_path_factory.mktemp('decoupled')
+    config = write_config(folder / 'tiny.py', tiny_scenes)
+    return config, write_checkpoint(config, folder / 'tiny.pth')

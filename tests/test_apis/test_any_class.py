@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from decoupled import write_checkpoint, write_config, write_pictures
+from decoupled import COLOURS, write_checkpoint, write_config, write_pictures
 from mmdet.apis import init_detector
 from pycocotools.coco import COCO
 
@@ -16,19 +16,11 @@ from sniper_mmdet.apis.inference import class_names
 from sniper_mmdet.engine.build import load_config
 
 pytestmark = pytest.mark.usefixtures('fast_configs')
-COLOURS = dict(blue=(220, 30, 30), lime=(30, 220, 60))
 
 
 @pytest.fixture(scope='module')
-def files(tiny_scenes, tmp_path_factory):
-    folder = tmp_path_factory.mktemp('detector')
-    config = write_config(folder / 'tiny.py', tiny_scenes)
-    return config, write_checkpoint(config, folder / 'tiny.pth')
-
-
-@pytest.fixture(scope='module')
-def model(files):
-    return init_detector(*map(str, files), device='cpu')
+def model(decoupled_files):
+    return init_detector(*map(str, decoupled_files), device='cpu')
 
 
 def test_detect(model, tiny_scenes, tmp_path):
@@ -103,7 +95,8 @@ def test_all_objects(model, tiny_scenes, tmp_path):
         propose_labels(model, tmp_path / 'empty', out, every=True)
 
 
-def test_groups(files, tmp_path):
+def test_groups(decoupled_files, tmp_path):
+    files = decoupled_files
     cfg = load_config(str(files[0]))
     names, groups = groups_by_features(cfg, files[1], 2)
     assert len(names) == len(groups) == 4

@@ -216,6 +216,32 @@ def detector(name, **options):
     return MODELS.build(cfg.model)
 
 
+WIDE = {
+    'openimages/faster-rcnn_r50_fpn_32xb2-1x_openimages': 601,
+    'objects365/faster-rcnn_r50_fpn_16xb4-1x_objects365v1': 365,
+    'lvis/mask-rcnn_r50_fpn_sample1e-3_ms-1x_lvis-v1': 1203,
+}
+
+
+@pytest.mark.parametrize('name', WIDE)
+def test_wide_vocabularies(name):
+    """The delta alone decouples MMDetection's configs of many classes."""
+    init_default_scope('mmdet')
+    cfg = Config.fromstring(
+        f"_base_ = ['mmdet::{name}.py', "
+        f"'{ROOT}/configs/_base_/models/decoupled.py']\n"
+        'model = _base_.decoupled\n',
+        '.py',
+    )
+    head = MODELS.build(cfg.model.roi_head.bbox_head)
+    assert isinstance(head, DecoupledBBoxHead)
+    assert head.fc_fine.out_features == head.num_classes == WIDE[name]
+    assert (head.fc_cls.out_features, head.fc_reg.out_features) == (2, 4)
+    rpn = cfg.model.train_cfg.rpn.assigner
+    assert rpn.type == 'sniper_mmdet.RangeAwareAssigner'
+    assert rpn.pos_iou_thr == 0.7
+
+
 def batch(model, labelled=()):
     data = demo_mm_inputs(2, [[3, 96, 96], [3, 90, 96]], num_items=[3, 3])
     for k in labelled:

@@ -3,9 +3,7 @@
 import json
 
 import pytest
-from decoupled import write_checkpoint, write_config, write_pictures
-
-COLOURS = dict(blue=(220, 30, 30), lime=(30, 220, 60))
+from decoupled import COLOURS, write_checkpoint, write_config, write_pictures
 
 
 @pytest.fixture
@@ -91,6 +89,10 @@ def test_super_classes(files, tool, here, capsys):
     exec(compile(text, 'new.py', 'exec'), taught)
     head = taught['model']['roi_head']['bbox_head']
     assert head['super_classes'] == [*groups, -1, -1]
+    how = '--out', 'other.pth', '--instead', '--solver', 'released'
+    with pytest.raises(SystemExit, match='2 super-classes need an old class'):
+        tool('teach.py', config, checkpoint, 'toys', *how)
+    assert not (here / 'other.pth').exists()
     with pytest.raises(SystemExit):
         tool(name, files[0], '--out', 'super.json')
 
