@@ -26,6 +26,8 @@ from mmdet.datasets.transforms import LoadAnnotations
 from mmdet.evaluation import CocoMetric, LVISMetric
 from mmdet.evaluation.functional.mean_ap import tpfp_openimages
 from mmdet.models.dense_heads import (
+    AnchorHead,
+    ATSSHead,
     DETRHead,
     FCOSHead,
     FoveaHead,
@@ -34,6 +36,7 @@ from mmdet.models.dense_heads import (
 )
 from mmdet.models.detectors.base import BaseDetector
 from mmdet.models.roi_heads import StandardRoIHead
+from mmdet.models.roi_heads.bbox_heads import BBoxHead
 from mmdet.models.task_modules import RandomSampler
 from mmdet.registry import MODELS, TRANSFORMS
 from mmdet.structures import DetDataSample
@@ -46,6 +49,7 @@ from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.runner import Runner
+from mmengine.structures import InstanceData
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from tiny import plain_detector
@@ -109,6 +113,9 @@ def runner_of(folder, **settings) -> Runner:
         (StandardRoIHead, '_mask_forward', 'released/outputs.py'),
         (DETRHead, '_get_targets_single', 'range_aware_query_heads.py'),
         (FCOSHead, 'get_targets', 'range_aware_point_heads.py'),
+        (BBoxHead, 'get_targets', 'soft_sampling_roi_head.py'),
+        (AnchorHead, '_get_targets_single', 'soft_sampling_heads.py'),
+        (ATSSHead, '_get_targets_single', 'soft_sampling_heads.py'),
         (FoveaHead, 'get_targets', 'range_aware_point_heads.py'),
         (YOLOXHead, '_get_targets_single', 'range_aware_yolox_head.py'),
         (RandomSampler, '_sample_pos', 'HardAnchorSampler'),
@@ -633,3 +640,20 @@ def test_one_transform_loads_files_and_arrays_alike(tmp_path):
             'InferencerLoader has changed: apis/inputs.py loads both by it.'
         )
         assert tuple(loaded['ori_shape']) == (4, 6)
+
+
+def test_heads_are_told_objects_and_images_last(monkeypatch):
+    """Else loss_by_feat of soft_sampling_heads.py takes others for them."""
+    model = MODELS.build(plain_detector('retinanet'))
+    given = []
+    monkeypatch.setattr(
+        model.bbox_head, 'loss_by_feat', lambda *args: given.extend(args)
+    )
+    sample = DetDataSample(metainfo=dict(img_shape=(64, 64)))
+    sample.gt_instances = InstanceData(labels=torch.zeros(1))
+    sample.ignored_instances = InstanceData()
+    model.loss(torch.zeros(1, 3, 64, 64), [sample])
+    *_, objects, metas, ignored = given
+    assert objects == [sample.gt_instances]
+    assert metas == [sample.metainfo]
+    assert ignored == [sample.ignored_instances]

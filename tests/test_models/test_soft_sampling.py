@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import SHARED
 from mmdet.models.roi_heads.bbox_heads import SABLHead
 from mmdet.models.task_modules import PseudoSampler
 from mmdet.registry import MODELS
@@ -22,7 +21,6 @@ from sniper_mmdet.models.task_modules import known_objects, soft_weights
 from sniper_mmdet.structures import UNSEEN
 
 OWN = Path(__file__).parent
-PARITY = os.environ.get('SNIPER_PARITY_DIR', SHARED / 'parity/rfcn3k')
 TRAIN = ConfigDict(pos_weight=-1)
 
 
@@ -122,12 +120,12 @@ def test_soft_sampling_as_released():
 
 
 @pytest.mark.real_data
-@pytest.mark.skipif(
-    not (Path(PARITY) / 'soft_sampling_targets.npz').is_file(),
-    reason=f'no soft_sampling_targets.npz in {PARITY}',
-)
-def test_soft_sampling_of_the_original():
-    check_parity(PARITY)
+def test_soft_sampling_of_the_original(shared_data):
+    folder = os.environ.get('SNIPER_PARITY_DIR')
+    folder = Path(folder or shared_data.parent / 'parity/rfcn3k')
+    if not (folder / 'soft_sampling_targets.npz').is_file():
+        pytest.skip(f'no soft_sampling_targets.npz in {folder}')
+    check_parity(folder)
 
 
 def test_an_iou_of_just_a_half_soft_sampling():
