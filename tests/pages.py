@@ -33,6 +33,7 @@ CONFIGS = (
     'configs/sniper/mask-rcnn_r101-dcn_c4c5_sniper_7e_coco.py',
     'configs/sniper/faster-rcnn_r101-dcn_c4c5_sniper_amp_7e_coco.py',
     'configs/sniper/retinanet_r50_fpn_sniper_1x_coco.py',
+    'configs/ssh/ssh_vgg16_pyramid_13e_wider-face.py',
 )
 #: Dicts that are handed on to somebody.
 PASSED_ON = {
