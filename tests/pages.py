@@ -38,6 +38,7 @@ CONFIGS = (
     'configs/decoupled/faster-rcnn_mobilenetv2_fpn_decoupled-objects_12e_'
     'emoji-scenes.py',
     'configs/rfcn3k/rfcn3k_r101-dcn_c4_7e_imagenet3k.py',
+    'configs/ssh/ssh_vgg16_pyramid_13e_wider-face.py',
 )
 #: Dicts that are handed on to somebody.
 PASSED_ON = {

@@ -341,7 +341,7 @@ def test_names_in_the_text(path, user):
         if re.match(r'(tools|configs|tests|docs|sniper_mmdet)/', first):
             for name in expand(first):
                 assert (ROOT / name).exists(), f'{path}: {name}'
-        elif re.match(r'(sniper|autofocus)/\S+\.py$', first):
+        elif re.match(r'(sniper|autofocus|ssh)/\S+\.py$', first):
             assert (ROOT / 'configs' / first).exists(), f'{path}: {first}'
         elif re.search(
             r'_(sniper|autofocus|stock-ms|stock-slices)_\S+\.py$', first

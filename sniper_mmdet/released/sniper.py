@@ -37,14 +37,13 @@ CONFIGS = {
     ('R-50', 81, 'focus'): f'{_FOCUS}_r50-dcn_c4c5_autofocus_7e_coco',
     ('MobileNetV2', 81, 'focus'): f'{_FOCUS}_mobilenetv2_autofocus_7e_coco',
 }
-_NORM = dict(gamma='weight', beta='bias')
-_NORM |= dict(moving_mean='running_mean', moving_var='running_var')
+#: Kinds of tensors here, where they have other names.
+KINDS = dict(gamma='weight', beta='bias')
+KINDS |= dict(moving_mean='running_mean', moving_var='running_var')
 #: A tensor's layer, the kind of layer within that, and the kind of tensor.
 PARAMETER = re.compile(
-    rf'(.+?)(?:-(conv2d|batchnorm))?_({"|".join(["weight", "bias", *_NORM])})'
+    rf'(.+?)(?:-(conv2d|batchnorm))?_({"|".join(["weight", "bias", *KINDS])})'
 )
-#: The kinds here, where they have other names.
-KINDS = _NORM
 #: A part of names that only detectors have.
 DETECTOR = 'rpn_'
 #: The module here by a regular expression of a tensor's name, without 'arg:',

@@ -38,6 +38,11 @@ def test_a_vgg_of_the_old_format_gives_the_backbone(tmp_path):
     result, config, text = convert_released(path, out, ROOT)
     assert (result, Path(config).name) == ('converted', CONFIG.name), text
     assert text.startswith('26 tensors mapped, 2 unused, ')
+    settings = dict(type='Pretrained', checkpoint=str(out))
+    pretrained = PlainVGG(init_cfg=settings)
+    pretrained.init_weights()
+    for key, value in vgg.state_dict().items():
+        assert torch.equal(pretrained.state_dict()[key], value)
     state = torch.load(out, weights_only=True)['state_dict']
     state = {k.removeprefix('backbone.'): v for k, v in state.items()}
     assert set(state) == set(vgg.state_dict())
@@ -107,7 +112,7 @@ def test_the_tools_convert_and_compare(tmp_path, monkeypatch, capsys):
     np.savez(
         odd,
         **{'x.data': np.zeros((1, 3, 32, 32), np.float32)},
-        **{'x.out.pool6': np.zeros((1, 32, 1, 1), np.float32)},
+        **{'x.out.pool6': np.ones((1, 32, 1, 1), np.float32)},
     )
     for case, message in (('x', 'beyond 0.0001: pool6'), ('y', 'case y')):
         with pytest.raises(SystemExit, match=message):

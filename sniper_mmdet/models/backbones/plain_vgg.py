@@ -22,8 +22,8 @@ class PlainVGG(BaseModule):
 
     mmcv's VGG gives maps after them, and mmdet's SSDVGG adds layers of SSD.
     Poolings round sizes up, as Caffe does; there is none after the last
-    stage, whose stride is 16. Checkpoints of mmcv's VGG-16 and of SSDVGG load
-    as they are.
+    stage, whose stride is 16. Checkpoints of mmcv's VGG-16, of SSDVGG and of
+    whole detectors with this backbone load as they are.
 
     Args:
         base_channels (int): Channels of the first stage. Defaults to 64.
@@ -65,9 +65,13 @@ class PlainVGG(BaseModule):
             self.stages.append(nn.Sequential(*layers))
         for stage in self.stages[:frozen_stages]:
             stage.requires_grad_(False)
-        self._register_load_state_dict_pre_hook(self._import_mmcv_keys)
+        self._register_load_state_dict_pre_hook(self._import_keys)
 
-    def _import_mmcv_keys(self, state_dict: dict, prefix: str, *_) -> None:
+    def _import_keys(self, state_dict: dict, prefix: str, *_) -> None:
+        outer = f'{prefix}backbone.'
+        for key in [key for key in state_dict if key.startswith(outer)]:
+            own = prefix + key.removeprefix(outer)
+            state_dict[own] = state_dict.pop(key)
         places = [
             f'stages.{stage}.{place}.conv'
             for stage, depth in enumerate(_DEPTHS)
