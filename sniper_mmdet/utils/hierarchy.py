@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,55 +10,77 @@ import numpy as np
 from .errors import UserError
 
 
-def read_hierarchy(hierarchy_file: str, label_file: str) -> np.ndarray:
-    """Which classes are ancestors of which, the official way.
+def related_classes(path: str | Path, mids: Sequence[str]) -> np.ndarray:
+    """Which class is another, the official way.
 
-    Only ``Subcategory`` makes one: a ``Part`` is no kind of its whole.
+    Only ``Subcategory`` makes an ancestor: a ``Part`` is no kind of its whole.
+    Classes of the file that are not among ``mids`` are passed over, as its
+    root is.
 
     Args:
-        hierarchy_file (str): JSON of nodes, with ``LabelName`` and
+        path (str | Path): JSON of nodes, with ``LabelName`` and
             ``Subcategory``.
-        label_file (str): csv of classes, a row each: id, name and, in the
-            challenge's file, the number, from 1.
+        mids (Sequence[str]): Ids of the C classes.
 
     Returns:
         ndarray (C, C): bool; ``[i, j]`` is whether class j is i or an
         ancestor of i.
 
     Raises:
-        ValueError: A file is something else, or names a class that the other
-            does not.
+        UserError: It is no such file, or a class is its own ancestor.
+    """
+    try:
+        tree = json.loads(Path(path).read_text(encoding='utf-8'))
+    except ValueError as error:
+        raise UserError(f'{path} is no json: {error}.') from None
+    labels = {mid: label for label, mid in enumerate(mids)}
+    found = np.eye(len(mids), dtype=bool)
+    pending = [(tree, [])]
+    seen = set()
+    while pending:
+        node, above = pending.pop()
+        name = node.get('LabelName') if isinstance(node, dict) else None
+        below = node.get('Subcategory', []) if name else None
+        if not isinstance(name, str) or not isinstance(below, list):
+            raise UserError(
+                f'{path}: each entry must have a LabelName and may have a '
+                f'list, Subcategory. Received: {node!r:.200}.'
+            )
+        if name in above:
+            circle = ' > '.join([*above[above.index(name) :], name])
+            raise UserError(
+                f'{path}: a class must not be below itself. Received: '
+                f'{circle}.'
+            )
+        if name in labels:
+            seen.add(name)
+            known = [labels[one] for one in above if one in labels]
+            found[labels[name], known] = True
+        pending += [(child, [*above, name]) for child in below]
+    if not seen:
+        raise UserError(
+            f'{path} must have classes of the label file, such as '
+            f'{mids[0]}. Received: {tree["LabelName"]!r} and what is below '
+            'it, none of them.'
+        )
+    return found
+
+
+def read_hierarchy(hierarchy_file: str, label_file: str) -> np.ndarray:
+    """:func:`related_classes` of all classes of a csv file.
+
+    Args:
+        hierarchy_file (str): See :func:`related_classes`.
+        label_file (str): csv of classes, a row each: id, name and, in the
+            challenge's file, the number, from 1.
+
+    Raises:
+        UserError: A file is something else.
     """
     with open(label_file, newline='', encoding='utf-8') as file:
         rows = [row for row in csv.reader(file) if row]
-    try:
-        if all(len(row) > 2 for row in rows):
-            rows.sort(key=lambda row: int(row[2]))
-        index = {row[0]: i for i, row in enumerate(rows)}
-        tree = json.loads(Path(hierarchy_file).read_text(encoding='utf-8'))
-        pairs = list(_pairs(tree, ()))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(
-            f'{hierarchy_file} and {label_file} must be a hierarchy and the '
-            f'classes of OpenImages: {type(error).__name__}: {error}'
-        ) from None
-    related = np.eye(len(index), dtype=bool)
-    for name, ancestor in pairs:
-        if name not in index:
-            raise UserError(
-                f'{hierarchy_file} has a class that {label_file} has not. '
-                f'Received: {name!r}.'
-            )
-        # The root, Entity, is no class.
-        if ancestor in index:
-            related[index[name], index[ancestor]] = True
-    return related
-
-
-def _pairs(node: dict, above: tuple) -> Iterator[tuple[str, str]]:
-    """A class and an ancestor of it, of each pair below a node."""
-    above = (*above, node['LabelName'])
-    for child in node.get('Subcategory', ()):
-        for ancestor in above:
-            yield child['LabelName'], ancestor
-        yield from _pairs(child, above)
+    if not rows:
+        raise UserError(f'{label_file} must have classes. Received: none.')
+    if all(len(row) > 2 and row[2].isdigit() for row in rows):
+        rows.sort(key=lambda row: int(row[2]))
+    return related_classes(hierarchy_file, [row[0] for row in rows])

@@ -64,9 +64,10 @@ def test_the_hierarchy(files, tmp_path):
 @pytest.mark.parametrize(
     ('name', 'text', 'told'),
     [
-        ('tree.json', '[]', 'must be a hierarchy'),
-        ('tree.json', 'no json', 'JSONDecodeError'),
-        ('classes.csv', '/m/animal,Animal\n', "Received: '/m/dog'"),
+        ('tree.json', '[]', r'must have a LabelName .* Received: \[\]'),
+        ('tree.json', 'no json', 'is no json'),
+        ('classes.csv', '/m/boat,Boat\n', 'such as /m/boat'),
+        ('classes.csv', '', 'must have classes'),
     ],
 )
 def test_files_that_are_no_hierarchy(files, tmp_path, name, text, told):

@@ -6,13 +6,13 @@ the file that the Soft Sampling code reads, in pixels, with the images' sizes.
 """
 
 import csv
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from sniper_mmdet.utils.errors import UserError
+from sniper_mmdet.utils.hierarchy import related_classes
 
 from .array_pickle import load_arrays
 from .csv_rows import ID, NAME, SKIPPED, Rows, read_rows
@@ -69,49 +69,15 @@ def read_classes(path: Path | str) -> dict[str, str]:
 def read_hierarchy(path: Path | str, mids: Sequence[str]) -> np.ndarray:
     """Which class is another: bool (C, C), ``[child, ancestor]``.
 
-    A class is also itself. Parts of a class are no kinds of it. The file is
-    OpenImages' json, or the matrix of MMDetection for the challenge (.np).
+    The file is that of :func:`~sniper_mmdet.utils.hierarchy.related_classes`,
+    or the matrix of MMDetection for the challenge (.np).
 
     Raises:
         UserError: It is no such file, or a class is its own ancestor.
     """
     if Path(path).suffix in ('.np', '.npy', '.pkl'):
         return _read_matrix(path, len(mids))
-    try:
-        tree = json.loads(Path(path).read_text(encoding='utf-8'))
-    except ValueError as error:
-        raise UserError(f'{path} is no json: {error}.') from None
-    labels = {mid: label for label, mid in enumerate(mids)}
-    found = np.eye(len(mids), dtype=bool)
-    pending = [(tree, [])]
-    seen = set()
-    while pending:
-        node, above = pending.pop()
-        name = node.get('LabelName') if isinstance(node, dict) else None
-        below = node.get('Subcategory', []) if name else None
-        if not isinstance(name, str) or not isinstance(below, list):
-            raise UserError(
-                f'{path}: each entry must have a LabelName and may have a '
-                f'list, Subcategory. Received: {node!r:.200}.'
-            )
-        if name in above:
-            circle = ' > '.join([*above[above.index(name) :], name])
-            raise UserError(
-                f'{path}: a class must not be below itself. Received: '
-                f'{circle}.'
-            )
-        if name in labels:
-            seen.add(name)
-            known = [labels[one] for one in above if one in labels]
-            found[labels[name], known] = True
-        pending += [(child, [*above, name]) for child in below]
-    if not seen:
-        raise UserError(
-            f'{path} must have classes of the label file, such as '
-            f'{mids[0]}. Received: {tree["LabelName"]!r} and what is below '
-            'it, none of them.'
-        )
-    return found
+    return related_classes(path, mids)
 
 
 def _read_matrix(path: Path | str, count: int) -> np.ndarray:
