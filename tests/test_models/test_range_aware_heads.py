@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from annotated import instances
 from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import bbox_xyxy_to_cxcywh
 from mmengine.registry import init_default_scope
@@ -22,12 +23,6 @@ RANGES = (-1, 64), (64, 128), (128, 256), (256, 512), (512, 1e8)
 def scope():
     init_default_scope('mmdet')
     torch.manual_seed(0)
-
-
-def instances(boxes=(), labels=0):
-    boxes = torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)
-    labels = torch.as_tensor(labels).expand(len(boxes))
-    return InstanceData(bboxes=boxes, labels=labels)
 
 
 @pytest.mark.parametrize(

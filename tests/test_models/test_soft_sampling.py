@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from annotated import instances
 from mmdet.models.roi_heads.bbox_heads import SABLHead
 from mmdet.models.task_modules import PseudoSampler
 from mmdet.registry import MODELS
@@ -28,13 +29,6 @@ TRAIN = ConfigDict(pos_weight=-1)
 def scope():
     init_default_scope('mmdet')
     torch.manual_seed(0)
-
-
-def instances(boxes=(), labels=0):
-    boxes = torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)
-    return InstanceData(
-        bboxes=boxes, labels=torch.as_tensor(labels).expand(len(boxes))
-    )
 
 
 def sample_of(objects, ignored=None, **metainfo):

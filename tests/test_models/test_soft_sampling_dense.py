@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from annotated import instances
 from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
 from mmengine.registry import TASK_UTILS, init_default_scope
-from mmengine.structures import InstanceData
 
 from sniper_mmdet.models.dense_heads.soft_sampling_heads import boxes_of_points
 from sniper_mmdet.models.task_modules import soft_weights
@@ -25,13 +25,6 @@ CLASSES = 3
 def scope():
     init_default_scope('mmdet')
     torch.manual_seed(0)
-
-
-def instances(boxes=(), labels=0):
-    boxes = torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)
-    return InstanceData(
-        bboxes=boxes, labels=torch.as_tensor(labels).expand(len(boxes))
-    )
 
 
 def build(kind, prefix='', assigner=None, **settings):
