@@ -160,7 +160,8 @@ def _merged(model, parts: Iterator[dict], path, size) -> DetDataSample:
 def _of_factors(pyramid: ImagePyramid, size: tuple[int, int]) -> ImagePyramid:
     """Levels of the whole scene, so that its parts have the same."""
     factors = pyramid.factors(*size)
-    return ImagePyramid([float(f) for f in factors], pyramid.valid_ranges)
+    factors = [float(factor) for factor in factors]
+    return ImagePyramid(factors, pyramid.valid_ranges, exact=pyramid.exact)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from sniper_mmdet.apis.comparison import with_changes
 from sniper_mmdet.chips import FocusSettings, ImagePyramid
 from sniper_mmdet.chips.budget import NO_BUDGET
 from sniper_mmdet.models import AutoFocus, PyramidDetector
+from sniper_mmdet.utils.errors import UserError
 from sniper_mmdet.utils.progress import track
 
 _NAMES = 'bboxes', 'scores', 'labels', 'levels'
@@ -86,7 +87,17 @@ def record(
             :class:`~sniper_mmdet.chips.ImagePyramid`.
         indices (Sequence[int], optional): Images of the data set. Defaults to
             None: all.
+
+    Raises:
+        UserError: Feature maps answer by level, or levels are exact: both are
+            of the detector's own levels only.
     """
+    if model.answers.maps is not None or model.pyramid.exact:
+        raise UserError(
+            'a detector is tried at other levels than its own: it must have '
+            f'neither maps nor exact. Received: maps={model.answers.maps}, '
+            f'exact={model.pyramid.exact}.'
+        )
     pyramid = ImagePyramid(scales)
     changes = dict(
         pyramid=pyramid,

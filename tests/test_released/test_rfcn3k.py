@@ -168,7 +168,7 @@ def test_detections_of_the_test(case, ends):
 
 
 def test_detections_of_the_demo(case, ends):
-    model = build(kind='demo')
+    model = build(kind='demo_7e')
     assert model.detector.test_cfg.rcnn.score_thr == 0.4
     load_checkpoint(model, case.checkpoint, strict=True)
     # Random weights give no scores like that.
@@ -187,7 +187,7 @@ def test_detections_of_classes_that_were_taught(case, ends):
             f'{rcnn}.objectness_thr': 0,
             f'{rcnn}.nms.iou_threshold': 0.45,
         },
-        'demo',
+        'demo_7e',
     )
     load_checkpoint(model, case.checkpoint)
     bbox_head = model.detector.roi_head.bbox_head

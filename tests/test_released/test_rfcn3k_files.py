@@ -45,7 +45,7 @@ def test_its_config_is_told_by_its_tensors():
     with pytest.raises(ValueError, match='no config of R-FCN-3000 has'):
         rfcn3k.config_of({'arg:rfcn_cls_weight': (98, 1024, 1, 1)})
     other = 'configs/sniper/faster-rcnn_r101-dcn_c4c5_sniper_7e_coco.py'
-    for path, tables in ((CONFIG.format('demo'), rfcn3k), (other, sniper)):
+    for path, tables in ((CONFIG.format('demo_7e'), rfcn3k), (other, sniper)):
         assert tables_of_model(load_config(ROOT / path).model) is tables
 
 

@@ -30,20 +30,21 @@ class AnsweringMaps:
         maps: Sequence[Sequence[int] | None] | None,
         num_levels: int,
     ) -> None:
-        self.maps = [None] * num_levels if maps is None else list(maps)
-        if len(self.maps) != num_levels:
+        self.maps, self._now = maps, None
+        if maps is None:
+            return
+        if len(maps) != num_levels:
             raise ValueError(
-                f'maps has {len(self.maps)} entries for {num_levels} scales; '
+                f'maps has {len(maps)} entries for {num_levels} scales; '
                 f'there must be one a scale. Received: {maps}.'
             )
-        for own in self.maps:
+        for own in maps:
             if own is not None and not _are_indices(own):
                 raise ValueError(
                     'maps must give indices of feature maps, from 0 on, or '
                     f'None, for each level. Received: {maps}.'
                 )
-        self._now = None
-        if any(own is not None for own in self.maps):
+        if any(own is not None for own in maps):
             names = 'rpn_head', 'bbox_head'
             head = next((h for n in names if (h := _part(detector, n))), None)
             if head is None:
@@ -56,7 +57,7 @@ class AnsweringMaps:
     @contextmanager
     def of(self, level: int) -> Iterator[None]:
         """In it, only the maps of a level of the pyramid answer."""
-        self._now = self.maps[level]
+        self._now = None if self.maps is None else self.maps[level]
         try:
             yield
         finally:
