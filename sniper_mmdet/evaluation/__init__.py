@@ -3,6 +3,7 @@
 A metric gathers and names; the counting is in functions of arrays.
 """
 
+from sniper_mmdet import registry  # imports mmdet first, quietly
 from sniper_mmdet.moved import getattr_of
 
 from .coco import (
