@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from mmengine.structures import InstanceData
 from torch import Tensor
 
 #: In ``gt_ignore_flags``, beside 0 and 1: a box that detectors do not see.
@@ -40,7 +41,7 @@ def in_released_range(boxes: Tensor, metainfo: dict) -> Tensor:
         metainfo (dict): Of the chip's sample, with ``chip_range`` of
             :class:`CutChip`.
     """
-    low, high = metainfo.get('chip_range', (0, float('inf')))
+    low, high = chip_range(metainfo)
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
     return (areas >= low**2) & (areas <= high**2)
 
@@ -53,3 +54,16 @@ def image_level(label):
     is its own inverse, and takes tensors as well.
     """
     return -2 - label
+
+
+def is_image_level(ignored: InstanceData | None) -> bool:
+    """Whether a picture is labelled as a whole, by its ignored instances."""
+    if ignored is None or 'labels' not in ignored:
+        return False
+    # Of a crowd it is -1 at least.
+    return bool((ignored.labels <= image_level(0)).any())
+
+
+def chip_range(metainfo: dict) -> tuple[float, float]:
+    """The valid range of a sample, its pixels: of a chip its own, or all."""
+    return metainfo.get('chip_range', (0, float('inf')))

@@ -5,13 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[1]
-# Holds the folder 'data' with the data sets that some tests read.
-SHARED = Path(os.environ.get('SNIPER_SHARED', ROOT.parent / 'shared'))
-# Outputs of the original R-FCN-3000; another folder may have other weights,
-# sizes and cases.
-RFCN3K = Path(os.environ.get('SNIPER_PARITY_DIR', SHARED / 'parity/rfcn3k'))
+from parity_folders import ROOT, SHARED, parity_folder
 
 
 def has_cuda() -> bool:
@@ -112,9 +106,10 @@ def rfcn3k_folder(request) -> Path:
     """Outputs of the original R-FCN-3000: a few of them, and all."""
     if request.param == 'cut_down':
         return ROOT / 'tests/test_released/rfcn3k'
-    if not RFCN3K.is_dir():
-        pytest.skip(f'no outputs of R-FCN-3000 in {RFCN3K}')
-    return RFCN3K
+    folder = parity_folder('rfcn3k')
+    if not folder.is_dir():
+        pytest.skip(f'no outputs of R-FCN-3000 in {folder}')
+    return folder
 
 
 @pytest.fixture(scope='session')

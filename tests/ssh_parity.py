@@ -1,20 +1,18 @@
 """What the original SSH computes: folders of cases, and their weights."""
 
 import json
-import os
 import zlib
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny import ROOT
+from parity_folders import parity_folder
 
 #: Cases that stay with the tests: a small network, and how 'a' is trained.
 HERE = Path(__file__).parent / 'test_released/ssh'
 #: The folder of all cases, or another one with files of the same names.
-_SHARED = Path(os.environ.get('SNIPER_SHARED', ROOT.parent / 'shared'))
-THERE = Path(os.environ.get('SNIPER_PARITY_DIR', _SHARED / 'parity/ssh'))
+THERE = parity_folder('ssh')
 _LINE = np.float32([0.25, 0.75, 0.75, 0.25])
 
 

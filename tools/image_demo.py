@@ -23,10 +23,10 @@ from sniper_mmdet.apis import MapResults, detect
 from sniper_mmdet.apis.box_heads import decoupled_head
 from sniper_mmdet.apis.inference import class_names
 from sniper_mmdet.apis.inputs import find_inputs, image_name, is_video
-from sniper_mmdet.datasets.formats.coco import write_json
 from sniper_mmdet.engine.checkpoints import read_weights, require_fit
 from sniper_mmdet.engine.cpu import prepare_cpu
 from sniper_mmdet.utils import cli
+from sniper_mmdet.utils.files import write_json
 from sniper_mmdet.utils.pictures import PictureNames, drawing
 from sniper_mmdet.visualization import (
     MAX_PIXELS,

@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from sniper_mmdet.models.roi_heads.decoupled_roi_head import last_of
 from sniper_mmdet.utils.errors import UserError
 
 
@@ -12,7 +13,7 @@ def last_box_head(model: nn.Module) -> nn.Module | None:
     """
     detector = getattr(model, 'detector', model)
     head = getattr(getattr(detector, 'roi_head', detector), 'bbox_head', None)
-    return head[-1] if isinstance(head, nn.ModuleList) else head
+    return last_of(head)
 
 
 def decoupled_head(model: nn.Module, name: object = 'the model') -> nn.Module:

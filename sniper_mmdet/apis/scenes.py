@@ -1,9 +1,9 @@
 """Detection on one scene of any size, part by part."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest import mock
 
 import numpy as np
 import torch
@@ -102,7 +102,8 @@ def detect_scene(
         bar = Progress(len(own)) if progress else None
         if bar:
             bar.update(len(own) - len(todo))
-        with _unmerged(model, pyramid):
+        # Levels of a part are those of the scene, and are not merged yet.
+        with mock.patch.multiple(model, pyramid=pyramid, merges=False):
             for number in todo:
                 region = Region(source, parts[number].part)
                 found = _look(model, region, parts[number], score_thr)
@@ -147,11 +148,8 @@ def _merged(model, parts: Iterator[dict], path, size) -> DetDataSample:
         # Where two parts meet, what both have found; the rest was merged.
         boxes = found.bboxes, found.scores, found.labels
         found = found[nms_by_neighbourhood(*boxes, _DOUBLE)[1]]
-    most, model.max_per_img = model.max_per_img, -1
-    try:
+    with mock.patch.object(model, 'max_per_img', -1):
         found = model.merge_levels([found])
-    finally:
-        model.max_per_img = most
     meta = dict(img_path=str(path), ori_shape=size[::-1])
     meta.update(pixels_read=read[0], bytes_read=read[1])
     return DetDataSample(metainfo=meta, pred_instances=found)
@@ -162,17 +160,6 @@ def _of_factors(pyramid: ImagePyramid, size: tuple[int, int]) -> ImagePyramid:
     factors = pyramid.factors(*size)
     factors = [float(factor) for factor in factors]
     return ImagePyramid(factors, pyramid.valid_ranges, exact=pyramid.exact)
-
-
-@contextmanager
-def _unmerged(model: PyramidDetector, pyramid: ImagePyramid) -> Iterator[None]:
-    """Levels of a part are those of the scene, and are not merged yet."""
-    own = model.pyramid, model.merges
-    model.pyramid, model.merges = pyramid, False
-    try:
-        yield
-    finally:
-        model.pyramid, model.merges = own
 
 
 def _fingerprint(model: PyramidDetector) -> list:

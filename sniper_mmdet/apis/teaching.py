@@ -27,6 +27,7 @@ from sniper_mmdet.engine.checkpoints import (
     require_all,
     require_fit,
 )
+from sniper_mmdet.models.roi_heads.decoupled_roi_head import last_of
 from sniper_mmdet.released.few_shot import few_shot_start, train_few_shot
 from sniper_mmdet.utils.choices import check_choice
 from sniper_mmdet.utils.errors import UserError
@@ -177,7 +178,8 @@ def teach(
     place |= {name: len(rows.bias) + k for k, name in enumerate(pictures)}
     index = [place[name] for name in names]
     if solver == 'lbfgs':  # the others take part in the softmax
-        index += [k for k in range(len(rows.bias)) if k not in set(index)]
+        detected = set(index)
+        index += [k for k in range(len(rows.bias)) if k not in detected]
     both = both.take(index)
     if both.groups.max() + 1 != head.num_super > 1:
         raise UserError(
@@ -222,8 +224,7 @@ def _load(cfg: Config, checkpoint: str | Path) -> torch.nn.Module:
             'sniper_mmdet.DecoupledBBoxHead.'
         )
     roi_head = getattr(model, 'detector', model).roi_head
-    masks = getattr(roi_head, 'mask_head', None)
-    masks = masks[-1] if isinstance(masks, torch.nn.ModuleList) else masks
+    masks = last_of(getattr(roi_head, 'mask_head', None))
     if not getattr(masks, 'class_agnostic', True):
         raise UserError(
             f'{cfg.filename} has masks for its own classes only: its mask '

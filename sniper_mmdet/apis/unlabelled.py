@@ -12,7 +12,11 @@ from torch import Tensor, nn
 
 from sniper_mmdet.chips.boxes import IN_REGION
 from sniper_mmdet.datasets import image_id, image_keys, write_proposals
-from sniper_mmdet.datasets.instances import annotated_size, instance_boxes
+from sniper_mmdet.datasets.instances import (
+    annotated_size,
+    instance_boxes,
+    is_region,
+)
 from sniper_mmdet.engine.build import build_image_dataset
 from sniper_mmdet.engine.checkpoints import read_weights, require_fit
 
@@ -104,13 +108,7 @@ def unexplained(boxes: Tensor, info: dict, iou_thr: float = 0.3) -> np.ndarray:
     known = boxes.new_tensor(instance_boxes(instances, info['img_path']))
     if not len(boxes) or not len(known):
         return np.ones(len(boxes), bool)
-    regions = [
-        k
-        for k, one in enumerate(instances)
-        if one.get('ignore_flag')
-        or one.get('is_group_of')
-        or one.get('is_group_ofs')
-    ]
+    regions = [k for k, one in enumerate(instances) if is_region(one)]
     explained = (bbox_overlaps(boxes, known) >= iou_thr).any(1)
     lies_in = bbox_overlaps(boxes, known[regions], mode='iof') > IN_REGION
     return ~(explained | lies_in.any(1)).numpy()

@@ -18,11 +18,11 @@ from sniper_mmdet.apis.unlabelled import (
     write_scores,
 )
 from sniper_mmdet.datasets.dropped_labels import drop_labels, with_ignored
-from sniper_mmdet.datasets.formats.coco import write_json
 from sniper_mmdet.engine.build import checked_runner, own_work_dir
 from sniper_mmdet.evaluation.coco import average_precision, evaluate_boxes
 from sniper_mmdet.evaluation.ground_truth import read_ground_truth
 from sniper_mmdet.evaluation.operating_point import f1_at
+from sniper_mmdet.utils.files import write_json
 
 from .drop_runs import Run
 from .drop_sets import DropSet

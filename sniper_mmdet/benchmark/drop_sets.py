@@ -7,8 +7,8 @@ import numpy as np
 from mmengine.fileio import load
 
 from sniper_mmdet.datasets.dropped_labels import as_coco
-from sniper_mmdet.datasets.formats.coco import write_json
 from sniper_mmdet.datasets.reading import build_read
+from sniper_mmdet.utils.files import write_json
 
 _VOC = 'VOC2007'
 _SPLITS = dict(train='trainval', val='test')

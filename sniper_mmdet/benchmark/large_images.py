@@ -1,7 +1,6 @@
 """Chips of large images: decoded whole, kept, by window, and cut before."""
 
 import itertools
-import json
 import timeit
 from collections.abc import Callable
 from functools import partial
@@ -15,6 +14,7 @@ from mmcv.transforms import Compose
 from mmengine.registry import init_default_scope
 
 from sniper_mmdet.datasets import ChipDataset, ChipSampler
+from sniper_mmdet.datasets.formats.coco import CocoWriter
 from sniper_mmdet.images.tiled import convert_folder
 
 _CHIP, _BOXES = 512, 60
@@ -133,8 +133,7 @@ def _write_images(root: Path, size, images: int, seed: int) -> None:
     """JPEGs with the grain of photographs, and where their objects are."""
     rng = np.random.default_rng(seed)
     (root / 'jpeg').mkdir()
-    content = dict(images=[], annotations=[])
-    content['categories'] = [dict(id=1, name='object')]
+    coco = CocoWriter(['object'])
     for number in range(images):
         width, height = size
         coarse = rng.integers(0, 255, (height // 40, width // 40, 3), np.uint8)
@@ -142,23 +141,13 @@ def _write_images(root: Path, size, images: int, seed: int) -> None:
         grain = rng.integers(0, 24, image.shape, np.uint8)
         name = f'{number}.jpg'
         cv2.imwrite(str(root / 'jpeg' / name), cv2.add(image, grain))
-        content['images'].append(
-            dict(id=number, file_name=name, width=width, height=height)
-        )
+        entry = coco.add_image(name, width, height)
         sides = rng.integers(16, 100, (_BOXES, 2))
         corners = rng.integers(0, np.subtract(size, sides))
-        for box in np.concatenate([corners, sides], 1).tolist():
-            content['annotations'].append(
-                dict(
-                    id=len(content['annotations']),
-                    image_id=number,
-                    category_id=1,
-                    bbox=box,
-                    area=box[2] * box[3],
-                    iscrowd=0,
-                )
-            )
-    (root / 'jpeg.json').write_text(json.dumps(content))
+        boxes = np.concatenate([corners, corners + sides], 1)
+        for box in boxes.tolist():
+            coco.add_object(entry, name, 0, box)
+    coco.write(root / 'jpeg.json')
 
 
 def _cut_before(root: Path, dataset: ChipDataset, rows: list) -> list[dict]:

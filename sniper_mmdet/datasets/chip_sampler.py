@@ -91,6 +91,12 @@ class ChipSampler(Sampler):
 
     def __iter__(self) -> Iterator[np.void]:
         table = self.table
+        order = self._order(table)[self.rank :: self.world_size]
+        skipped, self._skipped = self._skipped, 0
+        return iter(table[order[skipped:]])
+
+    def _order(self, table: np.ndarray) -> np.ndarray:
+        """Rows of the table, for all ranks together."""
         order = np.arange(len(table))
         if self.shuffle:
             rng = np.random.default_rng([self.seed, self.epoch, 1])
@@ -98,9 +104,7 @@ class ChipSampler(Sampler):
             if self.images_together:
                 images = table['image'][order]
                 order = order[in_turn(images, self.images_together)]
-        order = np.resize(order, self.total_size)[self.rank :: self.world_size]
-        skipped, self._skipped = self._skipped, 0
-        return iter(table[order[skipped:]])
+        return np.resize(order, self.total_size)
 
     def __len__(self) -> int:
         """Samples of this rank an epoch."""

@@ -1,7 +1,5 @@
 """Samples chips of all classes alike, however rare some are."""
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from sniper_mmdet.chips.trained_classes import trained_classes
@@ -43,8 +41,8 @@ class ClassAwareChipSampler(ChipSampler):
         super().__init__(*args, **kwargs)
         self.negative_share = negative_share
 
-    def __iter__(self) -> Iterator[np.void]:
-        table, data = self.table, self.dataset
+    def _order(self, table: np.ndarray) -> np.ndarray:
+        data = self.dataset
         given = data.images, data.settings.pyramid, data.box_labels
         chips, labels = trained_classes(table, *given)
         positive = table['positive'][chips]
@@ -62,9 +60,7 @@ class ClassAwareChipSampler(ChipSampler):
         order = np.concatenate([order, _cycled(negative, count, rng)])
         if count:
             rng.shuffle(order)
-        order = order[self.rank :: self.world_size]
-        skipped, self._skipped = self._skipped, 0
-        return iter(table[order[skipped:]])
+        return order
 
 
 def in_turns(

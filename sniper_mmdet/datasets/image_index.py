@@ -93,11 +93,8 @@ def _find(folder: str, names: np.ndarray, known: np.ndarray) -> Arrays:
         places[same] = numbers[order[at]][same]
     sizes = known.astype(np.int32)
     unknown = np.flatnonzero((sizes < 1).any(1) & (places >= 0))
-    paths = [
-        os.path.join(folder, ends[places[k]][0], _name(names[k]))
-        + ends[places[k]][1]
-        for k in unknown
-    ]
+    index = ImageIndex(folder, places, ends, sizes)
+    paths = [index.path(k, os.fsdecode(names[k])) for k in unknown]
     sizes[unknown] = 0
     if paths:
         sizes[unknown] = _sizes(paths)
@@ -110,10 +107,6 @@ def _find(folder: str, names: np.ndarray, known: np.ndarray) -> Arrays:
         folders=np.array([os.fsencode(path) for path in folders]),
         times=np.array(times, np.int64),
     )
-
-
-def _name(name: bytes) -> str:
-    return os.fsdecode(name)
 
 
 def _listed(folder: str) -> tuple[list, np.ndarray, list, np.ndarray]:

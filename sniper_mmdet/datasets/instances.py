@@ -98,6 +98,15 @@ def usable_instances(
     ]
 
 
+def is_region(instance: dict) -> bool:
+    """Whether a box is no object: one that is ignored, or around a group.
+
+    ``is_group_ofs`` is what mmdet reads of OpenImages' challenge.
+    """
+    flags = 'ignore_flag', 'is_group_of', 'is_group_ofs'
+    return any(map(instance.get, flags))
+
+
 def no_mask(info: dict) -> UserError:
     """What to raise where a pipeline loads masks and an instance has none."""
     boxes = [i['bbox'] for i in info['instances'] if 'mask' not in i]

@@ -10,7 +10,7 @@ from sniper_mmdet.utils.image import image_size
 
 from .face_files import read_fddb, read_voc_faces, read_voc_results
 from .face_sets import fddb_curves, rate_at, voc_curve
-from .wider_face import average_precision_of, wider_curves
+from .wider_face import average_precision_of, wider_precisions
 from .wider_face_metric import read_wider_faces
 from .wider_results import read_wider_results
 
@@ -29,11 +29,7 @@ def wider_scores(
     """
     names, faces, counted = read_wider_faces(truth)
     found = read_wider_results(results, names)
-    curves = wider_curves(found, faces, counted, iou)
-    return {
-        f'AP_{name}': 100 * average_precision_of(curve)
-        for name, curve in curves.items()
-    }
+    return wider_precisions(found, faces, counted, iou)
 
 
 def fddb_scores(
@@ -86,7 +82,8 @@ def pascal_scores(results: str | Path, truth: str | Path) -> dict[str, float]:
 
 def _check(found: Iterable[str], known: Iterable[str], results, truth) -> None:
     """See that all results are of images that are annotated."""
-    others = [name for name in found if name not in set(known)]
+    known = set(known)
+    others = [name for name in found if name not in known]
     if others:
         raise UserError(
             f'{results} must have images of {truth} only. Received: '

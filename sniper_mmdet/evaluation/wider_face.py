@@ -62,6 +62,14 @@ def wider_curves(
     return curves
 
 
+def wider_precisions(*args, **kwargs) -> dict[str, float]:
+    """``AP_easy`` and its like, in %; arguments as of :func:`wider_curves`."""
+    return {
+        f'AP_{name}': 100 * average_precision_of(curve)
+        for name, curve in wider_curves(*args, **kwargs).items()
+    }
+
+
 def best_faces(
     boxes: np.ndarray, faces: np.ndarray, iou: str = 'official'
 ) -> np.ndarray:

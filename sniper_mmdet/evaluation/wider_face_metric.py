@@ -12,7 +12,7 @@ from sniper_mmdet.utils.choices import check_choice
 from sniper_mmdet.utils.errors import UserError
 from sniper_mmdet.utils.wider_mat import read_wider_mat
 
-from .wider_face import average_precision_of, wider_curves
+from .wider_face import wider_precisions
 from .wider_results import as_written, wider_name, write_wider_result
 
 #: Which faces count, by their files.
@@ -141,8 +141,4 @@ class WiderFaceMetric(BaseMetric):
             )
         nothing = np.zeros((0, 5))
         detections = [found.get(name, nothing) for name in names]
-        curves = wider_curves(detections, faces, counted, self.iou)
-        return {
-            f'AP_{name}': 100 * average_precision_of(curve)
-            for name, curve in curves.items()
-        }
+        return wider_precisions(detections, faces, counted, self.iou)

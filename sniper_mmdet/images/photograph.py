@@ -1,11 +1,12 @@
 """Photographs that are changed in a few places, and keep all else."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from PIL import ExifTags, Image, JpegImagePlugin
+
+from sniper_mmdet.utils.image import images_of_any_size
 
 from .orientation import turn
 from .source import ImageError
@@ -48,7 +49,7 @@ class Photograph:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         try:
-            with _of_any_size(), Image.open(path) as image:
+            with images_of_any_size(), Image.open(path) as image:
                 self.pages = getattr(image, 'n_frames', 1)
                 image.load()
                 self._read(image)
@@ -188,12 +189,3 @@ def _harmless(exif: Image.Exif) -> bytes | None:
         kept = Image.Exif()
         kept[_ORIENTATION] = exif.get(_ORIENTATION, 1)
         return kept.tobytes()
-
-
-@contextmanager
-def _of_any_size() -> Iterator[None]:
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-    try:
-        yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit

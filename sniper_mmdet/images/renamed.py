@@ -5,7 +5,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from sniper_mmdet.utils.errors import UserError
-from sniper_mmdet.utils.files import write_whole
+from sniper_mmdet.utils.files import write_json
 
 
 def load_coco(ann: str | Path, source: Path, names: dict[Path, Path]) -> dict:
@@ -66,6 +66,4 @@ def write_renamed(
             for annotation in coco.get('annotations', [])
             if annotation.get('image_id') not in lost
         ]
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(changed)
-    write_whole(path, lambda part: part.write_text(text, encoding='utf-8'))
+    write_json(Path(path), changed)

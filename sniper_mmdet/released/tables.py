@@ -10,7 +10,7 @@ from sniper_mmdet.released import rfcn3k, sniper, ssh
 def tables_of_model(model: PyramidDetector) -> ModuleType:
     """Those of a network that was built."""
     detector = getattr(model, 'detector', model)
-    if isinstance(model, RFCN3k) or isinstance(detector, RFCN3k):
+    if isinstance(detector, RFCN3k):
         return rfcn3k
     head = getattr(detector, 'bbox_head', None)
     return ssh if isinstance(head, SSHHead) else sniper

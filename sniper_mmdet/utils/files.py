@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -174,6 +175,13 @@ def write_whole(path: str | Path, save: Callable[[Path], object]) -> None:
     """
     with whole_file(path, wait=True) as part:
         save(part)
+
+
+def write_json(path: Path, content: dict | list) -> None:
+    """Write a json file, and the folders that it is in."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(content)
+    write_whole(path, lambda part: part.write_text(text, encoding='utf-8'))
 
 
 def write_figure(path: str | Path, figure: Figure) -> None:

@@ -2,8 +2,8 @@
 
 import io
 import re
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -86,19 +86,26 @@ def image_size(path: str | Path) -> tuple[int, int]:
         OSError: It cannot be read.
     """
     # Nothing is decoded: pictures from the air may be as large as they like.
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
-        with Image.open(path) as image:
+        with images_of_any_size(), Image.open(path) as image:
             width, height = image.size
             # Asked for EXIF that is not there, Pillow would decode the file.
             exif = image.getexif() if 'exif' in image.info else {}
             kind = 'JPEG' if image.format == 'MPO' else image.format
     except SyntaxError as error:  # Pillow's, of a broken PNG
         raise OSError(str(error)) from error
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
     turned = exif.get(_EXIF_ORIENTATION, 1) >= 5 and _is_turned(kind)
     return (height, width) if turned else (width, height)
+
+
+@contextmanager
+def images_of_any_size() -> Iterator[None]:
+    """In it, Pillow opens images of as many pixels as there are."""
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
 
 
 @cache

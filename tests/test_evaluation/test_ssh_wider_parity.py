@@ -3,11 +3,9 @@
 ``SNIPER_PARITY_DIR`` names another folder, with files of the same names.
 """
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
+from parity_folders import parity_folder
 from wider_sets import arrays_of, sets_of
 
 from sniper_mmdet.datasets.formats.wider_face import read_wider_face
@@ -23,9 +21,8 @@ pytestmark = pytest.mark.real_data
 
 
 @pytest.fixture
-def folder(shared_data):
-    default = shared_data.parent / 'parity/ssh'
-    path = Path(os.environ.get('SNIPER_PARITY_DIR') or default)
+def folder():
+    path = parity_folder('ssh')
     if not (path / 'wider_eval.npz').is_file():
         pytest.skip(f'no recorded results in {path}')
     return path

@@ -1,7 +1,6 @@
 """Weights of background, and what comes of them in RoI heads."""
 
 import copy
-import os
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from mmdet.structures import DetDataSample
 from mmengine.config import ConfigDict
 from mmengine.registry import TASK_UTILS, init_default_scope
 from mmengine.structures import InstanceData
+from parity_folders import parity_folder
 from tiny import plain_detector
 
 from sniper_mmdet.models.roi_heads.soft_sampling_roi_head import soft_head
@@ -114,9 +114,8 @@ def test_soft_sampling_as_released():
 
 
 @pytest.mark.real_data
-def test_soft_sampling_of_the_original(shared_data):
-    folder = os.environ.get('SNIPER_PARITY_DIR')
-    folder = Path(folder or shared_data.parent / 'parity/rfcn3k')
+def test_soft_sampling_of_the_original():
+    folder = parity_folder('rfcn3k')
     if not (folder / 'soft_sampling_targets.npz').is_file():
         pytest.skip(f'no soft_sampling_targets.npz in {folder}')
     check_parity(folder)

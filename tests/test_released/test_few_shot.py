@@ -1,10 +1,8 @@
 """The few-shot classifier of R-FCN-3000, beside what MXNet trained."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
+from parity_folders import parity_folder
 
 from sniper_mmdet.released.few_shot import few_shot_start, train_few_shot
 
@@ -12,11 +10,8 @@ RECORD = 'rfcn3k_fewshot_training.npz'
 
 
 @pytest.mark.real_data
-def test_rfcn3k_few_shot_training(shared_data):
-    folder = os.environ.get(
-        'SNIPER_PARITY_DIR', shared_data.parent / 'parity/rfcn3k'
-    )
-    path = Path(folder, RECORD)
+def test_rfcn3k_few_shot_training():
+    path = parity_folder('rfcn3k') / RECORD
     if not path.exists():
         pytest.skip(f'no {path}')
     record = np.load(path)

@@ -13,8 +13,8 @@ from pathlib import Path
 from mmengine.fileio import load
 
 from sniper_mmdet.datasets.dropped_labels import drop_labels, with_ignored
-from sniper_mmdet.datasets.formats.coco import write_json
 from sniper_mmdet.utils import cli
+from sniper_mmdet.utils.files import write_json
 
 
 def parse_args():

@@ -39,8 +39,8 @@ def main():
             groups_by_features,
             groups_by_supercategory,
         )
-        from sniper_mmdet.datasets.formats.coco import write_json
         from sniper_mmdet.engine.build import load_config
+        from sniper_mmdet.utils.files import write_json
 
         cfg = load_config(args.config, args.cfg_options)
         if args.ann:

@@ -1,6 +1,5 @@
 """COCO's annotation files, written."""
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from sniper_mmdet.chips.boxes import LEAST_SIDE
-from sniper_mmdet.utils.files import write_whole
+from sniper_mmdet.utils.files import write_json
 
 #: How many of those that are left out are named.
 NAMED = 10
@@ -84,10 +83,15 @@ class CocoWriter:
         found = dict(bbox=[x1, y1, w, h], area=area, iscrowd=iscrowd, **fields)
         self.annotations.append(ids | found)
 
+    @property
+    def content(self) -> dict:
+        """What the file holds so far."""
+        keys = 'images', 'annotations', 'categories'
+        return {key: getattr(self, key) for key in keys}
+
     def write(self, path: Path, **fields) -> None:
         """Write the file, whole or not at all, with further fields first."""
-        keys = 'images', 'annotations', 'categories'
-        write_json(path, fields | {key: getattr(self, key) for key in keys})
+        write_json(path, fields | self.content)
 
     def summary(self) -> str:
         """The table of categories, and what was left out."""
@@ -132,10 +136,3 @@ def outline(points: Sequence[float]) -> dict:
 def _polygon_area(points: Sequence[float]) -> float:
     x, y = np.array(points).reshape(-1, 2).T
     return round(abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)).item() / 2, 4)
-
-
-def write_json(path: Path, content: dict | list) -> None:
-    """Write a json file, and the folders that it is in."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(content)
-    write_whole(path, lambda part: part.write_text(text, encoding='utf-8'))

@@ -85,7 +85,7 @@ def read_rows(
         if not count:
             break
         fresh = np.ones(count, bool)
-        fresh[1:] = (starts[1:count, 0] != starts[: count - 1, 0]).astype(bool)
+        fresh[1:] = starts[1:count, 0] != starts[: count - 1, 0]
         first = np.flatnonzero(fresh)
         runs = np.diff(np.append(first, count))
         ids = _gather(text, starts[first])

@@ -3,6 +3,7 @@
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from sniper_mmdet.datasets.instances import is_region
 from sniper_mmdet.registry import TRANSFORMS
 
 
@@ -28,10 +29,6 @@ class LoadGroupOf(BaseTransform):
         return results
 
 
-# Of instances; the second is mmdet's for the challenge.
-_IGNORED = 'is_group_of', 'is_group_ofs', 'ignore_flag'
-
-
 @TRANSFORMS.register_module()
 class IgnoreGroupOf(BaseTransform):
     """Annotate groups of objects as ignored; it comes before LoadAnnotations.
@@ -53,9 +50,7 @@ class IgnoreGroupOf(BaseTransform):
     def transform(self, results: dict) -> dict:
         results['instances'] = [
             {**one, 'ignore_flag': 1, 'bbox_label': -1}
-            if any(
-                map(one.get, ('is_group_of', 'is_group_ofs', 'ignore_flag'))
-            )
+            if is_region(one)
             else one
             for one in results['instances']
         ]

@@ -54,13 +54,13 @@ class LoadImageByWindow(LoadImageFromFile):
 
     def transform(self, results: dict) -> dict | None:
         path = results['img_path']
+        if path in self._kept:
+            self._kept.move_to_end(path)
+            return dict(results, **self._kept[path])
         if self.opens(path):
             image = self._opened(path)
             shape = image.shape[:2]
             return dict(results, img=image, img_shape=shape, ori_shape=shape)
-        if path in self._kept:
-            self._kept.move_to_end(path)
-            return dict(results, **self._kept[path])
         loaded = super().transform(results)
         if loaded is not None and self.cache_mb > 0:
             self._keep(path, loaded)

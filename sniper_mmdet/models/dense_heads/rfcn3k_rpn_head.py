@@ -1,12 +1,15 @@
 """The RPN of R-FCN-3000."""
 
-import numpy as np
 import torch
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from sniper_mmdet.models.task_modules.released_targets import keep_proposals
+from sniper_mmdet.models.task_modules.released_targets import (
+    LAST_PIXEL,
+    keep_proposals,
+)
 from sniper_mmdet.registry import MODELS
+from sniper_mmdet.structures import chip_range
 
 from .released_rpn_head import ReleasedRPNHead
 
@@ -48,13 +51,11 @@ class RFCN3kRPNHead(ReleasedRPNHead):
                 results = _filled(results, cfg.max_per_img)
             return results
         # The operator counts the last pixel as a box's end.
-        boxes = results.bboxes.detach().cpu().numpy() - np.float32(
-            [0, 0, 1, 1]
-        )
+        boxes = results.bboxes.detach().cpu().numpy() - LAST_PIXEL
         kept = keep_proposals(
             boxes,
             results.scores.detach().cpu().numpy(),
-            img_meta.get('chip_range', (0, float('inf'))),
+            chip_range(img_meta),
             num_pre=cfg.max_nms,
             iou_threshold=cfg.nms.iou_threshold,
             num=cfg.max_per_img,

@@ -12,7 +12,6 @@ from mmdet.models.dense_heads import (
     RTMDetSepBNHead,
 )
 from mmdet.structures.bbox import get_box_tensor
-from mmengine.registry import TASK_UTILS
 from torch import Tensor
 
 from sniper_mmdet.registry import MODELS
@@ -21,9 +20,9 @@ from sniper_mmdet.utils.errors import UserError
 from ..task_modules import (
     BY_OVERLAP,
     background_weights,
-    related_classes,
+    build_weights,
     silence_unverified,
-    verified_classes,
+    verified_of_batch,
 )
 
 
@@ -52,11 +51,7 @@ class IncompleteLabels:
         **kwargs,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self.soft_weights = None
-        if soft_sampling is not None:
-            self.soft_weights = TASK_UTILS.build(
-                {**BY_OVERLAP, **soft_sampling}
-            )
+        self.soft_weights = build_weights(soft_sampling)
         self.verified_only = verified_only
         if verified_only and not getattr(self.loss_cls, 'use_sigmoid', False):
             raise UserError(
@@ -68,12 +63,10 @@ class IncompleteLabels:
         """As of the parent, of verified classes only if told so."""
         *_, objects, metas, _ = others
         if self.verified_only:
-            related = related_classes(self.loss_cls)
-            verified = [
-                verified_classes(one.labels, meta, self.num_classes, related)
-                for one, meta in zip(objects, metas, strict=True)
-            ]
-            verified = torch.stack(verified)
+            labels = [one.labels for one in objects]
+            verified = verified_of_batch(
+                labels, metas, self.num_classes, self.loss_cls
+            )
             cls_scores = [silence_unverified(s, verified) for s in cls_scores]
         return super().loss_by_feat(cls_scores, *others)
 

@@ -78,13 +78,11 @@ class ImageLevels:
         scale = self.scale(level)
         if self.scales is not None:
             x1, y1, x2, y2 = chip
-            pixels = self._resized(level)[y1:y2, x1:x2]
-            h, w = pixels.shape[:2]
-            ori_shape = round(h / scale[1]), round(w / scale[0])
-            inputs = as_input(pixels, ori_shape, tuple(scale.tolist()))
-            return *inputs, np.array([x1, y1]) / scale
-        region = np.array(chip) / np.tile(scale, 2)
-        pixels, scale, offset = cut_pixels(self.pixels, region, scale)
+            pixels, offset = self._resized(level)[y1:y2, x1:x2], (x1, y1)
+            scale = tuple(scale.tolist())
+        else:
+            region = np.array(chip) / np.tile(scale, 2)
+            pixels, scale, offset = cut_pixels(self.pixels, region, scale)
         h, w = pixels.shape[:2]
         ori_shape = round(h / scale[1]), round(w / scale[0])
         return *as_input(pixels, ori_shape, scale), np.divide(offset, scale)

@@ -10,15 +10,19 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from sniper_mmdet.registry import MODELS
-from sniper_mmdet.structures import image_level
+from sniper_mmdet.structures import image_level, is_image_level
 from sniper_mmdet.utils.choices import check_choice
 from sniper_mmdet.utils.errors import UserError
 
 
+def last_of(head: nn.Module | None) -> nn.Module | None:
+    """A head of a RoI head; of a cascade that of its last stage."""
+    return head[-1] if isinstance(head, nn.ModuleList) else head
+
+
 def last_head(roi_head: nn.Module) -> nn.Module:
     """The box head of a RoI head; of a cascade that of its last stage."""
-    head = roi_head.bbox_head
-    return head[-1] if isinstance(head, nn.ModuleList) else head
+    return last_of(roi_head.bbox_head)
 
 
 def last_stage(roi_head: nn.Module, x: Sequence[Tensor], rois: Tensor) -> dict:
@@ -66,11 +70,7 @@ class _ImageLabels:
         proposals = list(rpn_results_list)
         labelled = []
         for i, sample in enumerate(batch_data_samples):
-            ignored = sample.get('ignored_instances')
-            if ignored is None or 'labels' not in ignored:
-                continue
-            # Of a crowd it is -1 at least.
-            if not (ignored.labels <= image_level(0)).any():
+            if not is_image_level(sample.get('ignored_instances')):
                 continue
             labelled.append((i, proposals[i].bboxes, sample))
             # Its RoIs say nothing of objects and boxes.

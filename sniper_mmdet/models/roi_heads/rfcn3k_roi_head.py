@@ -11,15 +11,15 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from sniper_mmdet.models.task_modules.released_targets import (
+    LAST_PIXEL,
     RoITargets,
     assign_targets,
     fill_slots,
 )
 from sniper_mmdet.registry import MODELS
+from sniper_mmdet.structures import chip_range
 
 from .rfcn3k_bbox_head import DecoupledMaps
-
-_LAST_PIXEL = np.float32([0, 0, 1, 1])
 
 
 @MODELS.register_module()
@@ -130,12 +130,11 @@ class RFCN3kRoIHead(BaseRoIHead):
             rpn_results_list, batch_data_samples, strict=True
         ):
             known = sample.gt_instances
-            gts.append(known.bboxes.cpu().numpy() - _LAST_PIXEL)
+            gts.append(known.bboxes.cpu().numpy() - LAST_PIXEL)
             classes.append(known.labels.cpu().numpy())
-            boxes = found.bboxes.cpu().numpy() - _LAST_PIXEL
-            low_high = sample.metainfo.get('chip_range', (0, float('inf')))
-            num = self.train_cfg.num_rois
-            rois.append(fill_slots(boxes, gts[-1], low_high, num))
+            boxes = found.bboxes.cpu().numpy() - LAST_PIXEL
+            own = chip_range(sample.metainfo), self.train_cfg.num_rois
+            rois.append(fill_slots(boxes, gts[-1], *own))
         targets = assign_targets(
             rois,
             gts,

@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from functools import cache
 
-import torch
 from mmdet.models.roi_heads import CascadeRoIHead, StandardRoIHead
 from mmdet.registry import MODELS as MMDET_MODELS
 from mmdet.structures import SampleList
-from mmengine.registry import TASK_UTILS
 from mmengine.structures import InstanceData
 from torch import Tensor
 
@@ -17,9 +15,9 @@ from sniper_mmdet.utils.errors import UserError
 from ..task_modules import (
     BY_OVERLAP,
     background_weights,
-    related_classes,
+    build_weights,
     silence_unverified,
-    verified_classes,
+    verified_of_batch,
 )
 
 
@@ -67,19 +65,13 @@ class SoftTargets:
     ) -> dict:
         """As of the parent, of verified classes only if told so."""
         if self.verified_only and cls_score is not None:
-            related = related_classes(self.loss_cls)
-            verified = [
-                verified_classes(
-                    sample.gt_instances.labels,
-                    sample.metainfo,
-                    self.num_classes,
-                    related,
-                )
-                for sample in self.samples
-            ]
-            cls_score = silence_unverified(
-                cls_score, torch.stack(verified), rois[:, 0]
+            verified = verified_of_batch(
+                [sample.gt_instances.labels for sample in self.samples],
+                [sample.metainfo for sample in self.samples],
+                self.num_classes,
+                self.loss_cls,
             )
+            cls_score = silence_unverified(cls_score, verified, rois[:, 0])
         return super().loss(cls_score, bbox_pred, rois, *args, **more)
 
 
@@ -119,9 +111,7 @@ class SoftSampling:
         **kwargs,
     ) -> None:
         super().__init__(*args, **kwargs)
-        weights = None
-        if soft_sampling is not None:
-            weights = TASK_UTILS.build({**BY_OVERLAP, **soft_sampling})
+        weights = build_weights(soft_sampling)
         for head in self._box_heads():
             head.soft_weights = weights
             head.verified_only = verified_only

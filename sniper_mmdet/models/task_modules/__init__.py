@@ -17,12 +17,13 @@ from .soft_weights import (
     OverlapWeights,
     ScoreWeights,
     background_weights,
+    build_weights,
     known_objects,
     soft_weights,
 )
 from .verified_classes import (
     SILENT,
-    related_classes,
     silence_unverified,
     verified_classes,
+    verified_of_batch,
 )

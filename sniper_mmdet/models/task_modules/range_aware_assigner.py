@@ -18,7 +18,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from sniper_mmdet.registry import TASK_UTILS
-from sniper_mmdet.structures import image_level
+from sniper_mmdet.structures import is_image_level
 
 from .ignored_boxes import IgnoresByIoU, annotated, resembles
 
@@ -41,7 +41,7 @@ class _Ignores(IgnoresByIoU):
         """
         if ignored is None or not len(ignored) or not len(boxes):
             return result
-        if 'labels' in ignored and (ignored.labels <= image_level(0)).any():
+        if is_image_level(ignored):
             result.gt_inds[:] = -1
             return result
         threshold, overlaps = self.ignore_iou_thr, self.iou_calculator

@@ -16,6 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+#: Less than a half-open box, one whose end is its last pixel.
+LAST_PIXEL = np.float32([0, 0, 1, 1])
+
 
 @dataclass
 class RoITargets:

@@ -23,6 +23,13 @@ FULL_OVERLAP = 0.5
 BY_OVERLAP = dict(type='sniper_mmdet.OverlapWeights')
 
 
+def build_weights(soft_sampling: dict | None) -> Callable | None:
+    """Build what weighs background, of a head's ``soft_sampling``."""
+    if soft_sampling is None:
+        return None
+    return TASK_UTILS.build({**BY_OVERLAP, **soft_sampling})
+
+
 def soft_weights(
     overlaps: Tensor, a: float = 0.25, b: float = 50.0, c: float = 20.0
 ) -> Tensor:

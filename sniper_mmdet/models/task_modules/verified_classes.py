@@ -4,6 +4,8 @@ What nobody looked for is not known to be absent: a head with a sigmoid for
 each class learns nothing of it.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -70,6 +72,25 @@ def silence_unverified(
     return scores.masked_fill(mask[:, :, None, None], SILENT)
 
 
-def related_classes(loss: nn.Module) -> Tensor | None:
-    """The hierarchy (C, C) by which a loss trains ancestors, if it does."""
-    return getattr(loss, 'related', None)
+def verified_of_batch(
+    labels: Sequence[Tensor],
+    metas: Sequence[dict],
+    num_classes: int,
+    loss: nn.Module,
+) -> Tensor:
+    """:func:`verified_classes` of each image, (B, C).
+
+    Args:
+        labels (Sequence[Tensor]): Of each image's boxes.
+        metas (Sequence[dict]): Metainfo of the samples.
+        num_classes (int): C.
+        loss (nn.Module): Of classes; one that trains ancestors has the
+            hierarchy.
+    """
+    related = getattr(loss, 'related', None)
+    return torch.stack(
+        [
+            verified_classes(own, meta, num_classes, related)
+            for own, meta in zip(labels, metas, strict=True)
+        ]
+    )
