@@ -9,3 +9,10 @@ _base_ = [
 ]
 
 model = _base_.mobilenetv2_fpn
+
+_files = dict(data_prefix=dict(img='images/'))
+train_dataloader = dict(dataset=dict(ann_file='train.json', **_files))
+val_dataloader = dict(dataset=dict(ann_file='val.json', **_files))
+test_dataloader = val_dataloader
+
+train_cfg = dict(max_epochs=12, val_interval=12)

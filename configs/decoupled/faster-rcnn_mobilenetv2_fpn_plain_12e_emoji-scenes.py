@@ -6,7 +6,6 @@ data_root = 'data/emoji_scenes/'
 _data = dict(
     type='sniper_mmdet.EmojiScenesBaseDataset',
     data_root=data_root,
-    data_prefix=dict(img='images/'),
 )
 _scale = (320, 320)
 
@@ -28,13 +27,9 @@ test_pipeline[1].scale = _scale
 
 train_dataloader = dict(
     batch_size=8,
-    dataset=dict(ann_file='train.json', pipeline=train_pipeline, **_data),
+    dataset=dict(pipeline=train_pipeline, **_data),
 )
-val_dataloader = dict(
-    dataset=dict(ann_file='val.json', pipeline=test_pipeline, **_data)
-)
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline, **_data))
 test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=data_root + 'val.json')
 test_evaluator = val_evaluator
-
-train_cfg = dict(max_epochs=12, val_interval=12)
