@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import rasterio
 from mmengine.logging import print_log
-from rasterio.enums import ColorInterp, Resampling
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
@@ -108,7 +108,7 @@ class RasterImage(ImageSource):
         self._resampling = [Resampling.average, Resampling.nearest][nearest]
         self._sizes = [(file.width, file.height), *sizes]
         self.bands = chosen_bands(file.count, meanings, bands, self.path)
-        self._masked = file.nodata is not None or 'alpha' in meanings
+        self._masked = MaskFlags.all_valid not in file.mask_flag_enums[0]
         if self.value_range == PERCENTILES:
             self.value_range = self._percentiles()
         kinds = {file.dtypes[band - 1] for band in self.bands}
