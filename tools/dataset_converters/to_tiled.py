@@ -35,13 +35,14 @@ def main():
     on_error = dict(choices=['stop', 'skip'])
     about = 'of an image that cannot be converted: skip leaves it out, of '
     about += '--out-ann too'
+    told = 'sides of a tile, a multiple of 16 (default: 256 of jpeg, or 128)'
     cli.add_options(
         parser,
         ann='COCO json of the images, named from SRC_FOLDER',
         out_ann='gets what --ann has, with the new names',
         compress=('jpeg', 'all but jpeg are without loss', compress),
         quality=(90, 'of JPEG, 1 to 100'),
-        block=(128, 'sides of a tile, a multiple of 16'),
+        block=(None, told, dict(type=int)),
         num_procs=(1, 'processes'),
         on_error=('stop', about, on_error),
     )

@@ -115,6 +115,8 @@ class PreActResNet(BaseModule):
         norm_cfg (dict, optional): Defaults to None: batch norm as released.
         frozen_stages (int): Stages that do not train, nor do their statistics;
             0 for the first convolution alone, -1 for none. Defaults to 1.
+        frozen_weights (bool): Whether the weights of ``frozen_stages`` stay as
+            well, or only their statistics. Defaults to True.
         norm_eval (bool): No batch norm gathers statistics: for small batches.
             Defaults to False.
         with_cp (bool): Recompute activations in the backward pass, which
@@ -133,6 +135,7 @@ class PreActResNet(BaseModule):
         deform_groups: int | None = 4,
         norm_cfg: dict | None = None,
         frozen_stages: int = 1,
+        frozen_weights: bool = True,
         norm_eval: bool = False,
         with_cp: bool = False,
         init_cfg: dict | None = None,
@@ -146,6 +149,7 @@ class PreActResNet(BaseModule):
             )
         norm_cfg = norm_cfg or dict(type='BN', eps=2e-5, momentum=0.005)
         self.frozen_stages = frozen_stages
+        self.frozen_weights = frozen_weights
         self.norm_eval = norm_eval
         self.bn_data = build_norm_layer(norm_cfg, 3)[1]
         # As released: fix_gamma.
@@ -182,7 +186,9 @@ class PreActResNet(BaseModule):
         if self.frozen_stages >= 0:
             stages = [f'stage{k + 1}' for k in range(self.frozen_stages)]
             for name in ('conv0', 'bn0', *stages):
-                getattr(self, name).eval().requires_grad_(False)
+                part = getattr(self, name).eval()
+                if self.frozen_weights:
+                    part.requires_grad_(False)
             # Its shift trains, as released.
             self.bn_data.eval()
         for module in self.modules():
