@@ -14,7 +14,9 @@ cd "$root"
 echo '==> documentation site (what is installed already is kept; a minute)'
 python -m pip --no-input --disable-pip-version-check install -q \
     -r requirements/docs.txt -c requirements/constraints.txt
-# The sources are the whole repository: docs/conf.py says why.
-python -m sphinx -q -b html -c docs -d docs/_build/doctrees -W --keep-going "$@" \
-    . docs/_build/html
+# The sources are the whole repository: docs/conf.py says why. What Sphinx has
+# read it does not warn of again, so that a failure must leave nothing read.
+python -m sphinx -q -b html -c docs -d docs/_build/doctrees \
+    -W --keep-going "$@" . docs/_build/html ||
+    { rm -rf docs/_build/doctrees && exit 1; }
 echo "    built: $root/docs/_build/html/index.html"

@@ -35,7 +35,7 @@ class Setting:
 
     @property
     def whole(self) -> 'Setting':
-        """The pyramid: the same levels and ranges, with every level whole."""
+        """The same levels and ranges, with every level looked at whole."""
         focus = tuple(replace(step, threshold=0) for step in self.focus)
         return replace(self, focus=focus)
 
