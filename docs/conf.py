@@ -35,7 +35,7 @@ include_patterns = [
     'docs/api/*.md',
     'configs/**README.md',
 ]
-# docs/index.md includes it. Folders without pages need not be searched.
+# docs/index.md includes docs/README.md. Folders without pages take time.
 exclude_patterns = ['docs/README.md', 'docs/_build'] + [
     path.name
     for path in ROOT.iterdir()
@@ -73,7 +73,7 @@ html_theme = 'furo'
 html_title = f'sniper_mmdet {release}'
 html_static_path = ['_static']
 html_css_files = ['site.css']
-# Leads from the folder's first page to docs/index.html.
+# Its index.html leads to docs/index.html.
 html_extra_path = ['_extra']
 html_copy_source = False
 html_show_copyright = False
