@@ -35,7 +35,7 @@ class Setting:
 
     @property
     def whole(self) -> 'Setting':
-        """The same levels and ranges, every level whole: the pyramid."""
+        """Setting: The same levels and ranges, every level whole."""
         focus = tuple(replace(step, threshold=0) for step in self.focus)
         return replace(self, focus=focus)
 

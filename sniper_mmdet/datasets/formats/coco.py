@@ -35,7 +35,7 @@ class CocoWriter:
         self.categories = [dict(id=i, name=name) for i, name in named]
         self.images, self.annotations = [], []
         self.clipped = 0
-        #: What was left out, by what it is: each with its place.
+        #: Places of the items that were left out, by kind.
         self.left_out: dict[str, list[str]] = defaultdict(list)
 
     def add_image(self, name: str, width: int, height: int) -> dict:
