@@ -19,7 +19,7 @@ model = dict(
         sizes=(3, 40, 60),
         loss_weight=4.0,
     ),
-    # From the curve of other scenes than those of README.md.
+    # From the curve of other scenes than those of docs/benchmarks.md.
     focus=[
         dict(threshold=0.001, dilation=3, min_size=96),
         dict(threshold=0.01, dilation=3, min_size=128),
