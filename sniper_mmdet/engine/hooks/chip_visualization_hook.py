@@ -41,7 +41,7 @@ class ChipVisualizationHook(Hook):
         draw_ignored (bool): Whether ignored boxes are. Defaults to True.
 
     Raises:
-        ValueError: A setting out of bounds.
+        ValueError: A setting is out of bounds.
     """
 
     def __init__(
