@@ -373,11 +373,11 @@ def test_no_input_is_written_over(model, tmp_path):
         tmp_path / 'other',
     ):
         with pytest.raises(
-            UserError, match='nothing is written over an input'
+            UserError, match='inputs are never overwritten'
         ):
             hide_objects(model, source, out)
         with pytest.raises(
-            UserError, match='nothing is written over an input'
+            UserError, match='inputs are never overwritten'
         ):
             hide_objects(model, source / 'a.png', out)
     (tmp_path / 'hard').mkdir()

@@ -111,7 +111,7 @@ def test_two_processes_share_a_scene(model, scene, tmp_path, monkeypatch):
         results.append(detect_scene(model, scene, tmp_path / 'parts', **HOW))
     assert results[0] is None
     assert_same(whole, results[1])
-    with pytest.raises(UserError, match='share a scene by a folder'):
+    with pytest.raises(UserError, match='need a folder to share'):
         detect_scene(model, scene, **HOW)
 
 
