@@ -1,6 +1,6 @@
 """What happens around training: hooks, precision, building, checkpoints.
 
-Whoever needs a detector with its weights or a data set of a config asks here.
+Whoever needs a detector with its weights or a dataset of a config asks here.
 """
 
 from . import checkpoint_files as _files  # noqa: F401  # safe from now on

@@ -1,4 +1,4 @@
-"""Build the data sets of a config, outside of a runner."""
+"""Build the datasets of a config, outside of a runner."""
 
 from mmengine.config import Config
 
@@ -32,7 +32,7 @@ def build_chip_dataset(cfg: Config, proposals: str | None = None):
 
 
 def build_image_dataset(cfg: Config, split: str):
-    """The data set of a split ('train', 'val' or 'test'), of whole images.
+    """The dataset of a split ('train', 'val' or 'test'), of whole images.
 
     If it is a ChipDataset, it is without proposals.
 
@@ -49,7 +49,7 @@ def build_image_dataset(cfg: Config, split: str):
 
 
 def build_unread_dataset(cfg: Config, split: str):
-    """The data set of a split, for what it is called: no file of it is read.
+    """The dataset of a split, for what it is called: no file of it is read.
 
     None where the config has no such split, and where its class cannot wait
     and its files are not there.
@@ -65,9 +65,9 @@ def build_unread_dataset(cfg: Config, split: str):
 
 
 def build_boxes_dataset(cfg: Config, split: str):
-    """Keys, sizes and boxes of a split's images, whatever the data set.
+    """Keys, sizes and boxes of a split's images, whatever the dataset.
 
-    What is given is a ChipDataset; a plain data set's is to cut no chip.
+    What is given is a ChipDataset; a plain dataset's is to cut no chip.
 
     Raises:
         ValueError: The config has no such split.

@@ -1,6 +1,6 @@
 """What a run reads, seen to go together before it starts.
 
-A label is a number. Where data sets, their files, the metrics and the detector
+A label is a number. Where datasets, their files, the metrics and the detector
 mean different classes by it, nothing fails: the results are wrong.
 """
 
@@ -17,7 +17,7 @@ from .metric_checks import check_metric
 
 
 def check_run(runner: Runner, splits: Sequence[str]) -> None:
-    """Check the data sets, the metrics and the detector of some splits.
+    """Check the datasets, the metrics and the detector of some splits.
 
     What the runner has not built yet is built.
 
@@ -48,7 +48,7 @@ def _built(runner: Runner, split: str):
 
 
 def check_split(dataset, evaluator=(), settings=()) -> None:
-    """Check a data set and the metrics that evaluate on it.
+    """Check a dataset and the metrics that evaluate on it.
 
     Args:
         dataset (BaseDataset): Of mmdet, or one around others.

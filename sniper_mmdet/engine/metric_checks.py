@@ -64,7 +64,7 @@ def check_metric(dataset, metric, path: str | None = None) -> None:
 
 
 def _check_own_truth(dataset, metric) -> None:
-    """See that a metric can evaluate by what the data set itself holds."""
+    """See that a metric can evaluate by what the dataset itself holds."""
     known = hasattr(dataset, 'get_data_info')
     if getattr(metric, 'format_only', False) or not known:
         return
@@ -112,7 +112,7 @@ def _check_categories(metric, truth, classes: list[str], path: str) -> None:
 
 
 def _check_images(dataset, images: dict, path: str) -> None:
-    """See that a metric's file has the images of a data set, and no others."""
+    """See that a metric's file has the images of a dataset, and no others."""
     files = [getattr(one, 'ann_file', None) for one in parts_of(dataset)]
     count, name = len(dataset), _name(dataset)
     if {os.path.realpath(str(one)) for one in files} == {
@@ -120,7 +120,7 @@ def _check_images(dataset, images: dict, path: str) -> None:
     }:
         if count < len(images):
             print_log(
-                f'{path} has {len(images)} images, and the data set takes '
+                f'{path} has {len(images)} images, and the dataset takes '
                 f'{count} of them: objects of the others count as missed.',
                 'current',
             )
@@ -136,12 +136,12 @@ def _check_images(dataset, images: dict, path: str) -> None:
             found = f'is {own}' if key in images else 'is not there'
             raise DataError(
                 f'{must} Received: image {key!r} {found}, and {file} in the '
-                'data set.'
+                'dataset.'
             )
     if count < len(images):
         raise DataError(
             f'{must} Received: {len(images)} images there, whose objects all '
-            f'count, and {count} in the data set.'
+            f'count, and {count} in the dataset.'
         )
 
 

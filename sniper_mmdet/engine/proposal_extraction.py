@@ -1,4 +1,4 @@
-"""Run a detector over a data set and keep its proposals."""
+"""Run a detector over a dataset and keep its proposals."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Images of a data set as they are, to look at outside of training."""
+"""Images of a dataset as they are, to look at outside of training."""
 
 import copy
 
@@ -11,7 +11,7 @@ from sniper_mmdet.images import ImageSource
 
 
 class WholeImages(Dataset):
-    """The images of a data set, as its own pipeline loads them, each once.
+    """The images of a dataset, as its own pipeline loads them, each once.
 
     Items are tuples ``(key, image, error)``: what a proposal file calls the
     image, and uint8 (H, W, 3) or, of a raster that is read by window, an
@@ -31,7 +31,7 @@ class WholeImages(Dataset):
 
     def __init__(self, dataset, on_error: str | None = None) -> None:
         first = dataset
-        while not hasattr(first, 'pipeline'):  # of wrapped data sets
+        while not hasattr(first, 'pipeline'):  # of wrapped datasets
             inner = getattr(first, 'datasets', None)
             first = inner[0] if inner else first.dataset
         loading = [

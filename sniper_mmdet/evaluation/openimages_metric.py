@@ -13,13 +13,13 @@ from mmengine.evaluator import BaseMetric
 from sniper_mmdet.registry import METRICS
 from sniper_mmdet.utils.errors import UserError
 
-#: What mmdet's data set of the challenge calls it, and all others.
+#: What mmdet's dataset of the challenge calls it, and all others.
 _GROUP_OF = 'is_group_ofs', 'is_group_of'
 
 
 @METRICS.register_module()
 class OpenImagesMetric(_OpenImagesMetric):
-    """Average precision as OpenImages defines it, on all of its data sets.
+    """Average precision as OpenImages defines it, on all of its datasets.
 
     What differs from mmdet's metric of this name: it evaluates the challenge
     set of mmdet, too, where that has a KeyError; verified image labels are
@@ -73,7 +73,7 @@ class OpenImagesMetric(_OpenImagesMetric):
         related = dataset_meta.get('RELATION_MATRIX')
         if related is None:
             raise UserError(
-                'OpenImagesMetric needs a data set of OpenImages, with a '
+                'OpenImagesMetric needs a dataset of OpenImages, with a '
                 f'hierarchy. Received: {sorted(dataset_meta)}.'
             )
         self._related = np.eye(len(related), dtype=bool)

@@ -14,7 +14,7 @@ from .coco import RECALL_SIZES, proposal_recall
 class ProposalRecallMetric(BaseMetric):
     """Average recall of proposals, also by object size (SNIPER, table 1).
 
-    For any data set whose test pipeline loads annotations and does not resize.
+    For any dataset whose test pipeline loads annotations and does not resize.
     Objects marked as ignored do not count. Results, in %: ``AR``, ``AR50``,
     ``AR75`` and ``AR_{low}-{high}``.
 

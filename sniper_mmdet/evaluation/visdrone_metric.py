@@ -53,7 +53,7 @@ class VisDroneMetric(BaseMetric):
         *args, **kwargs: Of mmengine's BaseMetric.
 
     Raises:
-        ValueError: The annotations lack a class of the data set.
+        ValueError: The annotations lack a class of the dataset.
     """
 
     default_prefix = 'visdrone'
@@ -94,7 +94,7 @@ class VisDroneMetric(BaseMetric):
         ids = {c['name']: c['id'] for c in self._coco_api.cats.values()}
         if not classes or not ids.keys() >= set(classes):
             raise ValueError(
-                f'{self.ann_file} must have the classes of the data set, '
+                f'{self.ann_file} must have the classes of the dataset, '
                 f'{list(classes)}. Received: {list(ids)}.'
             )
         self._categories = [ids[name] for name in classes]
@@ -112,7 +112,7 @@ class VisDroneMetric(BaseMetric):
             image, found = sample['img_id'], sample['pred_instances']
             if image not in self._coco_api.imgs:
                 raise ValueError(
-                    f'{self.ann_file} must have all images of the data set. '
+                    f'{self.ann_file} must have all images of the dataset. '
                     f'Received: an image with the id {image}.'
                 )
             boxes = found['bboxes'].cpu().numpy().astype(float)

@@ -112,7 +112,7 @@ class WiderFaceMetric(BaseMetric):
             name = wider_name(sample['img_path'])
             if self._faces and name not in self._known:
                 raise UserError(
-                    f'{self.ann_dir} must have all images of the data set, '
+                    f'{self.ann_dir} must have all images of the dataset, '
                     f'EVENT/NAME.jpg. Received: {sample["img_path"]}.'
                 )
             found = sample['pred_instances']

@@ -13,7 +13,7 @@ from sniper_mmdet.registry import HOOKS
 class DataCheckHook(Hook):
     """Sees, before a run, that what it reads goes together.
 
-    Data sets, the files of their metrics, the detector's heads and, unless
+    Datasets, the files of their metrics, the detector's heads and, unless
     training starts anew from it, the checkpoint: see
     :mod:`sniper_mmdet.engine.data_checks`.
     """

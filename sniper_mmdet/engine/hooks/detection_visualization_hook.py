@@ -22,8 +22,8 @@ class DetectionVisualizationHook(DetVisualizationHook):
     """mmdet's DetVisualizationHook, which ends no run and loses no picture.
 
     What cannot be drawn is logged. There is a colour for each class, however
-    many the data set has of its own; a large image is drawn smaller; and a
-    picture in ``test_out_dir`` has its image's name in the data set's folder
+    many the dataset has of its own; a large image is drawn smaller; and a
+    picture in ``test_out_dir`` has its image's name in the dataset's folder
     of images, or one made of that, see
     :class:`~sniper_mmdet.utils.pictures.PictureNames`.
 
@@ -110,7 +110,7 @@ class DetectionVisualizationHook(DetVisualizationHook):
 
 
 def _image_folders(dataset) -> Iterator[PurePath]:
-    """Folders of images of a data set, or of those that it is made of."""
+    """Folders of images of a dataset, or of those that it is made of."""
     for part in parts_of(dataset):
         prefix = getattr(part, 'data_prefix', None)
         if isinstance(prefix, dict) and isinstance(prefix.get('img'), str):
