@@ -1,4 +1,4 @@
-"""What a detector is worth at one score, as it is used."""
+"""Precision, recall and F1 of a detector at one score threshold."""
 
 import numpy as np
 from pycocotools.coco import COCO
@@ -12,15 +12,15 @@ def f1_at(
     score_thr: float = 0.4,
     iou_thr: float = 0.5,
 ) -> dict[str, float]:
-    """Precision, recall and F1 of the detections from a score on.
+    """Precision, recall and F1 of the detections from a score threshold on.
 
-    Those of all classes and images are counted together. Detections in crowds
-    do not count.
+    Detections of all classes and images are counted together. Detections in
+    crowds do not count.
 
     Args:
         truth (COCO): Annotations, see :func:`read_ground_truth`.
         detections (list[dict]): COCO results.
-        score_thr (float): Defaults to 0.4.
+        score_thr (float): Least score of a detection. Defaults to 0.4.
         iou_thr (float): Least IoU of a match. Defaults to 0.5.
 
     Returns:

@@ -208,8 +208,8 @@ def test_a_damaged_checkpoint(runs):
     cut(runs / 'epoch_3.pth')
     with pytest.raises(
         CheckpointError,
-        match='runs/epoch_3.pth is not a checkpoint, or not a whole one: .*: '
-        '--resume runs/epoch_2.pth goes on from the newest other one there',
+        match='runs/epoch_3.pth is not a checkpoint, or is incomplete: .*: '
+        '--resume runs/epoch_2.pth continues from the newest other one',
     ):
         checkpoint_to_resume('runs')
     cut(runs / 'epoch_2.pth')

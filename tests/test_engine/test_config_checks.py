@@ -78,8 +78,8 @@ def test_other_levels():
     (found,) = check_agreement(512, ONE, test_levels=TWO)
     assert found == (
         'train_dataloader.dataset.scales has 1 levels, [1.0], but '
-        'model.scales has 2, [0.5, 1.0]: the detector is tested on other '
-        'levels than it is trained on.'
+        'model.scales has 2, [0.5, 1.0]: the levels of tests differ from '
+        'those of training.'
     )
 
 
@@ -127,7 +127,7 @@ def test_resized_batches_for_a_focus_head(augment, mode, focus):
         ),
         (
             {'model.data_preprocessor.batch_augments.0.size': (128, 128)},
-            'pads to (128, 128): what is beside',
+            'pads to (128, 128): the padding of a chip',
             None,
         ),
     ],

@@ -335,7 +335,7 @@ def test_all_stages_in_one_command(here):
     }
     args = [a for a in cli(options) if a != '--cfg-options']
     done = start('bash', script, SAMPLE_CONFIG, 'work', *args, cwd=here)
-    assert 'of them negative: [' in done.stdout + done.stderr
+    assert 'negative ones: [' in done.stdout + done.stderr
     rpn = torch.load(here / 'work/rpn.pth', weights_only=False)
     assert rpn['meta']['epoch'] == 2
     assert not any('roi_head' in key for key in rpn['state_dict'])
@@ -376,7 +376,7 @@ def test_recall_of_proposals(extract, tool, capsys):
     assert 'AR 25-50' in capsys.readouterr().out
     with pytest.raises(SystemExit) as stop:
         tool(name, SAMPLE_CONFIG, 'a=out.npz', '--split', 'train')
-    assert 'holds proposals of another data set' in str(stop.value)
+    assert 'holds proposals of another dataset' in str(stop.value)
 
 
 def test_rpn_alone_proposes_as_in_the_detector(extract, trained, rpn):
