@@ -34,6 +34,24 @@ class CocoResults:
     Raises:
         ValueError: A path cannot be written or read, or the categories lack a
             class.
+
+    Examples:
+        >>> import json, tempfile, torch
+        >>> from mmdet.structures import DetDataSample
+        >>> from mmengine.structures import InstanceData
+        >>> from sniper_mmdet.apis import CocoResults
+        >>> found = InstanceData(
+        ...     bboxes=torch.tensor([[10.0, 20, 40, 60]]),
+        ...     scores=torch.tensor([0.5]), labels=torch.tensor([1]))
+        >>> result = DetDataSample(
+        ...     pred_instances=found,
+        ...     metainfo=dict(img_path='a.jpg', ori_shape=(96, 128)))
+        >>> path = f'{tempfile.mkdtemp()}/found.json'
+        >>> with CocoResults(path, classes=('car', 'bus')) as results:
+        ...     results.add(result)
+        >>> json.load(open(path))
+        [{'image_id': 1, 'category_id': 2, 'bbox': [10.0, 20.0, 30.0, 40.0],
+        'score': 0.5}]
     """
 
     def __init__(

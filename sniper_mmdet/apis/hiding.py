@@ -72,6 +72,20 @@ def hide_objects(
         ImageError: A file cannot be read; raised when its turn comes.
         ValueError: A setting is wrong, the detector lacks a class, or the
             results in ``out_dir`` would overwrite the inputs.
+
+    Examples:
+        >>> import cv2, numpy as np, tempfile
+        >>> from pathlib import Path
+        >>> from mmdet.apis import init_detector
+        >>> from sniper_mmdet.apis import hide_objects
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> image = np.zeros((96, 128, 3), np.uint8)
+        >>> _ = cv2.imwrite(str(folder / 'street.jpg'), image)
+        >>> config = 'faster-rcnn_r18-slim_fpn_autofocus_3e_sample.py'
+        >>> model = init_detector(f'configs/autofocus/{config}', device='cpu')
+        >>> (hidden,) = hide_objects(model, folder, folder / 'hidden')
+        >>> Path(hidden['out']).relative_to(folder).as_posix()
+        'hidden/street.jpg'
     """
     check_choice('way', way, *WAYS)
     check_choice('on_error', on_error, 'raise', 'skip')

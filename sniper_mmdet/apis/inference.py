@@ -93,9 +93,19 @@ def detect(
             when its turn comes.
 
     Examples:
-        >>> model = init_detector('config.py', 'checkpoint.pth')
-        >>> for result in detect(model, 'folder', out_json='found.json'):
-        ...     print(result.img_path, result.pred_instances.bboxes)
+        The detector has random weights here. For yours, give ``init_detector``
+        a checkpoint. Inputs may also be paths of files and folders.
+
+        >>> import numpy as np
+        >>> from mmdet.apis import init_detector
+        >>> from sniper_mmdet.apis import detect
+        >>> config = 'faster-rcnn_r18-slim_fpn_autofocus_3e_sample.py'
+        >>> model = init_detector(f'configs/autofocus/{config}', device='cpu')
+        >>> images = [np.zeros((96, 128, 3), np.uint8)] * 2
+        >>> for result in detect(model, images, progress=False):
+        ...     print(result.ori_shape, sorted(result.pred_instances.keys()))
+        (96, 128) ['bboxes', 'labels', 'levels', 'scores']
+        (96, 128) ['bboxes', 'labels', 'levels', 'scores']
     """
     if batch_size < 1:
         raise ValueError(
@@ -227,6 +237,20 @@ def focus_maps(result: DetDataSample) -> list[dict]:
 
     Raises:
         ValueError: The result comes from another detector.
+
+    Examples:
+        >>> import numpy as np
+        >>> from mmdet.apis import init_detector
+        >>> from sniper_mmdet.apis import detect, focus_maps
+        >>> config = 'faster-rcnn_r18-slim_fpn_autofocus_3e_sample.py'
+        >>> model = init_detector(f'configs/autofocus/{config}', device='cpu')
+        >>> image = np.zeros((96, 128, 3), np.uint8)
+        >>> (result,) = detect(model, image, progress=False)
+        >>> coarse, middle, fine = focus_maps(result)
+        >>> coarse['chips'].tolist()
+        [[0.0, 0.0, 128.0, 96.0]]
+        >>> coarse['probability'].shape, coarse['threshold']
+        ((3, 3), 0.001)
     """
     if 'focus' not in result:
         raise ValueError(

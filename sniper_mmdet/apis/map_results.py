@@ -134,7 +134,7 @@ class MapResults:
 
 
 class _Place(NamedTuple):
-    """How pixels of an image become coordinates.
+    """The coordinates of the pixels of an image.
 
     Attributes:
         move (Callable): Turns pixels (N, 2) into coordinates.

@@ -71,6 +71,18 @@ def detect_scene(
         OSError: The scene cannot be read.
         UserError: ``folder`` belongs to another scene, is missing where
             several processes share the scene, or a setting is wrong.
+
+    Examples:
+        >>> import cv2, numpy as np, tempfile
+        >>> from mmdet.apis import init_detector
+        >>> from sniper_mmdet.apis import detect_scene
+        >>> path = f'{tempfile.mkdtemp()}/scene.png'
+        >>> _ = cv2.imwrite(path, np.zeros((96, 128, 3), np.uint8))
+        >>> config = 'faster-rcnn_r18-slim_fpn_autofocus_3e_sample.py'
+        >>> model = init_detector(f'configs/autofocus/{config}', device='cpu')
+        >>> result = detect_scene(model, path, progress=False)
+        >>> result.ori_shape
+        (96, 128)
     """
     if not isinstance(model, PyramidDetector):
         raise UserError(

@@ -132,8 +132,10 @@ def teach(
         ValueError: The detector or the classes cannot be used.
 
     Examples:
-        >>> taught = teach('config.py', 'weights.pth', 'toys/', 'toys.pth')
-        >>> model = init_detector(str(taught.config), str(taught.checkpoint))
+        .. code-block:: python
+
+            taught = teach('config.py', 'weights.pth', 'toys/', 'toys.pth')
+            model = init_detector(str(taught.config), str(taught.checkpoint))
     """
     started = time.monotonic()
     check_choice('solver', solver, 'lbfgs', 'released')

@@ -39,6 +39,14 @@ class ImageBoxes(NamedTuple):
             none.
         region_images (ndarray (R,)): int64, ascending, the image of each
             region.
+
+    Examples:
+        >>> from sniper_mmdet.chips import ImageBoxes
+        >>> images = ImageBoxes.from_lists(
+        ...     sizes=[(640, 480), (320, 240)],
+        ...     boxes=[[(10, 10, 50, 60), (0, 0, 99, 99)], [(5, 5, 9, 9)]])
+        >>> len(images), images.of_image(1).tolist()
+        (2, [[5.0, 5.0, 9.0, 9.0]])
     """
 
     widths: np.ndarray
@@ -120,7 +128,7 @@ def _flat(boxes: Sequence) -> np.ndarray:
 
 
 class BoxState(IntEnum):
-    """How a chip treats a box."""
+    """The state of a box in a chip."""
 
     OUTSIDE = 0  # the chip shows nothing of it, or only a sliver
     VALID = 1  # it is whole in the chip and valid at the chip's level
@@ -128,7 +136,14 @@ class BoxState(IntEnum):
 
 
 def box_sizes(boxes: np.ndarray) -> np.ndarray:
-    """Size of boxes (N, 4): sqrt(width * height), in the unit of the boxes."""
+    """Size of boxes (N, 4): sqrt(width * height), in the unit of the boxes.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sniper_mmdet.chips import box_sizes
+        >>> box_sizes(np.array([(0, 0, 40, 90)])).tolist()
+        [60.0]
+    """
     sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
     return np.sqrt(sides[:, 0] * sides[:, 1])
 
@@ -166,6 +181,14 @@ def clip_boxes(
     Returns:
         tuple: The clipped boxes (N, 4), and bool (N,): whether at least
         :data:`LEAST_SIDE` pixels of the width and of the height are left.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sniper_mmdet.chips import clip_boxes
+        >>> boxes = np.array([(90, 10, 120, 20), (110, 10, 120, 20)])
+        >>> clipped, large_enough = clip_boxes(boxes, (100, 100))
+        >>> clipped[0].tolist(), large_enough.tolist()
+        ([90, 10, 100, 20], [True, False])
     """
     clipped = np.clip(boxes, 0, np.tile(size, 2))
     sides = clipped[:, 2:] - clipped[:, :2]
@@ -196,6 +219,14 @@ def classify_boxes(
 
     Returns:
         ndarray (N,): int8, values of :class:`BoxState`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sniper_mmdet.chips import BoxState, classify_boxes
+        >>> boxes = np.array([(20, 20, 60, 60), (90, 90, 120, 120)])
+        >>> states = classify_boxes(boxes, (0, 0, 100, 100), (0, 64))
+        >>> [BoxState(state).name for state in states]
+        ['VALID', 'IGNORED']
     """
     boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
     region = np.asarray(region, np.float32)

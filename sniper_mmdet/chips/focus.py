@@ -45,6 +45,16 @@ def focus_labels(
     Returns:
         ndarray (ceil(height / stride), ceil(width / stride)): int8; 1 is a
         FocusPixel, 0 is none, -1 does not count in training.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sniper_mmdet.chips.focus import focus_labels
+        >>> boxes = np.array([(20, 20, 30, 30), (70, 0, 140, 70)])
+        >>> focus_labels(boxes, (160, 64), stride=16)
+        array([[ 0,  0,  0,  0, -1, -1, -1, -1, -1, -1],
+               [ 0,  1,  1,  0, -1, -1, -1, -1, -1, -1],
+               [ 0,  1,  1,  0, -1, -1, -1, -1, -1, -1],
+               [ 0,  0,  0,  0, -1, -1, -1, -1, -1, -1]], dtype=int8)
     """
     width, height = (-(-side // stride) for side in size)
     labels = np.zeros((height, width), np.int8)
@@ -88,6 +98,14 @@ def focus_chips(
     Returns:
         ndarray (C, 4): int64 (x1, y1, x2, y2), level pixels, inside the
         level; no two overlap.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sniper_mmdet.chips.focus import focus_chips
+        >>> probability = np.zeros((20, 30))
+        >>> probability[5, 8] = probability[12, 25] = 0.9
+        >>> focus_chips(probability, (480, 320), 0.5, min_size=64).tolist()
+        [[96, 48, 160, 112], [368, 160, 432, 224]]
     """
     with np.errstate(invalid='ignore'):
         mask = probability >= threshold

@@ -1,4 +1,4 @@
-"""Which parts of training images a pass with a focus head looks at."""
+"""Chooses the parts of training images that a focused pass looks at."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -27,6 +27,16 @@ def valid_boxes(
 
     Returns:
         ndarray (M, L): bool.
+
+    Examples:
+        >>> from sniper_mmdet.chips import (
+        ...     ChipSettings, ImageBoxes, ImagePyramid, valid_boxes)
+        >>> images = ImageBoxes.from_lists(
+        ...     [(1000, 800)], [[(10, 10, 40, 40), (200, 100, 500, 400)]])
+        >>> pyramid = ImagePyramid([0.5, 2.0], [(100, None), (0, 120)])
+        >>> settings = ChipSettings(pyramid, chip_size=256, stride=32)
+        >>> valid_boxes(images, settings).tolist()
+        [[False, True], [True, False]]
     """
     sizes = box_sizes(images.boxes)
     return _fits(images, settings, stride) & settings.pyramid.is_valid(sizes)
@@ -107,6 +117,20 @@ def mine_chips(
 
     Raises:
         ValueError: A proposal is not finite, or lies outside its image.
+
+    Examples:
+        >>> from sniper_mmdet.chips import (
+        ...     ChipSettings, ImageBoxes, ImagePyramid, chip_regions,
+        ...     mine_chips)
+        >>> images = ImageBoxes.from_lists(
+        ...     [(1000, 800)], [[(10, 10, 40, 40), (200, 100, 500, 400)]])
+        >>> pyramid = ImagePyramid([0.5, 2.0], [(100, None), (0, 120)])
+        >>> settings = ChipSettings(pyramid, chip_size=256, stride=32)
+        >>> table = mine_chips(images, settings, seed=0, epoch=0)
+        >>> table['level'].tolist()
+        [0, 1]
+        >>> (chip_regions(table)[:, 2:] - chip_regions(table)[:, :2]).tolist()
+        [[512.0, 512.0], [128.0, 128.0]]
     """
     rng, stride = _start(settings, seed, epoch)
     states = rng.integers(0, 2**64, len(images), np.uint64)
@@ -174,6 +198,18 @@ def box_coverage(
 
     Returns:
         ndarray (M, L): bool.
+
+    Examples:
+        >>> from sniper_mmdet.chips import (
+        ...     ChipSettings, ImageBoxes, ImagePyramid, box_coverage,
+        ...     mine_chips)
+        >>> images = ImageBoxes.from_lists(
+        ...     [(1000, 800)], [[(10, 10, 40, 40), (200, 100, 500, 400)]])
+        >>> pyramid = ImagePyramid([0.5, 2.0], [(100, None), (0, 120)])
+        >>> settings = ChipSettings(pyramid, chip_size=256, stride=32)
+        >>> table = mine_chips(images, settings)
+        >>> box_coverage(images, settings, table).tolist()
+        [[False, True], [True, False]]
     """
     in_range = settings.pyramid.is_valid(box_sizes(images.boxes))
     return in_range & (assign_boxes(images, settings, table) >= 0)

@@ -33,7 +33,7 @@ def check_focus_sizes(name: str, sizes: Sequence[float]) -> None:
 
 @dataclass(frozen=True)
 class ChipSettings:
-    """How chips are cut.
+    """Settings for the cutting of chips.
 
     Args:
         pyramid (ImagePyramid): Levels and valid ranges of training.
@@ -111,7 +111,7 @@ class ChipSettings:
 
 @dataclass(frozen=True)
 class NegativeSettings:
-    """How negative chips are chosen.
+    """Settings for the choice of negative chips.
 
     Args:
         min_proposals (int | Sequence[int], optional): Least number of
@@ -197,7 +197,7 @@ class NegativeSettings:
 
 @dataclass(frozen=True)
 class FocusSettings:
-    """How the FocusPixels of a level become FocusChips.
+    """Settings that turn the FocusPixels of a level into FocusChips.
 
     Args:
         threshold (float): Least probability of a FocusPixel.

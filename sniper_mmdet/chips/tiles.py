@@ -76,6 +76,14 @@ def cut_into_tiles(
 
     Raises:
         ValueError: A tile would be no larger than the overlap.
+
+    Examples:
+        >>> from sniper_mmdet.chips.tiles import cut_into_tiles
+        >>> part = 0, 0, 1000, 300
+        >>> tiles = cut_into_tiles(
+        ...     part, max_pixels=512 * 320, overlap=64, step=32)
+        >>> [tile.part for tile in tiles]
+        [[0, 0, 384, 300], [320, 0, 704, 300], [640, 0, 1000, 300]]
     """
     first, end = np.reshape(part, (2, 2))
     sides = end - first

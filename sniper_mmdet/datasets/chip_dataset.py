@@ -93,6 +93,36 @@ class ChipDataset:
         ValueError: The settings do not fit each other, the dataset is empty,
             an annotation is broken (with ``on_error='raise'``), or the
             proposals are damaged or of another dataset.
+
+    Examples:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from sniper_mmdet.datasets import ChipDataset
+        >>> from sniper_mmdet.datasets.synthetic import (
+        ...     SampleSettings, write_sample_data)
+        >>> root = Path(tempfile.mkdtemp(), 'sample')
+        >>> small = SampleSettings(
+        ...     train=2, val=1, seed=0, size=(200, 260), objects=(3, 6),
+        ...     max_size=80)
+        >>> written = write_sample_data(root, small)
+        >>> dataset = ChipDataset(
+        ...     dict(type='sniper_mmdet.SampleDataset', data_root=str(root),
+        ...          ann_file='train.json', data_prefix=dict(img='images/')),
+        ...     scales=[0.5, 1.0], valid_ranges=[(40, None), (0, 64)],
+        ...     chip_size=96, stride=10, pipeline=[
+        ...         dict(type='LoadImageFromFile'),
+        ...         dict(type='mmdet.LoadAnnotations', with_bbox=True),
+        ...         dict(type='sniper_mmdet.CutChip'),
+        ...         dict(type='mmdet.PackDetInputs')])
+        loading annotations into memory...
+        Done (t=...s)
+        creating index...
+        index created!
+        >>> table = dataset.mine(seed=0, epoch=0)
+        >>> len(table) == len(dataset)
+        True
+        >>> dataset[table[0]]['inputs'].shape
+        torch.Size([3, 96, 96])
     """
 
     def __init__(

@@ -40,6 +40,38 @@ class ChipSampler(Sampler):
             ``LoadImageByWindow(cache_mb=...)``: with ``batch_size`` times
             workers times ranks, only one worker decodes an image. It needs
             ``shuffle``. Defaults to None: chips come from any image.
+
+    Examples:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from sniper_mmdet.datasets import ChipDataset, ChipSampler
+        >>> from sniper_mmdet.datasets.synthetic import (
+        ...     SampleSettings, write_sample_data)
+        >>> root = Path(tempfile.mkdtemp(), 'sample')
+        >>> small = SampleSettings(
+        ...     train=2, val=1, seed=0, size=(200, 260), objects=(3, 6),
+        ...     max_size=80)
+        >>> written = write_sample_data(root, small)
+        >>> dataset = ChipDataset(
+        ...     dict(type='sniper_mmdet.SampleDataset', data_root=str(root),
+        ...          ann_file='train.json', data_prefix=dict(img='images/')),
+        ...     scales=[0.5, 1.0], valid_ranges=[(40, None), (0, 64)],
+        ...     chip_size=96, stride=10, pipeline=[
+        ...         dict(type='LoadImageFromFile'),
+        ...         dict(type='mmdet.LoadAnnotations', with_bbox=True),
+        ...         dict(type='sniper_mmdet.CutChip'),
+        ...         dict(type='mmdet.PackDetInputs')])
+        loading annotations into memory...
+        Done (t=...s)
+        creating index...
+        index created!
+        >>> sampler = ChipSampler(dataset, seed=0)
+        >>> rows = list(sampler)
+        >>> len(rows) == len(dataset)
+        True
+        >>> sampler.set_epoch(1)
+        >>> list(sampler) == rows
+        False
     """
 
     def __init__(

@@ -38,7 +38,26 @@ def evaluate_boxes(
 
 
 def average_precision(evaluation: COCOeval) -> dict[str, float]:
-    """AP, AP50, AP75 and AP by size in %; NaN if there is no object."""
+    """AP, AP50, AP75 and AP by size in %; NaN if there is no object.
+
+    Examples:
+        >>> from pycocotools.coco import COCO
+        >>> from sniper_mmdet.evaluation import (
+        ...     average_precision, evaluate_boxes)
+        >>> truth = COCO()
+        >>> truth.dataset = dict(
+        ...     images=[dict(id=1)], categories=[dict(id=1)],
+        ...     annotations=[dict(id=1, image_id=1, category_id=1, iscrowd=0,
+        ...                       bbox=[10, 10, 40, 40], area=1600)])
+        >>> truth.createIndex()
+        creating index...
+        index created!
+        >>> found = [dict(image_id=1, category_id=1, bbox=[10, 10, 40, 30],
+        ...               score=0.9)]
+        >>> result = average_precision(evaluate_boxes(truth, found))
+        >>> round(float(result['AP']), 1), round(float(result['AP50']), 1)
+        (60.0, 100.0)
+    """
     # IoU thresholds, recalls, classes, sizes; for the largest maxDets.
     precision = evaluation.eval['precision'][..., -1]
     every = precision[..., 0]
@@ -108,6 +127,16 @@ def proposal_recall(
         dict: ``AR``, ``AR50``, ``AR75`` and ``AR {low}-{high}`` in %. ``AR``
         and the ranges are means over IoU 0.5 to 0.95. NaN if there is no
         object.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sniper_mmdet.evaluation import proposal_recall
+        >>> recall = proposal_recall(
+        ...     sizes=np.array([(100, 100)]),
+        ...     boxes=[np.array([(10, 10, 50, 50)])],
+        ...     proposals=[np.array([(10, 10, 50, 40, 0.9)])])
+        >>> round(float(recall['AR']), 1), round(float(recall['AR50']), 1)
+        (60.0, 100.0)
     """
     sides = np.concatenate([[(0, 1e10)], np.square(ranges, dtype=float)])
     found = np.zeros((10, len(sides)))  # by IoU threshold and size

@@ -29,6 +29,16 @@ def voc_curve(
     Returns:
         ndarray (N, 2): Precision and recall after each detection, best score
         first, for :func:`~sniper_mmdet.evaluation.average_precision_of`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sniper_mmdet.evaluation import average_precision_of, voc_curve
+        >>> faces = [np.array([(10.0, 10, 20, 20), (60, 10, 20, 20)])]
+        >>> found = [np.array([(10.0, 10, 20, 20, 0.9), (90, 90, 9, 9, 0.8)])]
+        >>> voc_curve(found, faces).tolist()
+        [[1.0, 0.5], [0.5, 0.5]]
+        >>> float(average_precision_of(voc_curve(found, faces)))
+        0.5
     """
     scores, _, best = all_best_faces(detections, faces, 'exact')
     order = np.argsort(-scores, kind='stable')
@@ -95,7 +105,7 @@ def rate_at(curve: np.ndarray, false_positives: float) -> float:
 
     Args:
         curve (ndarray (N, 3)): A curve from :func:`fddb_curves`.
-        false_positives (float): The number; FDDB's results are usually
+        false_positives (float): The number; FDDB's results are
             reported at 1,000.
     """
     reached = curve[curve[:, 0] <= false_positives, 1]

@@ -33,6 +33,15 @@ def match(
     Returns:
         tuple: Whether each detection hits an object, and whether it is
         ignored, bool (T, D).
+
+    Examples:
+        >>> import numpy as np
+        >>> from sniper_mmdet.evaluation.matching import match
+        >>> objects = [dict(bbox=[10, 10, 40, 40], iscrowd=0)]
+        >>> boxes = np.array([(10.0, 10, 40, 30), (70, 70, 20, 20)])
+        >>> hits, ignored = match(boxes, objects, np.array([0.5, 0.9]))
+        >>> hits.tolist()
+        [[True, False], [False, False]]
     """
     hits = np.zeros((len(thresholds), len(boxes)), bool)
     if not len(boxes) or not objects:

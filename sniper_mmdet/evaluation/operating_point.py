@@ -25,6 +25,22 @@ def f1_at(
 
     Returns:
         dict: ``precision``, ``recall``, ``F1`` in %; NaN without an object.
+
+    Examples:
+        >>> from pycocotools.coco import COCO
+        >>> from sniper_mmdet.evaluation.operating_point import f1_at
+        >>> truth = COCO()
+        >>> truth.dataset = dict(
+        ...     images=[dict(id=1)], categories=[dict(id=1)],
+        ...     annotations=[dict(id=1, image_id=1, category_id=1, iscrowd=0,
+        ...                       bbox=[10, 10, 40, 40], area=1600)])
+        >>> truth.createIndex()
+        creating index...
+        index created!
+        >>> found = [dict(image_id=1, category_id=1, bbox=[10, 10, 40, 30],
+        ...               score=0.9)]
+        >>> f1_at(truth, found)
+        {'precision': 100.0, 'recall': 100.0, 'F1': 100.0}
     """
     sure = [one for one in detections if one['score'] >= score_thr]
     sure.sort(key=lambda one: -one['score'])

@@ -89,6 +89,14 @@ def best_faces(
 
     Returns:
         ndarray (D,): Indices of faces; -1 if no IoU reaches 0.5.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sniper_mmdet.evaluation import best_faces
+        >>> found = np.array([(61.0, 11, 20, 20), (90, 90, 9, 9)])
+        >>> faces = np.array([(10.0, 10, 20, 20), (60, 10, 20, 20)])
+        >>> best_faces(found, faces).tolist()
+        [1, -1]
     """
     best = np.full(len(boxes), -1)
     if not len(faces):

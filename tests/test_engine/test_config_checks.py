@@ -63,8 +63,8 @@ def test_too_much_padding_is_a_warning(size):
     (found,) = check_agreement(300, ONE, [size], 32)
     assert found == (
         'train_dataloader.dataset.chip_size is 300 but '
-        f'model.data_preprocessor.batch_augments pads to {size}: what is '
-        'beside a chip is computed for nothing.'
+        f'model.data_preprocessor.batch_augments pads to {size}: the '
+        'padding of a chip wastes computation.'
     )
 
 
