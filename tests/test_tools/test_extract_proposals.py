@@ -335,7 +335,7 @@ def test_all_stages_in_one_command(here):
     }
     args = [a for a in cli(options) if a != '--cfg-options']
     done = start('bash', script, SAMPLE_CONFIG, 'work', *args, cwd=here)
-    assert 'negative ones: [' in done.stdout + done.stderr
+    assert 'of them negative: [' in done.stdout + done.stderr
     rpn = torch.load(here / 'work/rpn.pth', weights_only=False)
     assert rpn['meta']['epoch'] == 2
     assert not any('roi_head' in key for key in rpn['state_dict'])

@@ -138,7 +138,7 @@ class ChipMiningHook(DataCheckHook):
         of_sign, of_them = dict(positive=positive), ''
         if dataset.proposals is not None:
             of_sign['negative'] = negative
-            of_them = f', negative ones: {negative}'
+            of_them = f', of them negative: {negative}'
         scalars = {
             f'chips/level{k}_{sign}': n
             for sign, numbers in of_sign.items()
