@@ -27,8 +27,8 @@ def write_geojson(
     Args:
         path (Path): The file.
         parts (Iterable[Polygons]): Only one part is in memory at a time.
-        digits (int): Number of decimals of coordinates. members: Further
-            members of the collection.
+        digits (int): Number of decimals of coordinates.
+        members: Further members of the collection.
     """
     head = json.dumps(dict(type='FeatureCollection', **members))[:-1]
 

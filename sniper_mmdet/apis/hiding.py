@@ -49,8 +49,7 @@ def hide_objects(
             .mp4, .m4v, .mov, .avi.
         way (str): 'blur', 'pixelate' or 'box', see
             :func:`~sniper_mmdet.images.hide`. Defaults to 'blur'.
-        classes (Sequence[str]): Names of the classes that are hidden. Defaults
-        to (): all.
+        classes (Sequence[str]): Classes that are hidden. Defaults to (): all.
         score_thr (float): Detections with a lower score are not hidden.
             Defaults to 0.3.
         margin (float): A box is enlarged on each side by this share of its

@@ -1,4 +1,4 @@
-"""Detects objects in photographs and videos, and writes copies without."""
+"""Writes copies of photographs and videos with the objects hidden."""
 
 from collections import deque
 from collections.abc import Iterator

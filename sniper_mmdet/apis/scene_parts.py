@@ -33,7 +33,7 @@ def parts_of_scene(
         size (tuple[int]): (width, height) of the scene.
         pyramid (:obj:`ImagePyramid`): Pyramid of the detector. In a range
             without an upper end the largest object is four times its lower
-            end, or else four times the upper ends of the other ranges.
+            end, or as large as the upper ends of the other ranges.
         border (float): Border of the detector, original pixels.
         part_pixels (int): Largest number of pixels of a part.
 

@@ -29,7 +29,8 @@ class DetectionVisualizationHook(DetVisualizationHook):
 
     Args:
         max_pixels (int): Largest number of pixels of a drawing. Defaults to 4
-            million. settings: Settings of mmdet's hook.
+            million.
+        settings: Settings of mmdet's hook.
     """
 
     def __init__(self, *, max_pixels: int = MAX_PIXELS, **settings) -> None:

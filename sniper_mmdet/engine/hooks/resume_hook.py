@@ -1,4 +1,4 @@
-"""Moves the schedules of a run that is resumed with longer epochs."""
+"""Moves the schedules of a resumed run to epochs of another length."""
 
 from mmengine.hooks import Hook
 from mmengine.runner import IterBasedTrainLoop
