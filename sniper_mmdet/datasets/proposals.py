@@ -46,8 +46,8 @@ def image_keys(images: Sequence[tuple[str, str]]) -> list[str]:
         if depth > max(len(parts) for _, parts in alike):
             first = [(img_id, str(PurePath(*p))) for img_id, p in alike[:2]]
             raise ValueError(
-                'proposals are stored by image id and path, which are the '
-                f'same for several images: {first}.'
+                'proposals are stored by image id and path, which do not '
+                f'distinguish these images: {first}.'
             )
         for img_id, parts in alike:
             name = '/'.join(parts[-depth:])
@@ -116,7 +116,7 @@ class ProposalFile:
                 )
         except FileNotFoundError:
             raise FileNotFoundError(
-                f'the proposal file {self.path} does not exist.'
+                f'there is no proposal file {self.path}.'
             ) from None
         except Exception as error:  # a damaged file may raise any error
             raise ValueError(

@@ -611,7 +611,7 @@ def test_images_that_annotations_do_not_know_are_skipped(
     assert '2.png is not the only image with the id 40' in log.text
     assert '6 of 9 inputs were skipped' in log.text
     for arrays in ([spot(1)], iter([spot(1)])):
-        with pytest.raises(ValueError, match='and an array has none'):
+        with pytest.raises(ValueError, match='and an array has no file'):
             list(quiet(model, arrays, on_error='skip', **files))
 
 

@@ -194,7 +194,7 @@ def test_names_of_images():
         '3 y.jpg',
     ]
     assert image_keys([]) == []
-    with pytest.raises(ValueError, match=r"apart: .*'1', 'a'.*'', '1 a'"):
+    with pytest.raises(ValueError, match=r"images: .*'1', 'a'.*'', '1 a'"):
         image_keys([('1', 'a'), ('', '1 a'), ('2', 'a')])
 
 
