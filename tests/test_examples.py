@@ -36,8 +36,8 @@ CALLED = [
     'evaluation.matching.match',
     'evaluation.operating_point.f1_at',
 ]
-#: Modules whose examples only show how something is written.
-WRITTEN = {
+#: Modules with examples that do not run yet.
+UNFINISHED = {
     'sniper_mmdet.models.detectors.pyramid_detector',
     'sniper_mmdet.utils.config_text',
 }
@@ -57,7 +57,7 @@ def modules_with_examples() -> dict[str, int]:
 
 @pytest.mark.parametrize('name, count', modules_with_examples().items())
 def test_examples_run(name, count, monkeypatch, request, tmp_path):
-    if name in WRITTEN:
+    if name in UNFINISHED:
         request.applymarker(pytest.mark.xfail(strict=True))
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
