@@ -42,7 +42,7 @@ def runs_of(
     ways = [way for way in WAYS if way in ways]
     if 'scores' in ways and 'plain' not in ways:
         raise ValueError(
-            'the way scores needs the way plain, whose detector scores. '
+            'the way scores needs the way plain, for the scores. '
             f'Received: {ways}.'
         )
     for data, seed, rate, way in product(names, seeds, rates, ways):

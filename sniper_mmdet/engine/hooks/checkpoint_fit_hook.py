@@ -60,7 +60,7 @@ class CheckpointFitHook(Hook):
             )
         if self._misfit is not None:
             runner.logger.warning(
-                f'{self._misfit} They keep their initial values.'
+                f'{self._misfit} Such weights keep their first values.'
             )
             self._misfit = None
 
