@@ -53,6 +53,7 @@ class ImagePyramid:
         ValueError: The scales or ranges are malformed, or do not match.
 
     Examples:
+        >>> from sniper_mmdet.chips import ImagePyramid
         >>> pyramid = ImagePyramid([(-1, 512), 1.667, 3.0],
         ...                        [(120, None), (32, 150), (0, 80)])
         >>> pyramid.factors(640, 480)

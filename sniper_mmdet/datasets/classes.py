@@ -133,8 +133,8 @@ def moved(names: Sequence[str], others: Sequence[str]) -> bool:
 def read_categories(path: str, backend_args: dict | None = None) -> list[dict]:
     """Read the categories of a COCO file.
 
-    The rest of the file, which may be gigabytes, is not parsed: only one key
-    has this name.
+    The rest of the file, which may have a gigabyte, is not parsed: only one
+    key has this name.
     """
     with get_local_path(path, backend_args=backend_args) as local:
         with open(local, 'rb') as file:
