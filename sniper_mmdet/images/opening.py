@@ -55,7 +55,7 @@ def open_image(
             None: those that are said to be; else the first three of three,
             the first of less.
         value_range (Sequence | str, optional): (low, high) of what becomes 0
-            to 255, or one a band; or 'percentiles', the 2nd and the 98th of
+            to 255, or one per band; or 'percentiles', the 2nd and the 98th of
             an overview. Defaults to None: pixels have eight bits.
         on_error (str): 'raise', or 'skip': tiles of a raster that cannot be
             decoded are logged, and are black. Defaults to 'raise'.

@@ -24,7 +24,7 @@ def chosen_bands(
 
     Args:
         count (int): How many there are.
-        meanings (Sequence[str]): GDAL's, as 'red' or 'gray', one a band.
+        meanings (Sequence[str]): GDAL's, as 'red' or 'gray', one per band.
         bands (Sequence[int], optional): As asked for, from 1 on. None takes
             red, green and blue, or the first, if there are no more than it
             and an alpha.
@@ -72,7 +72,7 @@ def to_eight_bits(pixels: np.ndarray, value_range: ValueRange) -> np.ndarray:
 
     Args:
         pixels (ndarray (B, h, w)): Of any kind; NaN becomes 0.
-        value_range (Sequence): (low, high), or one a band.
+        value_range (Sequence): (low, high), or one per band.
     """
     bounds = np.broadcast_to(
         np.asarray(value_range, np.float32), (len(pixels), 2)

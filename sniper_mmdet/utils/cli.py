@@ -269,7 +269,7 @@ def table(
     corner: str = '',
     widths: tuple[int, int] = (18, 8),
 ) -> str:
-    """Lines of numbers in aligned columns, a row a name.
+    """Lines of numbers in aligned columns, one row per name.
 
     Args:
         rows (Rows): All have the same columns; text stands as it is.

@@ -38,7 +38,7 @@ def draw_chips(
     height: int = 480,
     proposals: Sequence[np.ndarray] | None = None,
 ) -> np.ndarray:
-    """Draw the chips of one image, a panel a level, coarse to fine.
+    """Draw the chips of one image, one panel per level, coarse to fine.
 
     What no chip of the level shows is darkened. Positive chips are orange,
     negative ones magenta, with the proposals that they hold whole. Boxes that

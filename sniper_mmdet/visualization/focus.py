@@ -20,7 +20,8 @@ def draw_focus(
     score_thr: float = 0.3,
     height: int = 480,
 ) -> np.ndarray:
-    """Draw what an AutoFocus detector did, a panel a level, coarse to fine.
+    """Draw what an AutoFocus detector did, one panel per level, coarse to
+    fine.
 
     What was not looked at is darkened; FocusChips are orange, the more
     probable a FocusPixel the redder, and what was found at the level, and

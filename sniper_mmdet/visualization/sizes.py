@@ -21,8 +21,8 @@ def draw_sizes(
 ) -> Figure:
     """Draw the sizes of boxes, the valid ranges, and sizes in each level.
 
-    Above, a histogram of sqrt(width * height) in original pixels, over a bar
-    a level, from the start of its valid range to the end. Below, for each
+    Above, a histogram of sqrt(width * height) in original pixels, over one bar
+    per level, from the start of its valid range to the end. Below, for each
     level, the sizes in level pixels that the boxes it trains have there.
 
     Args:
