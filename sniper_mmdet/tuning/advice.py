@@ -163,9 +163,7 @@ def fitted(low: float, high: float, chip_size: int) -> tuple[float, float]:
 
 
 def chip_stride(chip_size: int) -> tuple[int, int]:
-    """Stride of the grid of chips, a ninth of a chip as released, level
-    pixels.
-    """
+    """Stride of the grid of chips, as released a ninth of a chip."""
     return tuple(round(share * chip_size) for share in _STRIDE)
 
 
@@ -242,8 +240,7 @@ def _levels(
 
 
 def _scales(data, factors, one_chip) -> tuple[Scale, ...]:
-    """Levels as a config has them; ``one_chip`` is the size of the coarsest.
-    """
+    """Levels for a config; ``one_chip`` is the size of the coarsest one."""
     if data.relative:
         return ((-1, one_chip or max(round(factors[0] * data.side), 1)),)
     scales: list[Scale] = [float(f'{factor:.3g}') for factor in factors]

@@ -123,8 +123,7 @@ def _scaled(boxes, factors):
 
 @njit
 def _inside(box, chips, size, margin):
-    """Whether a box lies in a chip, with a margin to the chip's inner sides.
-    """
+    """Whether a box lies in a chip, away from the chip's inner sides."""
     for c in range(len(chips)):
         inside = True
         for axis in range(2):
@@ -178,8 +177,7 @@ def _true_cells(boxes, span, chips, size, dilation, stride):
 
 @njit
 def _focus_chips(cells, size, min_size, stride):
-    """Like :func:`~sniper_mmdet.chips.focus.focus_chips`, from marked cells.
-    """
+    """Like :func:`~sniper_mmdet.chips.focus.focus_chips`, from cells."""
     counts = -(-size // stride)
     least = np.minimum(-(-min_size // stride), counts)
     chips = _merged(cells, least, counts)

@@ -84,8 +84,7 @@ class PlainVGG(BaseModule):
                     state_dict[f'{prefix}{place}.{kind}'] = state_dict.pop(old)
 
     def train(self, mode: bool = True) -> 'PlainVGG':
-        """Set the mode; frozen stages also keep the statistics of their norms.
-        """
+        """Set the mode; frozen stages also keep their norms' statistics."""
         super().train(mode)
         self.stages[: self.frozen_stages].eval()
         return self

@@ -76,9 +76,7 @@ class PreActUnit(BaseModule):
 
     @contextmanager
     def _same_statistics(self) -> Iterator[None]:
-        """Keep the statistics unchanged while a batch is computed a second
-        time.
-        """
+        """Keep the statistics while a batch is computed a second time."""
         norms = [m for m in self.modules() if isinstance(m, _BatchNorm)]
         momenta = {norm: norm.momentum for norm in norms}
         try:

@@ -185,8 +185,7 @@ class FocusHead(BaseModule):
     def targets(
         self, batch_data_samples: SampleList, size: tuple[int, int]
     ) -> Tensor:
-        """Return labels (B, h, w), int64; cells of the padding do not count.
-        """
+        """Return labels (B, h, w), int64; the padding does not count."""
         height, width = size
         labels = np.full((len(batch_data_samples), height, width), -1)
         for row, sample in zip(labels, batch_data_samples, strict=True):

@@ -47,9 +47,7 @@ class _IgnoresPoints:
         objects: list[InstanceData],
         ignored: list[InstanceData],
     ) -> list[Tensor]:
-        """Scores (B, C, H, W) of each level, where ignored points cost
-        nothing.
-        """
+        """Return the scores (B, C, H, W); ignored points cost nothing."""
         ignored = [
             found[:0] if one is None else one
             for found, one in zip(objects, ignored, strict=True)

@@ -27,8 +27,7 @@ from ..task_modules import (
 
 
 class IncompleteLabels:
-    """Shared part of dense heads for incomplete labels; precedes mmdet's
-    class.
+    """Shared part of these heads; a parent before mmdet's class.
 
     Args:
         *args: Arguments of the parent.
@@ -60,8 +59,7 @@ class IncompleteLabels:
             )
 
     def loss_by_feat(self, cls_scores: list[Tensor], *others) -> dict:
-        """Return the parent's losses; with ``verified_only`` of these classes.
-        """
+        """Return the parent's losses, of verified classes if asked for."""
         *_, objects, metas, _ = others
         if self.verified_only:
             labels = [one.labels for one in objects]
@@ -104,8 +102,7 @@ class SoftAnchors(IncompleteLabels):
 
 
 class _SoftPriors(SoftAnchors):
-    """Soft Sampling for heads whose anchors are points with strides (RTMDet).
-    """
+    """Soft Sampling for heads whose anchors are points (RTMDet)."""
 
     def _boxes_of(self, anchors: Tensor) -> Tensor:
         return boxes_of_points(anchors[:, :2], anchors[:, 2:])

@@ -104,8 +104,7 @@ class SSHHead(AnchorHead):
     def _losses_of_map(
         self, scores, deltas, anchors, valid, border, images
     ) -> tuple[Tensor, Tensor]:
-        """Losses of one map (B, A * C, h, w); anchors and valid are per image.
-        """
+        """Return losses of one map; anchors and valid are per image."""
         scores, deltas = (
             x.permute(0, 2, 3, 1).reshape(-1, size)
             for x, size in (

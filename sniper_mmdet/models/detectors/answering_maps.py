@@ -57,8 +57,7 @@ class AnsweringMaps:
 
     @contextmanager
     def of(self, level: int) -> Iterator[None]:
-        """A context in which the head detects on the maps of one level only.
-        """
+        """A context in which only the maps of one level are used."""
         self._now = None if self.maps is None else self.maps[level]
         try:
             yield

@@ -153,9 +153,7 @@ class AutoFocus(PyramidDetector):
         return self
 
     def init_weights(self) -> None:
-        """Initialize; a frozen detector, which a checkpoint fills, fetches
-        nothing.
-        """
+        """Initialize the weights; a frozen detector downloads none."""
         if self.frozen:
             self.focus_head.init_weights()
         else:
@@ -164,8 +162,7 @@ class AutoFocus(PyramidDetector):
     def loss(
         self, batch_inputs: Tensor, batch_data_samples: SampleList
     ) -> dict:
-        """Return the losses of the detector, unless frozen, and of the head.
-        """
+        """Return the losses of the head and, unless frozen, the detector."""
         losses = {}
         with self._kept_features() as kept:
             if not self.frozen:
@@ -296,8 +293,7 @@ class AutoFocus(PyramidDetector):
     def _proposals(
         self, image: FocusedImage, level: int, chip: list, tile: Tile
     ) -> float:
-        """Number of proposals to keep in a tile; inf for the detector's
-        number.
+        """Return the number of a tile's proposals; inf: the detector's.
 
         A whole level has the proposals that the pyramid has.
         """

@@ -78,9 +78,7 @@ def merge_proposals(
 
 
 def few_proposals(detector: nn.Module, num: float) -> AbstractContextManager:
-    """A context in which an RPN keeps ``num`` proposals; inf for its own
-    number.
-    """
+    """A context in which an RPN keeps ``num`` proposals; inf: its number."""
     changes = {}
     if not math.isinf(num):
         head = detector.rpn_head
@@ -89,9 +87,7 @@ def few_proposals(detector: nn.Module, num: float) -> AbstractContextManager:
 
 
 def _lenient(detector: nn.Module, num: int) -> AbstractContextManager:
-    """A context in which a detector's heads give many boxes, of low scores
-    too.
-    """
+    """A context in which heads give many boxes, also of low scores."""
     changes = {}
     for module in detector.modules():
         cfg = getattr(module, 'test_cfg', None)

@@ -68,8 +68,7 @@ class FocusedImage(ImageLevels):
     def fill_truth(
         self, level: int, boxes: np.ndarray, labelling: dict
     ) -> None:
-        """Set the FocusPixels of boxes to 1, in the parts that are looked at.
-        """
+        """Set the FocusPixels of boxes to 1 where the level is looked at."""
         boxes = boxes * np.tile(self.scale(level), 2)
         labels = focus_labels(boxes, self.sizes[level], **labelling)
         for cells in map(self._cells, self.chips[level].tolist()):

@@ -74,9 +74,7 @@ class ImageLevels:
     def cut(
         self, level: int, chip: list
     ) -> tuple[Tensor, DetDataSample, np.ndarray]:
-        """Return a chip's pixels, its sample and its offset in original
-        pixels.
-        """
+        """Return a chip's pixels, sample, and offset in original pixels."""
         scale = self.scale(level)
         if self.scales is not None:
             x1, y1, x2, y2 = chip

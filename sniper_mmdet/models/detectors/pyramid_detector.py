@@ -435,8 +435,7 @@ class PyramidDetector(WrappedDetector):
 def as_arrays(
     images: Sequence[Tensor | ImageSource],
 ) -> list[np.ndarray | ImageSource]:
-    """Return images (3, H, W) as arrays (H, W, 3); sources stay as they are.
-    """
+    """Return images (3, H, W) as arrays (H, W, 3); sources stay."""
     return [
         img if isinstance(img, ImageSource) else as_array(img)
         for img in images

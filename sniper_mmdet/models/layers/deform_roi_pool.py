@@ -93,8 +93,7 @@ def _corners(points: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
 
 
 def _sample_points(rois, offset, size, scale, samples, gamma) -> Tensor:
-    """Return points (R, size * size, samples * samples, 2), x and y in cells.
-    """
+    """Return points (R, size * size, samples * samples, 2) in cells."""
     # The original rounds the last pixel's corner, and ends one pixel after.
     start = rounded(rois[:, 1:3]) * scale - 0.5
     end = (rounded(rois[:, 3:] - 1) + 1) * scale - 0.5

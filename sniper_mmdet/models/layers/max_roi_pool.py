@@ -49,9 +49,7 @@ def max_roi_pool(
 
 
 def _edges(starts: Tensor, ends: Tensor, size: int, limit: int) -> list:
-    """Return each RoI's bins along an axis: first cell, and cell after the
-    last.
-    """
+    """Return the first cells of bins along an axis, and their ends."""
     # The original's order of operations, in single precision: where it rounds
     # up, the last bin of a RoI of 57 cells has 10.
     lengths = (ends - starts + 1).clamp(min=1)[:, None] / size

@@ -93,9 +93,7 @@ class SigmoidRoILoss(_TrainsAncestors, CrossEntropyLoss):
         return num_classes
 
     def get_activation(self, cls_score: Tensor) -> Tensor:
-        """Return scores (N, C + 1) for logits (N, C); background, the last, is
-        0.
-        """
+        """Return scores (N, C + 1) for logits (N, C); background is 0."""
         scores = cls_score.sigmoid()
         return torch.cat([scores, scores.new_zeros(len(scores), 1)], 1)
 

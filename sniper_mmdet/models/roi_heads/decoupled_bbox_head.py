@@ -101,8 +101,7 @@ class _Decoupled:
 
     @property
     def with_fine(self) -> bool:
-        """Whether the head has classes: only the last stage of a cascade has.
-        """
+        """Whether the head has classes, as a cascade's last stage has."""
         return self.fc_cls.fine
 
     def split(self, cls_score: Tensor) -> tuple[Tensor, Tensor]:
@@ -264,9 +263,7 @@ class _Decoupled:
     def _pairs(
         self, prob: Tensor, features: Tensor, score_thr: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return RoIs, classes and scores of all pairs above a score, (P,)
-        each.
-        """
+        """Return RoIs, classes and scores (P,) of pairs above a score."""
         found = []
         for start in range(0, len(prob), _BLOCK):
             block = slice(start, start + _BLOCK)

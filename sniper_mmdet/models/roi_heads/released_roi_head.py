@@ -78,8 +78,7 @@ class ReleasedRoIHead(StandardRoIHead):
         return super().loss(self.reduced(x), proposals, samples)
 
     def reduced(self, x: Sequence[Tensor]) -> tuple[Tensor]:
-        """Return the map (B, out_channels, h, w) from which RoIs are pooled.
-        """
+        """Return the map (B, out_channels, h, w) for RoI pooling."""
         maps = [x[index] for index in self.in_indices]
         return (self.reduction(torch.cat(maps, 1)),)
 

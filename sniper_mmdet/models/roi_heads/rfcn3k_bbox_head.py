@@ -151,8 +151,7 @@ class RFCN3kBBoxHead(BaseModule):
         return self.feature_pool(maps.features, rois).mean((2, 3))
 
     def loss(self, maps: DecoupledMaps, targets: RoITargets) -> dict:
-        """Return the losses of a batch's RoIs; those with labels below 0 have
-        none.
+        """Return the losses of RoIs; labels below 0 have no loss.
 
         The boxes of the targets are half-open tensors on the device.
         """

@@ -87,9 +87,7 @@ class RFCN3kRoIHead(BaseRoIHead):
     def image_features(
         self, x: Sequence[Tensor], samples: SampleList
     ) -> Tensor:
-        """Return mean features (N, in_channels) of images; see
-        ``padding_counts``.
-        """
+        """Return mean features (N, in_channels), see ``padding_counts``."""
         x = torch.cat([x[index] for index in self.in_indices], 1)
         if self.padding_counts:
             return x.mean((2, 3))

@@ -63,8 +63,7 @@ class SoftTargets:
     def loss(
         self, cls_score: Tensor, bbox_pred: Tensor, rois: Tensor, *args, **more
     ) -> dict:
-        """Return the parent's losses; with ``verified_only`` of these classes.
-        """
+        """Return the parent's losses, of verified classes if asked for."""
         if self.verified_only and cls_score is not None:
             verified = verified_of_batch(
                 [sample.gt_instances.labels for sample in self.samples],

@@ -19,8 +19,7 @@ from sniper_mmdet.chips.boxes import IN_REGION
 
 
 class IgnoresByIoU:
-    """Holds the thresholds of :func:`resembles`; a parent before mmdet's
-    class.
+    """Holds the thresholds of :func:`resembles`; precedes mmdet's class.
 
     Args:
         ignore_iou_thr (float): See :func:`resembles`. Defaults to 0.3.

@@ -22,8 +22,7 @@ class LastPixelBoxCoder(DeltaXYWHBBoxCoder):
         max_shape: tuple[int, ...] | None = None,
         wh_ratio_clip: float = 1e-20,
     ) -> Tensor:
-        """Decode boxes (N, 4); ``max_shape`` is (height, width) of the image.
-        """
+        """Decode boxes (N, 4); ``max_shape`` is (height, width)."""
         if max_shape is not None:
             max_shape = [side - 1 for side in max_shape[:2]]
         return super().decode(bboxes, pred_bboxes, max_shape, wh_ratio_clip)

@@ -33,11 +33,11 @@ class _Ignores(IgnoresByIoU):
         objects: Tensor | None = None,
         positive: bool = False,
     ) -> AssignResult:
-        """Ignore background; with ``positive`` also positives like boxes out
-        of range.
+        """Ignore background and, with ``positive``, positives.
 
-        In an image with an image-level label everything is ignored, also boxes
-        that reach beyond it.
+        A positive is ignored if it resembles a box out of range. In an image
+        with an image-level label everything is ignored, also boxes that reach
+        beyond it.
         """
         if ignored is None or not len(ignored) or not len(boxes):
             return result
@@ -183,8 +183,9 @@ class RangeAwareDynamicSoftLabelAssigner(
 
 @TASK_UTILS.register_module()
 class RangeAwareSimOTAAssigner(_IgnoresPredictions, SimOTAAssigner):
-    """A SimOTAAssigner that ignores by predicted boxes; YOLOX has its own
-    head.
+    """A SimOTAAssigner that ignores by predicted boxes.
+
+    YOLOX needs a head for that, :class:`RangeAwareYOLOXHead`.
 
     Args:
         ignore_iou_thr (float): As of RangeAwareTaskAlignedAssigner. Defaults

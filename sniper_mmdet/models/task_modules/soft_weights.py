@@ -126,8 +126,7 @@ class _Curve:
         )
 
     def largest(self, boxes: Tensor, others: Tensor) -> Tensor:
-        """Return each box's largest IoU (N,) with the others, 0 without any.
-        """
+        """Return each box's largest IoU (N,) with the others, or 0."""
         if not len(others):
             return boxes.new_zeros(len(boxes))
         return self.overlaps(boxes, others).amax(1)

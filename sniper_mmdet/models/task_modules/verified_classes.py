@@ -55,8 +55,7 @@ def verified_classes(
 def silence_unverified(
     scores: Tensor, verified: Tensor, images: Tensor | None = None
 ) -> Tensor:
-    """Replace logits of classes that are not verified by ones that cost
-    nothing.
+    """Make logits of classes that are not verified cost nothing.
 
     Args:
         scores (Tensor): Logits of maps (B, A * C, H, W), where the class
