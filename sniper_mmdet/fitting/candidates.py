@@ -25,7 +25,7 @@ _OVERLAPS = (1.0, 1.2, 1.5)
 def pyramids(
     factors: np.ndarray, finest: int, size: float, smallest: float = np.inf
 ) -> list[tuple[tuple[int, ...], tuple[Range, ...]]]:
-    """Yield pyramids to try: two or three levels, and their test ranges.
+    """Return pyramids to try: two or three levels, and their test ranges.
 
     Args:
         factors (ndarray (L,)): Factors of all levels, coarse to fine.
@@ -56,7 +56,7 @@ def pyramids(
 def with_ranges(
     levels: tuple[int, ...], factors: np.ndarray, size: float
 ) -> list[tuple[tuple[int, ...], tuple[Range, ...]]]:
-    """Yield levels with test ranges to try; see :func:`pyramids`."""
+    """Return levels with test ranges to try; see :func:`pyramids`."""
     meet = size / factors[list(levels[:-1])]
     return [(levels, _ranges(meet, over)) for over in _OVERLAPS]
 

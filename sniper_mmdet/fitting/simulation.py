@@ -37,7 +37,7 @@ class Setting:
 
     @property
     def whole(self) -> 'Setting':
-        """Return the same levels and ranges, every level whole."""
+        """Setting: The same levels and ranges, every level whole."""
         focus = tuple(replace(step, threshold=0) for step in self.focus)
         return replace(self, focus=focus)
 

@@ -66,7 +66,7 @@ def part_of_level(
     region: Sequence[float],
     scale: tuple[float, float],
 ) -> LevelPart:
-    """How a region of an image is cut out and resized.
+    """Compute how a region of an image is resized to a level.
 
     Args:
         shape (tuple[int]): (height, width) of the image.

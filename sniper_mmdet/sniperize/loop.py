@@ -1,6 +1,6 @@
-"""What changes of the loop around a detector: its optimizer, hooks, metrics.
+"""The optimizer, hooks and metrics of a config for chips.
 
-And what every config leaves open of it, in notes.
+It also writes the notes on decisions that are left to the user.
 """
 
 from collections.abc import Iterator
@@ -11,9 +11,9 @@ from . import rules
 from .draft import Draft
 from .rules import dicts, name_of, names
 
-#: Of optimizers, unless a config says otherwise.
+#: Default constructor of optimizers.
 _CONSTRUCTOR = 'DefaultOptimWrapperConstructor'
-#: What mmengine's own constructor of optimizers reads of paramwise_cfg.
+#: Keys of paramwise_cfg that mmengine's default constructor reads.
 _PARAMWISE = (
     'bias_decay_mult bias_lr_mult bypass_duplicate custom_keys '
     'dcn_offset_lr_mult dwconv_decay_mult flat_decay_mult norm_decay_mult'
@@ -21,7 +21,7 @@ _PARAMWISE = (
 
 
 def optimizer(draft: Draft) -> str:
-    """A statement, where parameters are told apart by their places."""
+    """Write the optim_wrapper if it selects parameters by name."""
     wrapper = draft.part('optim_wrapper')
     kind = name_of(dict(type=wrapper.get('constructor') or _CONSTRUCTOR))
     if kind == _CONSTRUCTOR:
@@ -40,7 +40,7 @@ def optimizer(draft: Draft) -> str:
 
 
 def hooks(draft: Draft) -> str:
-    """A statement: chips are mined, what the wrapper cannot have is gone."""
+    """Write the hooks: add chip mining, remove those that do not fit."""
     kept, taken_out = [dict(type='sniper_mmdet.ChipMiningHook')], []
     for i, hook in enumerate(draft.cfg.get('custom_hooks') or []):
         name = name_of(hook)
@@ -64,7 +64,7 @@ def hooks(draft: Draft) -> str:
 
 
 def evaluators(draft: Draft) -> str:
-    """Statements that count the pixels that AutoFocus looks at, too."""
+    """Write evaluators that also count the pixels AutoFocus looks at."""
     lines = []
     for name in ('val_evaluator', 'test_evaluator'):
         own = draft.cfg.get(name)
@@ -82,7 +82,7 @@ def evaluators(draft: Draft) -> str:
 
 
 def general_notes(draft: Draft) -> Iterator[str]:
-    """What every config leaves open, and what this one's numbers tell."""
+    """Note decisions that are left to the user, with the config's numbers."""
     loop, loader = draft.part('train_cfg'), draft.part('train_dataloader')
     size = draft.chips.chip_size
     chips = f'{loader.get("batch_size", 1)} chips of {size}x{size} px'
@@ -130,14 +130,14 @@ def general_notes(draft: Draft) -> Iterator[str]:
 
 
 def classes_of_heads(model: dict) -> set[int]:
-    """How many classes the heads of a detector tell apart."""
+    """Return the numbers of classes of a detector's heads."""
     heads = [model.get(key) for key in ('bbox_head', 'mask_head', 'roi_head')]
     found = [part.get('num_classes') for part in dicts(heads)]
     return {number for number in found if isinstance(number, int)}
 
 
 def trained_norms(model: dict) -> list[str]:
-    """Modules of a detector whose batch norm is trained."""
+    """Return the modules of a detector whose batch norm is trained."""
     return [
         key
         for key, value in model.items()

@@ -1,4 +1,4 @@
-"""The hierarchy of classes as OpenImages has it."""
+"""The class hierarchy of OpenImages."""
 
 import csv
 import json
@@ -11,14 +11,14 @@ from .errors import UserError
 
 
 def related_classes(path: str | Path, mids: Sequence[str]) -> np.ndarray:
-    """Which class is another, the official way.
+    """Return which classes are ancestors of others, as OpenImages defines it.
 
-    Only ``Subcategory`` makes an ancestor: a ``Part`` is no kind of its whole.
-    Classes of the file that are not among ``mids`` are passed over, as its
-    root is.
+    Only ``Subcategory`` makes an ancestor: a ``Part`` is not a kind of its
+    whole. Classes of the file that are not among ``mids``, such as its root,
+    are skipped.
 
     Args:
-        path (str | Path): JSON of nodes, with ``LabelName`` and
+        path (str | Path): JSON file of nodes with ``LabelName`` and
             ``Subcategory``.
         mids (Sequence[str]): Ids of the C classes.
 
@@ -27,7 +27,7 @@ def related_classes(path: str | Path, mids: Sequence[str]) -> np.ndarray:
         ancestor of i.
 
     Raises:
-        UserError: It is no such file, or a class is its own ancestor.
+        UserError: The file is not such a file, or a class is its own ancestor.
     """
     try:
         tree = json.loads(Path(path).read_text(encoding='utf-8'))
@@ -67,15 +67,15 @@ def related_classes(path: str | Path, mids: Sequence[str]) -> np.ndarray:
 
 
 def read_hierarchy(hierarchy_file: str, label_file: str) -> np.ndarray:
-    """:func:`related_classes` of all classes of a csv file.
+    """Return :func:`related_classes` for all classes of a csv file.
 
     Args:
         hierarchy_file (str): See :func:`related_classes`.
-        label_file (str): csv of classes, a row each: id, name and, in the
+        label_file (str): csv file with one row per class: id, name and, in the
             challenge's file, the number, from 1.
 
     Raises:
-        UserError: A file is something else.
+        UserError: A file has another content.
     """
     with open(label_file, newline='', encoding='utf-8') as file:
         rows = [row for row in csv.reader(file) if row]

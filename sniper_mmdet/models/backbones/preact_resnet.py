@@ -76,7 +76,7 @@ class PreActUnit(BaseModule):
 
     @contextmanager
     def _same_statistics(self) -> Iterator[None]:
-        """Keep the statistics while a batch is computed a second time."""
+        """A context that keeps the statistics, for a batch's second pass."""
         norms = [m for m in self.modules() if isinstance(m, _BatchNorm)]
         momenta = {norm: norm.momentum for norm in norms}
         try:

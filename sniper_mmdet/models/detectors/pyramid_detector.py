@@ -359,7 +359,7 @@ class PyramidDetector(WrappedDetector):
 
     @property
     def _tile_step(self) -> int:
-        """Return the number of level pixels at whose multiples tiles begin.
+        """int: Number of level pixels at whose multiples tiles begin.
 
         The detector pads to multiples of it: the cells of a tile's feature
         maps then coincide with those of the whole level.
