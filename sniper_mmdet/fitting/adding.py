@@ -43,7 +43,7 @@ def write_plan(
             levels then follow from its config. Defaults to 16.
         iterations (int): Training iterations. Defaults to 800.
         seed (int): Seed of training. Defaults to 0.
-        split (str): Of those images, see
+        split (str): Split of these images, see
             :func:`~sniper_mmdet.fitting.splits.splits`. Defaults to 'val'.
 
     Raises:
@@ -75,7 +75,7 @@ def train_and_tune(
         checkpoint (Path): File for the weights.
         num (int): Number of images to tune on; 0 for no tuning. Defaults to
             16.
-        split (str): Of those images, see
+        split (str): Split of these images, see
             :func:`~sniper_mmdet.fitting.splits.splits`. Defaults to 'val'.
         loss (float): See :func:`~sniper_mmdet.fitting.tuner.tune`.
 

@@ -35,7 +35,7 @@ def match_image(
 
     Args:
         boxes (ndarray (D, 4)): x1, y1, x2, y2.
-        scores (ndarray (D,)): By falling score.
+        scores (ndarray (D,)): Scores, falling.
         labels (ndarray (D,)): Labels of the boxes.
         objects (Sequence[dict]): Annotations: ``bbox`` (x, y, w, h),
             ``iscrowd``, ``label``.

@@ -110,7 +110,7 @@ class Photograph:
                 yield np.ascontiguousarray(image), orientation
 
     def _colours(self) -> Iterator[np.ndarray]:
-        """Return the stored image as uint8 (H, W, 3), RGB."""
+        """Yield views of the stored image, uint8 (H, W, 3), RGB."""
         pixels = self.pixels
         if self._work in ('I', 'I;16', 'F'):
             pixels = np.nan_to_num(pixels.astype(float), posinf=0, neginf=0)

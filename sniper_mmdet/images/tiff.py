@@ -164,7 +164,7 @@ def _is_whole(path: Path, note: str, block: int) -> bool:
 
 
 def _ends(path: Path, level: dict) -> Iterator[int]:
-    """Return the end of each tile of an overview in its file; 0 if missing."""
+    """Yield the end of each tile of an overview in its file; 0 if missing."""
     with rasterio.open(path, **level) as file:
         high, wide = file.block_shapes[0]
         columns, rows = -(-file.width // wide), -(-file.height // high)

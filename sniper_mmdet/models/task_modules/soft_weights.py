@@ -137,9 +137,9 @@ class OverlapWeights(_Curve):
     """Weights background by its overlap with objects, as released.
 
     Args:
-        a (float): Of :func:`soft_weights`. Defaults to 0.25.
-        b (float): Likewise. Defaults to 50.
-        c (float): Likewise. Defaults to 20.
+        a (float): See :func:`soft_weights`. Defaults to 0.25.
+        b (float): See :func:`soft_weights`. Defaults to 50.
+        c (float): See :func:`soft_weights`. Defaults to 20.
         iou_calculator (dict, optional): Config of the IoU calculator;
             ``sniper_mmdet.ReleasedOverlaps`` is the original's. Defaults to
             None: mmdet's IoU.
@@ -155,7 +155,7 @@ class OverlapWeights(_Curve):
 
         Args:
             boxes (Tensor (N, 4)): RoIs, or anchors, x1, y1, x2, y2.
-            known (Tensor (K, 4)): Of :func:`known_objects`.
+            known (Tensor (K, 4)): See :func:`known_objects`.
             scored (Tensor (M, 5), optional): Not used.
         """
         return soft_weights(self.largest(boxes, known), *self.curve)
@@ -172,9 +172,9 @@ class ScoreWeights(_Curve):
     where it is sure of an object has weight ``a``.
 
     Args:
-        a (float): Of :func:`soft_weights`. Defaults to 0.25.
-        b (float): Likewise. Defaults to 50.
-        c (float): Likewise. Defaults to 20.
+        a (float): See :func:`soft_weights`. Defaults to 0.25.
+        b (float): See :func:`soft_weights`. Defaults to 50.
+        c (float): See :func:`soft_weights`. Defaults to 20.
         match_iou (float): IoU from which on a box gets the score of a
             detection; the highest score counts. Defaults to 0.5.
         hard_iou (float): IoU with an object from which on background is a hard
@@ -203,7 +203,7 @@ class ScoreWeights(_Curve):
 
         Args:
             boxes (Tensor (N, 4)): RoIs, or anchors, x1, y1, x2, y2.
-            known (Tensor (K, 4)): Of :func:`known_objects`.
+            known (Tensor (K, 4)): See :func:`known_objects`.
             scored (Tensor (M, 5)): Detections of the first detector and their
                 scores.
 
