@@ -53,7 +53,17 @@ def match_image(
 
 
 def average_precision(images: Sequence[dict[int, Matches]]) -> float:
-    """Compute COCO's AP in % over all images; NaN without an object."""
+    """Compute COCO's AP in % over all images; NaN without an object.
+
+    Examples:
+        >>> import numpy as np
+        >>> objects = [dict(bbox=[0, 0, 10, 10], iscrowd=0, label=0)]
+        >>> matches = match_image(
+        ...     np.array([[0, 0, 10, 10]]), np.array([0.9]), np.array([0]),
+        ...     objects)
+        >>> f'{average_precision([matches]):.1f}'
+        '100.0'
+    """
     labels = {label for image in images for label in image}
     own = [[image[k] for image in images if k in image] for k in labels]
     return 100 * mean_of_known(np.array([_of_class(one) for one in own]))

@@ -23,7 +23,17 @@ _ROUNDS = 4
 
 
 def frontier(points: Iterable[Point]) -> list[Point]:
-    """Return the points that no cheaper point beats in AP, cheapest first."""
+    """Return the points that no cheaper point beats in AP, cheapest first.
+
+    Examples:
+        >>> from sniper_mmdet.fitting.simulation import Point
+        >>> points = [
+        ...     Point(None, AP=47.4, pixels=4.6e5, share=0.23),
+        ...     Point(None, AP=46.9, pixels=2e5, share=0.1),
+        ...     Point(None, AP=46.5, pixels=3e5, share=0.15)]
+        >>> [point.AP for point in frontier(points)]
+        [46.9, 47.4]
+    """
     best = []
     for point in sorted(points, key=lambda one: (one.pixels, -one.AP)):
         if not best or point.AP > best[-1].AP:
@@ -50,6 +60,16 @@ def choose(
 
     Returns:
         :obj:`Point`: The nearest point if none meets the condition.
+
+    Examples:
+        >>> from sniper_mmdet.fitting.simulation import Point
+        >>> points = [
+        ...     Point(None, AP=46.9, pixels=2e5, share=0.1),
+        ...     Point(None, AP=47.4, pixels=4.6e5, share=0.23)]
+        >>> choose(points, whole=47.3).AP
+        47.4
+        >>> choose(points, whole=47.3, budget=0.15).AP
+        46.9
     """
     if budget is not None:
         within = [one for one in points if one.share <= budget]

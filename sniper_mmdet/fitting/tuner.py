@@ -165,7 +165,12 @@ def tune(
 
 
 def safety(split: str, objects: int) -> float:
-    """Return the factor for thresholds chosen on a number of objects."""
+    """Return the factor for thresholds chosen on a number of objects.
+
+    Examples:
+        >>> safety('train', 5000), safety('val', 100), safety('val', 1000)
+        (0.5, 0.5, 1.0)
+    """
     if split == 'train':
         return SAFETY
     power = np.interp(np.log(max(objects, 1)), np.log([FEW, MANY]), [1, 0])

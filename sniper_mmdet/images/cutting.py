@@ -106,6 +106,14 @@ def cut_level(
         tuple: The pixels (h, w, 3); their scale and offset, see
         :class:`LevelPart`; and ``around`` and ``size`` of that part, for
         masks.
+
+    Examples:
+        >>> import numpy as np
+        >>> image = np.zeros((600, 800, 3), np.uint8)
+        >>> pixels, scale, offset, _ = cut_level(
+        ...     image, (100, 50, 500, 350), (0.5, 0.5))
+        >>> pixels.shape, scale
+        ((150, 200, 3), (0.5, 0.5))
     """
     part = part_of_level(img.shape[:2], region, scale)
     (left, top, right, bottom), size, (x1, y1, x2, y2) = part

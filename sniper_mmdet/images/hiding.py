@@ -28,6 +28,13 @@ def hide(
         way (str): One of :data:`WAYS`. Defaults to 'blur'.
         margin (float): Share of its longer side by which a box is enlarged on
             each side. Defaults to 0.0.
+
+    Examples:
+        >>> import numpy as np
+        >>> image = np.full((6, 6), 9, np.uint8)
+        >>> hide(image, np.array([[1, 1, 4, 3]]), way='box')
+        >>> image[1].tolist()
+        [9, 0, 0, 0, 9, 9]
     """
     for x1, y1, x2, y2 in regions(boxes, image.shape[1::-1], margin):
         part = image[y1:y2, x1:x2]

@@ -33,6 +33,11 @@ def turn_boxes(
         boxes (ndarray (N, 4)): x1, y1, x2, y2.
         orientation (int): EXIF's, 1 to 8.
         size (tuple[int]): Width and height of the stored image.
+
+    Examples:
+        >>> import numpy as np
+        >>> turn_boxes(np.array([[0, 0, 10, 20]]), 6, (100, 50)).tolist()
+        [[30, 0, 50, 10]]
     """
     swaps, right, down = _TURNS[orientation]
     if swaps:

@@ -97,6 +97,12 @@ def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
 
     The error is relative to the root mean square of all cells if that is
     larger.
+
+    Examples:
+        >>> import numpy as np
+        >>> error = relative_error(np.array([1.0, 2.02]), np.array([1.0, 2.0]))
+        >>> f'{error:.3f}'
+        '0.010'
     """
     size = np.sqrt((expected.astype(np.float64) ** 2).mean())
     errors = np.abs(found - expected) / np.maximum(np.abs(expected), size)

@@ -19,7 +19,13 @@ def backgrounds_first(values: np.ndarray) -> np.ndarray:
 
 
 def background_last(values: np.ndarray) -> np.ndarray:
-    """Move the background of (1 + classes, ...) from the start to the end."""
+    """Move the background of (1 + classes, ...) from the start to the end.
+
+    Examples:
+        >>> import numpy as np
+        >>> background_last(np.array([0, 1, 2])).tolist()
+        [1, 2, 0]
+    """
     return np.roll(values, -1, axis=0)
 
 

@@ -62,6 +62,12 @@ def sniperize(
 
     Raises:
         ValueError: The detector cannot be trained on chips.
+
+    Examples:
+        >>> name = 'mmdet::retinanet/retinanet_r18_fpn_1x_coco.py'
+        >>> text, notes = sniperize(read_plain(name), base=name)
+        >>> "type='sniper_mmdet.PyramidDetector'" in text
+        True
     """
     rules.refuse_shapes(cfg)
     rules.refuse_detector(cfg.get('model') or {})

@@ -124,6 +124,17 @@ def suggest(
     Raises:
         ValueError: No box is large enough for chips, or an argument is out
             of bounds.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sniper_mmdet.chips import ImageBoxes
+        >>> boxes = [[10, 10, 30, 30], [400, 200, 600, 400]]
+        >>> images = ImageBoxes(
+        ...     widths=np.array([1000]), heights=np.array([600]),
+        ...     boxes=np.array(boxes, np.float32), offsets=np.array([0, 2]))
+        >>> advice = suggest(images)
+        >>> advice.scales, advice.valid_ranges, advice.chip_size
+        ((1.1, 2.21), ((58, None), (None, 109)), 512)
     """
     _check(target, chip_size, num_levels)
     low, high = fitted(*target, chip_size or MOST_CHIP)

@@ -40,6 +40,18 @@ def forecast(
         95th percentile of the sizes at which boxes train, level pixels, or
         None without any. ``test_pixels_per_image`` is the number of pixels of
         all whole levels of testing.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sniper_mmdet.chips import ImageBoxes
+        >>> from sniper_mmdet.tuning import suggest
+        >>> boxes = [[10, 10, 30, 30], [400, 200, 600, 400]]
+        >>> images = ImageBoxes(
+        ...     widths=np.array([1000]), heights=np.array([600]),
+        ...     boxes=np.array(boxes, np.float32), offsets=np.array([0, 2]))
+        >>> expected = forecast(images, suggest(images).settings)
+        >>> expected['chips_per_image'], expected['boxes_covered']
+        (2.0, 1.0)
     """
     table = mine_chips(images, settings, seed)
     found = chip_statistics(images, settings, [table])
@@ -88,6 +100,20 @@ def focus_share(
         sizes (Sequence[float]): ``sizes`` of FocusPixels, chip pixels.
         focus (Sequence[FocusSettings]): Settings of each level but the finest.
         stride (int): Stride of FocusPixels, level pixels. Defaults to 16.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sniper_mmdet.chips import (
+        ...     FocusSettings, ImageBoxes, ImagePyramid)
+        >>> boxes = [[100, 100, 116, 116], [1500, 300, 1516, 316]]
+        >>> images = ImageBoxes(
+        ...     widths=np.array([2000]), heights=np.array([2000]),
+        ...     boxes=np.array(boxes, np.float32), offsets=np.array([0, 2]))
+        >>> pyramid = ImagePyramid([0.5, 2.0], [(64, None), (0, 120)])
+        >>> share = focus_share(
+        ...     images, pyramid, (5, 64, 90), [FocusSettings(0.2, 3, 256)])
+        >>> f'{share.pixels:.1%} of the pixels, {share.boxes:.0%} of the boxes'
+        '18.2% of the pixels, 100% of the boxes'
     """
     looked = look(images, pyramid, sizes, focus, stride)
     whole = pyramid.level_sizes(images.widths, images.heights).prod(-1).sum()

@@ -136,6 +136,17 @@ def search_plans(
 
     Returns:
         list[FocusPlan]: An empty list if no plan meets the conditions.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sniper_mmdet.chips import ImageBoxes
+        >>> boxes = [[100, 100, 116, 116], [1500, 300, 1516, 316]]
+        >>> images = ImageBoxes(
+        ...     widths=np.array([2000]), heights=np.array([2000]),
+        ...     boxes=np.array(boxes, np.float32), offsets=np.array([0, 2]))
+        >>> plans = search_plans(images, finest=2.0, target=(64, 240))
+        >>> plans[0].factors, f'{plans[0].of_finest:.1%} of the finest level'
+        ((0.333, 2.0), '3.4% of the finest level')
     """
     sizes = box_sizes(images.boxes).astype(float)
     if not len(sizes):

@@ -50,6 +50,19 @@ def propose(
 
     Raises:
         ValueError: See :func:`suggest`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sniper_mmdet.chips import ImageBoxes
+        >>> boxes = [[100, 100, 116, 116], [1500, 300, 1516, 316]]
+        >>> images = ImageBoxes(
+        ...     widths=np.array([2000]), heights=np.array([2000]),
+        ...     boxes=np.array(boxes, np.float32), offsets=np.array([0, 2]))
+        >>> advice, plans = propose(images)
+        >>> advice.scales
+        (0.333, 1.0, 3.0)
+        >>> f'{advice.plan.of_finest:.1%} of the finest level'
+        '1.5% of the finest level'
     """
     whole = suggest(images, chip_size, num_levels)
     if num_levels == 1:

@@ -20,6 +20,10 @@ def level_ranges(
     A level trains the sizes within the target there, the finest level also all
     smaller sizes, the coarsest level all larger sizes. The ranges of
     neighbours overlap, however far apart the levels are.
+
+    Examples:
+        >>> level_ranges((0.5, 2), target=(60, 240))
+        [(92.3076923076923, inf), (0.0, 120.0)]
     """
     low, high = target
     neighbours = zip(factors, factors[1:], strict=False)

@@ -30,6 +30,19 @@ def chip_statistics(
         ``pixel_ratio_pyramid`` are the ratios of the level pixels of all chips
         to those of one 800x1333 pass, and to those of all whole levels;
         ``_padded`` counts every chip as a full square.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sniper_mmdet.chips import (
+        ...     ImageBoxes, RELEASED_COCO, mine_chips)
+        >>> boxes = [[10, 10, 30, 30], [400, 200, 600, 400]]
+        >>> images = ImageBoxes(
+        ...     widths=np.array([1000]), heights=np.array([600]),
+        ...     boxes=np.array(boxes, np.float32), offsets=np.array([0, 2]))
+        >>> tables = [mine_chips(images, RELEASED_COCO, seed=0, epoch=0)]
+        >>> stats = chip_statistics(images, RELEASED_COCO, tables)
+        >>> stats['chips_per_level'], f'{stats["boxes_covered"]:.0%}'
+        ([1.0, 0.0, 1.0], '100%')
     """
     pyramid, num_images, n = settings.pyramid, max(len(images), 1), len(tables)
 

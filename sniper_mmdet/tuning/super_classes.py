@@ -21,6 +21,11 @@ def cluster_classes(
 
     Raises:
         ValueError: There are fewer different classes than clusters.
+
+    Examples:
+        >>> import numpy as np
+        >>> cluster_classes(np.array([[0, 1], [5, 5], [0, 1.2]]), num=2)
+        [0, 1, 0]
     """
     means = np.asarray(means, float)
     different = len(np.unique(means, axis=0))
@@ -58,5 +63,10 @@ def _numbered(groups: np.ndarray) -> list[int]:
 
 
 def group_by_name(names: list[str]) -> list[int]:
-    """Number names in the order of their first appearance."""
+    """Number names in the order of their first appearance.
+
+    Examples:
+        >>> group_by_name(['animal', 'vehicle', 'animal'])
+        [0, 1, 0]
+    """
     return _numbered(np.array(names, object))

@@ -21,7 +21,12 @@ that must fit into memory together.)"""
 
 
 def range_text(bounds: Range) -> str:
-    """A valid range as text: '[32, ∞)'."""
+    """A valid range as text: '[32, ∞)'.
+
+    Examples:
+        >>> range_text((32, None))
+        '[32, ∞)'
+    """
     return f'[{bounds[0] or 0}, {bounds[1] or "∞"})'
 
 

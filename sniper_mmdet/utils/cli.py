@@ -279,6 +279,11 @@ def table(
         corner (str): Head of the column of names. Defaults to nothing.
         widths (tuple[int]): Least width of the names, and of other columns.
             Defaults to (18, 8).
+
+    Examples:
+        >>> print(table({'pyramid': {'AP': 47.3}}, '.1f', widths=(8, 6)))
+                    AP
+        pyramid   47.3
     """
     rows = list(rows.items()) if isinstance(rows, dict) else rows
     heads = list(rows[0][1])

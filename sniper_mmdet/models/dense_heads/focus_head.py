@@ -53,6 +53,13 @@ class FocusHead(BaseModule):
     Raises:
         ValueError: A setting is out of bounds or, when the head runs, does not
             fit the feature maps.
+
+    Examples:
+        >>> import torch
+        >>> head = FocusHead(in_channels=16, stride=16)
+        >>> features = [torch.zeros(2, 16, 32, 32)]
+        >>> head(features).shape
+        torch.Size([2, 2, 32, 32])
     """
 
     def __init__(

@@ -90,6 +90,25 @@ class AutoFocus(PyramidDetector):
             mode, with its batch norm and dropout, and computes only its
             features. Defaults to False.
         **kwargs: Arguments of :class:`PyramidDetector`.
+
+    Examples:
+        >>> import torch
+        >>> from mmdet.apis import init_detector
+        >>> from mmdet.structures import DetDataSample
+        >>> from mmengine.hub import get_config
+        >>> cfg = get_config('mmdet::retinanet/retinanet_r18_fpn_1x_coco.py')
+        >>> cfg.model.update(
+        ...     type='sniper_mmdet.AutoFocus', detector='RetinaNet',
+        ...     scales=[0.5, 1.0], valid_ranges=[(64, None), (0, 80)],
+        ...     focus_head=dict(
+        ...         type='sniper_mmdet.FocusHead',
+        ...         in_channels=256, in_indices=(1,), stride=16))
+        >>> model = init_detector(cfg, device='cpu')
+        >>> image = torch.zeros(3, 192, 256, dtype=torch.uint8)
+        >>> data = dict(inputs=[image], data_samples=[DetDataSample()])
+        >>> result = model.test_step(data)[0]
+        >>> result.focus['sizes'], result.focus['pixels'][0]
+        ([[128, 96], [256, 192]], 12288)
     """
 
     def __init__(

@@ -98,11 +98,20 @@ class PyramidDetector(WrappedDetector):
         **kwargs: Config of the wrapped detector if ``detector`` is a type.
 
     Examples:
-        >>> model = dict(
-        ...     type='sniper_mmdet.PyramidDetector',
-        ...     detector=dict(type='FasterRCNN', ...),
-        ...     scales=[(480, 512), (800, 1280), (1400, 2000)],
-        ...     valid_ranges=[(75, None), (32, 180), (0, 90)])
+        >>> import torch
+        >>> from mmdet.apis import init_detector
+        >>> from mmdet.structures import DetDataSample
+        >>> from mmengine.hub import get_config
+        >>> cfg = get_config('mmdet::retinanet/retinanet_r18_fpn_1x_coco.py')
+        >>> cfg.model.update(
+        ...     type='sniper_mmdet.PyramidDetector', detector='RetinaNet',
+        ...     scales=[0.5, 1.0], valid_ranges=[(64, None), (0, 80)])
+        >>> model = init_detector(cfg, device='cpu')
+        >>> image = torch.zeros(3, 192, 256, dtype=torch.uint8)
+        >>> data = dict(inputs=[image], data_samples=[DetDataSample()])
+        >>> result = model.test_step(data)[0]
+        >>> sorted(result.pred_instances.keys())
+        ['bboxes', 'labels', 'levels', 'scores']
     """
 
     def __init__(

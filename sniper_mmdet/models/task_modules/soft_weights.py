@@ -48,6 +48,12 @@ def soft_weights(
 
     Returns:
         Tensor: Of the same shape.
+
+    Examples:
+        >>> import torch
+        >>> weights = soft_weights(torch.tensor([0.0, 0.2, 0.5]))
+        >>> [round(weight, 2) for weight in weights.tolist()]
+        [0.25, 0.55, 1.0]
     """
     weights = a + (1 - a) * torch.exp(-b * torch.exp(-c * overlaps))
     return torch.where(overlaps < FULL_OVERLAP, weights, 1)
