@@ -5,7 +5,8 @@ from pathlib import Path
 
 #: As many as the configs name; animals are above some.
 CLASSES = ('animal', *(f'class {k}' for k in range(1, 66)))
-_HEADER = (
+#: Of the files of boxes.
+BOX_HEADER = (
     'ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,'
     'IsTruncated,IsGroupOf,IsDepiction,IsInside'
 )
@@ -23,7 +24,7 @@ def write_open_images(scenes: Path, folder: Path) -> None:
     for split in ('train', 'val'):
         coco = json.loads((scenes / f'{split}.json').read_text())
         images = {image['id']: image for image in coco['images']}
-        rows = [_HEADER]
+        rows = [BOX_HEADER]
         labels = ['ImageID,Source,LabelName,Confidence']
         for k, one in enumerate(coco['annotations']):
             image = images[one['image_id']]

@@ -75,8 +75,8 @@ def test_model_builds_as_it_is(path):
     while 'dataset' in data or 'datasets' in data:
         data = data.get('dataset') or data.datasets[0]
     # Those of OpenImages are named by its files: the small set's, or all.
-    own = data.type.startswith('sniper_mmdet.')
-    named = CLASSES if own else range(601)
+    small = path.stem.endswith('openimages-format')
+    named = CLASSES if small else range(601)
     classes = DATASETS.get(data.type).METAINFO.get('classes', named)
     detector = getattr(model, 'detector', model)
     heads = {

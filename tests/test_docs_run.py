@@ -58,6 +58,9 @@ ELSEWHERE = {
     'python tools/dataset_converters/openimages_to_coco.py': (
         'test_tools/test_openimages_to_coco.py'
     ),
+    'python tools/dataset_converters/imagenet_det_to_coco.py': (
+        'test_tools/test_imagenet_det_to_coco.py'
+    ),
     'python tools/dataset_converters/coco_to_openimages.py': (
         'test_tools/test_openimages_to_coco.py'
     ),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import mmcv
 from mmdet.datasets import CocoDataset, VOCDataset
-from open_images import write_open_images
+from open_images import BOX_HEADER, write_open_images
 from tiny import make_scenes, with_classes, write_voc
 from wider_files import text_of, write_mats
 
@@ -151,7 +151,7 @@ def _write_openimages(scenes: Path, folder: Path) -> None:
         images = folder / 'OpenImages' / split
         images.mkdir(parents=True)
         head = 'ImageID,Source,LabelName,Confidence'
-        lines, labels, metas = [f'{head},XMin,XMax,YMin,YMax'], [head], []
+        lines, labels, metas = [BOX_HEADER], [head], []
         for image in coco['images']:
             stem = Path(image['file_name']).stem
             pixels = mmcv.imread(scenes / 'images' / image['file_name'])

@@ -12,10 +12,11 @@ from sniper_mmdet.chips.coco_content import first_of
 from sniper_mmdet.registry import DATASETS
 from sniper_mmdet.utils.choices import check_choice
 from sniper_mmdet.utils.errors import UserError
+from sniper_mmdet.utils.hierarchy import read_classes
 
 from .array_cache import cached_arrays
 from .collected_boxes import FlatBoxes
-from .formats.openimages import read_classes, read_hierarchy
+from .formats.openimages import read_hierarchy
 from .image_index import find_images
 from .openimages_table import OpenImagesTable, read_table
 

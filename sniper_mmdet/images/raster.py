@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import rasterio
 from mmengine.logging import print_log
-from rasterio.enums import ColorInterp, Resampling
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
@@ -19,6 +19,7 @@ from sniper_mmdet.utils.choices import check_choice
 from sniper_mmdet.utils.errors import UserError
 from sniper_mmdet.utils.image import resize
 
+from .jpeg_tiles import JpegTiles, has_jpeg_tiles
 from .source import ImageError, ImageSource
 from .stretch import (
     PERCENTILES,
@@ -36,6 +37,8 @@ _CACHE = 2**27
 _MOST = 2**25
 # Upper bound of the pixels of an image that is decoded whole.
 _WHOLE = 2**28
+# Key of the tiles among the open files.
+_TILES = 'tiles'
 # Sides of the overview from which percentiles are taken.
 _SAMPLE = 1024
 
@@ -106,10 +109,16 @@ class RasterImage(ImageSource):
         self._resampling = [Resampling.average, Resampling.nearest][nearest]
         self._sizes = [(file.width, file.height), *sizes]
         self.bands = chosen_bands(file.count, meanings, bands, self.path)
-        self._masked = file.nodata is not None or 'alpha' in meanings
+        self._masked = MaskFlags.all_valid not in file.mask_flag_enums[0]
         if self.value_range == PERCENTILES:
             self.value_range = self._percentiles()
         kinds = {file.dtypes[band - 1] for band in self.bands}
+        self._jpeg = (
+            not self._masked
+            and self._palette is None
+            and self.value_range is None
+            and has_jpeg_tiles(file, self.bands)
+        )
         if self.value_range is None and kinds != {'uint8'}:
             raise UserError(
                 f'{self.path} has pixels of {", ".join(sorted(kinds))}: '
@@ -128,6 +137,8 @@ class RasterImage(ImageSource):
         x2 = min(math.ceil(corners[2] - 1e-6), width)
         y2 = min(math.ceil(corners[3] - 1e-6), height)
         pixels = self._read(level - 1, (x, y, x2, y2), size)
+        if pixels.shape[1::-1] == size == (right - left, bottom - top):
+            return pixels  # those of the whole image
         # The pixels may have been shrunk, and reach beyond the region.
         shrunk = pixels.shape[1] / (x2 - x), pixels.shape[0] / (y2 - y)
         place = np.subtract(corners, (x, y, x, y)) * np.tile(shrunk, 2)
@@ -164,6 +175,16 @@ class RasterImage(ImageSource):
         if width * height > max(_MOST, 4 * size[0] * size[1]):
             # Twice the wanted size, so that the final resizing is smooth.
             shape = min(height, 2 * size[1]), min(width, 2 * size[0])
+        self.pixels_read += width * height
+        self.bytes_read += self._bytes(overview, window)
+        if self._jpeg and shape == (height, width):
+            if _TILES not in self._files:
+                tiles = JpegTiles(self._file(-1), self._state)
+                self._files[_TILES] = tiles
+            tiles, block = self._files[_TILES], file.block_shapes[0]
+            pixels = tiles.read(overview, block, window)
+            if pixels is not None:
+                return pixels
         how = dict(
             window=Window(x, y, width, height),
             out_shape=shape,
@@ -178,8 +199,6 @@ class RasterImage(ImageSource):
                 raise
             print_log(f'left black: {error}', 'current')
             bands, mask = self._rest(file, window, shape), None
-        self.pixels_read += width * height
-        self.bytes_read += self._bytes(overview, window)
         if self._palette is not None:
             table = np.zeros((256, 3), np.uint8)
             for value, colour in self._palette.items():

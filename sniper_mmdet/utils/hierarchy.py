@@ -66,21 +66,48 @@ def related_classes(path: str | Path, mids: Sequence[str]) -> np.ndarray:
     return found
 
 
+def read_classes(path: Path | str) -> dict[str, str]:
+    """Classes by their MID, in the order of their labels.
+
+    Lines are "MID,name", or "MID,name,number" as MMDetection has them for the
+    challenge; the numbers, from 1, are the order then. A header is no class.
+
+    Raises:
+        UserError: What is wrong, with its line.
+    """
+    rows = []
+    with open(path, encoding='utf-8-sig', newline='') as file:
+        for number, row in enumerate(csv.reader(file), start=1):
+            if not row or (number == 1 and row[0].lower() == 'labelname'):
+                continue
+            if len(row) not in (2, 3) or (row[2:] and not row[2].isdigit()):
+                raise UserError(
+                    f'{path}, row {number}: must be MID,name or '
+                    f'MID,name,number. Received: {",".join(row)!r:.200}.'
+                )
+            rows.append((int(row[2]) if row[2:] else number, row[0], row[1]))
+    for column, what in ((1, 'MID'), (2, 'name')):
+        seen = set()
+        for row in rows:
+            if row[column] in seen:
+                raise UserError(
+                    f'{path}: each class must have a {what} of its own. '
+                    f'Received: {row[column]!r} twice.'
+                )
+            seen.add(row[column])
+    if not rows:
+        raise UserError(f'{path} must name a class. Received: an empty file.')
+    return {mid: name for _, mid, name in sorted(rows)}
+
+
 def read_hierarchy(hierarchy_file: str, label_file: str) -> np.ndarray:
     """Return :func:`related_classes` for all classes of a csv file.
 
     Args:
         hierarchy_file (str): See :func:`related_classes`.
-        label_file (str): csv file with one row per class: id, name and, in the
-            challenge's file, the number, from 1.
+        label_file (str): See :func:`read_classes`.
 
     Raises:
         UserError: A file has another content.
     """
-    with open(label_file, newline='', encoding='utf-8') as file:
-        rows = [row for row in csv.reader(file) if row]
-    if not rows:
-        raise UserError(f'{label_file} must have classes. Received: none.')
-    if all(len(row) > 2 and row[2].isdigit() for row in rows):
-        rows.sort(key=lambda row: int(row[2]))
-    return related_classes(hierarchy_file, [row[0] for row in rows])
+    return related_classes(hierarchy_file, list(read_classes(label_file)))

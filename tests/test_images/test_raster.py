@@ -161,6 +161,21 @@ def test_no_data_is_black(tmp_path):
     assert (pixels[~empty] == image[~empty]).all()
 
 
+@pytest.mark.parametrize('compress', ['deflate', 'jpeg'])
+def test_what_the_mask_of_a_file_hides_is_black(tmp_path, compress):
+    how = dict(compress=compress, photometric='rgb')
+    if compress == 'jpeg':
+        how['photometric'] = 'ycbcr'
+    path = write_raster(tmp_path / 'a.tif', bands_of(IMAGE | 64), **how)
+    mask = np.zeros(IMAGE.shape[:2], np.uint8)
+    mask[40:, 70:] = 255
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+        with rasterio.open(path, 'r+') as file:
+            file.write_mask(mask)
+    pixels = resize_whole(open_image(path), (333, 250))
+    assert not pixels[mask == 0].any() and pixels[mask > 0].any(-1).all()
+
+
 def test_bands_and_sixteen_bits(tmp_path):
     bands = np.stack(
         [IMAGE[..., k % 3].astype(np.uint16) * 16 + k for k in range(5)]

@@ -67,7 +67,7 @@ def test_the_hierarchy(files, tmp_path):
         ('tree.json', '[]', r'must have a LabelName .* Received: \[\]'),
         ('tree.json', 'no json', 'is no json'),
         ('classes.csv', '/m/boat,Boat\n', 'such as /m/boat'),
-        ('classes.csv', '', 'must have classes'),
+        ('classes.csv', '', 'must name a class'),
     ],
 )
 def test_files_that_are_no_hierarchy(files, tmp_path, name, text, told):

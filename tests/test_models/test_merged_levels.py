@@ -128,3 +128,17 @@ def test_settings_of_the_merge_stay_as_they_are():
     assert model.merge == dict(
         type='nms', iou_threshold=0.4, class_agnostic=True
     )
+
+
+def test_thousands_of_classes_cost_no_digits():
+    scores = []
+    for apart in (1, 40_000):
+        rows = np.array(random_rows(60, 0))
+        rows[:, :4] += np.random.default_rng(1).random((60, 4))
+        rows[:, 5] *= apart
+        levels = {50: rows.tolist(), 100: random_rows(0, 0)}
+        model = fixed(levels, scales=[0.5, 1.0], max_per_img=1000)
+        (found,) = detect(model, [image(100, 100)])
+        assert set((found.labels // apart).tolist()) == {0, 1, 2}
+        scores.append(found.scores)
+    assert torch.equal(*scores) and len(scores[0]) == 60

@@ -123,3 +123,15 @@ def test_mobilenet_refuses_more_first_blocks():
 
     with pytest.raises(ValueError, match='one block. Received: 2'):
         Odd(out_indices=(1,))
+
+
+def test_weights_train_while_statistics_stay():
+    model = tiny(frozen_weights=False).train()
+    assert all(
+        parameter.requires_grad
+        for name, parameter in model.named_parameters()
+        if name != 'bn_data.weight'
+    )
+    parts = model.bn0, model.bn_data, model.stage1
+    assert not any(module.training for module in parts)
+    assert model.stage2.training

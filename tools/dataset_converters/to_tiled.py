@@ -39,6 +39,8 @@ def main():
     on_error = dict(choices=['stop', 'skip'])
     about = 'skip: leave out images that cannot be converted, also from '
     about += '--out-ann'
+    told = 'sides of a tile in pixels, a multiple of 16 (default: 256 for '
+    told += 'jpeg, else 128)'
     cli.add_options(
         parser,
         ann='COCO json whose file names are relative to SRC_FOLDER',
@@ -49,7 +51,7 @@ def main():
             compress,
         ),
         quality=(90, 'quality of JPEG, 1 to 100'),
-        block=(128, 'sides of a tile in pixels, a multiple of 16'),
+        block=(None, told, dict(type=int)),
         num_procs=(1, 'number of processes'),
         on_error=('stop', about, on_error),
     )

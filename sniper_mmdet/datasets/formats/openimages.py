@@ -32,40 +32,6 @@ HEADERLESS = 'ImageID LabelName XMin YMin XMax YMax IsGroupOf height width'
 HEADERLESS = HEADERLESS.split()
 
 
-def read_classes(path: Path | str) -> dict[str, str]:
-    """Classes by their MID, in the order of their labels.
-
-    Lines are "MID,name", or "MID,name,number" as MMDetection has them for the
-    challenge; the numbers, from 1, are the order then. A header is no class.
-
-    Raises:
-        UserError: What is wrong, with its line.
-    """
-    rows = []
-    with open(path, encoding='utf-8-sig', newline='') as file:
-        for number, row in enumerate(csv.reader(file), start=1):
-            if not row or (number == 1 and row[0].lower() == 'labelname'):
-                continue
-            if len(row) not in (2, 3) or (row[2:] and not row[2].isdigit()):
-                raise UserError(
-                    f'{path}, row {number}: must be MID,name or '
-                    f'MID,name,number. Received: {",".join(row)!r:.200}.'
-                )
-            rows.append((int(row[2]) if row[2:] else number, row[0], row[1]))
-    for column, what in ((1, 'MID'), (2, 'name')):
-        seen = set()
-        for row in rows:
-            if row[column] in seen:
-                raise UserError(
-                    f'{path}: each class must have a {what} of its own. '
-                    f'Received: {row[column]!r} twice.'
-                )
-            seen.add(row[column])
-    if not rows:
-        raise UserError(f'{path} must name a class. Received: an empty file.')
-    return {mid: name for _, mid, name in sorted(rows)}
-
-
 def read_hierarchy(path: Path | str, mids: Sequence[str]) -> np.ndarray:
     """Which class is another: bool (C, C), ``[child, ancestor]``.
 

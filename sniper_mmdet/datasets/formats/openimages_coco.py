@@ -17,11 +17,12 @@ from sniper_mmdet.chips.coco import load_coco
 from sniper_mmdet.utils.choices import check_choice
 from sniper_mmdet.utils.errors import UserError
 from sniper_mmdet.utils.files import write_json, write_whole
+from sniper_mmdet.utils.hierarchy import read_classes
 from sniper_mmdet.utils.progress import track
 
 from ..openimages import FLAGS, OpenImagesDataset
 from .coco import CocoWriter
-from .openimages import BOX_FIELDS, LABEL_FIELDS, read_classes, read_hierarchy
+from .openimages import BOX_FIELDS, LABEL_FIELDS, read_hierarchy
 
 CLASSES_FILE = 'class-descriptions-boxable.csv'
 HIERARCHY_FILE = 'bbox_labels_hierarchy.json'

@@ -117,6 +117,8 @@ class PreActResNet(BaseModule):
         frozen_stages (int): Number of stages whose weights and statistics
             stay; 0 freezes the first convolution alone, -1 nothing. Defaults
             to 1.
+        frozen_weights (bool): Whether the weights of ``frozen_stages`` stay as
+            well, or only their statistics. Defaults to True.
         norm_eval (bool): Keep the statistics of all batch norms, for training
             with small batches. Defaults to False.
         with_cp (bool): Recompute activations in the backward pass, which
@@ -135,6 +137,7 @@ class PreActResNet(BaseModule):
         deform_groups: int | None = 4,
         norm_cfg: dict | None = None,
         frozen_stages: int = 1,
+        frozen_weights: bool = True,
         norm_eval: bool = False,
         with_cp: bool = False,
         init_cfg: dict | None = None,
@@ -148,6 +151,7 @@ class PreActResNet(BaseModule):
             )
         norm_cfg = norm_cfg or dict(type='BN', eps=2e-5, momentum=0.005)
         self.frozen_stages = frozen_stages
+        self.frozen_weights = frozen_weights
         self.norm_eval = norm_eval
         self.bn_data = build_norm_layer(norm_cfg, 3)[1]
         # As released: fix_gamma.
@@ -184,7 +188,9 @@ class PreActResNet(BaseModule):
         if self.frozen_stages >= 0:
             stages = [f'stage{k + 1}' for k in range(self.frozen_stages)]
             for name in ('conv0', 'bn0', *stages):
-                getattr(self, name).eval().requires_grad_(False)
+                part = getattr(self, name).eval()
+                if self.frozen_weights:
+                    part.requires_grad_(False)
             # The shift of this norm trains, as released.
             self.bn_data.eval()
         for module in self.modules():

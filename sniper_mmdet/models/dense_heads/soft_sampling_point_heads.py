@@ -36,18 +36,28 @@ class SoftPoints(IncompleteLabels):
         samples = list(
             zip(objects, ignored or [None] * len(objects), metas, strict=True)
         )
-        weighted = []
-        for i, scores in enumerate(cls_scores):
-            boxes = boxes_of_points(points[i], self.strides[i])
-            weights = [
+        boxes = [
+            boxes_of_points(own, stride)
+            for own, stride in zip(points, self.strides, strict=True)
+        ]
+        boxes = torch.cat(boxes)
+        weights = torch.stack(
+            [
                 background_weights(self.soft_weights, boxes, *one)
                 for one in samples
             ]
-            weights = torch.stack(weights)
-            weights = weights.masked_fill(learned[i].view_as(weights), 1)
-            weights = weights.view(len(scores), 1, *sizes[i]).to(scores)
+        )
+        weighted = []
+        for scores, own, known in zip(
+            cls_scores,
+            weights.split([len(own) for own in points], 1),
+            learned,
+            strict=True,
+        ):
+            own = own.masked_fill(known.view_as(own), 1).to(scores)
+            own = own.view(len(scores), 1, *scores.shape[-2:])
             still = scores.detach()
-            weighted.append(still + weights * (scores - still))
+            weighted.append(still + own * (scores - still))
         return super().loss_by_feat(weighted, *outs, objects, metas, ignored)
 
 

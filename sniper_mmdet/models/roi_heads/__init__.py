@@ -8,6 +8,7 @@ from .rfcn3k_roi_head import RFCN3kRoIHead
 from .soft_sampling_roi_head import (
     SoftSampling,
     SoftSamplingCascadeRoIHead,
+    SoftSamplingReleasedRoIHead,
     SoftSamplingRoIHead,
 )
 from .two_way_mask_head import TwoWayMaskHead

@@ -19,6 +19,7 @@ from ..task_modules import (
     silence_unverified,
     verified_of_batch,
 )
+from .released_roi_head import ReleasedRoIHead
 
 
 class SoftTargets:
@@ -182,3 +183,8 @@ class SoftSamplingRoIHead(SoftSampling, StandardRoIHead):
 @MODELS.register_module()
 class SoftSamplingCascadeRoIHead(SoftSampling, CascadeRoIHead):
     """A CascadeRoIHead with :class:`SoftSampling` in each stage."""
+
+
+@MODELS.register_module()
+class SoftSamplingReleasedRoIHead(SoftSampling, ReleasedRoIHead):
+    """A ReleasedRoIHead with :class:`SoftSampling`."""

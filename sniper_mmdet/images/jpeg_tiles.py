@@ -1,0 +1,124 @@
+"""Tiles of a TIFF that are JPEGs, decoded by libjpeg-turbo.
+
+GDAL takes three times as long for them. Pixels are those that OpenCV decodes.
+"""
+
+import itertools
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+import numpy as np
+from rasterio.io import DatasetReader
+
+from sniper_mmdet.utils.kept import Kept
+
+# Decoded tiles of all files: neighbouring chips share some.
+_KEPT = Kept(2**27)
+# Larger tiles are nearly whole images.
+_SIDE = 1024
+# Start and end of a JPEG.
+_START, _END = b'\xff\xd8', b'\xff\xd9'
+
+
+def has_jpeg_tiles(file: DatasetReader, bands: Sequence[int]) -> bool:
+    """Whether the tiles of a raster are JPEGs of the bands that are asked for.
+
+    False without simplejpeg, which decodes them.
+
+    Args:
+        file (DatasetReader): The raster.
+        bands (Sequence[int]): The bands that become red, green and blue, or
+            the one that becomes grey.
+    """
+    colours = {'ycbcr': [1, 2, 3], 'minisblack': [1]}
+    how = file.profile
+    return (
+        find_spec('simplejpeg') is not None
+        and how['driver'] == 'GTiff'
+        and how.get('compress') == 'jpeg'
+        and (how.get('interleave') != 'band' or len(bands) == 1)
+        and file.dtypes[0] == 'uint8'
+        and list(bands) == colours.get(how.get('photometric', 'minisblack'))
+        and file.count == len(bands)
+        and max(file.block_shapes[0]) <= _SIDE
+    )
+
+
+class JpegTiles:
+    """Windows of a raster and of its overviews, from tiles that are JPEGs.
+
+    Args:
+        file (DatasetReader): The raster, see :func:`has_jpeg_tiles`.
+        state (tuple): What changes when the file is written anew.
+    """
+
+    def __init__(self, file: DatasetReader, state: tuple) -> None:
+        self._file, self._state = file, state
+        self._stream = open(file.name, 'rb')  # noqa: SIM115, see close
+        self._shared: dict[int, bytes] = {}
+
+    def read(
+        self, overview: int, block: tuple[int, int], window: Sequence[int]
+    ) -> np.ndarray | None:
+        """A window of the raster or of one of its overviews.
+
+        Args:
+            overview (int): The number of the overview, or -1 for the raster.
+            block (tuple[int]): (height, width) of its tiles.
+            window (Sequence[int]): (x1, y1, x2, y2), pixels of the overview.
+
+        Returns:
+            ndarray | None: uint8 (h, w, 3), BGR. None if a tile is absent or
+            does not decode: GDAL then says why.
+        """
+        x, y, x2, y2 = window
+        high, wide = block
+        rows = range(y // high, -(-y2 // high))
+        columns = range(x // wide, -(-x2 // wide))
+        pixels = np.empty((y2 - y, x2 - x, 3), np.uint8)
+        for row, column in itertools.product(rows, columns):
+            key = self._file.name, self._state, overview, row, column
+            tile = _KEPT.get(key)
+            if tile is None:
+                tile = self._decode(overview, f'{column}_{row}')
+                if tile is None or tile.shape != (high, wide, 3):
+                    return None
+                _KEPT.put(key, tile, tile.nbytes)
+            top, left = row * high - y, column * wide - x
+            part = tile[
+                max(-top, 0) : y2 - y - top, max(-left, 0) : x2 - x - left
+            ]
+            top, left = max(top, 0), max(left, 0)
+            pixels[top : top + len(part), left : left + part.shape[1]] = part
+        return pixels
+
+    def close(self) -> None:
+        """Close the file, and keep none of its tiles."""
+        self._stream.close()
+        name = self._file.name
+        _KEPT.forget(lambda key: key[0] == name)
+
+    def _decode(self, overview: int, place: str) -> np.ndarray | None:
+        """uint8 (h, w, 3), BGR: a tile, or None: it is not a whole JPEG."""
+        import simplejpeg
+
+        offset = self._tag(f'BLOCK_OFFSET_{place}', overview)
+        size = self._tag(f'BLOCK_SIZE_{place}', overview)
+        if not offset or not size:
+            return None
+        self._stream.seek(int(offset))
+        tile = self._stream.read(int(size))
+        if overview not in self._shared:
+            # What all tiles of a level have in common is stored once.
+            tables = bytes.fromhex(self._tag('JPEGTABLES', overview) or '')
+            self._shared[overview] = tables.removesuffix(_END)
+        if shared := self._shared[overview]:
+            tile = shared + tile.removeprefix(_START)
+        try:
+            return simplejpeg.decode_jpeg(tile, colorspace='BGR')
+        except ValueError:
+            return None
+
+    def _tag(self, name: str, overview: int) -> str | None:
+        level = {} if overview < 0 else dict(ovr=overview)
+        return self._file.get_tag_item(name, 'TIFF', 1, **level)
