@@ -67,13 +67,13 @@ def related_classes(path: str | Path, mids: Sequence[str]) -> np.ndarray:
 
 
 def read_classes(path: Path | str) -> dict[str, str]:
-    """Classes by their MID, in the order of their labels.
+    """Read the names of classes by their MID, in the order of their labels.
 
-    Lines are "MID,name", or "MID,name,number" as MMDetection has them for the
-    challenge; the numbers, from 1, are the order then. A header is no class.
+    Lines are "MID,name", or "MID,name,number" as in MMDetection's file for the
+    challenge; then the numbers, from 1, give the order. A header is skipped.
 
     Raises:
-        UserError: What is wrong, with its line.
+        UserError: The file is wrong; the text names the line.
     """
     rows = []
     with open(path, encoding='utf-8-sig', newline='') as file:
