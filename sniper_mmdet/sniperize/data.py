@@ -14,8 +14,8 @@ from .rules import Steps, name_of, names
 
 #: Why a data set's own pipeline is removed.
 _FOR_CHIPS = (
-    'Its pipeline is not used; an image without a box gives negative chips, '
-    'if any.'
+    'The pipeline of this data set is not used; an image without boxes can '
+    'only give negative chips.'
 )
 
 
@@ -47,8 +47,8 @@ def images(
             if name_of(data) == 'RepeatDataset':
                 draft.note(
                     f'RepeatDataset(times={data["times"]}) is taken out: an '
-                    'epoch is one pass over all chips, and as many epochs as '
-                    'before are a shorter training.'
+                    'epoch is one pass over all chips, so that the same '
+                    'number of epochs is a shorter training.'
                 )
             outer.extend(data.get('pipeline') or [])
             data, source = data['dataset'], f'{source}.dataset'
@@ -86,9 +86,9 @@ def chip_transforms(draft: Draft, pipeline: Steps) -> tuple[Steps, Steps]:
     taken_out = [name_of(step) for step in others if not rules.is_kept(step)]
     if taken_out:
         draft.note(
-            f'Taken out of the training pipeline: {names(taken_out)}; chips '
-            'have their own places and scales, and only what keeps the size '
-            'of a chip can be put back, after CutChip.'
+            f'{names(taken_out)} is taken out of the training pipeline: chips '
+            'have their own places and scales. Only transforms that keep the '
+            'size of a chip can be put back, after CutChip.'
         )
     loading = [loading_by_window(step) for step in loading]
     return loading, [*filter(rules.is_kept, others), *packing]
@@ -100,7 +100,7 @@ def train_loader(draft: Draft) -> str:
     sampler = name_of(loader.get('sampler') or {})
     if sampler not in ('', 'DefaultSampler', 'InfiniteSampler'):
         draft.note(
-            f'{sampler} is taken out: ChipSampler shows every chip once an '
+            f'{sampler} is taken out: ChipSampler shows every chip once per '
             'epoch.'
         )
     for key in ('sampler', 'batch_sampler', 'dataset'):
@@ -158,8 +158,8 @@ def _image_pipeline(draft: Draft, pipeline: Steps, split: str) -> Steps:
     taken_out = [n for n in map(name_of, others) if n not in rules.OF_LEVELS]
     if taken_out:
         draft.note(
-            f'Taken out of the {split} pipeline: {names(taken_out)}; only '
-            'what keeps an image as it is, uint8, can be put back.'
+            f'{names(taken_out)} is taken out of the {split} pipeline: only '
+            'transforms that keep an image as it is, uint8, can be put back.'
         )
     return [*loading, *packing]
 

@@ -107,8 +107,7 @@ def preprocessor(draft: Draft, loading: list[dict]) -> dict:
     if cfg.get('batch_augments'):
         draft.note(
             f'{names(map(name_of, cfg["batch_augments"]))} of the '
-            'data_preprocessor is replaced by one that pads to the size of a '
-            'chip.'
+            'data_preprocessor is replaced by padding to the size of a chip.'
         )
     size = draft.chips.chip_size
     pad = dict(type='BatchFixedSizePad', size=(size, size))
@@ -137,8 +136,8 @@ def model(
     delta.update(levels(draft.test_pyramid), **merging, **heads)
     if replaced:
         draft.note(
-            f'Of test_cfg, {replaced}: weak boxes and near ones are for the '
-            'soft-NMS that merges the levels (model.merge).'
+            f'In test_cfg, {replaced}: the soft-NMS that merges the levels '
+            '(model.merge) needs weak boxes and near ones.'
         )
     if cfg.get('data_preprocessor'):
         delta['data_preprocessor'] = preprocessor
@@ -150,8 +149,8 @@ def model(
     if test_cfg:
         delta['test_cfg'] = test_cfg
         lines.append(
-            '# Boxes are merged over the levels: NMS of a level only takes '
-            'out doubles.'
+            '# Boxes are merged over the levels: NMS of a level only removes '
+            'duplicates.'
         )
     if draft.autofocus:
         delta.update(focus_settings(draft, *features))

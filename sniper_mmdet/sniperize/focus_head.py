@@ -60,11 +60,11 @@ def focus_settings(
     if stride != 16 and not advice:
         draft.note(
             f'No map of the {features} has stride 16; FocusPixels are cells '
-            f'of the one of stride {stride} (there are: {strides}).'
+            f'of the map of stride {stride} (there are: {strides}).'
         )
     thresholds = 'thresholds of focus are' if advice else 'focus is'
     draft.note(
-        f'{thresholds} as released; tools/analysis_tools/focus_curve.py tells '
+        f'{thresholds} as released; tools/analysis_tools/focus_curve.py shows '
         'which thresholds suit the trained focus head.'
     )
     settings = dict(focus_head=head)

@@ -104,9 +104,9 @@ def plan_for(
         factors = ' or '.join(f'{factor:.3g}' for factor in finest)
         raise ValueError(
             'AutoFocus cannot help here: no coarser level shows 95% of the '
-            f'boxes that a finest level of {factors} times is for large '
-            'enough to be noticed, or sizes are tested on no level that suits '
-            f'them. Received: {len(images.boxes)} boxes in {len(images)} '
+            f'boxes for a finest level of {factors} times large enough to be '
+            'noticed, or no level suits some of the sizes. '
+            f'Received: {len(images.boxes)} boxes in {len(images)} '
             f'images, and sizes of {target[0]:.0f} to {target[1]:.0f} px for '
             'a level.'
         )

@@ -50,13 +50,13 @@ def focus_text(
             fit.
     """
     statements, pipeline = data.images(
-        draft, '_whole_images', 'All of them, as a test looks at them.'
+        draft, '_whole_images', 'Whole images, as in testing.'
     )
     loading, _, _ = rules.parts_of(pipeline, 'train')
     levels = plan.factors[:-1]
     blocks = [
         assignment('_base_', base),
-        '# The levels on which the focus head looks.\n'
+        '# The levels that the focus head sees.\n'
         + assignment('_whole_images', _training(loading, levels)),
         statements,
         assignment('train_dataloader', _loader(draft)),
@@ -136,7 +136,7 @@ def _model(draft: Draft, plan: FocusPlan, settings: dict) -> str:
             delta['test_cfg'] = test_cfg
             lines.append(
                 '# Boxes are merged over the levels: NMS of a level only '
-                'takes out doubles.'
+                'removes duplicates.'
             )
     delta.update(
         scales=list(plan.factors),

@@ -59,8 +59,8 @@ def training(draft: Draft) -> tuple[str, dict, dict]:
     cut = dict(type='sniper_mmdet.CutChip')
     if cannot := without_ignoring(draft.cfg.model):
         draft.note(
-            f'{names(cannot)} cannot ignore a box: one that a chip shows but '
-            "does not train is background (out_of_range='drop'); 'keep' "
+            f'{names(cannot)} cannot ignore a box: a box that a chip shows '
+            "but does not train is background (out_of_range='drop'); 'keep' "
             'would train it.'
         )
         return '', {}, dict(cut, out_of_range='drop')
@@ -72,12 +72,12 @@ def training(draft: Draft) -> tuple[str, dict, dict]:
         if 'ignore_iof_thr' in change:
             draft.note(
                 f'ignore_iof_thr={cfg["ignore_iof_thr"]} of {name_of(cfg)} is '
-                'off: it would ignore objects in front of an ignored box, '
-                'too.'
+                'off: it would also ignore objects in front of an ignored '
+                'box.'
             )
     if lines:
         why = (
-            'What resembles a box that a chip does not train is neither '
+            'A box that resembles one which a chip does not train is neither '
             'object nor background.'
         )
         lines[:0] = [comment(why), '_training = _base_.model.train_cfg']

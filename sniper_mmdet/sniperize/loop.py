@@ -30,9 +30,8 @@ def optimizer(draft: Draft) -> str:
     kept = {k: v for k, v in settings.items() if k in _PARAMWISE}
     taken_out = [kind, *(key for key in settings if key not in kept)]
     draft.note(
-        f'{names(taken_out)} of optim_wrapper is taken out: it looks for the '
-        'backbone where the wrapper has the detector; all layers learn at '
-        'one rate now.'
+        f'{names(taken_out)} of optim_wrapper is taken out: in the wrapper '
+        'it does not find the backbone. All layers learn at one rate now.'
     )
     settings = dict(_delete_=True, **kept) if kept else None
     delta = dict(constructor=_CONSTRUCTOR, paramwise_cfg=settings)
@@ -57,8 +56,8 @@ def hooks(draft: Draft) -> str:
         )
     if 'SetEpochInfoHook' in taken_out:
         draft.note(
-            'SetEpochInfoHook is taken out: the wrapper has no set_epoch, so '
-            'what the detector changes by epoch stays as it starts.'
+            'SetEpochInfoHook is taken out: the wrapper has no set_epoch. '
+            'Settings that the detector changes by epoch keep their start.'
         )
     return assignment('custom_hooks', kept)
 
@@ -71,8 +70,8 @@ def evaluators(draft: Draft) -> str:
         is_one = isinstance(own, dict)
         if is_one and name_of(own).endswith('Evaluator'):
             draft.note(
-                f'{name} stays as it is: {name_of(own)} takes no '
-                'sniper_mmdet.PixelsMetric beside others.'
+                f'{name} stays as it is: {name_of(own)} does not allow a '
+                'sniper_mmdet.PixelsMetric.'
             )
         elif own:
             kept = Code(f'_base_.{name}' if is_one else f'*_base_.{name}')
@@ -82,14 +81,14 @@ def evaluators(draft: Draft) -> str:
 
 
 def general_notes(draft: Draft) -> Iterator[str]:
-    """Note decisions that are left to the user, with the config's numbers."""
+    """Yield notes on decisions that are left to the user."""
     loop, loader = draft.part('train_cfg'), draft.part('train_dataloader')
     size = draft.chips.chip_size
     chips = f'{loader.get("batch_size", 1)} chips of {size}x{size} px'
     if not draft.advice:
         yield (
             'scales, valid_ranges and chip_size are those released for COCO: '
-            '--suggest writes others, for the sizes of your boxes.'
+            '--suggest chooses them by the sizes of your boxes.'
         )
     if loop.get('max_iters'):
         yield (
@@ -99,9 +98,9 @@ def general_notes(draft: Draft) -> Iterator[str]:
     else:
         yield (
             f'max_epochs={loop.get("max_epochs")} and the learning rate are '
-            'kept: an epoch is all chips now, several an image '
-            '(tools/analysis_tools/chip_statistics.py counts them), an '
-            f'iteration {chips}.'
+            'kept: an epoch is all chips now, several per image '
+            '(tools/analysis_tools/chip_statistics.py counts them), and an '
+            f'iteration is {chips}.'
         )
     if norms := trained_norms(draft.cfg.model):
         yield (
@@ -124,8 +123,8 @@ def general_notes(draft: Draft) -> Iterator[str]:
         )
     if draft.cfg.get('tta_model'):
         yield (
-            'tta_model and tta_pipeline stay, and do not fit: the pyramid is '
-            'what they are for.'
+            'tta_model and tta_pipeline stay, but do not fit: the pyramid '
+            'replaces them.'
         )
 
 

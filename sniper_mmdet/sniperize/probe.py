@@ -80,7 +80,7 @@ def feature_maps(detector: nn.Module, name: str | None = None) -> Features:
         raise ValueError(
             f'a focus head cannot see the {name} of '
             f'{type(detector).__name__}, which does not give one feature map '
-            'a level and image.'
+            'per level and image.'
         )
     return name, [(m.shape[1], round(size / m.shape[-1])) for m in maps]
 

@@ -11,7 +11,7 @@ from .advice import Advice
 from .frontier import ways_table
 
 _THRESHOLDS = comment(
-    'focus_curve.py tells which thresholds suit a trained one.'
+    'focus_curve.py shows which thresholds suit a trained focus head.'
 )
 
 _OF_TABLE = """\

@@ -139,7 +139,7 @@ def add_json(parser: ArgumentParser) -> None:
 def add_split(parser: ArgumentParser, default: str) -> None:
     """Add ``--split``, the data set of a config for a tool."""
     choices = dict(choices=['train', 'val', 'test'])
-    about = "data set of the config to use"
+    about = 'data set of the config to use'
     add_options(parser, split=(default, about, choices))
 
 

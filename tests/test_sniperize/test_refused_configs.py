@@ -119,5 +119,7 @@ def test_what_cannot_be_built_or_looked_at(plain):
         ):
             plain(("type='ResNet'", "type='ResNot'"), autofocus=autofocus)
     base = str(ZOO / 'tridentnet/tridentnet_r50-caffe_1x_coco.py')
-    with pytest.raises(ValueError, match='one feature map a level and image'):
+    with pytest.raises(
+        ValueError, match='one feature map per level and image'
+    ):
         sniperize(read_plain(base), base, autofocus=True)

@@ -31,7 +31,11 @@ def main():
     add('--out', required=True, type=Path, help='COCO file (.json)')
     cli.add_options(
         parser,
-        names=('number', 'form of the category names', dict(choices=list(NAMES))),
+        names=(
+            'number',
+            'form of the category names',
+            dict(choices=list(NAMES)),
+        ),
         img_suffix=('.JPEG', 'suffix of the image files'),
         keep_empty=(False, 'keep images that have no usable box'),
     )
