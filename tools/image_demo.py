@@ -171,7 +171,7 @@ def main():
         fields = {key: result.pred_instances[key].tolist() for key in keys}
         predictions.append(dict(file=str(name), **fields))
     write_json(out, predictions)
-    print(f'{len(predictions)} images: pictures in {vis}, detections in {out}')
+    print(f'{len(predictions)} images: drawn in {vis}, detections in {out}')
 
 
 if __name__ == '__main__':

@@ -67,11 +67,11 @@ def main():
         return
     count = sum(taught.pictures.values())
     print(
-        f'{len(taught.pictures)} classes of {count} pictures in '
-        f'{taught.seconds:.1f} s; of pictures held out '
-        f'{taught.accuracy:.0%} are named rightly.'
+        f'{len(taught.pictures)} classes from {count} images in '
+        f'{taught.seconds:.1f} s; {taught.accuracy:.0%} of the held-out '
+        'images get the right class.'
     )
-    print(f'{taught.config} finds {len(taught.classes)} classes.')
+    print(f'{taught.config} detects {len(taught.classes)} classes.')
 
 
 if __name__ == '__main__':

@@ -99,7 +99,7 @@ class JpegTiles:
         _KEPT.forget(lambda key: key[0] == name)
 
     def _decode(self, overview: int, place: str) -> np.ndarray | None:
-        """Decode a tile to uint8 (h, w, 3), BGR, or None without a whole JPEG."""
+        """Decode a tile to uint8 (h, w, 3), BGR; None if it is broken."""
         import simplejpeg
 
         offset = self._tag(f'BLOCK_OFFSET_{place}', overview)

@@ -71,7 +71,7 @@ class RunLog:
                 return found
         there = ', '.join(sorted({name for _, name in names})) or 'nothing'
         raise ValueError(
-            f'--keys must be what {self.run} has logged, which is: {there}. '
+            f'--keys must be names that {self.run} has logged: {there}. '
             f'Received: {key}.'
         )
 

@@ -59,7 +59,7 @@ def convert_file(
     except ValueError as error:
         error.args = (
             f'{path} does not fit {config}: {error} Is it another network? '
-            'Otherwise --ignore names what may be left out.',
+            'Otherwise --ignore names tensors to leave out.',
         )
         raise
     meta = _dataset_meta(cfg)

@@ -40,8 +40,8 @@ class _StayOnHttps(HTTPRedirectHandler):
     def redirect_request(self, req, fp, code, msg, headers, newurl):
         if req.type == 'https' and not newurl.startswith('https:'):
             raise ValueError(
-                f'{req.full_url} leads to {newurl}, which is not https: what '
-                'comes from there may be of anyone.'
+                f'{req.full_url} leads to {newurl}, which is not https: its '
+                'content cannot be trusted.'
             )
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
@@ -67,7 +67,7 @@ def fetch(url: str, path: Path) -> None:
         except OSError as error:
             if (reason := why_not_written(error)) is None:
                 raise
-            kept = f'what came so far is kept in {path}.part'
+            kept = f'the received part is kept in {path}.part'
             raise FileError(path, f'{reason}; {kept}') from None
 
 

@@ -29,8 +29,8 @@ REFUSED = {
     'Detectron2Wrapper': 'a model of detectron2 does its own preprocessing, '
     'where chips and levels are to be padded',
     'CLRNet': 'it predicts lanes, not boxes',
-    'RPN': 'an RPN alone is what --cfg-options model.rpn_only=True makes of '
-    "the two-stage detector's config",
+    'RPN': '--cfg-options model.rpn_only=True makes an RPN alone from the '
+    "two-stage detector's config",
 }
 #: Keys of a detector's heads.
 HEADS = ('bbox_head', 'query_head', 'roi_head', 'rpn_head')
@@ -102,7 +102,7 @@ def class_of(registry: Registry, cfg: dict, field: str) -> type:
         found = scoped.get(kind) if kind else None
     if found is None:
         raise ValueError(
-            f'{field}.type must name what is registered; does the config '
+            f'{field}.type must be a registered type; does the config '
             f'lack custom_imports? Received: {kind!r}.'
         )
     return found

@@ -207,7 +207,7 @@ def require_picture(parser: ArgumentParser, args: Namespace) -> None:
     args.out += '' if Path(args.out).suffix else '.png'
     path = Path(args.out)
     drawn = path.suffix[1:].lower() in kinds
-    rule = f'--out must be a picture, one of .{", .".join(sorted(kinds))}'
+    rule = f'--out must be an image file, one of .{", .".join(sorted(kinds))}'
     require(parser, drawn, rule, args.out)
     there = path.absolute().parent.is_dir()
     require(parser, there, '--out must be in a folder that exists', args.out)

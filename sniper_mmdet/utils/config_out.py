@@ -34,7 +34,7 @@ def told_of_options(args: Namespace) -> list[str]:
     """Return sentences on settings that ``--config-out`` does not inherit."""
     if not args.cfg_options:
         return []
-    unlike = 'as it is, without what --cfg-options changed.'
+    unlike = 'as it is, without the changes of --cfg-options.'
     return [f'{args.config_out} inherits from {args.config} {unlike}']
 
 

@@ -60,8 +60,8 @@ def related_classes(path: str | Path, mids: Sequence[str]) -> np.ndarray:
     if not seen:
         raise UserError(
             f'{path} must have classes of the label file, such as '
-            f'{mids[0]}. Received: {tree["LabelName"]!r} and what is below '
-            'it, none of them.'
+            f'{mids[0]}. Received: {tree["LabelName"]!r} and its '
+            'descendants, none of them.'
         )
     return found
 

@@ -29,7 +29,7 @@ class Kept:
         return self._values[key][0]
 
     def put(self, key: Hashable, value: Any, size: int) -> None:
-        """Keep a value of ``size`` bytes; the oldest values make room for it."""
+        """Keep a value of ``size`` bytes; the oldest make room for it."""
         self._bytes += size - self._values.pop(key, (None, 0))[1]
         self._values[key] = value, size
         while self._bytes > self.most:

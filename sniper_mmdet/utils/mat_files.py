@@ -85,9 +85,9 @@ def _unpacked(data: bytes) -> bytes:
     try:
         found = unpacker.decompress(data, _MOST_BYTES)
     except zlib.error as error:
-        raise _BrokenError(f'what is compressed is broken: {error}') from None
+        raise _BrokenError(f'compressed data are broken: {error}') from None
     if not unpacker.eof:
-        raise _BrokenError('what is compressed breaks off')
+        raise _BrokenError('compressed data break off')
     return found
 
 

@@ -38,7 +38,7 @@ def test_parts_of_other_kinds_are_refused(tmp_path, option, why):
 @pytest.mark.parametrize(
     ('change', 'why'),
     [
-        (("type='RetinaNet'", "type='Retina'"), 'must name what is regist'),
+        (("type='RetinaNet'", "type='Retina'"), 'must be a regist'),
         (('model = ', 'other = '), 'has no model'),
         (('train_dataloader = ', 'loader = '), 'no train_dataloader'),
         (("type='RetinaNet'", "type='GLIP'"), 'what a text names'),

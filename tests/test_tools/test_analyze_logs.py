@@ -336,7 +336,7 @@ def test_bad_input_ends_in_a_sentence(run, tmp_path, analyze, args, sentence):
         ('', 'required: task'),
         ('plot_curve run', 'required: --out'),
         ('plot_curve a --out no/a.png', 'exists. Received: no/a.png.'),
-        ('plot_curve a --out a.json', 'a picture, one of .'),
+        ('plot_curve a --out a.json', 'an image file, one of .'),
         (
             'plot_curve a b --keys c d --out e --legend f g h',
             '--legend must give 2 or 4 names. Received: 3.',

@@ -317,7 +317,7 @@ def test_what_a_written_config_is_not(folder, suggest, tiny_scenes):
     root = f'train_dataloader.dataset.dataset.data_root={tiny_scenes}/'
     args = (SAMPLE_CONFIG, '--cfg-options', root)
     text = suggest(*args, '--config-out', 'mine.py')
-    assert 'without what --cfg-options changed' in text and step not in text
+    assert 'without the changes of --cfg-options' in text and step not in text
     assert 'Not a config' not in (folder / 'mine.py').read_text()
     assert 'what --cfg-options' not in suggest(*args)
 
@@ -363,8 +363,8 @@ def as_lists(pyramid):
         ('--ann coco.json --levels 0', 'from 1 to 6. Received: 0.'),
         ('--ann coco.json --chip-size 100', 'multiple of 32, at least 64'),
         ('--ann coco.json --out no/a.png', 'a folder that exists'),
-        ('--ann coco.json --out a.xyz', 'a picture, one of .'),
-        ('--ann coco.json --out coco.json', 'a picture, one of .'),
+        ('--ann coco.json --out a.xyz', 'an image file, one of .'),
+        ('--ann coco.json --out coco.json', 'an image file, one of .'),
         ('--ann coco.json --config-out coco.json', 'must be a .py file'),
         ('plain.py --config-out plain.py', '--config-out must be another'),
         ('plain.py --config-out ./no/../plain.py', 'folder that exists'),

@@ -41,7 +41,7 @@ def main():
         image = Path(dataset.dataset.get_data_info(index)['img_path'])
         picture = draw_image(dataset, table, index, stride, args.height)
         mmcv.imwrite(picture, f'{args.out_dir}/{index:06d}_{image.stem}.jpg')
-    print(f'{len(shown)} pictures in {args.out_dir}')
+    print(f'{len(shown)} drawn images in {args.out_dir}')
 
 
 if __name__ == '__main__':

@@ -32,8 +32,8 @@ class RangeAwareVFNetHead(VFNetHead):
         super().__init__(*args, **kwargs)
         if not self.use_atss:
             raise ValueError(
-                'use_atss must be True for an assigner to tell what is '
-                'ignored. Received: False.'
+                'use_atss must be True, so that an assigner chooses what to '
+                'ignore. Received: False.'
             )
 
     def loss_by_feat(
