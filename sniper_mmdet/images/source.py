@@ -46,7 +46,7 @@ class ImageSource(ABC):
             ndarray: uint8 (height, width, 3), BGR.
 
         Raises:
-            ImageError: It cannot be read.
+            ImageError: The region cannot be read.
         """
 
     def anew(self) -> 'ImageSource':

@@ -80,7 +80,7 @@ def level_padding(draft: Draft) -> tuple[dict, dict]:
     """Return the data_preprocessor, and the changes of its padding.
 
     Raises:
-        ValueError: It is one of another kind.
+        ValueError: It is not a DetDataPreprocessor.
     """
     model = draft.cfg.model
     cfg = model.get('data_preprocessor') or draft.part('data_preprocessor')
@@ -101,7 +101,7 @@ def preprocessor(draft: Draft, loading: list[dict]) -> dict:
     Masks are padded too if the transforms that load chips load masks.
 
     Raises:
-        ValueError: It is one of another kind.
+        ValueError: It is not a DetDataPreprocessor.
     """
     cfg, delta = level_padding(draft)
     if cfg.get('batch_augments'):

@@ -51,7 +51,7 @@ _AS_CHEAP = 1.05
 
 @dataclass(frozen=True)
 class FocusPlan:
-    """A pyramid, coarse to fine, and how AutoFocus goes through it.
+    """A pyramid, coarse to fine, and the settings of AutoFocus on it.
 
     Attributes:
         factors (tuple[float]): Factors of the levels.

@@ -66,7 +66,7 @@ def read_image(path: str | Path, any_depth: bool = False) -> np.ndarray:
     """Read an image, uint8 (H, W, 3), BGR; ``any_depth`` keeps 16 bits.
 
     Raises:
-        OSError: It cannot be read.
+        OSError: The file cannot be read.
     """
     image = None
     how = {}
@@ -84,7 +84,7 @@ def image_size(path: str | Path) -> tuple[int, int]:
     """Read the width and height of an image, as loaded, from its header.
 
     Raises:
-        OSError: It cannot be read.
+        OSError: The file cannot be read.
     """
     # Nothing is decoded, so that aerial images may have any size.
     try:

@@ -47,7 +47,8 @@ def parse_args():
 def read_config(path, options):
     """Read a config's boxes and, if it trains on chips, its settings.
 
-    The head that it has, and what those take that it could have.
+    It also returns the config's focus head, and the arguments of all focus
+    heads that the detector's maps allow.
     """
     with cli.quiet():  # importing mmdet prints
         from sniper_mmdet.engine import build

@@ -173,7 +173,7 @@ class PreActResNet(BaseModule):
         self._freeze()
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """C4 (B, 16 * base_channels, h, w) and C5 (twice as many)."""
+        """Return C4 (B, 16 * base_channels, h, w) and C5 (twice as many)."""
         x = self.bn0(self.conv0(self.bn_data(x))).relu()
         x = self.stage2(self.stage1(self.pool(x)))
         c4 = self.stage3(x)

@@ -26,8 +26,8 @@ class _IgnoresQueries(IgnoresByIoU):
     ignored_boxes.resembles`. Queries for denoising come from objects.
 
     Args:
-        ignore_iou_thr (float): IoU with an ignored box above which a query
-            that is nearer to no object is ignored. Defaults to 0.3.
+        ignore_iou_thr (float): IoU with an ignored box above which a query is
+            ignored, unless it is nearer to an object. Defaults to 0.3.
         **kwargs: Arguments of the parent.
     """
 

@@ -22,7 +22,7 @@ class RangeAwareYOLOV3Head(IgnoresByIoU, YOLOV3Head):
 
     Args:
         ignore_iou_thr (float): IoU with an ignored box above which an anchor
-            that is nearer to no object is ignored. Defaults to 0.3.
+            is ignored, unless it is nearer to an object. Defaults to 0.3.
         **kwargs: Arguments of YOLOV3Head.
     """
 

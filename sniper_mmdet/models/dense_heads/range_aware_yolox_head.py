@@ -18,8 +18,8 @@ class RangeAwareYOLOXHead(IgnoresByIoU, YOLOXHead):
     :func:`~sniper_mmdet.models. task_modules.ignored_boxes.resembles`.
 
     Args:
-        ignore_iou_thr (float): IoU with an ignored box above which a place
-            that is nearer to no object is ignored. Defaults to 0.3.
+        ignore_iou_thr (float): IoU with an ignored box above which a place is
+            ignored, unless it is nearer to an object. Defaults to 0.3.
         **kwargs: Arguments of YOLOXHead.
     """
 

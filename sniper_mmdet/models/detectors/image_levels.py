@@ -1,4 +1,4 @@
-"""One image at its levels, and parts of it in batches."""
+"""The levels of one image, and batches of their parts."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence

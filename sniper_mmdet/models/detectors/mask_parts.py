@@ -14,7 +14,7 @@ class MaskPart(NamedTuple):
     Attributes:
         x (int): Left end of the part in the image, original pixels.
         y (int): Top end of the part, original pixels.
-        pixels (Tensor): (h, w), bool as a rule.
+        pixels (Tensor): (h, w), usually bool.
     """
 
     x: int

@@ -334,7 +334,7 @@ class PyramidDetector(WrappedDetector):
             level (int): Index into the pyramid.
             run (Callable): Takes the images of a batch, their samples, their
                 limit, and their keys; see :meth:`_run_level`.
-            keep (Callable, optional): See there.
+            keep (Callable, optional): See :meth:`_run_level`.
         """
         for limit, batch in make_batches(todo, self.max_pixels):
             keys = [key for key, _ in batch]

@@ -175,7 +175,7 @@ class RangeAwareDynamicSoftLabelAssigner(
     """A DynamicSoftLabelAssigner (RTMDet) that ignores by predicted boxes.
 
     Args:
-        ignore_iou_thr (float): As of RangeAwareTaskAlignedAssigner. Defaults
+        ignore_iou_thr (float): As for RangeAwareTaskAlignedAssigner. Defaults
             to 0.3.
         **kwargs: Arguments of DynamicSoftLabelAssigner.
     """
@@ -188,7 +188,7 @@ class RangeAwareSimOTAAssigner(_IgnoresPredictions, SimOTAAssigner):
     YOLOX needs a head for that, :class:`RangeAwareYOLOXHead`.
 
     Args:
-        ignore_iou_thr (float): As of RangeAwareTaskAlignedAssigner. Defaults
+        ignore_iou_thr (float): As for RangeAwareTaskAlignedAssigner. Defaults
             to 0.3.
         **kwargs: Arguments of SimOTAAssigner.
     """
@@ -199,7 +199,7 @@ class RangeAwareUniformAssigner(_IgnoresPredictions, UniformAssigner):
     """A UniformAssigner (YOLOF) that ignores by predicted boxes.
 
     Args:
-        ignore_iou_thr (float): As of RangeAwareTaskAlignedAssigner. Defaults
+        ignore_iou_thr (float): As for RangeAwareTaskAlignedAssigner. Defaults
             to 0.3.
         **kwargs: Arguments of UniformAssigner.
     """

@@ -47,7 +47,7 @@ def soft_weights(
         c (float): Steepness of the rise. Defaults to 20.
 
     Returns:
-        Tensor: Of the same shape.
+        Tensor: Weights, of the same shape.
 
     Examples:
         >>> import torch

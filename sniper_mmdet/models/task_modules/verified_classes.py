@@ -64,7 +64,7 @@ def silence_unverified(
         images (Tensor (N,), optional): The image of each RoI.
 
     Returns:
-        Tensor: Of the same shape.
+        Tensor: Logits, of the same shape.
     """
     if images is not None:
         return scores.masked_fill(~verified[images.long()], SILENT)
