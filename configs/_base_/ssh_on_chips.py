@@ -1,6 +1,6 @@
 # Settings that train an SSH on chips and test it on an image pyramid. A config
-# inherits this file beside one of SSH, and has `model =
-# dict(_base_.ssh_on_chips, scales=..., valid_ranges=...)`.
+# inherits this file beside one of SSH, and has
+# `model = dict(_base_.ssh_on_chips, scales=..., valid_ranges=...)`.
 ssh_on_chips = dict(
     # Levels are resized like chips, and batches may have any size.
     exact=False,

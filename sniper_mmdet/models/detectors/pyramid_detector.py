@@ -421,8 +421,9 @@ class PyramidDetector(WrappedDetector):
         if len(merged) == 0:
             return merged
         nms = batched_nms if len(merged) < _MANY else nms_by_neighbourhood
-        # mmcv moves boxes by their class, and far enough away single precision
-        # has no fractions of a pixel: of thousands, only those found count.
+        # mmcv shifts boxes by their class. With thousands of classes single
+        # precision would lose fractions of a pixel, so only the classes that
+        # were found are numbered.
         group = merged.labels.unique(return_inverse=True)[1]
         dets, keep = nms(merged.bboxes, merged.scores, group, self.merge)
         if self.max_per_img >= 0:
