@@ -45,7 +45,7 @@ class FileError(OSError):
 def why_not_written(error: Exception) -> str | None:
     """Return the reason if an error says that a file cannot be written."""
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
-        return f'{error.strerror}; the previous file is unchanged'
+        return f'{error.strerror}; a previous file is unchanged'
     return error.reason if isinstance(error, FileError) else None
 
 

@@ -309,7 +309,7 @@ def test_a_real_run(trained, analyze, drawn):
     [
         (
             'plot_curve run --keys nothing --out a.png',
-            'run has logged, which is: chips/image, chips/level0_negative, '
+            'names that run has logged: chips/image, chips/level0_negative, '
             'chips/level0_positive, chips/level1_positive, coco/bbox_mAP, '
             'loss, pixels/share, time. Received: nothing.',
         ),

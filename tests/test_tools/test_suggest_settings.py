@@ -163,7 +163,7 @@ def test_settings_pasted_into_a_config_of_autofocus(
     suggest(*args, '--levels', 3)
     text = (folder / 'part.py').read_text()
     assert '_base_' not in text
-    assert '# Not a config of its own' in text
+    assert '# Not a complete config' in text
     text = f'_base_ = {str(AUTOFOCUS)!r}\n{of_autofocus(text)}'
     (folder / 'mine.py').write_text(text)
     proposed = json.loads(suggest(*args, '--levels', 3, '--json'))['proposed']
@@ -312,14 +312,14 @@ def test_what_a_written_config_is_not(folder, suggest, tiny_scenes):
         text = suggest(*source, '--config-out', 'part.py')
         assert text.count(step) == 1
         written = (folder / 'part.py').read_text()
-        assert 'Not a config of its own' in written
+        assert 'Not a complete config' in written
         assert 'tools/sniperize.py' in written
     root = f'train_dataloader.dataset.dataset.data_root={tiny_scenes}/'
     args = (SAMPLE_CONFIG, '--cfg-options', root)
     text = suggest(*args, '--config-out', 'mine.py')
     assert 'without the changes of --cfg-options' in text and step not in text
-    assert 'Not a config' not in (folder / 'mine.py').read_text()
-    assert 'what --cfg-options' not in suggest(*args)
+    assert 'Not a complete config' not in (folder / 'mine.py').read_text()
+    assert 'changes of --cfg-options' not in suggest(*args)
 
 
 def test_the_name_of_the_picture(folder, suggest):
