@@ -22,9 +22,8 @@ from sniper_mmdet.utils import cli, config_out
 from sniper_mmdet.utils.files import write_figure, write_whole
 
 FIRST_STEP = """\
-The settings are no config of their own: python tools/sniperize.py \
-YOUR_CONFIG --out FILE makes the one that trains on chips, to paste them \
-into."""
+The settings are not a complete config: python tools/sniperize.py \
+YOUR_CONFIG --out FILE writes one that trains on chips. Paste them into it."""
 
 
 def parse_args():
