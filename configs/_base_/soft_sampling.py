@@ -2,8 +2,9 @@
 # incomplete labels: background has soft weights, and RoIs in a group of
 # objects are not background. No name here is used by MMDetection's configs, so
 # that a config can inherit both and take what it needs:
-# `model = _base_.soft_sampling`. As released, a RoI belongs to a group only by the share
-# of the RoI that lies in it, and a match with an object counts first.
+# `model = _base_.soft_sampling`. As released, a RoI belongs to a group only by
+# the share of the RoI that lies in it, and a match with an object counts
+# first.
 _assigner = dict(
     type='sniper_mmdet.RangeAwareAssigner', ignore_iou_thr=1.0, in_region=0.9
 )

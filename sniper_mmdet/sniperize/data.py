@@ -86,7 +86,7 @@ def chip_transforms(draft: Draft, pipeline: Steps) -> tuple[Steps, Steps]:
     taken_out = [name_of(step) for step in others if not rules.is_kept(step)]
     if taken_out:
         draft.note(
-            f'{names(taken_out)} is taken out of the training pipeline: chips '
+            f'The training pipeline no longer has {names(taken_out)}: chips '
             'have their own places and scales. Only transforms that keep the '
             'size of a chip can be put back, after CutChip.'
         )
@@ -158,7 +158,7 @@ def _image_pipeline(draft: Draft, pipeline: Steps, split: str) -> Steps:
     taken_out = [n for n in map(name_of, others) if n not in rules.OF_LEVELS]
     if taken_out:
         draft.note(
-            f'{names(taken_out)} is taken out of the {split} pipeline: only '
+            f'The {split} pipeline no longer has {names(taken_out)}: only '
             'transforms that keep an image as it is, uint8, can be put back.'
         )
     return [*loading, *packing]

@@ -49,4 +49,4 @@ def test_images_are_tested_as_they_are(plain):
     assert [part.pipeline for part in parts] == [wanted, wanted]
     assert cfg.test_dataloader.dataset.pipeline == wanted
     assert parts[0].ann_file == 'a.json'
-    assert 'MyFog is taken out of the val pipeline' in notes
+    assert 'The val pipeline no longer has MyFog' in notes
