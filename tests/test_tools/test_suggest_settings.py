@@ -81,7 +81,7 @@ def test_report_of_an_annotation_file(folder, suggest):
     text = suggest('--ann', 'coco.json', '--out', 'a.png')
     assert '40 images of 800x600 to 800x600 px, 600 boxes' in text
     assert '0.8         [61, ∞)' in text and 'chip_size 512' in text
-    row = next(line for line in text.splitlines() if 'chips an' in line)
+    row = next(line for line in text.splitlines() if 'chips per' in line)
     assert len(row.split()) == 5  # proposed and COCO's
     assert '1 boxes have no area' in text
     assert '--chip-size 256: levels' in text
