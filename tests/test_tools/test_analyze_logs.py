@@ -316,7 +316,10 @@ def test_a_real_run(trained, analyze, drawn):
         ('plot_curve nowhere --out a.png', 'in */vis_data. Received: nowher'),
         ('plot_curve text --out a.png', 'text, line 1, is not of a scalars'),
         ('plot_curve list --out a.png', "list, line 2, .* Received: '[]'"),
-        ('plot_curve empty --out a.png', 'has logged: nothing. Received: bbox'),
+        (
+            'plot_curve empty --out a.png',
+            'has logged: nothing. Received: bbox',
+        ),
         ('cal_train_time empty', 'time of iterations, .* Received: empty.'),
     ],
 )
