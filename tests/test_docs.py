@@ -16,6 +16,7 @@ import sys
 from functools import cache, partialmethod
 from pathlib import Path
 
+import mmdet
 import pytest
 import torch
 from mmengine.config import Config
@@ -41,10 +42,14 @@ pytestmark = pytest.mark.usefixtures('fast_configs')
 #: Programs that are not looked into further, and why.
 NOT_RUN = {
     'pip': 'needs a package index',
-    'mim': 'mim install needs a package index; test_mim.py runs them',
+    'mim': 'needs a network; test_mim.py runs those that need none',
     'source': 'the environment is the reader',
     'tensorboard': 'a program of its own, and optional',
 }
+#: Folders that a page's commands fill, and whose files others of them read.
+MADE = ('zoo', 'focus')
+#: A config of AutoFocus.
+FOCUS = ROOT / CONFIGS[1]
 #: Scripts whose arguments are none, or those of another program.
 WITHOUT_ARGUMENTS = (
     'tools/quickstart.sh',  # downloads and compiles
@@ -123,6 +128,8 @@ def check(command: Command, folder: Path, capsys) -> None:
     if program in NOT_RUN:
         if args[:2] == ['train', 'sniper_mmdet']:
             assert args[2] in {p.name for p in config_files()}, command
+        if args[0] == 'download':
+            download(command, args, folder)
         return
     if program == 'bash':
         script, *args = args
@@ -153,6 +160,29 @@ def check(command: Command, folder: Path, capsys) -> None:
         return
     options = getattr(found, 'cfg_options', None) or {}
     check_settings(command, config, options, folder)
+    checkpoint = Path(getattr(found, 'checkpoint', None) or 'CHECKPOINT')
+    if checkpoint.parts[0] in MADE:
+        assert (folder / checkpoint).is_file(), f'{command}: {checkpoint}'
+    if script == 'tools/misc/add_focus.py' and str(found.out_dir) in MADE:
+        write(folder / found.out_dir, f'{Path(config).stem}_autofocus', FOCUS)
+
+
+def download(command: Command, args: list[str], folder: Path) -> None:
+    """Write what mim would: a config of the zoo, and its weights."""
+    name, dest = (args[args.index(k) + 1] for k in ('--config', '--dest'))
+    zoo = Path(mmdet.__file__).parent / '.mim/configs'
+    configs = list(zoo.glob(f'*/{name}.py'))
+    assert configs and dest in MADE, command
+    text = (configs[0].parent / 'metafile.yml').read_text()
+    weights = re.search(rf'Name: {name}\n.*?Weights: (\S+)', text, re.S)[1]
+    write(folder / dest, name, configs[0], Path(weights).name)
+
+
+def write(folder: Path, name: str, config: Path, weights: str = '') -> None:
+    """A config and an empty checkpoint that a command would have made."""
+    folder.mkdir(exist_ok=True)
+    Config.fromfile(config).dump(folder / f'{name}.py')
+    (folder / (weights or f'{name}.pth')).touch()
 
 
 # Configs and their settings ------------------------------------------------
@@ -361,7 +391,8 @@ def test_names_in_the_text(path, user):
 def test_every_page_is_listed():
     index = (ROOT / 'docs/README.md').read_text()
     for page in (ROOT / 'docs').glob('*.md'):
-        assert page.name == 'README.md' or f']({page.name})' in index
+        if page.name not in ('README.md', 'index.md'):
+            assert f']({page.name})' in index, page
 
 
 #: Of sniper_res101_e2e.yml and the other configs of that kind.

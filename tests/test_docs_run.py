@@ -38,9 +38,14 @@ ELSEWHERE = {
     'pip ': 'test_mim.py',
     'source ': 'the environment is the reader',
     'tensorboard ': 'a program of its own',
+    'python tools/train.py configs/ssh/ssh_vgg16_13e_wider-face.py '
+    '--cfg-options model.backbone.init_cfg': 'it starts from weights',
     'python tools/download_weights.py': 'test_tools/test_download_weights.py',
     'python tools/detect_scene.py': 'test_apis/test_scenes.py',
     'python tools/misc/add_focus.py': 'test_tools/test_add_focus.py',
+    'python tools/image_demo.py IMAGE focus/': (
+        'test_apis/test_inference.py, on such a config'
+    ),
     'python tools/blur_faces.py': 'test_apis/test_hiding.py',
     'python tools/analysis_tools/evaluate_faces.py': (
         'test_evaluation/test_face_sets.py'

@@ -19,7 +19,7 @@ model = dict(
         loss_weight=4.0,
     ),
     # The thresholds come from the curve of other scenes than those of
-    # README.md.
+    # docs/benchmarks.md.
     focus=[
         dict(threshold=0.001, dilation=3, min_size=96),
         dict(threshold=0.01, dilation=3, min_size=128),

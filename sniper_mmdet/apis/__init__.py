@@ -1,7 +1,7 @@
-"""What a program calls: detection on files, results as files, comparisons.
+"""The functions that a program calls: detect, write results, compare.
 
-Functions that take a built detector and hide how it is fed; what they print
-and which flags there are is the tools' business.
+They take a built detector and load its inputs themselves. Printing and
+command-line options belong to the tools.
 """
 
 from .coco_results import CocoResults

@@ -1,4 +1,4 @@
-"""The heads that say what a detector's labels are."""
+"""The heads that define a detector's labels."""
 
 from torch import nn
 
@@ -7,9 +7,10 @@ from sniper_mmdet.utils.errors import UserError
 
 
 def last_box_head(model: nn.Module) -> nn.Module | None:
-    """The box head of a detector, of a cascade its last; None if it has none.
+    """The box head of a detector; None if it has none.
 
-    That of one stage is its dense head.
+    It is the last box head of a cascade, and the dense head of a one-stage
+    detector.
     """
     detector = getattr(model, 'detector', model)
     head = getattr(getattr(detector, 'roi_head', detector), 'bbox_head', None)
@@ -17,10 +18,11 @@ def last_box_head(model: nn.Module) -> nn.Module | None:
 
 
 def decoupled_head(model: nn.Module, name: object = 'the model') -> nn.Module:
-    """The head of a detector that tells objects and classes apart.
+    """The head of a detector that scores objects apart from their classes.
 
     Raises:
-        UserError: It has none; ``name`` is what the error calls it.
+        UserError: The detector, called ``name`` in the error, has no such
+            head.
     """
     head = last_box_head(model)
     if not getattr(head, 'with_fine', False):

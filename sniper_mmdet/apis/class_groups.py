@@ -14,11 +14,12 @@ from sniper_mmdet.utils.errors import UserError
 def groups_by_supercategory(
     cfg: Config, ann_file: str | Path
 ) -> tuple[list[str], list[int]]:
-    """Classes of a config's test data, and the number of their super-class.
+    """Names of the classes of a config's test data, and their super-classes.
+
+    The supercategories of a COCO file become super-classes, which are numbers.
 
     Raises:
-        UserError: A class that the COCO file has not, or one without a
-            supercategory.
+        UserError: The COCO file lacks a class, or the supercategory of one.
     """
     names = _names(cfg)
     known = {c['name']: c for c in read_categories(str(ann_file))}
@@ -34,11 +35,13 @@ def groups_by_supercategory(
 def groups_by_features(
     cfg: Config, checkpoint: str | Path, num: int, seed: int = 0
 ) -> tuple[list[str], list[int]]:
-    """Classes of a checkpoint, and the number of their super-class.
+    """Names of the classes of a checkpoint, and their super-classes.
+
+    Classes with similar mean features have the same super-class, a number.
 
     Raises:
         OSError: There is no such file.
-        UserError: It has no mean features of all its classes.
+        UserError: The checkpoint lacks the mean features of a class.
         ValueError: There cannot be so many super-classes.
     """
     weights = read_weights(checkpoint)

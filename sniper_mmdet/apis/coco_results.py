@@ -1,4 +1,4 @@
-"""Detections as a file of COCO results, written as they come."""
+"""Writes detections as a file of COCO results, image by image."""
 
 import json
 import os
@@ -16,24 +16,42 @@ from .inputs import image_name
 
 
 class CocoResults:
-    """Writes COCO results; what is there under the file's name is whole.
+    """Writes COCO results; the file is complete whenever it exists.
 
-    A context: detections are kept in a file beside it as they are added, and
-    dropped where an error ends the context.
+    This is a context manager. It writes each detection to a temporary file,
+    which becomes the result at the end. An error in the context removes it.
 
     Args:
         path (str | Path): The file (.json).
         classes (Sequence[str]): Names of the labels.
-        ann_file (str | Path, optional): A COCO file that gives images and
-            categories their ids: by file name, the folders in it are the last
-            ones of the image's path, a video's with its ending or without;
-            and by class name. Defaults to None: both count from 1, and
-            ``{stem}.images.json``, a COCO file without annotations, is
-            written beside to tell which image has which id.
+        ann_file (str | Path, optional): A COCO file that gives the ids. An
+            image is found by its file name, whose folders must be the last
+            folders of the image's path (the name of a video counts with its
+            ending or without). A category is found by its class name. Defaults
+            to None: ids count from 1, and ``{stem}.images.json`` beside the
+            results, a COCO file without annotations, lists the ids of images.
 
     Raises:
-        ValueError: Paths that are no files to write to or read, or
-            categories that lack a class.
+        ValueError: A path cannot be written or read, or the categories lack a
+            class.
+
+    Examples:
+        >>> import json, tempfile, torch
+        >>> from mmdet.structures import DetDataSample
+        >>> from mmengine.structures import InstanceData
+        >>> from sniper_mmdet.apis import CocoResults
+        >>> found = InstanceData(
+        ...     bboxes=torch.tensor([[10.0, 20, 40, 60]]),
+        ...     scores=torch.tensor([0.5]), labels=torch.tensor([1]))
+        >>> result = DetDataSample(
+        ...     pred_instances=found,
+        ...     metainfo=dict(img_path='a.jpg', ori_shape=(96, 128)))
+        >>> path = f'{tempfile.mkdtemp()}/found.json'
+        >>> with CocoResults(path, classes=('car', 'bus')) as results:
+        ...     results.add(result)
+        >>> json.load(open(path))
+        [{'image_id': 1, 'category_id': 2, 'bbox': [10.0, 20.0, 30.0, 40.0],
+        'score': 0.5}]
     """
 
     def __init__(
@@ -57,7 +75,7 @@ class CocoResults:
                 f'annotations. Received: {path}.'
             )
         if ann_file is None:
-            # Classes of one name are one category.
+            # Classes with the same name are one category.
             self._images = CocoWriter(list(dict.fromkeys(classes)))
             ids = {c['name']: c['id'] for c in self._images.categories}
         else:
@@ -65,7 +83,7 @@ class CocoResults:
         if missing := [name for name in classes if name not in ids]:
             raise ValueError(
                 f'{ann_file} must have a category for each class of the '
-                f'detector, and has none for {", ".join(missing)}.'
+                f'detector, but has none for {", ".join(missing)}.'
             )
         self.category_ids = [ids[name] for name in classes]
         self._used, self._taken = set(), {}
@@ -90,19 +108,19 @@ class CocoResults:
                 self._images.write(self.path.with_suffix('.images.json'))
 
     def take(self, name: str | None) -> None:
-        """Give an image its id before it is detected on, by ``image_name``.
+        """Reserve the id of an image, before detection, by ``image_name``.
 
         Raises:
-            ValueError: The annotations do not name it, or its id is taken.
+            ValueError: The annotations lack the image, or its id is taken.
         """
         if name is None:
             raise ValueError(
-                f'{self.ann_file} gives ids by file names, and an array has '
-                'none.'
+                f'{self.ann_file} gives ids by file name, and an array has no '
+                'file name.'
             )
         known, paths = self.image_ids, [Path(os.path.abspath(name))]
         if (video := paths[0].parent).is_file():
-            # Who has written its frames to a folder has left its ending out.
+            # A folder of the video's frames may lack the video's ending.
             paths.append(video.with_suffix('') / paths[0].name)
         tails = (
             PurePath(*path.parts[i:]).as_posix()
@@ -126,8 +144,8 @@ class CocoResults:
         """Write the detections of one image.
 
         Raises:
-            ValueError: The annotations do not name the image, it is there
-                twice, or a label has no name.
+            ValueError: The annotations lack the image, the image comes twice,
+                or a label has no name.
         """
         image_id = self._image_id(result)
         found = result.pred_instances.cpu()
@@ -163,7 +181,7 @@ class CocoResults:
 
 
 def _read_ids(path: str | Path) -> tuple[dict[str, int], dict[str, int]]:
-    """Ids by file name, and by category name."""
+    """Ids of images by file name, and of categories by name."""
     try:
         coco = json.loads(Path(path).read_text(encoding='utf-8'))
         images = [
@@ -179,5 +197,5 @@ def _read_ids(path: str | Path) -> tuple[dict[str, int], dict[str, int]]:
             f'{type(error).__name__}: {error}'
         ) from error
     if len(dict(images)) < len(images):
-        raise ValueError(f'{path} names an image twice.')
+        raise ValueError(f'{path} lists an image twice.')
     return dict(images), categories

@@ -1,4 +1,4 @@
-"""Ways to test one detector, measured side by side."""
+"""Measures several ways to test one detector side by side."""
 
 import copy
 import time
@@ -20,7 +20,7 @@ from sniper_mmdet.engine.data_checks import check_split
 from sniper_mmdet.engine.detector_checks import check_heads, check_names
 from sniper_mmdet.models import AutoFocus, PyramidDetector
 
-#: Takes a list of images (3, H, W) and one of samples; returns the samples.
+#: Takes a list of images (3, H, W) and a list of samples; returns the samples.
 Way = Callable[[list, list], list]
 
 
@@ -29,8 +29,8 @@ def load_autofocus(cfg: Config, checkpoint: str) -> AutoFocus:
 
     Raises:
         OSError: There is no such checkpoint.
-        ValueError: The config or the checkpoint is of another model, or its
-            classes are not those of the test data.
+        ValueError: The config or the checkpoint belongs to another model, or
+            its classes are not those of the test data.
     """
     model = load_detector(cfg, checkpoint, AutoFocus)
     dataset = build_unread_dataset(cfg, 'test')
@@ -42,10 +42,10 @@ def load_autofocus(cfg: Config, checkpoint: str) -> AutoFocus:
 
 
 def require_coco(cfg: Config) -> None:
-    """See that :func:`measure` gives COCO results.
+    """Check that :func:`measure` can report COCO metrics.
 
     Raises:
-        ValueError: It does not.
+        ValueError: The config has another metric, or no test data.
     """
     kind = first_evaluator(cfg).get('type')
     if not str(kind).endswith('CocoMetric'):
@@ -58,7 +58,7 @@ def require_coco(cfg: Config) -> None:
 
 
 def reference_ways(model: AutoFocus) -> dict[str, Way]:
-    """The bare detector at each level, and over the whole pyramid."""
+    """The plain detector at each level, and over the whole pyramid."""
     whole = partial(PyramidDetector.predict, model)
     levels = {
         f'level{k}': with_changes(model, whole, pyramid=ImagePyramid([scale]))
@@ -80,18 +80,20 @@ def with_changes(model: AutoFocus, way: Way, **changes) -> Way:
 def measure(
     cfg: Config, ways: dict[str, Way], num: int | Sequence[int] = 0
 ) -> dict[str, dict]:
-    """Test in several ways, which take turns image by image.
+    """Test a detector in several ways, which take turns image by image.
 
     Args:
-        cfg (Config): With ``test_dataloader`` and ``test_evaluator``, of
-            which the first counts.
-        ways (dict[str, Way]): By name.
-        num (int | Sequence[int]): Images, or which; 0 for all. Defaults to 0.
+        cfg (Config): Has ``test_dataloader`` and ``test_evaluator``; the first
+            evaluator counts.
+        ways (dict[str, Way]): The ways by name.
+        num (int | Sequence[int]): Number of images, or their indices; 0 for
+            all. Defaults to 0.
 
     Returns:
-        dict[str, dict]: By name: ``images``; ``seconds`` an image, loading
-        left out; what the evaluator says; and, of results with a field
-        ``focus``, ``pixels`` and ``pyramid_pixels`` of all images, by level.
+        dict[str, dict]: For each way by name: ``images``, their number;
+        ``seconds`` per image, without loading; the metrics of the evaluator;
+        and, if results have a field ``focus``, ``pixels`` and
+        ``pyramid_pixels`` of all images, by level.
     """
     dataset = build_read(cfg.test_dataloader.dataset)
     evaluator = first_evaluator(cfg)
@@ -103,7 +105,7 @@ def measure(
         num = range(min(len(dataset), num or len(dataset)))
     count = len(num)
     result = {name: dict(images=count, seconds=0.0) for name in ways}
-    for turn in range(-1, count):  # the first warms up, and does not count
+    for turn in range(-1, count):  # the first is a warm-up and does not count
         for name, way in ways.items():
             item = dataset[num[max(turn, 0)]]
             start = time.perf_counter()
@@ -122,21 +124,21 @@ def measure(
     seen = [dataset.get_data_info(i)['img_id'] for i in num]
     for name, metric in metrics.items():
         if hasattr(metric, 'img_ids'):
-            # COCO's would count what was not looked at as missed.
+            # COCO's metric would count objects of the other images as missed.
             metric.img_ids = seen
         result[name].update(metric.evaluate(count))
     return result
 
 
 def coco_row(row: dict) -> dict[str, float]:
-    """AP, AP50, AP_S of COCO and seconds an image, of :func:`measure`."""
+    """COCO's AP, AP50, AP_S and seconds per image, from :func:`measure`."""
     ends = dict(AP='', AP50='_50', AP_S='_s')
-    # CocoMetric has none where nothing is found.
+    # CocoMetric reports none if nothing is found.
     found = {k: row.get(f'coco/bbox_mAP{end}', 0.0) for k, end in ends.items()}
     return dict(found, seconds=row['seconds'])
 
 
 def first_evaluator(cfg: Config) -> dict:
-    """The settings of the metric that counts."""
+    """The settings of the first evaluator, which counts."""
     evaluator = cfg.get('test_evaluator') or {}
     return evaluator[0] if isinstance(evaluator, Sequence) else evaluator

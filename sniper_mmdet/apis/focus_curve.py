@@ -1,4 +1,4 @@
-"""AutoFocus at several thresholds and budgets, beside the whole pyramid."""
+"""Compares thresholds and budgets of AutoFocus with the whole pyramid."""
 
 from __future__ import annotations
 
@@ -25,15 +25,16 @@ def focus_ways(
     ground_truth: bool = False,
     budgets: Sequence[float] = (),
 ) -> dict[str, Way]:
-    """The references, and AutoFocus with other thresholds, or with budgets.
+    """The references, and AutoFocus with several thresholds and budgets.
 
-    Its own are multiplied by each of ``factors``; ``thresholds``, by name,
-    are of all levels but the finest. ``budgets`` are shares of the pyramid's
-    pixels, with its own thresholds; all else is without a budget.
-    ``ground_truth`` adds FocusPixels from annotations.
+    Each of ``factors`` multiplies the model's own thresholds. Each entry of
+    ``thresholds`` has a name and one threshold per level but the finest.
+    ``budgets`` are shares of the pyramid's pixels, used with the model's own
+    thresholds; the other ways have no budget. ``ground_truth`` adds a way
+    whose FocusPixels come from annotations.
 
     Raises:
-        ValueError: A budget that ``AutoFocus`` refuses.
+        ValueError: ``AutoFocus`` refuses a budget.
     """
     changed = partial(with_changes, model, model.predict, budget=NO_BUDGET)
     own = [step.threshold for step in model.focus]
@@ -55,10 +56,10 @@ def focus_ways(
 
 
 def focus_summary(table: dict[str, dict]) -> dict[str, dict[str, float]]:
-    """AP, pixels and seconds of each way, of what ``measure`` found.
+    """AP, pixels and seconds of each way, from the result of ``measure``.
 
-    ``side`` is that of the square of as many pixels as are looked at per
-    image, ``share`` that of the pixels of the pyramid.
+    ``share`` is the share of the pyramid's pixels that is looked at. ``side``
+    is the side of a square of as many pixels as are looked at per image.
     """
     some = next(row for row in table.values() if 'pixels' in row)
     whole = some['pyramid_pixels']
@@ -77,13 +78,13 @@ def focus_summary(table: dict[str, dict]) -> dict[str, dict[str, float]]:
 
 
 def draw_focus_curve(rows: dict[str, dict[str, float]]) -> Figure:
-    """Draw AP against pixels and against time, of :func:`focus_summary`."""
+    """Draw AP against pixels and against time, from :func:`focus_summary`."""
     from matplotlib.figure import Figure
 
     fig = Figure((9, 3.6), layout='tight')
     axes = fig.subplots(1, 2, sharey=True)
     style = dict(fontsize=8, textcoords='offset points')
-    labels = dict(share='pixels, share of the pyramid', seconds='s an image')
+    labels = dict(share='pixels, share of the pyramid', seconds='s per image')
     for axis, (key, label) in zip(axes, labels.items(), strict=True):
         points = {name: (row[key], row['AP']) for name, row in rows.items()}
         for kind in ('thresholds', 'budget'):

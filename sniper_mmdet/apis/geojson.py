@@ -1,4 +1,4 @@
-"""Polygons as GeoJSON (RFC 7946) and GeoPackage."""
+"""Writes polygons as GeoJSON (RFC 7946) and GeoPackage."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sniper_mmdet.utils.files import write_whole
 if TYPE_CHECKING:
     from rasterio.crs import CRS
 
-#: Some polygons, (N, K, 2) without a closing point, and properties of each.
+#: Polygons (N, K, 2) without a closing point, and the properties of each.
 Polygons = tuple[np.ndarray, list[dict]]
 
 
@@ -26,8 +26,8 @@ def write_geojson(
 
     Args:
         path (Path): The file.
-        parts (Iterable[Polygons]): One after the other in memory.
-        digits (int): Decimals of coordinates.
+        parts (Iterable[Polygons]): Only one part is in memory at a time.
+        digits (int): Number of decimals of coordinates.
         members: Further members of the collection.
     """
     head = json.dumps(dict(type='FeatureCollection', **members))[:-1]
@@ -53,7 +53,7 @@ def write_geojson(
 
 
 def write_gpkg(path: Path, parts: Iterable[Polygons], crs: CRS | None) -> None:
-    """Write a GeoPackage by geopandas, whole or not at all."""
+    """Write a GeoPackage with geopandas, whole or not at all."""
     import geopandas
     import shapely
 
@@ -69,7 +69,7 @@ def write_gpkg(path: Path, parts: Iterable[Polygons], crs: CRS | None) -> None:
 
 
 def crs_member(crs: CRS | None) -> dict | None:
-    """The member "crs" of GeoJSON before RFC 7946; None says: not known."""
+    """The member "crs" of GeoJSON before RFC 7946; None: CRS unknown."""
     if crs is None:
         return None
     authority = crs.to_authority()

@@ -1,4 +1,4 @@
-"""Faces, or anything else that is detected, made unknowable in pictures."""
+"""Hides faces, or other detected objects, in photographs and videos."""
 
 import csv
 import io
@@ -31,45 +31,60 @@ def hide_objects(
     hold: int = 3,
     on_error: str = 'raise',
 ) -> Iterator[dict]:
-    """Write copies of pictures in which what is detected is hidden.
+    """Write copies of images and videos in which detected objects are hidden.
 
-    A photograph keeps its format, kind of pixels, EXIF (without thumbnail and
-    maker's notes, which show the picture as it was), orientation, colour
-    profile and a JPEG's quality, see :class:`~sniper_mmdet.images.Photograph`;
-    it is looked at as its orientation tells, and as it is stored. A video
-    loses its sound. Nothing is written over an input; all else in ``out_dir``
-    that has a result's name is.
+    A photograph keeps its format, pixel type, EXIF, orientation, colour
+    profile and JPEG quality, see :class:`~sniper_mmdet.images.Photograph`. The
+    EXIF thumbnail and maker's notes are removed, since they show the original
+    image. The detector looks at a photograph twice: turned by its orientation,
+    and as it is stored. A video loses its sound. No input is overwritten;
+    other files in ``out_dir`` are overwritten if a result has the same name.
 
     Args:
-        model (nn.Module): Any detector, of mmdet's ``init_detector``.
+        model (nn.Module): Any detector, built by mmdet's ``init_detector``.
         source (str | Path): An image, a video, or a folder of both.
-        out_dir (str | Path): Gets a file of the same name for each; ``.png``
-            is put after one of a format that is not written, ``.mp4`` after a
-            video whose ending is none of .mp4, .m4v, .mov, .avi.
+        out_dir (str | Path): Folder of the results, which have the names of
+            the inputs. ``.png`` is added to the name of an image in a format
+            that cannot be written, ``.mp4`` to a video whose ending is none of
+            .mp4, .m4v, .mov, .avi.
         way (str): 'blur', 'pixelate' or 'box', see
             :func:`~sniper_mmdet.images.hide`. Defaults to 'blur'.
-        classes (Sequence[str]): Names of what is hidden. Defaults to (): all.
-        score_thr (float): Detections below are left as they are. Defaults to
-            0.3.
-        margin (float): By how much of its longer side a box is enlarged on
-            each side. Defaults to 0.1.
-        hold (int): So many frames before and after one of a video, too, what
-            is found in it is hidden, for detectors miss some. Defaults to 3.
-        on_error (str): 'raise', or 'skip': what cannot be read is left out
-            and logged, and no file of it is written. Defaults to 'raise'.
+        classes (Sequence[str]): Classes that are hidden. Defaults to (): all.
+        score_thr (float): Detections with a lower score are not hidden.
+            Defaults to 0.3.
+        margin (float): A box is enlarged on each side by this share of its
+            longer side. Defaults to 0.1.
+        hold (int): A box is hidden in this many video frames before and after
+            its own, too, since detectors miss some objects. Defaults to 3.
+        on_error (str): 'raise', or 'skip': a file that cannot be read is
+            logged and left out, and no result is written. Defaults to 'raise'.
 
     Returns:
-        Iterator[dict]: Of each image, and each frame in which something is
-        hidden, once it is written or is to be: ``file`` and ``out``, the
-        paths; ``frame``, None of an image; ``objects``: of each ``box`` (x1,
-        y1, x2, y2), pixels as the picture is looked at, ``score`` and
-        ``class``.
+        Iterator[dict]: One dict for each image, and for each frame in which
+        something is hidden. ``file`` and ``out`` are the paths of input and
+        result. ``frame`` is the number of the frame, None for an image.
+        ``objects`` has for each object ``box`` (x1, y1, x2, y2) in pixels of
+        the turned image, ``score`` and ``class``.
 
     Raises:
-        FileNotFoundError: No such path, or a folder without an image.
-        ImageError: A file that cannot be read; when it comes.
-        ValueError: Settings, classes that the detector does not have, or an
-            ``out_dir`` whose files would be the inputs.
+        FileNotFoundError: The path does not exist, or the folder has no image.
+        ImageError: A file cannot be read; raised when its turn comes.
+        ValueError: A setting is wrong, the detector lacks a class, or the
+            results in ``out_dir`` would overwrite the inputs.
+
+    Examples:
+        >>> import cv2, numpy as np, tempfile
+        >>> from pathlib import Path
+        >>> from mmdet.apis import init_detector
+        >>> from sniper_mmdet.apis import hide_objects
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> image = np.zeros((96, 128, 3), np.uint8)
+        >>> _ = cv2.imwrite(str(folder / 'street.jpg'), image)
+        >>> config = 'faster-rcnn_r18-slim_fpn_autofocus_3e_sample.py'
+        >>> model = init_detector(f'configs/autofocus/{config}', device='cpu')
+        >>> (hidden,) = hide_objects(model, folder, folder / 'hidden')
+        >>> Path(hidden['out']).relative_to(folder).as_posix()
+        'hidden/street.jpg'
     """
     check_choice('way', way, *WAYS)
     check_choice('on_error', on_error, 'raise', 'skip')
@@ -106,7 +121,7 @@ def hide_objects(
 
 
 def _plan(source: str | Path, out_dir: Path) -> list[tuple[Path, Path]]:
-    """Each input and where it goes to, all looked at before any is written."""
+    """Each input and its result; all paths are checked before any write."""
     source = Path(source)
     files = [Path(path) for path in find_inputs(source)]
     root = source if source.is_dir() else source.parent
@@ -120,18 +135,18 @@ def _plan(source: str | Path, out_dir: Path) -> list[tuple[Path, Path]]:
     for path, out in plan:
         if out.resolve() in inputs:
             raise UserError(
-                'nothing is written over an input: --out-dir must be another '
-                f'folder than that of {path}. Received: {out_dir}.'
+                'inputs are never overwritten: --out-dir must not be the '
+                f'folder of {path}. Received: {out_dir}.'
             )
     return plan
 
 
 def write_list(path: str | Path, results: Sequence[dict]) -> None:
-    """Write what was hidden, as JSON or, a line for each object, as CSV.
+    """Write a list of hidden objects, as JSON, or as CSV, a line per object.
 
     Args:
         path (str | Path): Ends in .json or .csv.
-        results (Sequence[dict]): Of :func:`hide_objects`.
+        results (Sequence[dict]): Results of :func:`hide_objects`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

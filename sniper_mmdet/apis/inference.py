@@ -20,7 +20,7 @@ from .box_heads import decoupled_head, last_box_head
 from .coco_results import CocoResults
 from .inputs import Input, Reader, read_ahead
 
-#: What the only class is called where objects are of any.
+#: Name of the only class in class-agnostic detection.
 OBJECT = ('object',)
 
 
@@ -37,60 +37,75 @@ def detect(
     ann_file: str | Path | None = None,
     class_agnostic: bool = False,
 ) -> Iterator[DetDataSample]:
-    """Detect on images, one result after the other.
+    """Detect objects in images, folders and videos, one result per image.
 
-    What mmdet's ``inference_detector`` does, for more images than memory
-    holds: the next two batches, fewer of large images, are decoded while the
-    detector is at work, and nothing is kept. Any detector of mmdet will do.
-    On a machine without a GPU :func:`sniper_mmdet.engine.cpu.prepare_cpu`,
-    called once, makes it faster.
+    This is mmdet's ``inference_detector`` for more images than memory holds.
+    The next two batches (fewer for large images) are decoded while the
+    detector runs, and results are not stored. Any mmdet detector works. On a
+    machine without a GPU, call :func:`sniper_mmdet.engine.cpu.prepare_cpu`
+    once: it makes inference faster.
 
     Args:
-        model (nn.Module): Of mmdet's ``init_detector``.
-        inputs (str | Path | ndarray | Iterable): An image; a folder, of which
-            all images and videos are taken in natural order, those in its
-            folders too, but nothing hidden, and what else is left out is
-            logged; a video, that is any other file
-            that OpenCV reads as one, frame by frame; an array (H, W, 3),
-            uint8, BGR; or several of these. A list's are looked at at once,
-            another iterable's when they come.
-        batch_size (int): Images detected together. Those of different sizes
-            are padded to the largest, as in mmdet, so that results may differ
-            a little from those of one by one. Defaults to 1.
-        score_thr (float): Detections below are left out. Defaults to 0.0.
-        keep_images (bool): Whether results have a field ``image``, the array
-            that was loaded, for who draws on it. Defaults to False.
-        on_error (str): 'raise', or 'skip': a file of several that is not
-            there, cannot be read, or is not named in ``ann_file`` (or is
-            again) is left out and logged. A wrong array or setting is an
-            error in any case. Defaults to 'raise'.
-        progress (bool): Whether to tell on stderr how far it is. Defaults to
+        model (nn.Module): A detector built by mmdet's ``init_detector``.
+        inputs (str | Path | ndarray | Iterable): An image, a folder, a video,
+            an array (H, W, 3) of uint8, BGR, or several of these. A folder
+            stands for all images and videos in it and in its folders, in
+            natural order; hidden files are left out, and other files are left
+            out and logged. Any other file that OpenCV reads as a video is read
+            frame by frame. The entries of a list are checked at once, those of
+            another iterable one by one.
+        batch_size (int): Number of images per batch. As in mmdet, images of
+            different sizes are padded to the largest, so that results may
+            differ a little from those with batch size 1. Defaults to 1.
+        score_thr (float): Detections with a lower score are left out. Defaults
+            to 0.0.
+        keep_images (bool): Whether results have a field ``image``, the loaded
+            array, to draw on. Defaults to False.
+        on_error (str): 'raise', or 'skip': one of several files that does not
+            exist, cannot be read, or is missing in ``ann_file`` (or comes
+            twice) is logged and left out. A wrong array or setting always
+            raises an error. Defaults to 'raise'.
+        progress (bool): Whether to show the progress on stderr. Defaults to
             True.
-        out_json (str | Path, optional): Where to write COCO results, once all
-            are there. Defaults to None.
-        ann_file (str | Path, optional): What gives images and categories of
-            ``out_json`` their ids, see :class:`CocoResults`. Defaults to None.
-        class_agnostic (bool): Whether to find objects of any class, with
-            label 0 and P(object) as their score, by a detector with a
+        out_json (str | Path, optional): File for COCO results, written after
+            the last image. Defaults to None.
+        ann_file (str | Path, optional): COCO file with the ids of images and
+            categories for ``out_json``, see :class:`CocoResults`. Defaults to
+            None.
+        class_agnostic (bool): Whether to find objects of any class, with label
+            0 and P(object) as score. This needs a detector with a
             :class:`DecoupledBBoxHead`. Defaults to False.
 
     Returns:
-        Iterator[:obj:`DetDataSample`]: On the CPU, in the order of the
-        inputs: ``pred_instances``, boxes in original pixels; ``img_path``,
-        None of an array; ``ori_shape``; of a frame ``frame_id``, from 0, and
-        ``fps``; of an AutoFocus detector ``focus``, see :func:`focus_maps`.
+        Iterator[:obj:`DetDataSample`]: Results on the CPU, in the order of the
+        inputs. Each has ``pred_instances``, with boxes in original pixels;
+        ``img_path``, None for an array; and ``ori_shape``. A frame also has
+        ``frame_id``, from 0, and ``fps``. A result of AutoFocus also has
+        ``focus``, see :func:`focus_maps`.
 
     Raises:
-        FileNotFoundError: No such path, or a folder without an image.
-        OSError: An image or a video that cannot be read; when it comes.
-        TypeError: An input that is neither a path nor an array.
-        ValueError: Settings, an array, a config, class names, or a file that
-            ``ann_file`` does not name; of a video's frame when it comes.
+        FileNotFoundError: A path does not exist, or a folder has no image.
+        OSError: An image or a video cannot be read; raised when its turn
+            comes.
+        TypeError: An input is neither a path nor an array.
+        ValueError: A setting, an array, the config or the class names are
+            wrong, or ``ann_file`` lacks a file; for a frame of a video, raised
+            when its turn comes.
 
     Examples:
-        >>> model = init_detector('config.py', 'checkpoint.pth')
-        >>> for result in detect(model, 'folder', out_json='found.json'):
-        ...     print(result.img_path, result.pred_instances.bboxes)
+        The detector has random weights here. For yours, give ``init_detector``
+        a checkpoint. Inputs may also be paths of files and folders.
+
+        >>> import numpy as np
+        >>> from mmdet.apis import init_detector
+        >>> from sniper_mmdet.apis import detect
+        >>> config = 'faster-rcnn_r18-slim_fpn_autofocus_3e_sample.py'
+        >>> model = init_detector(f'configs/autofocus/{config}', device='cpu')
+        >>> images = [np.zeros((96, 128, 3), np.uint8)] * 2
+        >>> for result in detect(model, images, progress=False):
+        ...     print(result.ori_shape, sorted(result.pred_instances.keys()))
+        (96, 128) ['bboxes', 'labels', 'levels', 'scores']
+        (96, 128) ['bboxes', 'labels', 'levels', 'scores']
     """
     if batch_size < 1:
         raise ValueError(
@@ -98,7 +113,7 @@ def detect(
         )
     check_choice('on_error', on_error, 'raise', 'skip')
     if ann_file is not None and out_json is None:
-        raise ValueError('ann_file gives ids to out_json, which is None.')
+        raise ValueError('ann_file needs out_json, which is None.')
     file, take = nullcontext(), None
     found_as = nullcontext()
     if class_agnostic:
@@ -110,7 +125,7 @@ def detect(
         take = file.take if ann_file is not None else None
     reader = Reader(model, inputs, on_error, take, keep_images)
 
-    # What is wrong so far is said now, not when the first result is asked for.
+    # Errors so far are raised now, not with the first result.
     def results() -> Iterator[DetDataSample]:
         with file, found_as:
             for result in _detect(model, reader, batch_size, progress):
@@ -120,7 +135,7 @@ def detect(
                 if out_json is not None:
                     file.add(result)
                 yield result
-                del result, found  # not held while the next is detected on
+                del result, found  # free it before the next image
 
     return results()
 
@@ -128,7 +143,7 @@ def detect(
 def _detect(
     model: nn.Module, reader: Reader, batch_size: int, progress: bool
 ) -> Iterator[DetDataSample]:
-    """What is found, image by image."""
+    """Yield the results image by image."""
     bar = Progress(len(reader)) if progress else None
     count = 0
 
@@ -142,7 +157,7 @@ def _detect(
             with torch.no_grad():
                 found = model.test_step(pseudo_collate(batch))
             count += len(batch)
-            del batch  # not held while the next is waited for
+            del batch  # free it before the next batch
             yield from map(DetDataSample.cpu, found)
             del found
             tell()
@@ -157,13 +172,13 @@ def _detect(
 
 
 def class_names(model: nn.Module) -> Sequence[str]:
-    """Names of a detector's labels, as many as its classes.
+    """Names of a detector's labels, one per class.
 
-    mmdet's ``init_detector`` takes COCO's where the checkpoint has none; those
-    of the config's test data are taken where these do not fit.
+    mmdet's ``init_detector`` uses COCO's names if the checkpoint has none. If
+    their number does not fit, the names of the config's test data are used.
 
     Raises:
-        ValueError: Neither do, or both have the same names in two orders.
+        ValueError: Neither fits, or both have the same names in two orders.
     """
     head = last_box_head(model)
     if getattr(head, 'class_agnostic', False):
@@ -184,10 +199,10 @@ def class_names(model: nn.Module) -> Sequence[str]:
 
 @contextmanager
 def any_class(model: nn.Module) -> Iterator[None]:
-    """Have a detector with a decoupled head find objects of any class.
+    """Let a detector with a decoupled head find objects of any class.
 
     Raises:
-        UserError: It has no such head.
+        UserError: The detector has no such head.
     """
     head = decoupled_head(model)
     before, head.class_agnostic = head.class_agnostic, True
@@ -198,7 +213,7 @@ def any_class(model: nn.Module) -> Iterator[None]:
 
 
 def _metas(model: nn.Module) -> Iterator[dict]:
-    """What is known of a detector's data, then of its config's test data."""
+    """Metainfo of the detector, then of its config's test data."""
     yield getattr(model, 'dataset_meta', None) or {}
     cfg = getattr(model, 'cfg', None) or {}
     dataset = build_unread_dataset(cfg, 'test')
@@ -206,25 +221,41 @@ def _metas(model: nn.Module) -> Iterator[dict]:
 
 
 def focus_maps(result: DetDataSample) -> list[dict]:
-    """What an AutoFocus detector looked at, by level, coarse to fine.
+    """The parts of an image that AutoFocus looked at, by level.
 
     Args:
-        result (:obj:`DetDataSample`): Of :func:`detect`, or of mmdet's own.
+        result (:obj:`DetDataSample`): A result of :func:`detect`, or of
+            mmdet's own ``inference_detector``.
 
     Returns:
-        list[dict]: ``chips`` (C, 4), float32: what was looked at, original
-        pixels. Of all levels but the finest also ``probability`` (h, w),
-        float32: that of FocusPixels, NaN where nothing was looked at;
-        ``cell``: width and height of a FocusPixel, original pixels; and
-        ``threshold``, from which on one counts.
+        list[dict]: One dict per level, coarse to fine. ``chips`` (C, 4),
+        float32: the parts that were looked at, original pixels. All levels but
+        the finest also have ``probability`` (h, w), float32: the probability
+        of FocusPixels, NaN where nothing was looked at; ``cell``: width and
+        height of a FocusPixel, original pixels; and ``threshold``: the least
+        probability of a FocusPixel.
 
     Raises:
-        ValueError: The result is another detector's.
+        ValueError: The result comes from another detector.
+
+    Examples:
+        >>> import numpy as np
+        >>> from mmdet.apis import init_detector
+        >>> from sniper_mmdet.apis import detect, focus_maps
+        >>> config = 'faster-rcnn_r18-slim_fpn_autofocus_3e_sample.py'
+        >>> model = init_detector(f'configs/autofocus/{config}', device='cpu')
+        >>> image = np.zeros((96, 128, 3), np.uint8)
+        >>> (result,) = detect(model, image, progress=False)
+        >>> coarse, middle, fine = focus_maps(result)
+        >>> coarse['chips'].tolist()
+        [[0.0, 0.0, 128.0, 96.0]]
+        >>> coarse['probability'].shape, coarse['threshold']
+        ((3, 3), 0.001)
     """
     if 'focus' not in result:
         raise ValueError(
-            'FocusPixels are of a sniper_mmdet.AutoFocus detector: the result '
-            'has no field focus.'
+            'only a sniper_mmdet.AutoFocus detector has FocusPixels: the '
+            'result has no field focus.'
         )
     focus = result.focus
     original = np.array(result.ori_shape[::-1])

@@ -1,4 +1,4 @@
-"""Images and the frames of videos, loaded as a test pipeline says."""
+"""Loads images and video frames by a detector's test pipeline."""
 
 import copy
 from collections import deque
@@ -25,29 +25,29 @@ from sniper_mmdet.utils.errors import UserError
 from sniper_mmdet.utils.image import IMAGE_SUFFIXES, find_all_files
 
 _VIDEOS = '.avi .flv .m4v .mkv .mov .mp4 .mpeg .mpg .webm .wmv'
-#: Those that a folder is searched for; given by its path, any is tried.
+#: Endings of videos in folders. A file given by its path may have any ending.
 VIDEO_SUFFIXES = set(_VIDEOS.split())
 
 Input = str | Path | np.ndarray
-#: Images that may hold several pictures.
+#: Endings of files that may hold several images.
 _PAGED = {'.avif', '.gif', '.png', '.tif', '.tiff', '.webp'}
-#: How many batches are read ahead, and how many pixels they hold at most.
+#: Largest number of batches that are read ahead, and of their pixels.
 AHEAD, AHEAD_PIXELS = 2, 50_000_000
 
 
 def find_inputs(entry: Input, name: str = 'the input') -> list[Input]:
-    """What an input stands for: itself, or what is in a folder.
+    """List the images and videos of an input.
 
     Args:
-        entry (Input): Of a folder, its images and videos are taken, those in
-            its folders too, in natural order: ``2.png`` before ``10.png``.
-            How many other files it has is logged.
-        name (str): What it is called in errors. Defaults to 'the input'.
+        entry (Input): A path or an array. A folder stands for the images and
+            videos in it and in its folders, in natural order: ``2.png`` before
+            ``10.png``. The number of its other files is logged.
+        name (str): Name of the input in errors. Defaults to 'the input'.
 
     Raises:
-        FileNotFoundError: No such path, or a folder without an image.
-        TypeError: Neither a path nor an array.
-        ValueError: An array that is no image.
+        FileNotFoundError: The path does not exist, or the folder has no image.
+        TypeError: The input is neither a path nor an array.
+        ValueError: The array is not an image.
     """
     if isinstance(entry, np.ndarray):
         is_image = entry.dtype == np.uint8 and entry.shape[2:] == (3,)
@@ -76,13 +76,13 @@ def find_inputs(entry: Input, name: str = 'the input') -> list[Input]:
             f'{" ".join(sorted(suffixes))}. Received: {names or "no file"}.'
         )
     if others:
-        text = f'{len(others)} files of {path} are left out, whose endings are'
+        text = f'{len(others)} files of {path} are left out: their endings are'
         print_log(f"{text} no image's and no video's: {names}", 'current')
     return [path / file for file in found]
 
 
 def is_video(entry: Input) -> bool:
-    """Whether an input is a video's file: by its name, or no image."""
+    """Test whether an input is a video, by its ending or its content."""
     if isinstance(entry, np.ndarray):
         return False
     suffix = Path(entry).suffix.lower()
@@ -90,15 +90,15 @@ def is_video(entry: Input) -> bool:
         return suffix in VIDEO_SUFFIXES
     try:
         return not cv2.haveImageReader(str(entry))
-    except cv2.error:  # of an image that needs a codec which is turned off
+    except cv2.error:  # an image whose codec is turned off
         return False
 
 
 def image_name(result: DetDataSample) -> str | None:
-    """An image's path; of a frame ``{video}/{number}.jpg``; None of an array.
+    """Name of an image: its path, ``{video}/{number}.jpg`` for a frame.
 
-    The video's name is whole, as in ``a.mp4/000000.jpg``: no other input has
-    a name that begins so.
+    An array has None. The name of a frame has the whole name of its video, as
+    in ``a.mp4/000000.jpg``, and so differs from the name of any other input.
     """
     if result.img_path is None or 'frame_id' not in result:
         return result.img_path
@@ -110,25 +110,26 @@ def _frame_name(video: str, number: int) -> str:
 
 
 class Reader:
-    """Iterates over images as a detector's test pipeline loads them.
+    """Iterates over images, loaded by a detector's test pipeline.
 
-    Paths and arrays of a list are looked at when it is made, those of other
-    iterables when they come.
+    The entries of a list are checked when the reader is built, those of other
+    iterables one by one.
 
     Args:
-        model (nn.Module): Of mmdet's ``init_detector``.
+        model (nn.Module): A detector built by mmdet's ``init_detector``.
         inputs (Input | Iterable[Input]): See :func:`find_inputs`.
-        on_error (str): 'raise', or 'skip': images and videos that are not
-            there, cannot be read or are not taken are logged and counted.
-        take (Callable, optional): Is told each image's name (that of
-            :func:`image_name`) before it is read; a ValueError says that it
-            is not taken. Defaults to None: all are.
-        keep_images (bool): Whether samples get a field ``image``, the array
-            that was loaded. Defaults to False.
+        on_error (str): 'raise', or 'skip': images and videos that do not
+            exist, cannot be read or are refused by ``take`` are logged and
+            counted.
+        take (Callable, optional): Called with the :func:`image_name` of each
+            image before it is read. It raises a ValueError to refuse the
+            image. Defaults to None: no image is refused.
+        keep_images (bool): Whether samples get a field ``image``, the loaded
+            array. Defaults to False.
 
     Raises:
         ValueError: The model's config has no test pipeline that loads images.
-        FileNotFoundError: Or another error of :func:`find_inputs`.
+        Exception: See :func:`find_inputs`.
     """
 
     def __init__(
@@ -143,7 +144,7 @@ class Reader:
         self.load, self.pack = _test_pipeline(model)
         self.on_error = on_error
         self.take = take or (lambda name: None)
-        self.skipped = 0  # how many were
+        self.skipped = 0  # number of inputs
         if isinstance(inputs, Input) or not isinstance(inputs, Iterable):
             inputs = find_inputs(inputs)
         self.entries = self._find(inputs)
@@ -152,7 +153,7 @@ class Reader:
         self._num_late = length_hint(inputs)
 
     def __len__(self) -> int:
-        """How many there should be; 0 where that is not known."""
+        """The expected number of images; 0 if it is not known."""
         if not isinstance(self.entries, list):
             return self._num_late
         return self.skipped + sum(
@@ -161,11 +162,11 @@ class Reader:
         )
 
     def __iter__(self) -> Iterator[dict]:
-        # By a map, which holds nothing of an image once it is given out.
+        # A map holds no reference to an image once it has yielded it.
         return map(self._packed, count(), self._images())
 
     def _packed(self, number: int, loaded: tuple[dict, dict]) -> dict:
-        """An image as the pipeline packs it."""
+        """Pack an image with the rest of the pipeline."""
         results, meta = loaded
         packed = self.pack(dict(results, img_id=number))
         sample, image = packed['data_samples'], results['img']
@@ -175,7 +176,7 @@ class Reader:
         return packed
 
     def _find(self, inputs: Iterable[Input]) -> Iterator[Input]:
-        """What is to be read; of videos it is told when they are."""
+        """Yield the inputs to read; videos are logged when they are read."""
         for number, given in enumerate(inputs):
             found = []
             with self._skipping(OSError):
@@ -188,7 +189,7 @@ class Reader:
                     yield entry
 
     def _images(self) -> Iterator[tuple[dict, dict]]:
-        """What the pipeline loads of each image, and what is known of it."""
+        """Yield the loaded results and the metainfo of each image."""
         for entry in self.entries:
             with self._skipping(OSError):
                 if is_video(entry):
@@ -218,15 +219,15 @@ class Reader:
     def _from_file(self, path: str) -> dict:
         try:
             results = self.load(dict(img_path=path))
-        except (ImageError, UserError):  # which say it better
+        except (ImageError, UserError):  # their texts are better
             raise
-        except Exception as error:  # whatever decoders raise
+        except Exception as error:  # decoders raise any type
             raise OSError(f'{path} cannot be read as an image.') from error
         if results is None:
             raise OSError(f'{path} cannot be read as an image.')
         paged = Path(path).suffix.lower() in _PAGED
         if paged and (pages := cv2.imcount(path)) > 1:
-            text = f'{path}: only the first of its {pages} pictures is read'
+            text = f'{path}: only the first of its {pages} images is read'
             print_log(text, 'current')
         return results
 
@@ -245,17 +246,17 @@ class Reader:
         promised = video.get(cv2.CAP_PROP_FRAME_COUNT)
         if number < promised:
             print_log(
-                f'{path}: {number} frames could be read of the '
-                f'{promised:.0f} that it should have',
+                f'{path}: only {number} of {promised:.0f} frames could be '
+                'read',
                 'current',
             )
 
 
 def read_ahead(items: Iterable[dict], num: int) -> Iterator[list[dict]]:
-    """Lists of ``num`` packed images; the last may have fewer.
+    """Yield lists of ``num`` packed images; the last may have fewer.
 
-    Those that come next are made ahead, in another thread, while the last is
-    in use: as many as would not pass AHEAD_PIXELS if they were as large.
+    Another thread prepares the next lists while the present one is in use. It
+    prepares as many lists of the same size as stay within AHEAD_PIXELS.
     """
     source = iter(items)
     with ThreadPoolExecutor(1) as thread:
@@ -269,7 +270,7 @@ def read_ahead(items: Iterable[dict], num: int) -> Iterator[list[dict]]:
                 ahead = min(AHEAD, AHEAD_PIXELS // pixels)
                 while len(waiting) <= ahead:
                     waiting.append(take())
-                # Held by nothing here, while it is in use.
+                # Nothing here holds a reference while it is in use.
                 yield waiting.popleft().result()
                 if not waiting:
                     waiting.append(take())
@@ -285,14 +286,14 @@ def _num_pixels(batch: Sequence[dict]) -> int:
 
 def _num_frames(path: Input) -> int:
     count = cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FRAME_COUNT)
-    return max(int(count), 1)  # what cannot be read is one that is skipped
+    return max(int(count), 1)  # an unreadable video counts as one
 
 
 def _test_pipeline(model: nn.Module) -> tuple[Callable, Compose]:
-    """What loads an image, from a file or an array, and what comes after.
+    """The loading step for a file or an array, and the rest of the pipeline.
 
-    A file that is read by window is only opened, for a detector that reads
-    no more than it looks at.
+    A file that is read by window is only opened if the detector itself reads
+    the windows that it looks at.
     """
     cfg = getattr(model, 'cfg', None)
     if cfg is None:

@@ -1,4 +1,4 @@
-"""New classes beside fixed ones: a linear classifier, and nothing else."""
+"""A linear classifier of new classes beside fixed ones."""
 
 import numpy as np
 from scipy.optimize import minimize
@@ -14,22 +14,24 @@ def fit_new_classes(
     l2: float = 0.001,
     max_iter: int = 200,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Weights and biases of new classes, by L-BFGS.
+    """Fit weights and biases of new classes by L-BFGS.
 
-    They are those of least mean cross entropy, each class counting alike,
-    plus ``l2`` times half the sum of squared weights of features whose mean
-    square is 1. Fixed classes compete by their logits, and stay as they are.
+    The fit minimises the mean cross entropy, in which each class has the same
+    weight, plus ``l2`` times half the sum of squared weights, for features
+    that are scaled to a mean square of 1. Fixed classes compete by their
+    logits and do not change.
 
     Args:
         x (ndarray (N, F)): Features.
-        y (ndarray (N,)): New classes, from 0; -1 is one of the fixed.
+        y (ndarray (N,)): New classes, from 0; -1 is any fixed class.
         num_classes (int): Number of new classes, C.
         other (ndarray (N,), optional): Log of the sum of the exponentials of
-            the fixed classes' logits. Defaults to None: there are none.
-        weights (ndarray (N,), optional): Of the samples, beside that. Defaults
-            to 1.
-        l2 (float): Of the penalty. Defaults to 0.001.
-        max_iter (int): Defaults to 200.
+            the fixed classes' logits. Defaults to None: there are no fixed
+            classes.
+        weights (ndarray (N,), optional): Further weights of the samples.
+            Defaults to 1.
+        l2 (float): Weight of the penalty. Defaults to 0.001.
+        max_iter (int): Largest number of iterations. Defaults to 200.
 
     Returns:
         tuple: Weights (C, F) and biases (C,), float32.
@@ -41,7 +43,7 @@ def fit_new_classes(
     columns = np.asarray(y) + 1  # the fixed classes are column 0
     share = np.ones(len(x)) if weights is None else np.array(weights, float)
     total = np.bincount(columns, share, num_classes + 1)
-    # The fixed ones together count as much as the new ones.
+    # All fixed classes together have the same weight as all new ones.
     each = np.where(np.arange(num_classes + 1) > 0, 1 / num_classes, 1)
     share *= (each / np.maximum(total, 1e-12))[columns]
     share /= share.sum()

@@ -1,4 +1,4 @@
-"""Detections as files for a map, one an image."""
+"""Writes detections as files for a map, one per image."""
 
 from __future__ import annotations
 
@@ -26,35 +26,35 @@ from .geojson import Polygons, crs_member, write_geojson, write_gpkg
 if TYPE_CHECKING:
     from rasterio.crs import CRS
 
-#: Endings of what is a file, no folder.
+#: Endings of files; any other path is a folder.
 _FILES = '.geojson', '.gpkg'
-# Boxes of which polygons are made at once.
+# Number of boxes that are made polygons at once.
 _TOGETHER = 10_000
-# Decimals that are less than a millimetre: of degrees, and of metres.
+# Decimals of degrees, and of metres: the last is below a millimetre.
 _DEGREES, _METRES = 8, 3
 
 
 class MapResults:
-    """Writes what is found in each image to a file for a map.
+    """Writes the detections of each image to a file for a map.
 
-    Each box is a polygon with the properties ``class``, ``score`` and, where
-    the detector tells it, ``level``. Where an image has no place in the CRS,
-    they are in its pixels, which is logged.
+    Each box is a polygon with the properties ``class``, ``score`` and, if the
+    detector reports it, ``level``. If an image has no place in the CRS, the
+    polygons are in pixels of the image, and a warning is logged.
 
     Args:
-        path (str | Path): A file, GeoJSON (.geojson) or GeoPackage (.gpkg),
-            or a folder, which gets a GeoJSON file for each image.
+        path (str | Path): A GeoJSON file (.geojson), a GeoPackage (.gpkg), or
+            a folder, which gets a GeoJSON file per image.
         classes (Sequence[str]): Names of the labels.
-        crs (str): 'wgs84', longitude and latitude, as RFC 7946 wants it;
-            'own', the CRS of the image, which the member "crs" names; or
-            'pixels', x to the right and y down. What is no known CRS has a
-            "crs" of null. Defaults to 'wgs84'.
+        crs (str): 'wgs84': longitude and latitude, as RFC 7946 demands; 'own':
+            the CRS of the image, which the member "crs" names; or 'pixels': x
+            to the right and y down. "crs" is null if the CRS is not known.
+            Defaults to 'wgs84'.
         several (bool): Whether there are several images. Defaults to False.
 
     Raises:
-        UserError: What is needed is not installed, or ``path`` is no file or
-            folder to write to.
-        ValueError: There is no such choice of ``crs``.
+        UserError: A package is not installed, or ``path`` is neither a file
+            nor a folder to write to.
+        ValueError: ``crs`` is none of its choices.
     """
 
     def __init__(
@@ -77,8 +77,8 @@ class MapResults:
             )
         if self.is_file and several:
             raise UserError(
-                'what is found in several images must go to a folder, a file '
-                f'each. Received: {path}.'
+                'detections of several images must go to a folder, one file '
+                f'per image. Received: {path}.'
             )
         wrong = self.path.is_dir() if self.is_file else self.path.is_file()
         if wrong or suffix == '.json':
@@ -91,9 +91,9 @@ class MapResults:
         """Write the file of one image, whole or not at all.
 
         Args:
-            result (:obj:`DetDataSample`): Of :func:`detect`.
-            name (str | PurePath): Of the image. Its file in a folder has it,
-                and ``.geojson`` after it.
+            result (:obj:`DetDataSample`): A result of :func:`detect`.
+            name (str | PurePath): Name of the image. Its file in a folder is
+                called ``{name}.geojson``.
 
         Returns:
             Path: The file.
@@ -111,11 +111,11 @@ class MapResults:
     def _polygons(
         self, result: DetDataSample, move: Callable
     ) -> Iterator[Polygons]:
-        """Polygons of some boxes after the other; at least once."""
+        """Yield the polygons in groups of boxes, at least one group."""
         found = result.pred_instances.cpu()
         for start in range(0, max(len(found), 1), _TOGETHER):
             some = found[start : start + _TOGETHER]
-            # Corners in turn: x1 y1, x2 y1, x2 y2, x1 y2.
+            # The corners are x1 y1, x2 y1, x2 y2, x1 y2.
             corners = some.bboxes.double().numpy()[:, [0, 1, 2, 1, 2, 3, 0, 3]]
             corners = move(corners.reshape(-1, 2)).reshape(-1, 4, 2)
             columns = {
@@ -134,13 +134,13 @@ class MapResults:
 
 
 class _Place(NamedTuple):
-    """What pixels become.
+    """The coordinates of the pixels of an image.
 
     Attributes:
-        move (Callable): From pixels (N, 2) to what is written.
-        crs (CRS | None): Of that; None if it is not known.
-        digits (int): How many decimals tell it.
-        members (dict): What a GeoJSON file says of it.
+        move (Callable): Turns pixels (N, 2) into coordinates.
+        crs (CRS | None): CRS of the coordinates; None if it is not known.
+        digits (int): Number of decimals of a coordinate.
+        members (dict): Members of the GeoJSON file about the coordinates.
     """
 
     move: Callable[[np.ndarray], np.ndarray]
@@ -150,7 +150,7 @@ class _Place(NamedTuple):
 
 
 def _place_of(result: DetDataSample, crs: str, name: object) -> _Place:
-    """What the pixels of an image become; it is logged if not as asked for."""
+    """Choose coordinates for an image; a warning if not those asked for."""
     pixels = _Place(lambda points: points, None, _METRES, dict(crs=None))
     if crs == 'pixels':
         return pixels
@@ -158,7 +158,7 @@ def _place_of(result: DetDataSample, crs: str, name: object) -> _Place:
         place = _georeference(result)
         if crs == 'own':
             if place.crs is None:
-                _warn(f'{name}: its CRS is not known, only its own numbers')
+                _warn(f'{name}: its CRS is unknown; its numbers are kept')
             metres = place.crs is not None and place.crs.is_projected
             digits = _METRES if metres else _DEGREES
             member = dict(crs=crs_member(place.crs))
@@ -168,7 +168,7 @@ def _place_of(result: DetDataSample, crs: str, name: object) -> _Place:
         wgs84 = CRS.from_string(WGS84)
         width, height = place.size
         ends = np.array([(0, 0), (width, 0), (0, height), (width, height)])
-        place.to_map(ends, wgs84)  # whether it can be
+        place.to_map(ends, wgs84)  # raises if it cannot
     except (ImageError, UserError) as error:
         _warn(f'{name} is written in pixels: {error}')
         return pixels
@@ -176,7 +176,7 @@ def _place_of(result: DetDataSample, crs: str, name: object) -> _Place:
 
 
 def _georeference(result: DetDataSample) -> Georeference:
-    """Raises UserError or ImageError with the reason if there is none."""
+    """The georeference; a UserError or ImageError says why there is none."""
     if result.img_path is None or 'frame_id' in result:
         raise UserError('an array or a frame has no place on a map.')
     place = Georeference.of(result.img_path)

@@ -1,4 +1,4 @@
-"""Objects that somebody forgot to label, for somebody to look at."""
+"""Finds objects that may lack a label, for a person to check."""
 
 import os
 from collections import Counter, defaultdict
@@ -18,26 +18,27 @@ from sniper_mmdet.utils.pictures import drawing
 
 from .unlabelled import found_on, unexplained
 
-#: Colours of what is found and of what is labelled, BGR.
+#: Colours of detections and of labelled boxes, BGR.
 FOUND, LABELLED = (0, 0, 255), (0, 200, 0)
-#: A picture shows so many sides of the box about it.
+#: A crop shows this many sides of the box around the box.
 AROUND = 1.5
 
 
 class MissingLabels:
-    """Confident detections on training images that no box explains.
+    """Confident detections on training images that no label explains.
 
     Args:
-        model (nn.Module): Of :func:`load_trained`.
-        infos (Sequence[dict]): Of :func:`image_infos`.
+        model (nn.Module): The detector, from :func:`load_trained`.
+        infos (Sequence[dict]): The images, from :func:`image_infos`.
         classes (Sequence[str]): Names of the labels.
-        score_thr (float): Detections below are no finds. Defaults to 0.5.
+        score_thr (float): Detections with a lower score are not used. Defaults
+            to 0.5.
         iou_thr (float): See :func:`unexplained`. Defaults to 0.3.
-        batch_size (int): Images detected together. Defaults to 1.
+        batch_size (int): Number of images per batch. Defaults to 1.
 
     Attributes:
-        finds (list[tuple]): Index of an image, label, score and box
-            (x1, y1, x2, y2) of each, best first.
+        finds (list[tuple]): For each such detection the index of its image,
+            label, score and box (x1, y1, x2, y2); best first.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class MissingLabels:
         self.finds.sort(key=lambda find: -find[2])
 
     def table(self) -> dict[str, dict]:
-        """By class: boxes, finds, and finds for 100 boxes; 'all' last."""
+        """Per class: boxes, finds, and finds per 100 boxes; 'all' is last."""
         boxes = Counter(
             one['bbox_label']
             for info in self.infos
@@ -75,11 +76,11 @@ class MissingLabels:
         return rows | dict(all=_row(boxes.total(), finds.total()))
 
     def write(self, path: Path) -> None:
-        """Write a COCO file of the finds and the images that have some.
+        """Write a COCO file of the finds and their images.
 
-        A labelling tool imports it as annotations to be looked at: each has
-        its ``score`` beside COCO's fields. Images are named from the folder
-        that all are in.
+        A labelling tool imports the finds as annotations to check. Each has a
+        ``score`` beside COCO's fields. File names are relative to the folder
+        that holds all images.
         """
         coco, entries = CocoWriter(self.classes), {}
         folders = [str(Path(one['img_path']).parent) for one in self.infos]
@@ -95,17 +96,17 @@ class MissingLabels:
         coco.write(path)
 
     def draw(self, folder: Path, num: int = 100) -> int:
-        """Draw the best finds of each class, one folder a class.
+        """Draw the best finds of each class, one folder per class.
 
-        ``{place}_{score}_{image}.jpg`` shows a find in red, and what is
-        labelled in green.
+        ``{place}_{score}_{image}.jpg`` shows a find in red and the labelled
+        boxes in green.
 
         Args:
-            folder (Path): Where to.
-            num (int): Finds of a class. Defaults to 100.
+            folder (Path): Folder to write to.
+            num (int): Number of finds per class. Defaults to 100.
 
         Returns:
-            int: How many pictures there are.
+            int: Number of images that were drawn.
         """
         drawn = defaultdict(int)
         for index, label, score, box in self.finds:
@@ -127,7 +128,7 @@ def _row(boxes: int, finds: int) -> dict:
 
 
 def _picture(info: dict, box: Sequence[float]) -> np.ndarray:
-    """A part of an image about a box, both kinds of boxes drawn."""
+    """Crop an image around a box, and draw finds and labelled boxes."""
     image = np.ascontiguousarray(read_image(info['img_path']))
     known = instance_boxes(info['instances'], info['img_path'])
     for colour, boxes in ((LABELLED, known.tolist()), (FOUND, [box])):

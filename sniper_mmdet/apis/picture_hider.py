@@ -1,4 +1,4 @@
-"""Detects in photographs and videos, and writes them without what is found."""
+"""Writes copies of photographs and videos with the objects hidden."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -22,16 +22,16 @@ from sniper_mmdet.utils.files import whole_file, write_whole
 
 from .inference import detect
 
-#: Endings of videos that are written as they are; others become .mp4.
+#: Endings that a written video keeps; other videos become .mp4.
 CODECS = {'.avi': 'MJPG', '.mp4': 'mp4v', '.m4v': 'mp4v', '.mov': 'mp4v'}
 Plan = list[tuple[Path, Path]]
 
 
 @dataclass(frozen=True)
 class PictureHider:
-    """Detects in pictures, hides what is found, and writes them.
+    """Detects objects, hides them, and writes the images and videos.
 
-    See :func:`.hiding.hide_objects`, whose arguments these are.
+    For the arguments see :func:`.hiding.hide_objects`.
     """
 
     model: nn.Module
@@ -45,8 +45,8 @@ class PictureHider:
     on_error: str
 
     def photographs(self, plan: Plan) -> Iterator[dict]:
-        """Write photographs, each to its file, and tell what was hidden."""
-        # Those that are read while others are detected on.
+        """Write photographs to their files, and report what was hidden."""
+        # Photographs that are read, but not yet written.
         waiting: deque[tuple[Photograph, Path, list[int]]] = deque()
 
         def views() -> Iterator[np.ndarray]:
@@ -57,7 +57,7 @@ class PictureHider:
                     continue
                 if photograph.pages > 1:
                     text = f'{path}: only the first of its '
-                    text += f'{photograph.pages} pictures is kept'
+                    text += f'{photograph.pages} images is kept'
                     print_log(text, 'current')
                 seen = list(photograph.views())
                 orientations = [orientation for _, orientation in seen]
@@ -75,7 +75,7 @@ class PictureHider:
                 found = []
 
     def _found(self, result) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Boxes, scores and labels of what is to be hidden."""
+        """Boxes, scores and labels of the objects to hide."""
         found = result.pred_instances
         boxes, scores, labels = (
             found[key].numpy() for key in ('bboxes', 'scores', 'labels')
@@ -91,7 +91,7 @@ class PictureHider:
         ):
             boxes = turn_boxes_back(boxes, orientation, size)
             hide(photograph.pixels, boxes, self.way, self.margin)
-            # Told once, what is found in several views.
+            # An object that several views show is reported once.
             new = _overlaps(boxes, known).max(1, initial=0) < 0.5
             known = np.concatenate([known, boxes[new]])
             seen = turn_boxes(boxes[new], photograph.orientation, size)
@@ -99,7 +99,7 @@ class PictureHider:
         ending = '' if photograph.is_writable else '.png'
         out = out.with_name(out.name + ending)
         if out.resolve() in self.inputs:
-            raise UserError(f'{out} is an input, and is not written over.')
+            raise UserError(f'{out} is an input, and is not overwritten.')
         out.parent.mkdir(parents=True, exist_ok=True)
         write_whole(out, photograph.save)
         path = str(photograph.path)
@@ -115,14 +115,15 @@ class PictureHider:
         ]
 
     def video(self, path: Path, out: Path) -> Iterator[dict]:
-        """Write a video, and tell what was hidden in which frames."""
+        """Write a video, and report what was hidden in which frames."""
         out.parent.mkdir(parents=True, exist_ok=True)
         with _Skipping(self.on_error), whole_file(out) as part:
             yield from self._video(path, out, part)
 
     def _video(self, path: Path, out: Path, part: Path) -> Iterator[dict]:
         writer = None
-        # Frames whose neighbours are still to come, and boxes of those before.
+        # Frames that wait for their neighbours, and boxes of the frames
+        # before.
         frames: deque[np.ndarray] = deque()
         boxes: deque[np.ndarray] = deque(maxlen=2 * self.hold + 1)
 
@@ -179,7 +180,7 @@ class PictureHider:
 
 
 class _Skipping:
-    """Logs an ImageError and goes on, where that is wanted."""
+    """Logs an ImageError and goes on, if ``on_error`` is 'skip'."""
 
     def __init__(self, on_error: str) -> None:
         self.on_error, self.skipped = on_error, False
@@ -197,7 +198,7 @@ class _Skipping:
 
 
 def _overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """IoUs (N, M) of boxes."""
+    """IoUs (N, M) of two sets of boxes."""
     low = np.maximum(boxes[:, None, :2], others[:, :2])
     high = np.minimum(boxes[:, None, 2:], others[:, 2:])
     common = np.maximum(high - low, 0).prod(2)

@@ -1,4 +1,4 @@
-"""Boxes that nobody drew yet, for a labelling program to begin with."""
+"""Proposes boxes of unlabelled images for a labelling program."""
 
 from pathlib import Path
 
@@ -22,34 +22,33 @@ def propose_labels(
     on_error: str = 'raise',
     progress: bool = True,
 ) -> CocoWriter:
-    """Write boxes of pictures as a COCO file that CVAT, Label Studio import.
+    """Write proposed boxes as a COCO file for CVAT or Label Studio.
 
     Args:
-        model (nn.Module): Of mmdet's ``init_detector``, with a decoupled
-            head.
-        folder (str | Path): FOLDER/CLASS/PICTURE: the object of each picture
-            that is most likely one gets a box of the class, whatever its
-            score.
+        model (nn.Module): A detector with a decoupled head, built by mmdet's
+            ``init_detector``.
+        folder (str | Path): A folder FOLDER/CLASS/IMAGE. In each image the
+            most probable object gets a box of the class, whatever its score.
         out (str | Path): File to write (.json).
-        every (bool): Whether to take any folder of pictures instead, and all
-            objects of a score of ``score_thr``, as boxes of the one category
+        every (bool): Whether ``folder`` is any folder of images instead, and
+            each object from ``score_thr`` on gets a box of the one category
             'object'. Defaults to False.
-        score_thr (float): Of P(object). Defaults to 0.3.
-        batch_size (int): See :func:`detect`, as are the others.
+        score_thr (float): Least P(object). Defaults to 0.3.
+        batch_size, on_error, progress: See :func:`detect`.
 
     Returns:
-        CocoWriter: What was written; file names are relative to the folder.
-        Annotations have a further field ``score``.
+        CocoWriter: The content of the file. File names are relative to the
+        folder, and annotations have a further field ``score``.
 
     Raises:
-        OSError: A folder or picture that is missing, or cannot be read.
-        ValueError: Folders or a detector of another kind.
+        OSError: A folder or image is missing, or cannot be read.
+        ValueError: The folder or the detector is of another kind.
     """
     folder = Path(folder)
     if every:
         files = [(0, folder / name) for name in find_files(folder)]
         if not files:
-            raise FileNotFoundError(f'{folder} has no picture.')
+            raise FileNotFoundError(f'{folder} has no image.')
         writer = CocoWriter(OBJECT)
     else:
         pictures = read_class_folders(folder, least=1)
@@ -80,6 +79,6 @@ def propose_labels(
         ):
             label = label_of[result.img_path]
             writer.add_object(image, name, label, box, score=round(score, 4))
-    # CVAT asks for these, whatever is in them.
+    # CVAT needs these fields, with any value.
     writer.write(Path(out), info={}, licenses=[])
     return writer

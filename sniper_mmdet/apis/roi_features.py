@@ -1,4 +1,4 @@
-"""What the box head of a two-stage detector sees of RoIs."""
+"""Features of RoIs, as the box head of a two-stage detector sees them."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ from .inputs import Reader, read_ahead
 
 
 class PictureFeatures(NamedTuple):
-    """The RoIs that stand for one picture, best first."""
+    """The RoIs that stand for one image, best first."""
 
     path: str
     #: (R, D), float32.
@@ -36,34 +36,35 @@ def picture_features(
     batch_size: int = 8,
     on_error: str = 'raise',
 ) -> Iterator[PictureFeatures]:
-    """Features of the RoIs of each picture that are most likely its object.
+    """Features of the RoIs of each image that most likely show its object.
 
     Args:
         model (nn.Module): A two-stage detector of mmdet with a decoupled
             head and its config in ``model.cfg``.
         paths (Sequence[str | Path]): Image files.
-        rois (str): 'objects': the RoI that is most likely an object, which
-            the whole picture may be, and others on the same object; or
-            'whole', the picture as one RoI. Defaults to 'objects'.
-        num_rois (int): Of a picture, at most. Defaults to 4.
-        batch_size (int): Defaults to 8.
-        on_error (str): 'raise', or 'skip'. Defaults to 'raise'.
+        rois (str): 'objects': the RoI that is most likely an object, and other
+            RoIs on the same object; the whole image is one of the RoIs. Or
+            'whole': the image as the only RoI. Defaults to 'objects'.
+        num_rois (int): Largest number of RoIs per image. Defaults to 4.
+        batch_size (int): Number of images per batch. Defaults to 8.
+        on_error (str): 'raise', or 'skip' images that cannot be read. Defaults
+            to 'raise'.
 
     Raises:
-        OSError: A picture that cannot be read.
-        UserError: Another kind of detector.
+        OSError: An image cannot be read.
+        UserError: The detector is of another kind.
     """
     head = decoupled_head(model)
     if isinstance(model, PyramidDetector):
         raise UserError(
-            'features of pictures are those of a detector of one level: give '
-            'the config and the weights of the detector that is in the '
-            f'pyramid. Received: {type(model).__name__}.'
+            'features of images need a detector of one level: give the config '
+            'and the weights of the detector that the pyramid wraps. '
+            f'Received: {type(model).__name__}.'
         )
     if not isinstance(model, TwoStageDetector) or not model.with_rpn:
         raise UserError(
-            'features of pictures are those of a two-stage detector with an '
-            f'RPN. Received: {type(model).__name__}.'
+            'features of images need a two-stage detector with an RPN. '
+            f'Received: {type(model).__name__}.'
         )
     reader = Reader(model, list(paths), on_error)
     for batch in read_ahead(reader, batch_size):
@@ -91,7 +92,7 @@ def picture_features(
 
 
 def _on_one_object(boxes: Tensor, objectness: Tensor, num: int) -> Tensor:
-    """The likeliest object, and the likeliest of those that lie on it."""
+    """The most probable object, and the most probable RoIs on it."""
     best = objectness.argmax()
     near = bbox_overlaps(boxes[best, None], boxes)[0] >= 0.6
     near[best] = True

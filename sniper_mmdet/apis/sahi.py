@@ -1,4 +1,4 @@
-"""Sliced inference by sahi, as a way to test beside others."""
+"""Sliced inference by sahi, as a way to test."""
 
 import inspect
 import logging
@@ -18,10 +18,10 @@ from .comparison import Way
 
 
 def import_sahi() -> ModuleType:
-    """The library, if it is there.
+    """Import the library.
 
     Raises:
-        ValueError: It is not, or too old.
+        ValueError: It is not installed, or too old.
     """
     try:
         import sahi
@@ -35,13 +35,13 @@ def import_sahi() -> ModuleType:
         raise ValueError(
             f'sahi {sahi.__version__} is too old: pip install -U sahi'
         )
-    # It warns of boxes without an area, and of its choice with each image.
+    # It logs a warning with each image: boxes without an area, its choices.
     logging.getLogger('sahi').setLevel(logging.ERROR)
     return sahi
 
 
 def plain_config(cfg: Config, model: PyramidDetector) -> Config:
-    """A config of the wrapped detector, as mmdet's own are."""
+    """A config of the wrapped detector, in mmdet's own form."""
     keys = 'img_path', 'ori_shape', 'img_shape', 'scale_factor'
     pipeline = [
         dict(type='LoadImageFromFile'),
@@ -51,7 +51,7 @@ def plain_config(cfg: Config, model: PyramidDetector) -> Config:
     data = dict(type='CocoDataset', lazy_init=True, pipeline=pipeline)
     plain = dict(
         model=type(model).detector_config(cfg.model),
-        # sahi looks here whether there are masks: boxes are compared.
+        # sahi looks here for masks; only boxes are compared.
         train_dataloader=dict(dataset=data),
         test_dataloader=dict(dataset=data),
         visualizer=dict(type='DetLocalVisualizer'),
@@ -65,7 +65,7 @@ def sahi_model(
     checkpoint: str,
     image_size: int | None = None,
 ) -> object:
-    """sahi's model, its own way: from a config file and a checkpoint."""
+    """Build sahi's model from a config file and a checkpoint."""
     test_cfg = plain.model.get('test_cfg') or {}
     test_cfg = test_cfg.get('rcnn', test_cfg)
     with tempfile.TemporaryDirectory() as folder:
@@ -82,7 +82,7 @@ def sahi_model(
 
 
 def default_settings(sahi: ModuleType) -> dict:
-    """Arguments of sahi's sliced prediction, as its command gives them."""
+    """Arguments of sahi's sliced prediction, with its command's defaults."""
     command = inspect.signature(sahi.predict.predict).parameters
     known = inspect.signature(sahi.predict.get_sliced_prediction).parameters
     settings = {key: command[key].default for key in command if key in known}
@@ -96,10 +96,10 @@ def sahi_way(
     settings: dict,
     slice_of: Callable[[int, int], int] | None = None,
 ) -> Way:
-    """A way to test by sahi; ``slice_of(width, height)`` sizes the slices."""
+    """A way to test by sahi; ``slice_of(width, height)`` is the slice size."""
 
     def run(images, samples):
-        # sahi takes RGB, and turns it into the BGR that mmdet reads.
+        # sahi takes RGB, and converts it to the BGR that mmdet reads.
         pixels = images[0].flip(0).permute(1, 2, 0).numpy()
         of_image = dict(settings, image=pixels, detection_model=detector)
         if slice_of is not None:

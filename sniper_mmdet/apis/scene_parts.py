@@ -1,4 +1,4 @@
-"""Parts of a scene, and what was found in them, as files."""
+"""Parts of a scene, and files with the detections of each part."""
 
 import json
 import os
@@ -12,9 +12,10 @@ from sniper_mmdet.chips.tiles import Tile, cut_into_tiles, tile_overlap
 from sniper_mmdet.utils.errors import UserError
 from sniper_mmdet.utils.files import write_whole
 
-# Parts begin at multiples of it, original pixels: blocks of most rasters.
+# Parts begin at multiples of it, original pixels. Most rasters have blocks of
+# this size.
 _STEP = 256
-# The largest object of an open range: so many times its lower end.
+# Size of the largest object of an open range, in multiples of its lower end.
 _LARGEST = 4
 
 
@@ -24,15 +25,17 @@ def parts_of_scene(
     border: float,
     part_pixels: int,
 ) -> list[Tile]:
-    """Parts, original pixels, that overlap by what the largest objects need.
+    """Cut a scene into parts, original pixels, that overlap.
+
+    The overlap is wide enough for the largest objects.
 
     Args:
         size (tuple[int]): (width, height) of the scene.
-        pyramid (:obj:`ImagePyramid`): Of the detector. An object of a range
-            that is open above is at most four times as large as its lower
-            end, or else as the others' upper ends.
-        border (float): Of the detector, original pixels.
-        part_pixels (int): Of a part, at most.
+        pyramid (:obj:`ImagePyramid`): Pyramid of the detector. In a range
+            without an upper end the largest object is four times its lower
+            end, or as large as the upper ends of the other ranges.
+        border (float): Border of the detector, original pixels.
+        part_pixels (int): Largest number of pixels of a part.
 
     Raises:
         UserError: A part would be no larger than the overlap.
@@ -48,14 +51,15 @@ def parts_of_scene(
 
 
 class PartFiles:
-    """A folder with what was found in each part of a scene.
+    """A folder with the detections of each part of a scene.
 
     Args:
-        folder (str | Path): New, empty, or of the same scene and settings.
-        plan (dict): What parts depend on, as json has it.
+        folder (str | Path): A folder that is new, empty, or of the same scene
+            and settings.
+        plan (dict): All settings that the parts depend on, as json.
 
     Raises:
-        UserError: The folder is that of another scene or of other settings.
+        UserError: The folder belongs to another scene or to other settings.
     """
 
     def __init__(self, folder: str | Path, plan: dict) -> None:
@@ -84,7 +88,7 @@ class PartFiles:
         return self.folder / f'part_{number:06d}.npz'
 
     def write(self, number: int, arrays: dict[str, np.ndarray]) -> None:
-        """Write what was found, whole or not at all."""
+        """Write the detections of a part, whole or not at all."""
 
         def save(path: Path) -> None:
             with path.open('wb') as file:
@@ -93,13 +97,13 @@ class PartFiles:
         write_whole(self.path(number), save)
 
     def read(self, numbers: Sequence[int]) -> Iterator[dict]:
-        """What was found in parts."""
+        """Yield the detections of parts."""
         for number in numbers:
             with np.load(self.path(number)) as file:
                 yield dict(file)
 
 
 def signature(path: str | Path) -> list[int]:
-    """Size and time of a file, by which it is known again."""
+    """Size and time of a file, to recognise it later."""
     state = os.stat(path)
     return [state.st_size, state.st_mtime_ns]

@@ -23,7 +23,7 @@ from sniper_mmdet.utils.progress import Progress
 
 from .scene_parts import PartFiles, parts_of_scene, signature
 
-#: Original pixels of a part, if nothing else is asked for.
+#: Default number of original pixels of a part.
 PART_PIXELS = 2**26
 _DOUBLE = dict(type='nms', iou_threshold=0.7)
 
@@ -39,46 +39,59 @@ def detect_scene(
     on_error: str = 'raise',
     progress: bool = True,
 ) -> DetDataSample | None:
-    """Detect on a scene: memory does not grow with it.
+    """Detect objects in one scene of any size, in bounded memory.
 
-    The scene is looked at in parts that overlap, each as an image of its own,
-    of which no more is read than is looked at. A part keeps what has its
-    centre in its core; all are merged at the end as one image's levels are.
-    Processes that were launched together share the parts.
+    The scene is cut into parts that overlap. Each part is an image of its own,
+    and only the pixels that the detector looks at are read. A part keeps the
+    detections with their centre in its core. At the end the parts are merged
+    as the levels of one image are. Processes that were launched together share
+    the parts.
 
     Args:
-        model (:obj:`PyramidDetector`): Of ``init_detector``.
+        model (:obj:`PyramidDetector`): A detector built by ``init_detector``.
         path (str | Path): See :func:`~sniper_mmdet.images.open_image`.
-        folder (str | Path, optional): Where what each part has is written: a
-            scene that was cut off goes on there. Several processes need one.
-            Defaults to None: a temporary one.
-        part_pixels (int): Original pixels of a part, at most. Defaults to
-            2**26.
-        score_thr (float): Detections below are left out before they are
-            merged. Defaults to 0.0.
+        folder (str | Path, optional): Folder for the detections of each part.
+            With the same folder an interrupted run continues. Several
+            processes need one. Defaults to None: a temporary folder.
+        part_pixels (int): Largest number of original pixels of a part.
+            Defaults to 2**26.
+        score_thr (float): Detections with a lower score are left out before
+            the merge. Defaults to 0.0.
         bands, value_range, on_error: See
             :func:`~sniper_mmdet.images.open_image`.
-        progress (bool): Whether to tell on stderr how far it is. Defaults to
+        progress (bool): Whether to show the progress on stderr. Defaults to
             True.
 
     Returns:
-        :obj:`DetDataSample`: As of :func:`detect`, all detections, with
-        ``pixels_read`` and ``bytes_read``, those of all parts; without
-        ``focus`` and masks. None in all processes but the first.
+        :obj:`DetDataSample`: All detections, as :func:`detect` returns them,
+        with ``pixels_read`` and ``bytes_read`` of all parts, without ``focus``
+        and masks. All processes but the first return None.
 
     Raises:
         OSError: The scene cannot be read.
-        UserError: ``folder`` is another scene's, or not given where several
-            processes share the scene; or a setting is wrong.
+        UserError: ``folder`` belongs to another scene, is missing where
+            several processes share the scene, or a setting is wrong.
+
+    Examples:
+        >>> import cv2, numpy as np, tempfile
+        >>> from mmdet.apis import init_detector
+        >>> from sniper_mmdet.apis import detect_scene
+        >>> path = f'{tempfile.mkdtemp()}/scene.png'
+        >>> _ = cv2.imwrite(path, np.zeros((96, 128, 3), np.uint8))
+        >>> config = 'faster-rcnn_r18-slim_fpn_autofocus_3e_sample.py'
+        >>> model = init_detector(f'configs/autofocus/{config}', device='cpu')
+        >>> result = detect_scene(model, path, progress=False)
+        >>> result.ori_shape
+        (96, 128)
     """
     if not isinstance(model, PyramidDetector):
         raise UserError(
-            'a scene is for a sniper_mmdet.PyramidDetector or AutoFocus. '
+            'a scene needs a sniper_mmdet.PyramidDetector or AutoFocus. '
             f'Received: {type(model).__name__}.'
         )
     rank, processes = get_dist_info()
     if folder is None and processes > 1:
-        raise UserError('several processes share a scene by a folder.')
+        raise UserError('several processes need a folder to share a scene.')
     source = open_image(path, bands, value_range, on_error)
     size = source.shape[1::-1]
     pyramid = _of_factors(model.pyramid, size)
@@ -102,7 +115,7 @@ def detect_scene(
         bar = Progress(len(own)) if progress else None
         if bar:
             bar.update(len(own) - len(todo))
-        # Levels of a part are those of the scene, and are not merged yet.
+        # A part has the levels of the scene. They are merged at the end.
         with mock.patch.multiple(model, pyramid=pyramid, merges=False):
             for number in todo:
                 region = Region(source, parts[number].part)
@@ -120,7 +133,7 @@ def detect_scene(
 
 
 def _look(model, region: Region, tile: Tile, score_thr: float) -> dict:
-    """What was found in a part that is its own, original pixels."""
+    """Detections that belong to a part, original pixels."""
     shape = region.shape[:2]
     meta = dict(ori_shape=shape, img_shape=shape, scale_factor=(1, 1))
     sample = DetDataSample(metainfo=meta)
@@ -145,7 +158,7 @@ def _merged(model, parts: Iterator[dict], path, size) -> DetDataSample:
     }
     found = InstanceData(**{k: torch.from_numpy(v) for k, v in arrays.items()})
     if model.pyramid.is_trivial and len(parts) > 1:
-        # Where two parts meet, what both have found; the rest was merged.
+        # Near a border two parts may both find an object; the rest is merged.
         boxes = found.bboxes, found.scores, found.labels
         found = found[nms_by_neighbourhood(*boxes, _DOUBLE)[1]]
     with mock.patch.object(model, 'max_per_img', -1):
@@ -156,14 +169,14 @@ def _merged(model, parts: Iterator[dict], path, size) -> DetDataSample:
 
 
 def _of_factors(pyramid: ImagePyramid, size: tuple[int, int]) -> ImagePyramid:
-    """Levels of the whole scene, so that its parts have the same."""
+    """Levels as factors, so that all parts have the levels of the scene."""
     factors = pyramid.factors(*size)
     factors = [float(factor) for factor in factors]
     return ImagePyramid(factors, pyramid.valid_ranges, exact=pyramid.exact)
 
 
 def _fingerprint(model: PyramidDetector) -> list:
-    """What other weights or settings of a test would change."""
+    """Values that change with the weights or the test settings."""
     names = 'pyramid', 'focus', 'budget', 'border', 'max_pixels', 'merge'
     settings = [repr(getattr(model, name, None)) for name in names]
     sums = [float(x.double().abs().sum()) for x in model.state_dict().values()]

@@ -1,4 +1,4 @@
-"""Teaches a detector classes from pictures without boxes, in seconds."""
+"""Teaches a detector new classes from images without boxes, in seconds."""
 
 import copy
 import os
@@ -38,28 +38,28 @@ from .inference import class_names
 from .linear_classifier import fit_new_classes
 from .roi_features import picture_features
 
-#: Samples that stand for the classes that are known already, at most.
+#: Largest number of samples that stand for the known classes.
 _REPLAYED = 20_000
-#: Samples that stand for one of them.
+#: Largest number of samples that stand for one known class.
 _REPLAYED_EACH = 16
 
 
 class Taught(NamedTuple):
-    """What :func:`teach` has made."""
+    """The result of :func:`teach`."""
 
     config: Path
     checkpoint: Path
-    #: What the new detector finds, in the order of its labels.
+    #: Classes of the new detector, in the order of its labels.
     classes: list[str]
-    #: Pictures of each new class.
+    #: Number of images of each new class.
     pictures: dict[str, int]
-    #: Share of held-out pictures whose class a classifier of the others names.
+    #: Share of held-out images that a classifier of the others gets right.
     accuracy: float
     seconds: float
 
 
 class _Rows(NamedTuple):
-    """Classes of a head, one row each: what is known of them."""
+    """Weights and statistics of the classes of a head, one row per class."""
 
     weight: np.ndarray
     bias: np.ndarray
@@ -95,45 +95,47 @@ def teach(
     on_error: str = 'raise',
     cfg_options: dict | None = None,
 ) -> Taught:
-    """Teach a detector new classes from folders of pictures.
+    """Teach a detector new classes from folders of images.
 
-    The detector finds objects of any class already; a linear classifier of
-    their features learns what the new ones are (R-FCN-3000, section 4.4). It
-    is added to the old classes, which compete and stay as they are: each is
-    stood for by the mean of its features, which its head has followed in
-    training. Nothing is written unless all is well.
+    The detector finds objects of any class already. A linear classifier of
+    their features learns the new classes (R-FCN-3000, section 4.4). It is
+    added to the old classes, which do not change and compete with the new
+    ones. The mean of its features, which the head has followed in training,
+    stands for each old class. Files are written only if everything succeeds.
 
     Args:
-        config (str | Path): Of a two-stage detector with a
+        config (str | Path): Config of a two-stage detector with a
             :class:`DecoupledBBoxHead`.
         checkpoint (str | Path): Its weights.
-        folder (str | Path): FOLDER/CLASS/PICTURE.
-        out (str | Path): Checkpoint to write (.pth); the config is beside it,
-            with .py as its ending.
-        classes (Sequence[str], optional): Those of the folders to learn.
-            Defaults to None: all.
-        instead (bool): Whether only the new classes are detected; the old
-            ones then still reject what is none of these. Defaults to False.
-        solver (str): 'lbfgs', or 'released': the original's SGD, by the new
+        folder (str | Path): Images of the new classes, as FOLDER/CLASS/IMAGE.
+        out (str | Path): Checkpoint to write (.pth). The config is written
+            beside it, with the ending .py.
+        classes (Sequence[str], optional): The folders to learn. Defaults to
+            None: all.
+        instead (bool): Whether only the new classes are detected. The old
+            classes then still reject objects of no new class. Defaults to
+            False.
+        solver (str): 'lbfgs', or 'released': the original SGD, on the new
             classes alone. Defaults to 'lbfgs'.
-        rois (str): See :func:`picture_features`. Defaults to 'objects'.
-        num_rois (int): As rois.
+        rois, num_rois: See :func:`picture_features`.
         l2 (float): See :func:`fit_new_classes`.
-        lr (float): Of the released solver, as are momentum, batch_size and
-            epochs; see :func:`train_few_shot`.
-        seed (int): Of what is drawn. Defaults to 0.
-        ann_file (str | Path, optional): A COCO file to test on: the classes
+        lr, momentum, batch_size, epochs: Settings of the released solver, see
+            :func:`train_few_shot`.
+        seed (int): Seed of the random numbers. Defaults to 0.
+        ann_file (str | Path, optional): A COCO file to test on; the classes
             get its order. Defaults to None.
-        on_error (str): 'raise', or 'skip' pictures that cannot be read.
-        cfg_options (dict, optional): What they change in the config.
+        on_error (str): 'raise', or 'skip' images that cannot be read.
+        cfg_options (dict, optional): Changes of the config.
 
     Raises:
-        OSError: A file that is missing, or cannot be read or written.
-        ValueError: A detector that cannot be taught, or classes.
+        OSError: A file is missing, or cannot be read or written.
+        ValueError: The detector or the classes cannot be used.
 
     Examples:
-        >>> taught = teach('config.py', 'weights.pth', 'toys/', 'toys.pth')
-        >>> model = init_detector(str(taught.config), str(taught.checkpoint))
+        .. code-block:: python
+
+            taught = teach('config.py', 'weights.pth', 'toys/', 'toys.pth')
+            model = init_detector(str(taught.config), str(taught.checkpoint))
     """
     started = time.monotonic()
     check_choice('solver', solver, 'lbfgs', 'released')
@@ -142,7 +144,7 @@ def teach(
     pictures = read_class_folders(folder, classes)
     if solver == 'released' and (not instead or len(pictures) < 2):
         raise UserError(
-            "solver 'released' knows the new classes alone, two at least: "
+            "solver 'released' trains on the new classes alone, at least two: "
             f'give instead with it. Received: {len(pictures)} classes, '
             f'instead={instead}.'
         )
@@ -158,7 +160,7 @@ def teach(
         )
     names = _in_order([*([] if instead else old), *pictures], ann_file)
     found = _features(model, pictures, rois, num_rois, on_error)
-    # What is learnt again does not compete with what it was.
+    # A class that is learnt again does not compete with its old row.
     kept = [k for k, name in enumerate(old) if name not in pictures]
     rows = _rows_of(head)
     rows = rows.take([*kept, *range(len(old), len(rows.bias))])
@@ -177,15 +179,15 @@ def teach(
     both = rows.and_these(new)
     place |= {name: len(rows.bias) + k for k, name in enumerate(pictures)}
     index = [place[name] for name in names]
-    if solver == 'lbfgs':  # the others take part in the softmax
+    if solver == 'lbfgs':  # the old classes take part in the softmax
         detected = set(index)
         index += [k for k in range(len(rows.bias)) if k not in detected]
     both = both.take(index)
     if both.groups.max() + 1 != head.num_super > 1:
         raise UserError(
-            f'{head.num_super} super-classes need an old class of the last '
-            'one, which none of those that are left is: learn the new classes '
-            "beside the old ones, or instead of them by solver 'lbfgs'."
+            f'the last of the {head.num_super} super-classes has no old class '
+            'left, but needs one: learn the new classes beside the old ones, '
+            "or instead of them by solver 'lbfgs'."
         )
     cfg = _with_classes(cfg, names, len(index) - len(names), both, ann_file)
     _write(cfg, checkpoint, out, names, both)
@@ -214,7 +216,7 @@ def _free_path(out, config, checkpoint) -> Path:
 
 
 def _load(cfg: Config, checkpoint: str | Path) -> torch.nn.Module:
-    """The detector, which knows its config and what it was trained on."""
+    """Load the detector, with its config and its training classes."""
     model = build_detector(cfg, torch.nn.Module)
     decoupled_head(model, cfg.filename)
     weights = read_weights(checkpoint)
@@ -227,7 +229,7 @@ def _load(cfg: Config, checkpoint: str | Path) -> torch.nn.Module:
     masks = last_of(getattr(roi_head, 'mask_head', None))
     if not getattr(masks, 'class_agnostic', True):
         raise UserError(
-            f'{cfg.filename} has masks for its own classes only: its mask '
+            f'{cfg.filename} has masks for its own classes only; the mask '
             'head must have class_agnostic=True.'
         )
     load_weights(model, checkpoint)
@@ -237,7 +239,7 @@ def _load(cfg: Config, checkpoint: str | Path) -> torch.nn.Module:
 
 
 def _in_order(names: list[str], ann_file) -> list[str]:
-    """Classes as a COCO file orders them, which numbers labels so."""
+    """Sort classes as the COCO file does, whose order numbers the labels."""
     if ann_file is None:
         return names
     known = [category['name'] for category in read_categories(str(ann_file))]
@@ -253,7 +255,7 @@ def _in_order(names: list[str], ann_file) -> list[str]:
 def _features(
     model, pictures, rois, num_rois, on_error
 ) -> list[list[np.ndarray]]:
-    """By class, the features of the RoIs of each picture."""
+    """For each class, the features of the RoIs of each image."""
     which = {str(p): k for k, ps in enumerate(pictures.values()) for p in ps}
     found = [[] for _ in pictures]
     how = dict(rois=rois, num_rois=num_rois, on_error=on_error)
@@ -263,7 +265,7 @@ def _features(
         if len(features) < LEAST_PICTURES:
             raise UserError(
                 f'the class {name!r} must have at least {LEAST_PICTURES} '
-                f'pictures that can be read. Received: {len(features)}.'
+                f'images that can be read. Received: {len(features)}.'
             )
     return found
 
@@ -287,7 +289,7 @@ class _Solver:
     def __call__(
         self, found: list[list[np.ndarray]]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Weights (C, F) and biases (C,) of classes, by their pictures."""
+        """Weights (C, F) and biases (C,) of classes, from their images."""
         x = np.vstack([np.vstack(pictures) for pictures in found])
         y, share = [], []
         for k, pictures in enumerate(found):
@@ -305,7 +307,7 @@ class _Solver:
         x = np.vstack([x, old])
         y = np.array(y + [-1] * len(old))
         share = np.array(share + [1.0] * len(old))
-        if self.sigmoid:  # each against all others
+        if self.sigmoid:  # each class against all others
             fits = [
                 fit_new_classes(
                     x,
@@ -326,11 +328,11 @@ class _Solver:
         return fit_new_classes(x, y, len(found), other, share, self.l2)
 
     def accuracy(self, found: list[list[np.ndarray]]) -> float:
-        """Of every fifth picture, named by a classifier of the others."""
+        """Accuracy on every fifth image, of a classifier of the others."""
         train = [[f for i, f in enumerate(p) if i % 5] for p in found]
         held = [p[::5] for p in found]
         weight, bias = self(train)
-        if self.solver == 'lbfgs':  # old classes may be named, too
+        if self.solver == 'lbfgs':  # old classes compete, too
             weight = np.concatenate([weight, self.rows.weight])
             bias = np.concatenate([bias, self.rows.bias])
         right = [
@@ -342,14 +344,14 @@ class _Solver:
 
 
 def _replay(rows: _Rows, deviation: np.ndarray, seed: int) -> np.ndarray:
-    """Features (N, F) such as those of the known classes are."""
+    """Sample features (N, F) that resemble those of the known classes."""
     means = rows.means[rows.counts > 0]
     if not len(means):
         return means
     each = int(np.clip(_REPLAYED // len(means), 1, _REPLAYED_EACH))
     means = means.repeat(each, 0)
     noise = np.random.default_rng(seed).normal(size=means.shape)
-    # What comes out of a ReLU is not below 0.
+    # The output of a ReLU is not below 0.
     return np.float32((means + noise * deviation).clip(min=0))
 
 
@@ -360,7 +362,7 @@ def _with_classes(
     rows: _Rows,
     ann_file: str | Path | None,
 ) -> Config:
-    """A config of other classes, and of a COCO file to test on if given."""
+    """Change the classes of a config, and its COCO file for tests if given."""
     cfg = copy.deepcopy(cfg)
     heads = cfg.model.roi_head.bbox_head
     for head in heads if isinstance(heads, list) else [heads]:
@@ -393,7 +395,7 @@ def _write(
     names: list[str],
     rows: _Rows,
 ) -> None:
-    """Write the checkpoint and its config, once they fit each other."""
+    """Check that the checkpoint fits its config, and write both."""
     weights = read_weights(checkpoint)
     (name,) = (k for k in weights if k.endswith('.fc_fine.weight'))
     prefix = name.removesuffix('fc_fine.weight')

@@ -1,4 +1,4 @@
-"""What a trained detector finds on its training images beside their labels."""
+"""Detections of a trained detector on its training images."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,11 +24,11 @@ from .inference import detect
 
 
 def load_trained(cfg: Config, checkpoint: str | Path) -> nn.Module:
-    """A detector with its weights, for :func:`detect`, on the default device.
+    """Load a detector for :func:`detect`, on the default device.
 
     Raises:
         FileNotFoundError: There is no such checkpoint.
-        ValueError: It is another detector's.
+        ValueError: The checkpoint belongs to another detector.
     """
     if not Path(checkpoint).is_file():
         raise FileNotFoundError(f'{checkpoint} does not exist.')
@@ -38,7 +38,7 @@ def load_trained(cfg: Config, checkpoint: str | Path) -> nn.Module:
 
 
 def image_infos(cfg: Config, split: str = 'train') -> list[dict]:
-    """What ``get_data_info`` gives of each image of a split, each once."""
+    """``get_data_info`` of each image of a split, each image once."""
     dataset = build_image_dataset(cfg, split)
     dataset = getattr(dataset, 'dataset', dataset)
     infos = map(dataset.get_data_info, range(len(dataset)))
@@ -51,7 +51,7 @@ def found_on(
     score_thr: float,
     batch_size: int = 1,
 ) -> Iterator[tuple[dict, Tensor, Tensor, Tensor]]:
-    """Each image's info, and boxes, scores and labels of what is found."""
+    """Yield each image's info, and boxes, scores and labels of detections."""
     paths = [info['img_path'] for info in infos]
     results = detect(model, paths, batch_size=batch_size, score_thr=score_thr)
     for info, result in zip(infos, results, strict=True):
@@ -70,15 +70,16 @@ def write_scores(
     """Write the best detections of each image to a proposal file.
 
     Args:
-        model (nn.Module): Of :func:`load_trained`.
-        infos (list[dict]): Of :func:`image_infos`.
-        path (str | Path): The file (.npz), for ``PackKnownLabels``.
-        score_thr (float): Detections below are left out. Defaults to 0.05.
-        num (int): Best detections of an image. Defaults to 100.
-        batch_size (int): Images run together. Defaults to 1.
+        model (nn.Module): The detector, from :func:`load_trained`.
+        infos (list[dict]): The images, from :func:`image_infos`.
+        path (str | Path): File to write (.npz), for ``PackKnownLabels``.
+        score_thr (float): Detections with a lower score are left out. Defaults
+            to 0.05.
+        num (int): Largest number of detections per image. Defaults to 100.
+        batch_size (int): Number of images per batch. Defaults to 1.
 
     Returns:
-        int: How many detections there are.
+        int: Number of detections.
     """
     boxes, scores, sizes = [], [], []
     for info, found, of, _ in found_on(model, infos, score_thr, batch_size):
@@ -93,15 +94,15 @@ def write_scores(
 
 
 def unexplained(boxes: Tensor, info: dict, iou_thr: float = 0.3) -> np.ndarray:
-    """Which detections (N,) no annotated box of an image explains; bool.
+    """Find the detections (N,) that no annotated box explains, as bool.
 
-    A box explains what overlaps it, whatever its class, and an ignored one or
-    a group what lies in it: more than half of a detection.
+    A box of any class explains the detections that overlap it. An ignored box
+    or a group explains a detection of which more than half lies in it.
 
     Args:
         boxes (Tensor (N, 4)): Original pixels.
-        info (dict): Of the image.
-        iou_thr (float): IoU from which on a box explains a detection.
+        info (dict): Info of the image.
+        iou_thr (float): Least IoU at which a box explains a detection.
             Defaults to 0.3.
     """
     instances = info['instances']

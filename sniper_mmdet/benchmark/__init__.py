@@ -1,5 +1,5 @@
-"""How fast, and how good, parts of the package are against named peers.
+"""Measures speed and quality of parts of the package beside named peers.
 
-One module a part; tools/analysis_tools/benchmark.py calls those of speed,
-drop_experiment.py that of missing labels.
+There is one module per part. tools/analysis_tools/benchmark.py calls the
+modules for speed, drop_experiment.py the one for missing labels.
 """

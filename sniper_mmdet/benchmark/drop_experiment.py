@@ -1,4 +1,4 @@
-"""What missing labels cost, and what each remedy gives back.
+"""Measures what missing labels cost, and how much each remedy helps.
 
 A share of the training boxes is dropped (arXiv 1806.06986, section 4). The
 same detector is trained on the rest in several ways, and tested on all boxes
@@ -32,22 +32,23 @@ _BOUND_IOU = dict(rpn=0.3, rcnn=0.5)
 
 
 class DropExperiment:
-    """Trains and tests runs, each once.
+    """Trains and tests each run once.
 
     Args:
-        config (str): Of a two-stage detector with a ``SoftSamplingRoIHead``.
-        sets (dict[str, DropSet]): The data.
+        config (str): Config of a two-stage detector with a
+            ``SoftSamplingRoIHead``.
+        sets (dict[str, DropSet]): The datasets by name.
         out (Path): The folder of all runs.
-        iters (int): Iterations of each training. Defaults to 1500.
-        side (int): Images are resized to a shorter side of so many pixels;
-            smaller ones stay. Defaults to 320.
-        batch_size (int): Defaults to 4.
-        score_thr (float): Of F1. Defaults to 0.4.
-        num_workers (int): That load images. Defaults to 1.
-        options (dict, optional): Override settings of the config.
+        iters (int): Iterations per training. Defaults to 1500.
+        side (int): Images are resized so that their shorter side has this many
+            pixels. Smaller images are not resized. Defaults to 320.
+        batch_size (int): Batch size of training. Defaults to 4.
+        score_thr (float): Score threshold of F1. Defaults to 0.4.
+        num_workers (int): Number of processes that load images. Defaults to 1.
+        options (dict, optional): Settings that override the config's.
 
     Raises:
-        ValueError: The config is of another detector.
+        ValueError: The config has another detector.
     """
 
     def __init__(
@@ -74,13 +75,13 @@ class DropExperiment:
             )
 
     def run(self, run: Run) -> dict:
-        """Train and test, or read the result that is there.
+        """Train and test, or read an existing result.
 
         Returns:
             dict: ``AP50``, ``AP``, ``F1``, ``precision`` and ``recall`` in %.
 
         Raises:
-            ValueError: The result is one of other settings.
+            ValueError: The existing result has other settings.
         """
         folder = self.out / run.folder
         result = folder / 'result.json'
@@ -116,14 +117,14 @@ class DropExperiment:
         return scores
 
     def config_of(self, run: Run) -> Config:
-        """What a run is trained by; its files are written."""
+        """The config of a run; writes the annotation files of the run."""
         data = self.sets[run.data]
         folder = self.out / run.folder
         kept, dropped = drop_labels(data.train, run.rate, run.seed)
         if run.way == 'bound':
             kept = with_ignored(kept, dropped)
         write_json(folder / 'train.json', kept)
-        # Kept aside, to look at what the detector finds of it.
+        # A copy to evaluate how many of the dropped boxes are found.
         write_json(folder / 'dropped.json', dropped)
         cfg = Config.fromfile(self.config)
         if self.options:
@@ -148,13 +149,13 @@ class DropExperiment:
         return cfg
 
     def _write_scores(self, plain: Run, path: str) -> None:
-        """What the plain detector finds on its training images."""
+        """Write the plain detector's detections on its training images."""
         folder = self.out / plain.folder
         cfg = self.config_of(plain)
         checkpoint = folder / f'iter_{self.iters}.pth'
         if not checkpoint.is_file():
             raise FileNotFoundError(
-                f'{checkpoint}, the plain detector whose scores are to be '
+                f'{checkpoint}, the plain detector whose scores become '
                 f'weights, is missing: remove {folder / "result.json"} to '
                 'train it again.'
             )
@@ -262,5 +263,5 @@ class DropExperiment:
 
 
 def _listed(part) -> list:
-    """A setting, or those of the stages of a cascade."""
+    """A setting as a list, or the settings of the stages of a cascade."""
     return part if isinstance(part, list) else [part]

@@ -1,4 +1,4 @@
-"""Which trainings the experiment of dropped labels has, and its table."""
+"""The runs of the experiment with dropped labels, and its table."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-#: How to train on what is left: with all background; with background weighted
-#: by overlap; by the scores of the plain detector; with the dropped boxes
-#: ignored, which nobody can who does not know them.
+#: Ways to train on the boxes that are left: with all background; with
+#: background weighted by overlap; weighted by the scores of the plain
+#: detector; with the dropped boxes ignored. The last is an upper bound, since
+#: it needs the dropped boxes.
 WAYS = 'plain', 'overlap', 'scores', 'bound'
 
 
@@ -23,7 +24,7 @@ class Run(NamedTuple):
 
     @property
     def folder(self) -> Path:
-        """Path: Of its files, in that of the experiment."""
+        """Path: the run's folder, in that of the experiment."""
         return Path(self.data, f'drop{self.rate:g}_seed{self.seed}', self.way)
 
 
@@ -33,15 +34,15 @@ def runs_of(
     seeds: Sequence[int],
     ways: Sequence[str] = WAYS,
 ) -> Iterator[Run]:
-    """All runs, in an order in which each finds what it needs.
+    """Yield all runs, in an order in which each finds what it needs.
 
-    Weights by score need the plain detector of the same labels; where nothing
-    is dropped there is no bound.
+    Weights by score need the plain detector of the same labels. If no box is
+    dropped there is no run for the upper bound.
     """
     ways = [way for way in WAYS if way in ways]
     if 'scores' in ways and 'plain' not in ways:
         raise ValueError(
-            'the way scores needs plain, whose detector gives the scores. '
+            'the way scores needs the way plain, for the scores. '
             f'Received: {ways}.'
         )
     for data, seed, rate, way in product(names, seeds, rates, ways):
@@ -50,7 +51,7 @@ def runs_of(
 
 
 def summary(results: Iterable[tuple[Run, dict]]) -> list[tuple[str, dict]]:
-    """Rows of a table: mean and spread over the seeds, of AP50 and F1.
+    """Rows of a table: mean and spread of AP50 and F1 over the seeds.
 
     The spread is the standard deviation.
     """

@@ -1,4 +1,4 @@
-"""Data sets whose labels are dropped: COCO files, or PASCAL VOC's layout."""
+"""Datasets for dropped labels: COCO files, or PASCAL VOC's layout."""
 
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -15,22 +15,22 @@ _SPLITS = dict(train='trainval', val='test')
 
 
 class DropSet:
-    """Images, and boxes to train and to test on.
+    """A dataset with a training and a test split.
 
     Args:
         root (Path): A folder with ``train.json``, ``val.json`` and
             ``images/``, or with ``VOC2007/``.
-        folder (Path): Where COCO files of it are written.
+        folder (Path): Folder for the COCO files that are written.
 
     Raises:
-        FileNotFoundError: It has neither.
+        FileNotFoundError: ``root`` has neither.
 
     Attributes:
-        train (dict): Content of a COCO file.
-        val (Path): A COCO file.
-        classes (list[str]): Of both, in the order of the file's categories;
-            those without a box in the training data are left out.
-        images (Path): The folder that files are named from.
+        train (dict): Content of the COCO file for training.
+        val (Path): COCO file for tests.
+        classes (list[str]): Classes of both, in the order of the file's
+            categories. A class without a training box is left out.
+        images (Path): The folder that file names are relative to.
     """
 
     def __init__(self, root: Path, folder: Path) -> None:
@@ -69,7 +69,7 @@ class DropSet:
 
 
 def _voc(root: Path) -> dict[str, dict]:
-    """COCO files of both splits of a folder in PASCAL VOC's layout."""
+    """Content of COCO files for both splits of PASCAL VOC's layout."""
     names = set()
     for path in sorted((root / _VOC / 'Annotations').glob('*.xml')):
         tree = ElementTree.parse(path)

@@ -1,4 +1,4 @@
-"""WIDER FACE's evaluation, beside the usual loop over images."""
+"""Measures WIDER FACE's evaluation beside the usual loop over images."""
 
 import time
 
@@ -10,10 +10,10 @@ _NUM_THRESHOLDS = 1000
 
 
 def made_faces(num_images: int, num_detections: int, seed: int = 0) -> tuple:
-    """Faces, detections and which faces count, about as WIDER FACE's val.
+    """Make faces, detections and masks that resemble WIDER FACE's val split.
 
     Returns:
-        tuple: As :func:`~sniper_mmdet.evaluation.wider_curves` takes them.
+        tuple: Arguments of :func:`~sniper_mmdet.evaluation.wider_curves`.
     """
     rng = np.random.default_rng(seed)
     faces, detections, counted = [], [], {'easy': [], 'medium': [], 'hard': []}
@@ -30,7 +30,7 @@ def made_faces(num_images: int, num_detections: int, seed: int = 0) -> tuple:
 
 
 def _made_detections(rng, faces: np.ndarray, count: int) -> np.ndarray:
-    """Faces, moved a little, and as many boxes more as there are to be."""
+    """Move the faces a little, and fill up with random boxes."""
     near = faces + rng.normal(0, 0.1, faces.shape) * faces[:, 2:].repeat(2, 1)
     others = rng.uniform((0, 0, 6, 6), (900, 600, 100, 100), (count, 4))
     boxes = np.concatenate([near, others])[:count].round()
@@ -40,10 +40,10 @@ def _made_detections(rng, faces: np.ndarray, count: int) -> np.ndarray:
 
 
 def plain_curves(detections, faces, counted) -> dict[str, np.ndarray]:
-    """What :func:`wider_curves` gives for ``iou='exact'``, by plain loops.
+    """The result of :func:`wider_curves` for ``iou='exact'``, in plain loops.
 
-    So do the usual scripts go: difficulty by difficulty, image by image, a
-    detection after the other and a threshold after the other.
+    The usual scripts have the same loops: over difficulties, images,
+    detections and thresholds.
     """
     every = np.concatenate([found[:, 4] for found in detections])
     every = every.astype(np.float32)
@@ -71,7 +71,7 @@ def plain_curves(detections, faces, counted) -> dict[str, np.ndarray]:
 
 
 def _plain_image(found, faces, mask) -> tuple[np.ndarray, np.ndarray]:
-    """Faces found up to each detection, and which detections are kept."""
+    """Number of faces found up to each detection, and valid detections."""
     state = np.zeros(len(faces))
     hits, kept = np.zeros(len(found)), np.ones(len(found), bool)
     ends = faces[:, :2] + faces[:, 2:]
@@ -96,7 +96,7 @@ def _plain_image(found, faces, mask) -> tuple[np.ndarray, np.ndarray]:
 def benchmark_wider(
     num_images: int = 3226, num_detections: int = 310, seed: int = 0
 ) -> dict[str, float]:
-    """CPU seconds of evaluating made faces, beside the plain loop's."""
+    """CPU seconds of an evaluation of synthetic faces, and of plain loops."""
     made = made_faces(num_images, num_detections, seed)
     seconds, found = [], []
     for count in (

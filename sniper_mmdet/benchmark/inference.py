@@ -1,4 +1,4 @@
-"""AutoFocus, against the bare detector at each level and the pyramid."""
+"""Measures AutoFocus beside the pyramid and the plain detector per level."""
 
 from mmengine.config import Config
 
@@ -11,9 +11,9 @@ from .meters import watch
 def benchmark_inference(
     cfg: Config, checkpoint: str, num: int = 0
 ) -> dict[str, float]:
-    """Results, seconds and pixels of each, alternating by image.
+    """Metrics, seconds and pixels of each way, alternating by image.
 
-    ``num`` images are tested, or all.
+    ``num`` images are tested; 0 means all.
     """
     model = load_autofocus(cfg, checkpoint)
     spent = {}
@@ -25,7 +25,7 @@ def benchmark_inference(
         (model, 'merge_levels', 'merge'),
         (model, 'predict', 'all'),
     ]
-    warm_up = [{}]  # the first image's times do not count
+    warm_up = [{}]  # the times of the first image do not count
 
     def detect(*item):
         with watch(watched, warm_up.pop() if warm_up else spent):
@@ -41,7 +41,7 @@ def benchmark_inference(
         for key, value in row.items()
     }
     whole_time = sum(spent.values())
-    del spent['all']  # what is left of it
+    del spent['all']  # only parts of it are reported
     for key, value in spent.items():
         result[f'autofocus_{key}_share'] = value / whole_time
     result['autofocus_pixel_share'] = float(seen.sum() / whole.sum())

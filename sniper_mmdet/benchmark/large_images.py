@@ -1,4 +1,4 @@
-"""Chips of large images: decoded whole, kept, by window, and cut before."""
+"""Measures chips of large images: whole files, windows, cut in advance."""
 
 import itertools
 import timeit
@@ -22,7 +22,7 @@ _KEPT_MB = 1000
 _TOGETHER = 2
 # Files of to_tiled.py, and how they are compressed.
 _TILED = {f'tiled_{how}': how for how in ('jpeg', 'zstd', 'none')}
-#: What a data set of tiles on disk is trained by.
+#: Training pipeline of a dataset of tiles on disk.
 _OF_TILES = (
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True),
@@ -38,21 +38,21 @@ def benchmark_large_images(
     repeats: int = 3,
     seed: int = 0,
 ) -> dict[str, float]:
-    """Chips a second of one worker, of JPEGs that the seed makes.
+    """Chips per second of one worker, from random JPEGs.
 
     Args:
         size (tuple[int]): (width, height) of the images.
-        images (int): How many.
-        num (int): Chips that are timed.
-        repeats (int): How often; the fastest counts.
-        seed (int): Of the images, and of which chips.
+        images (int): Number of images.
+        num (int): Number of chips that are timed.
+        repeats (int): Number of repeats; the fastest counts.
+        seed (int): Seed of the images and of the choice of chips.
 
     Returns:
-        dict[str, float]: ``chips_per_image`` of an epoch, and chips a second:
-        ``decoded_whole``; ``kept``, decoded images and an order by image;
-        ``tiled_jpeg``, ``tiled_zstd`` and ``tiled_none``, of files of
-        ``to_tiled.py`` in that order; ``cut_before``, chips as files and
-        mmdet's pipeline; ratios of them.
+        dict[str, float]: ``chips_per_image`` of an epoch; ratios; and chips
+        per second: ``decoded_whole``; ``kept``, with a cache of decoded images
+        and an order by image; ``tiled_jpeg``, ``tiled_zstd`` and
+        ``tiled_none``, from files of ``to_tiled.py`` in the same order;
+        ``cut_before``, with chips as files and mmdet's pipeline.
     """
     cv2.setNumThreads(0)  # as in a worker
     torch.set_num_threads(1)
@@ -85,9 +85,9 @@ def benchmark_large_images(
             },
             cut_before=lambda: [peer(dict(info)) for info in pack],
         )
-        times = [  # alternating: all meet the same machine
+        times = [  # alternating: the load of the machine is the same for all
             [timeit.timeit(way, number=1) for way in ways.values()]
-            for _ in range(repeats + 1)  # the first is to warm up
+            for _ in range(repeats + 1)  # the first is a warm-up
         ]
     best = (len(rows) / np.min(times[1:], 0)).tolist()
     rates = dict(zip(ways, best, strict=True))
@@ -104,7 +104,7 @@ def benchmark_large_images(
 
 
 def _anew(dataset: ChipDataset, rows: list) -> list:
-    """Chips of an epoch that begins with nothing kept."""
+    """Load the chips of an epoch that begins with an empty cache."""
     dataset.pipeline.transforms[0].forget()
     return [dataset[row] for row in rows]
 
@@ -130,7 +130,7 @@ def _chips(root: Path, kind: str, **load) -> ChipDataset:
 
 
 def _write_images(root: Path, size, images: int, seed: int) -> None:
-    """JPEGs with the grain of photographs, and where their objects are."""
+    """Write JPEGs with the grain of photographs, and their annotations."""
     rng = np.random.default_rng(seed)
     (root / 'jpeg').mkdir()
     coco = CocoWriter(['object'])
@@ -151,7 +151,7 @@ def _write_images(root: Path, size, images: int, seed: int) -> None:
 
 
 def _cut_before(root: Path, dataset: ChipDataset, rows: list) -> list[dict]:
-    """The same chips as files, and what mmdet's pipeline starts from."""
+    """Write the same chips as files, and return inputs of mmdet's pipeline."""
     (root / 'chips').mkdir()
     infos = []
     for number, row in enumerate(rows):

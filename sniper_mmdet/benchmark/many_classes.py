@@ -1,4 +1,4 @@
-"""Box heads of many classes: a plain one, and one that is decoupled."""
+"""Measures box heads of many classes: a plain one and a decoupled one."""
 
 import contextlib
 import ctypes
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from .meters import memory
 
-#: Of an FPN's box head, as in MMDetection's base configs.
+#: Sizes of an FPN's box head, as in MMDetection's base configs.
 _CHANNELS, _BINS = 256, 7
 _TEST = ConfigDict(
     score_thr=0.001,
@@ -38,26 +38,26 @@ def benchmark_many_classes(
     repeats: int = 5,
     seed: int = 0,
 ) -> dict[str, dict[str, float]]:
-    """Time and memory of a head by its number of classes.
+    """Time and memory of a head for several numbers of classes.
 
-    A step is forward, loss and backward of the RoIs of one image, a quarter
-    of them positive; testing is forward, scores and NMS. A quarter of the
-    tested RoIs are objects, of a class each, with logits as of a trained head.
-    Ways alternate, and the fastest of the repeats counts, so that what else
-    runs on the machine does not.
+    A training step is forward, loss and backward of the RoIs of one image; a
+    quarter of them are positive. A test is forward, scores and NMS. A quarter
+    of the tested RoIs are objects, each of one class, with logits like those
+    of a trained head. The heads alternate, and the fastest of the repeats
+    counts, so that other jobs on the machine do not matter.
 
     Args:
         classes (Sequence[int]): Numbers of classes.
-        train_rois (int): RoIs of a step. Defaults to 512.
-        test_rois (int): RoIs of an image. Defaults to 1000.
-        repeats (int): Defaults to 5.
-        seed (int): Defaults to 0.
+        train_rois (int): RoIs per training step. Defaults to 512.
+        test_rois (int): RoIs per test image. Defaults to 1000.
+        repeats (int): Number of repeats. Defaults to 5.
+        seed (int): Seed of the random numbers. Defaults to 0.
 
     Returns:
         dict: By head and number of classes: ``step_s``, ``image_s``,
-        ``weights_mb``, and ``peak_mb``, what one step and one image took
-        beyond what was there (-1 where no system tells). ``step_x`` and
-        ``image_x`` are times of that head's least number of classes.
+        ``weights_mb``, and ``peak_mb``, the further memory of one step and one
+        image (-1 if the system does not report it). ``step_x`` and ``image_x``
+        are the times relative to the head's least number of classes.
     """
     init_default_scope('mmdet')
     rows = {}
@@ -102,7 +102,7 @@ def _rois(num: int) -> Tensor:
 
 
 def _step(head: nn.Module, num: int, count: int) -> Callable[[], None]:
-    """One step of training."""
+    """A function that makes one training step."""
     x, rois = torch.rand(num, _CHANNELS, _BINS, _BINS), _rois(num)
     labels = torch.full((num,), count)
     positive = int(num * _POSITIVE)
@@ -119,7 +119,7 @@ def _step(head: nn.Module, num: int, count: int) -> Callable[[], None]:
 
 
 def _test(head: nn.Module, num: int, count: int) -> Callable[[], None]:
-    """The test of one image, of RoIs that are objects or background."""
+    """A function that tests one image of objects and background RoIs."""
     x, rois = torch.rand(num, _CHANNELS, _BINS, _BINS), _rois(num)
     meta = dict(img_shape=(800, 800), scale_factor=(1.0, 1.0))
     objects = int(num * _POSITIVE)
@@ -141,9 +141,9 @@ def _test(head: nn.Module, num: int, count: int) -> Callable[[], None]:
 
 
 def _trained(head: nn.Module, scores: Tensor, labels: Tensor) -> Tensor:
-    """Scores of a random head, such as training leads to.
+    """Turn the scores of a random head into those of a trained one.
 
-    Objects have a class that is likely, others a background that is.
+    Objects get one probable class, and the others probable background.
     """
     count, objects = head.num_classes, torch.arange(len(labels))
     if not hasattr(head, 'num_super'):
@@ -152,7 +152,7 @@ def _trained(head: nn.Module, scores: Tensor, labels: Tensor) -> Tensor:
         return scores
     scores[len(labels) :, head.num_super] += 12
     scores[objects, : head.num_super] += 4
-    # Features that have their class's weights in them have its logit.
+    # Features that hold the weights of their class have its logit.
     wanted = head.fc_fine.weight[labels]
     wanted = wanted * 12 / wanted.square().sum(1, keepdim=True)
     scores[objects, head.num_super + 1 : -1] += wanted
@@ -162,26 +162,26 @@ def _trained(head: nn.Module, scores: Tensor, labels: Tensor) -> Tensor:
 def _least(
     runs: dict[str, Callable[[], None]], repeats: int
 ) -> dict[str, float]:
-    """Least seconds of functions that take turns."""
+    """The least seconds of functions that take turns."""
     spent = {name: [] for name in runs}
     for turn in range(repeats + 1):
         for name, run in runs.items():
             start = time.perf_counter()
             run()
-            if turn:  # the first time warms up
+            if turn:  # the first turn is a warm-up
                 spent[name].append(time.perf_counter() - start)
     return {name: min(seconds) for name, seconds in spent.items()}
 
 
 def _peak(*runs: Callable[[], None]) -> float:
-    """Megabytes that were resident at most, beyond those before."""
+    """Peak of resident memory beyond that before, in megabytes."""
     gc.collect()
     with contextlib.suppress(AttributeError, OSError):
-        # What was freed is the system's again, else it would hide the peak.
+        # Return freed memory to the system, or it would hide the peak.
         ctypes.CDLL('libc.so.6').malloc_trim(0)
     try:
         with open('/proc/self/clear_refs', 'w') as file:
-            file.write('5')  # the peak begins anew
+            file.write('5')  # reset the peak
     except OSError:
         return -1.0
     before = memory('VmRSS')

@@ -1,4 +1,4 @@
-"""Peak memory of testing one large image, beside that of one batch."""
+"""Measures peak memory of a test of one large image, and of one batch."""
 
 import math
 import time
@@ -19,30 +19,31 @@ def benchmark_memory(
 ) -> dict[str, float]:
     """Peak memory of a process that tests an image of noise.
 
-    First two batches of ``max_pixels`` are run, one piece each, then the
+    Two batches of ``max_pixels`` come first, each of one piece. Then the
     image, ``side`` x ``side`` pixels, is tested. Weights are random, or those
     of a checkpoint.
 
     Returns:
-        dict: In megabytes, ``batch_mb``, the peak after the batches;
-        ``image_mb``; ``peak_mb``, that of all; and ``bound_mb``, which it
-        should not pass, the batch and the image. ``seconds`` of the test. Of
-        an AutoFocus ``pixel_share``, how much of the pyramid it looked at.
+        dict: In megabytes ``batch_mb``, the peak after the batches;
+        ``image_mb``; ``peak_mb``, the peak after the test; and ``bound_mb``,
+        batch and image, which the peak should not exceed. Also ``seconds`` of
+        the test, and with AutoFocus ``pixel_share``, the share of the
+        pyramid's pixels that it looked at.
 
     Raises:
-        UserError: The system does not tell the peak.
-        ValueError: The config's detector is no PyramidDetector.
+        UserError: The system does not report the peak.
+        ValueError: The config's detector is not a PyramidDetector.
     """
     if memory('VmHWM') is None:
         raise UserError(
-            'the peak of memory is known on Linux only: this system does not.'
+            'only Linux reports the peak of memory; this system does not.'
         )
     if checkpoint is None:
         model = build_detector(cfg, PyramidDetector).eval()
     else:
         model = load_detector(cfg, checkpoint, PyramidDetector)
     edge = math.isqrt(model.max_pixels)
-    for _ in range(2):  # what the first one leaves behind counts too
+    for _ in range(2):  # memory that the first one keeps counts too
         with torch.no_grad():
             model.run_detector([_noise(edge)], [_sample(edge)])
     batch = memory('VmHWM')

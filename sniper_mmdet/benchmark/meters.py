@@ -1,4 +1,4 @@
-"""Meters: seconds of functions, and memory of processes."""
+"""Meters for seconds of functions and memory of processes."""
 
 import contextlib
 import re
@@ -14,12 +14,13 @@ def watch(
     spent: dict[str, float],
     synchronize: Callable[[], object] = lambda: None,
 ) -> Iterator[None]:
-    """Add up the seconds of functions, (owner, name, key), while it lasts.
+    """Add up the seconds of functions (owner, name, key) in a context.
 
-    Time within a watched function that another one calls counts for the
-    inner one alone. ``synchronize`` waits for what a device has yet to do.
+    Where one watched function calls another, the time of the inner call counts
+    for the inner function alone. ``synchronize`` waits until a device has done
+    its work.
     """
-    inner = [0.0]  # seconds of what was called, by depth
+    inner = [0.0]  # seconds of inner calls, by depth
 
     def timed(function, key):
         def call(*args, **kwargs):
@@ -44,10 +45,10 @@ def watch(
 
 
 def memory(field: str, process: int | str = 'self') -> int | None:
-    """Bytes of a field of a process's status; None where there is none.
+    """Bytes of a field of a process's status; None if there is no such field.
 
-    Linux has 'VmRSS' (resident), 'VmHWM' (its peak) and 'RssAnon' (resident
-    and the process's own).
+    Linux has 'VmRSS' (resident memory), 'VmHWM' (its peak) and 'RssAnon'
+    (resident memory of the process's own).
     """
     status = Path(f'/proc/{process}/status')
     if not status.exists():

@@ -1,7 +1,8 @@
-"""Mining of chips, against the original C++; of negative ones, from a file.
+"""Measures the mining of chips, also beside the original C++ code.
 
-``python -m sniper_mmdet.benchmark.mining FILE.npz`` is the process whose
-memory :func:`benchmark_negatives` watches.
+:func:`benchmark_negatives` mines negative chips from a proposal file. It
+watches the memory of the process
+``python -m sniper_mmdet.benchmark.mining FILE.npz``.
 """
 
 import itertools
@@ -27,8 +28,8 @@ from sniper_mmdet.chips import (
 
 from .meters import memory
 
-#: The original C++ generator, on one core, on 446 COCO images.
-#: Of negative chips it was the cover alone that was measured.
+#: Times of the original C++ generator, on one core, on 446 COCO images. For
+#: negative chips only its cover was measured.
 ORIGINAL = dict(
     positive_ms_per_image=0.16,
     cover_ms_per_image_900_boxes=15.0,
@@ -43,7 +44,7 @@ def random_boxes(
     image: tuple[int, int] = (640, 480),
     sizes: tuple[float, float] = (8, 300),
 ) -> ImageBoxes:
-    """Random boxes of images of one size, log-uniform between two sizes."""
+    """Random boxes in images of one size; box sizes are log-uniform."""
     rng = np.random.default_rng(seed)
     boxes = []
     for _ in range(num_images):
@@ -56,17 +57,17 @@ def random_boxes(
 
 
 def benchmark_chips(ann: str, seed: int = 0) -> dict[str, float]:
-    """Time of mining by image, beside the original's.
+    """Time of mining per image, beside that of the original code.
 
-    Positive chips are mined of the boxes of a COCO json, all else of random
-    ones.
+    Positive chips are mined from the boxes of a COCO json, the rest from
+    random boxes.
     """
     images = from_coco(ann)
     crowded = random_boxes(seed=seed)
-    # Every box at every level: the cover alone, no range makes it easier.
+    # Every box at every level: no range reduces the work of the cover.
     pyramid = ImagePyramid([(-1, 512), 1.667, 3.0])
     cover = ChipSettings(pyramid, 512, stride=(56, 59))
-    # All as proposals, and the first of each image as objects.
+    # All boxes are proposals, and the first of each image are objects.
     first = [crowded.of_image(i)[:8] for i in range(len(crowded))]
     objects = ImageBoxes.from_lists(crowded.sizes, first)
     scores = np.ones(len(crowded.boxes), np.float32)
@@ -98,9 +99,9 @@ def benchmark_chips(ann: str, seed: int = 0) -> dict[str, float]:
 def benchmark_negatives(
     nums_images: Sequence[int], num_proposals: int, folder: str | None = None
 ) -> dict[str, float]:
-    """Time and memory of mining from a mapped file, by number of images.
+    """Time and memory of mining from a mapped file, per number of images.
 
-    The file, of ``num_proposals`` an image, is written into ``folder``.
+    The file, with ``num_proposals`` per image, is written into ``folder``.
     """
     result = {}
     for num_images in nums_images:
@@ -108,8 +109,8 @@ def benchmark_negatives(
             path = Path(temporary, 'proposals.npz')
             _write_synthetic(path, num_images, num_proposals)
             size = path.stat().st_size
-            # A process of its own, watched from here: its own memory without
-            # the pages of the file, which the system takes back at will.
+            # The memory of a process of its own, without the pages of the
+            # mapped file, which the system can take back at any time.
             command = [sys.executable, '-m', __name__, str(path)]
             child = Popen(command, stdout=PIPE, text=True)
             peak = 0
@@ -117,7 +118,7 @@ def benchmark_negatives(
                 peak = max(peak, memory('RssAnon', child.pid) or 0)
                 time.sleep(0.01)
             if child.returncode:
-                raise ChildProcessError('mining ended in the error above.')
+                raise ChildProcessError('mining failed: see the error above.')
             seconds = float(child.stdout.read())
         key = f'{num_images}_images'
         result[f'{key}_ms_per_image'] = seconds / num_images * 1e3
@@ -127,7 +128,7 @@ def benchmark_negatives(
 
 
 def seconds_of_negatives(path: str) -> float:
-    """Seconds of one epoch's mining from a proposal file."""
+    """Seconds to mine one epoch from a proposal file."""
     from sniper_mmdet.datasets import ProposalFile
 
     file = ProposalFile(path)
@@ -145,7 +146,7 @@ def seconds_of_negatives(path: str) -> float:
 
 
 def _write_synthetic(path, num_images, num_proposals, block=5000) -> None:
-    """A proposal file of random boxes, written by blocks of images."""
+    """Write a proposal file of random boxes, by blocks of images."""
     from sniper_mmdet.datasets.proposals import join_proposals, write_proposals
 
     parts = []

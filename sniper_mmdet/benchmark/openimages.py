@@ -1,7 +1,7 @@
-"""How soon OpenImages is ready to train on, and what memory it takes.
+"""Measures time and memory until OpenImages is ready for training.
 
-``python -m sniper_mmdet.benchmark.openimages FOLDER`` is the process whose
-memory :func:`benchmark_openimages` watches.
+:func:`benchmark_openimages` watches the memory of the process
+``python -m sniper_mmdet.benchmark.openimages FOLDER``.
 """
 
 import json
@@ -16,7 +16,7 @@ import numpy as np
 from .meters import memory
 
 _CLASSES = 601
-#: Of V4: boxes and verified labels per image.
+#: Boxes and verified labels per image of V4.
 _BOXES, _LABELS = 8.4, 5
 _BLOCK = 100000
 _HEADER = (
@@ -28,18 +28,18 @@ _HEADER = (
 def benchmark_openimages(
     num_rows: int, seed: int = 0, folder: str | None = None
 ) -> dict[str, float]:
-    """Seconds and memory from csv files to the first chips, by process.
+    """Seconds and memory from csv files to the first chips, per process.
 
-    The files, of random boxes, are written into ``folder`` first; images have
-    sizes in a cache, as after the headers were read once, and no pixels.
+    Files of random boxes are written into ``folder`` first. Images have no
+    pixels; their sizes are in a cache, as after their headers were read once.
 
     Returns:
-        dict: Seconds and the peak of memory, private to the process, without
-        the pages of mapped files: ``first_``, with nothing kept; ``again_``,
-        from what was kept. ``_read_s`` is the data set alone, ``_ready_s``
-        with all boxes of the ChipDataset and the chips of the first epoch;
-        ``epoch_s`` the pause between two epochs, ``class_aware_s`` what the
-        sampler of classes adds to it.
+        dict: Seconds, and the peak of private memory of the process, without
+        the pages of mapped files. ``first_`` is a run without a cache,
+        ``again_`` a run with the cache. ``_read_s`` is the time of the dataset
+        alone; ``_ready_s`` includes all boxes of the ChipDataset and the chips
+        of the first epoch; ``epoch_s`` is the pause between two epochs;
+        ``class_aware_s`` is what the class-aware sampler adds to it.
     """
     result = dict(rows=num_rows)
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
@@ -57,7 +57,7 @@ def benchmark_openimages(
                 peak = max(peak, memory('RssAnon', child.pid) or 0)
                 time.sleep(0.02)
             if child.returncode:
-                raise ChildProcessError('reading ended in the error above.')
+                raise ChildProcessError('reading failed: see the error above.')
             told = json.loads(child.stdout.read().splitlines()[-1])
             for name, value in told.items():
                 result[f'{run}_{name}'] = value
@@ -68,14 +68,14 @@ def benchmark_openimages(
 
 
 def seconds_of_reading(folder: str) -> dict[str, float]:
-    """Seconds of each step; see :func:`benchmark_openimages`."""
+    """Seconds of each step, see :func:`benchmark_openimages`."""
     from mmengine.registry import init_default_scope
 
     from sniper_mmdet.datasets import ClassAwareChipSampler, image_index
     from sniper_mmdet.registry import DATASETS
 
     init_default_scope('mmdet')
-    # Images without pixels: what the headers would say.
+    # The images have no pixels: these are the sizes of their headers.
     image_index.image_size = lambda path: (1024, 768)
     start = time.perf_counter()
     config = dict(
@@ -111,7 +111,7 @@ def seconds_of_reading(folder: str) -> dict[str, float]:
 
 
 def write_synthetic(folder: Path, num_rows: int, seed: int) -> int:
-    """Write csv files of random boxes and labels; the number of images."""
+    """Write csv files of random boxes and labels; return the image count."""
     rng = np.random.default_rng(seed)
     num_images = max(round(num_rows / _BOXES), 1)
     mids = [f'/m/0{k:04d}' for k in range(_CLASSES)]
@@ -121,7 +121,7 @@ def write_synthetic(folder: Path, num_rows: int, seed: int) -> int:
     ids = [f'{k:016x}' for k in range(num_images)]
     for name in ids:
         (folder / f'images/{name}.jpg').touch()
-    # Some images have a box, some dozens; they are in order, as published.
+    # Some images have one box, some dozens. Rows are sorted, as published.
     image = np.sort(rng.integers(0, num_images, num_rows))
     with (folder / 'boxes.csv').open('w') as file:
         file.write(_HEADER + '\n')

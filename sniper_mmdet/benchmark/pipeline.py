@@ -1,4 +1,4 @@
-"""Loading of samples, against mmdet's own pipeline."""
+"""Measures the loading of samples beside mmdet's own pipeline."""
 
 import timeit
 
@@ -24,9 +24,9 @@ MULTI_SCALE = (
 def benchmark_pipeline(
     cfg: Config, num: int = 200, repeats: int = 3, seed: int = 0
 ) -> dict[str, float]:
-    """Samples a second of one worker: chips, and mmdet's multi-scale.
+    """Samples per second of one worker: chips, and mmdet's multi-scale.
 
-    The fastest of ``repeats`` counts, of ``num`` random samples each.
+    Each of ``repeats`` loads ``num`` random samples; the fastest counts.
     """
     cv2.setNumThreads(0)  # as in a worker
     torch.set_num_threads(1)
@@ -44,8 +44,8 @@ def benchmark_pipeline(
         for i in rows['image'].tolist():
             peer(dataset.dataset.get_data_info(i))
 
-    ours(), mmdets()  # the files are in memory for both
-    times = [  # alternating: both meet the same machine
+    ours(), mmdets()  # both then read files from memory
+    times = [  # alternating: the load of the machine is the same
         [timeit.timeit(function, number=1) for function in (ours, mmdets)]
         for _ in range(repeats)
     ]

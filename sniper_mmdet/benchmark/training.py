@@ -1,25 +1,25 @@
-"""Steps of training: what benchmark.py train measures.
+"""Measures training steps, for benchmark.py train.
 
-A step is what mmengine's runner does with a batch: the data preprocessor, the
-losses, their gradients, the update. Loading data and hooks are no part of it.
-Of the model, these methods are not the network:
+A step is the work of mmengine's runner on a batch: the data preprocessor, the
+losses, their gradients, the update. It does not include data loading and
+hooks. These methods of the model do not count as the network:
 
 - proposals: ``predict_by_feat`` and ``refine_bboxes`` of heads, which decode
   boxes and leave out all but the best, NMS included;
-- targets: ``get_anchors`` and what is named ``*target``, ``*targets`` or
-  ``*targets_single`` of heads, and ``assign`` of what they keep as
-  ``*assigner``;
-- sampling: ``sample`` of what they keep as ``*sampler``.
+- targets: ``get_anchors`` of heads, their methods ``*target``, ``*targets``
+  and ``*targets_single``, and ``assign`` of their attributes ``*assigner``;
+- sampling: ``sample`` of their attributes ``*sampler``.
 
-Of one that another calls, the time counts once, for the inner one. All else
-counts as the network, copies and normalised pixels too.
+Where one of these methods calls another, the time of the inner call counts
+once, for the inner method. Everything else counts as the network, also copies
+and the normalisation of pixels.
 
-Weights are random, or those of a checkpoint, and stay as they are: the
-learning rate is 0. How many proposals NMS leaves out depends on them.
+Weights are random, or those of a checkpoint. They do not change: the learning
+rate is 0. The number of proposals that NMS leaves out depends on them.
 
-Peak memory is what PyTorch allocated on a GPU, weights included. On a CPU it
-is the resident memory of the process, less what was in use before the first
-step, weights among it.
+On a GPU, peak memory is the memory that PyTorch allocated, weights included.
+On a CPU it is the resident memory of the process, less the memory in use
+before the first step, which includes the weights.
 """
 
 import contextlib
@@ -70,27 +70,27 @@ _NO_MEMORY = dict(row=dict(error='out of memory'))
 
 
 class Steps(NamedTuple):
-    """Which steps of training are measured."""
+    """The training steps that are measured."""
 
     config: str
     cfg_options: dict | None = None
-    iters: int = 5  # timed
-    warmup: int = 2  # before those
-    seed: int = 0  # of weights and samples
-    checkpoint: str | None = None  # without one, weights are random
+    iters: int = 5  # timed steps
+    warmup: int = 2  # steps before them
+    seed: int = 0  # seed of weights and samples
+    checkpoint: str | None = None  # None: random weights
 
 
 def benchmark_train(
     steps: Steps, batches: Sequence[int], random: bool = False
 ) -> dict:
-    """Seconds, memory and shares of steps, each batch in a new process.
+    """Seconds, memory and shares of steps, with a new process per batch size.
 
-    Batches are numbers of chips; ``random`` chips are noise with random
+    Batch sizes are numbers of chips. ``random`` chips are noise with random
     boxes.
 
     Raises:
-        ValueError: The config trains nothing, or has too few samples.
-        ChildProcessError: A batch ended in an error.
+        ValueError: The config has no training, or too few samples.
+        ChildProcessError: A batch raised an error.
     """
     set_random_seed(steps.seed)
     cfg = load_config(steps.config, steps.cfg_options)
@@ -109,44 +109,44 @@ def benchmark_train(
 
 
 def in_new_process(steps: Steps, batch: int, data: dict) -> dict:
-    """What :func:`measure` says of a batch, measured in its own process.
+    """Run :func:`measure` for a batch in a process of its own.
 
-    Peak memory is that of a process: no other batch may have been there.
+    Peak memory belongs to a process, so no other batch may run in it.
     """
     work = pickle.dumps((steps, batch, data))
     command = [sys.executable, '-m', __name__]
     child = subprocess.run(command, input=work, stdout=subprocess.PIPE)
     found = {}
     for line in child.stdout.splitlines():
-        if line.startswith(b'{'):  # mmdet prints while it is imported
+        if line.startswith(b'{'):  # mmdet prints when it is imported
             found.update(json.loads(line))
     if 'error' in found:
         raise ValueError(found['error'])
-    if child.returncode == -9:  # killed: Linux, where memory runs out
+    if child.returncode == -9:  # killed: Linux is out of memory
         found.update(_NO_MEMORY)
     elif child.returncode:
         raise ChildProcessError(
-            'a batch ended in the error above. Received: exit status '
+            'a batch failed: see the error above. Received: exit status '
             f'{child.returncode}.'
         )
     return found
 
 
 def measure_from_stdin() -> None:
-    """What the new process does: print as JSON what :func:`measure` says."""
+    """Print the results of :func:`measure` as JSON, in the new process."""
     work = pickle.load(sys.stdin.buffer)
     say = functools.partial(print, file=sys.stdout, flush=True)
-    # What is printed while a model is built is no part of the result.
+    # Lines that are printed while a model is built are no results.
     with quiet():
         try:
-            # Line by line: what is known survives the end of the process.
+            # Line by line: printed results survive if the process dies.
             for found in measure(*work):
                 say(json.dumps(found))
         except Exception as error:
             text = str(error)
             if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(text):
                 say(json.dumps(_NO_MEMORY))
-            # mmengine says so that mixed precision wants a GPU.
+            # With this mmengine reports that mixed precision needs a GPU.
             elif isinstance(error, (AssertionError, OSError, ValueError)):
                 say(json.dumps(dict(error=text)))
             else:
@@ -154,9 +154,9 @@ def measure_from_stdin() -> None:
 
 
 def measure(steps: Steps, batch: int, data: dict) -> Iterator[dict]:
-    """Yields what is measured on, ``about``, and the results, ``row``."""
+    """Yield facts about the measurement, ``about``, and results, ``row``."""
     MMLogger.get_instance('benchmark', log_level='WARNING')
-    for name in ('epoch', 'iter'):  # some models ask
+    for name in ('epoch', 'iter'):  # some models read them
         MessageHub.get_current_instance().update_info(name, 0)
     set_random_seed(steps.seed)
     cfg = load_config(steps.config, steps.cfg_options)
@@ -170,7 +170,7 @@ def measure(steps: Steps, batch: int, data: dict) -> Iterator[dict]:
     device = get_device()
     model.to(device).train()
     optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
-    # All steps are to see the same network, and none to make it diverge.
+    # All steps see the same network, and no step makes it diverge.
     for group in optim_wrapper.param_groups:
         group['lr'] = 0.0
     with optim_wrapper.optim_context(model):
@@ -183,7 +183,7 @@ def measure(steps: Steps, batch: int, data: dict) -> Iterator[dict]:
     def seconds_of_steps(num):
         times = []
         for _ in range(num):
-            # Preprocessors change samples, sizes of boxes included.
+            # Preprocessors change samples, also the sizes of boxes.
             inputs = copy.deepcopy(data)
             synchronize()
             start = time.perf_counter()
@@ -197,7 +197,7 @@ def measure(steps: Steps, batch: int, data: dict) -> Iterator[dict]:
     seconds_of_steps(steps.warmup)
     seconds = statistics.median(seconds_of_steps(steps.iters))
     peak = peak_memory()
-    # In steps of their own: on a GPU, waiting for each part takes longer.
+    # Shares have their own steps: to wait for each part slows a GPU down.
     spent = dict.fromkeys(PARTS, 0.0)
     with watch(not_network(model), spent, synchronize):
         whole = sum(seconds_of_steps(steps.iters))
@@ -212,12 +212,12 @@ def measure(steps: Steps, batch: int, data: dict) -> Iterator[dict]:
 
 
 def not_network(model: nn.Module) -> list[tuple[object, str, str]]:
-    """(owner, name, part) of the methods that the module's docstring names."""
+    """(owner, name, part) of the methods in the docstring of the module."""
     found = {}
     for module in model.modules():
         for name in dir(type(module)):
             part = _METHODS.get(name)
-            # loss_and_target holds more than targets.
+            # loss_and_target is more than targets.
             if _TARGETS.search(name) and 'loss' not in name:
                 part = 'targets'
             if part and isroutine(getattr_static(type(module), name)):
@@ -225,7 +225,7 @@ def not_network(model: nn.Module) -> list[tuple[object, str, str]]:
         for attribute, value in vars(module).items():
             owners = value if isinstance(value, (list, tuple)) else [value]
             for kind, name, part in _KEPT:
-                # Of cascades, one a stage.
+                # A cascade has one per stage.
                 for owner in owners if attribute.endswith(kind) else ():
                     if hasattr(owner, name):
                         found[id(owner), name] = owner, name, part
@@ -233,15 +233,15 @@ def not_network(model: nn.Module) -> list[tuple[object, str, str]]:
 
 
 def peak_meter(device: str) -> Callable[[], float | None]:
-    """A function that tells the peak from here on; see the module's docstring.
+    """A function that returns the peak from now on, see the module.
 
-    In MB; None where it cannot be told.
+    The peak is in MB; None if it is not known.
     """
     if device == 'cuda':
         torch.cuda.reset_peak_memory_stats()
         return lambda: torch.cuda.max_memory_allocated() / 2**20
     gc.collect()
-    # Sets VmHWM back. Where that is not allowed, the peak is of all before.
+    # Resets VmHWM. If that is not allowed, the peak includes earlier work.
     with contextlib.suppress(OSError):
         Path('/proc/self/clear_refs').write_text('5')
     before = memory('VmRSS')
@@ -249,7 +249,7 @@ def peak_meter(device: str) -> Callable[[], float | None]:
 
 
 def device_name(device: str) -> str:
-    """What a GPU or this machine's processor is called."""
+    """The name of a GPU, or of this machine's processor."""
     if device == 'cuda':
         return torch.cuda.get_device_name()
     info = Path('/proc/cpuinfo')

@@ -1,4 +1,4 @@
-"""Samples that steps of training are measured on."""
+"""Samples for the measurement of training steps."""
 
 from collections.abc import Callable
 
@@ -14,17 +14,18 @@ from sniper_mmdet.chips import box_sizes
 
 from .mining import random_boxes
 
-#: Samples, and the function that collates some.
+#: Samples, and the function that collates them.
 Chips = tuple[list[dict], Callable]
-# Of a random chip, and how many of them are too small, and too large, for it.
+# Number of boxes of a random chip; how many of them are too small or too
+# large.
 _NUM_BOXES, _FEW = 12, 2
 
 
 def chips_of_config(cfg: Config, num: int, seed: int) -> Chips:
-    """The first samples of training.
+    """The first training samples of a config.
 
     Raises:
-        ValueError: There are no data set, or fewer samples.
+        ValueError: There is no dataset, or it has fewer samples.
     """
     loader = cfg.get('train_dataloader') or {}
     if loader.get('dataset') is None:
@@ -44,13 +45,13 @@ def chips_of_config(cfg: Config, num: int, seed: int) -> Chips:
 
 
 def random_chips(cfg: Config, num: int, seed: int) -> Chips:
-    """As :func:`chips_of_config`, without any data: noise, random boxes.
+    """Random samples, as :func:`chips_of_config`: boxes on noise.
 
-    Of a chip's boxes the smallest and the largest are out of its range. Masks
-    are there where the model has a mask head.
+    The smallest and the largest boxes of a chip are out of its range. The
+    samples have masks if the model has a mask head.
 
     Raises:
-        ValueError: The config does not tell the size of a chip.
+        ValueError: The config does not have the size of a chip.
     """
     dataset = (cfg.get('train_dataloader') or {}).get('dataset') or {}
     side = dataset.get('chip_size')

@@ -1,4 +1,4 @@
-"""Geometry of chips: NumPy, SciPy and Numba, nothing of torch or OpenMMLab.
+"""Geometry of chips, in NumPy, SciPy and Numba, without torch or OpenMMLab.
 
 Boxes are float32 ``(x1, y1, x2, y2)``, half-open, in original pixels unless a
 name says otherwise (``*_level``: pixels of a resized image, ``*_chip``: pixels

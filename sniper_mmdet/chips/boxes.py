@@ -1,4 +1,4 @@
-"""Boxes of a whole dataset as flat arrays, and what a chip makes of them."""
+"""Boxes of a whole dataset as flat arrays, and their state in a chip."""
 
 from collections.abc import Sequence
 from enum import IntEnum
@@ -13,11 +13,11 @@ from .pyramid import in_range
 #: Original pixels by which a box may stick out of a chip that holds it whole.
 #: Chips are stored in float32, whose steps are 0.008 px at 100,000 px.
 TOLERANCE = 1e-2
-#: Original pixels. A box with less of a side in its image is no annotation:
-#: mmdet's CocoDataset leaves such boxes out too.
+#: Original pixels. A box of which less than this lies in its image, in width
+#: or in height, is left out. mmdet's CocoDataset leaves such boxes out too.
 LEAST_SIDE = 1.0
-#: What has a larger share of itself in an ignored region lies in it: nobody
-#: knows whether it is an object.
+#: A box lies in an ignored region when a larger share of its area than this is
+#: inside. Nobody knows whether such a box is an object.
 IN_REGION = 0.5
 
 _NO_REGION = np.zeros((0, 4), np.float32)
@@ -33,10 +33,20 @@ class ImageBoxes(NamedTuple):
         boxes (ndarray (M, 4)): float32 (x1, y1, x2, y2), original pixels.
         offsets (ndarray (N + 1,)): int64; image i has the boxes
             ``boxes[offsets[i]:offsets[i + 1]]``.
-        regions (ndarray (R, 4)): float32, likewise, of boxes that are
-            annotated as ignored, as crowds are. No chip is cut for one, and
-            no negative chip for what lies in one. Defaults to none.
-        region_images (ndarray (R,)): int64, ascending, the image of each.
+        regions (ndarray (R, 4)): float32, in the same form: boxes that are
+            annotated as ignored, such as crowds. No chip is cut for a region,
+            and no negative chip for a proposal that lies in one. Defaults to
+            none.
+        region_images (ndarray (R,)): int64, ascending, the image of each
+            region.
+
+    Examples:
+        >>> from sniper_mmdet.chips import ImageBoxes
+        >>> images = ImageBoxes.from_lists(
+        ...     sizes=[(640, 480), (320, 240)],
+        ...     boxes=[[(10, 10, 50, 60), (0, 0, 99, 99)], [(5, 5, 9, 9)]])
+        >>> len(images), images.of_image(1).tolist()
+        (2, [[5.0, 5.0, 9.0, 9.0]])
     """
 
     widths: np.ndarray
@@ -55,7 +65,7 @@ class ImageBoxes(NamedTuple):
 
     @property
     def region_offsets(self) -> np.ndarray:
-        """ndarray (N + 1,): int64, as ``offsets``, of the regions."""
+        """ndarray (N + 1,): int64, the ``offsets`` of the regions."""
         return np.searchsorted(self.region_images, np.arange(len(self) + 1))
 
     @property
@@ -64,7 +74,7 @@ class ImageBoxes(NamedTuple):
         return np.stack([self.widths, self.heights], 1)
 
     def of_boxes(self, values: np.ndarray) -> np.ndarray:
-        """ndarray (M, ...): values (N, ...) of images, of each box's."""
+        """ndarray (M, ...): for each box the value (N, ...) of its image."""
         return np.repeat(values, np.diff(self.offsets), 0)
 
     @classmethod
@@ -74,9 +84,9 @@ class ImageBoxes(NamedTuple):
         boxes: Sequence[np.ndarray | list],
         regions: Sequence[np.ndarray | list] = (),
     ) -> 'ImageBoxes':
-        """From one (width, height) and one array (K, 4) per image.
+        """Build from one (width, height) and one array (K, 4) per image.
 
-        Regions, if any, are one array (K, 4) per image, too.
+        Regions, if there are any, are one array (K, 4) per image, too.
         """
         images = np.repeat(np.arange(len(regions)), [*map(len, regions)])
         counts = [*map(len, boxes)]
@@ -93,9 +103,9 @@ class ImageBoxes(NamedTuple):
         regions: np.ndarray = _NO_REGION,
         region_images: np.ndarray = _NO_IMAGE,
     ) -> 'ImageBoxes':
-        """From the boxes (M, 4) of all images, and how many each image has.
+        """Build from the boxes (M, 4) of all images and the number per image.
 
-        Regions are as the attributes have them.
+        Regions have the form of the attributes.
         """
         sizes = np.array(sizes, np.int64).reshape(-1, 2)
         widths, heights = np.ascontiguousarray(sizes.T)
@@ -112,21 +122,28 @@ class ImageBoxes(NamedTuple):
 
 
 def _flat(boxes: Sequence) -> np.ndarray:
-    """float32 (M, 4) of one array (K, 4) per image."""
+    """Concatenate one array (K, 4) per image to float32 (M, 4)."""
     boxes = [np.asarray(b, np.float32).reshape(-1, 4) for b in boxes]
     return np.concatenate([np.zeros((0, 4), np.float32), *boxes])
 
 
 class BoxState(IntEnum):
-    """What a box is to a chip."""
+    """The state of a box in a chip."""
 
-    OUTSIDE = 0  # nothing of it, or only a sliver, is visible in the chip
-    VALID = 1  # whole in the chip and valid at the chip's level
-    IGNORED = 2  # visible, but cut by the chip or outside the valid range
+    OUTSIDE = 0  # the chip shows nothing of it, or only a sliver
+    VALID = 1  # it is whole in the chip and valid at the chip's level
+    IGNORED = 2  # it is visible, but cut or outside the valid range
 
 
 def box_sizes(boxes: np.ndarray) -> np.ndarray:
-    """Size of boxes (N, 4): sqrt(width * height), the unit of the boxes."""
+    """Size of boxes (N, 4): sqrt(width * height), in the unit of the boxes.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sniper_mmdet.chips import box_sizes
+        >>> box_sizes(np.array([(0, 0, 40, 90)])).tolist()
+        [60.0]
+    """
     sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
     return np.sqrt(sides[:, 0] * sides[:, 1])
 
@@ -134,14 +151,14 @@ def box_sizes(boxes: np.ndarray) -> np.ndarray:
 def whole_in(
     boxes: np.ndarray, regions: np.ndarray, tolerance: float = TOLERANCE
 ) -> np.ndarray:
-    """Whether boxes lie whole in regions, pair by pair.
+    """Test whether boxes lie whole in regions, pair by pair.
 
     Args:
         boxes (ndarray (..., 4)): x1, y1, x2, y2.
-        regions (ndarray (..., 4)): Likewise, in the same pixels; both are
-            broadcast.
-        tolerance (float): How far a box may stick out. Defaults to what
-            rounding takes, in original pixels.
+        regions (ndarray (..., 4)): In the same form and the same pixels; both
+            are broadcast.
+        tolerance (float): How far a box may stick out. Defaults to
+            :data:`TOLERANCE`, the rounding error in original pixels.
 
     Returns:
         ndarray (...): bool.
@@ -154,16 +171,24 @@ def whole_in(
 def clip_boxes(
     boxes: np.ndarray, size: tuple[float, float] | np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Clip boxes to their image, and tell which are left large enough.
+    """Clip boxes to their image, and report which stay large enough.
 
     Args:
         boxes (ndarray (N, 4)): Original pixels.
         size (tuple[float] | ndarray (N, 2)): (width, height) of the image, or
-            of each box's.
+            of the image of each box.
 
     Returns:
-        tuple: The clipped boxes (N, 4); and bool (N,), whether at least
+        tuple: The clipped boxes (N, 4), and bool (N,): whether at least
         :data:`LEAST_SIDE` pixels of the width and of the height are left.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sniper_mmdet.chips import clip_boxes
+        >>> boxes = np.array([(90, 10, 120, 20), (110, 10, 120, 20)])
+        >>> clipped, large_enough = clip_boxes(boxes, (100, 100))
+        >>> clipped[0].tolist(), large_enough.tolist()
+        ([90, 10, 100, 20], [True, False])
     """
     clipped = np.clip(boxes, 0, np.tile(size, 2))
     sides = clipped[:, 2:] - clipped[:, :2]
@@ -177,23 +202,31 @@ def classify_boxes(
     min_visible: tuple[float, float] = (0, 0),
     min_visible_share: float = 1.0,
 ) -> np.ndarray:
-    """Tell which boxes a chip trains, ignores, or does not see.
+    """Decide which boxes a chip trains, ignores, or does not show.
 
     The released code ignores every box that is not exactly one of the chip's
-    valid boxes, and drops those of which less than 10 chip pixels are seen.
+    valid boxes, and drops a box of which it shows less than 10 chip pixels.
 
     Args:
         boxes (ndarray (N, 4)): Original pixels.
         region (Sequence[float]): The chip (x1, y1, x2, y2), original pixels.
         valid_range (tuple[float]): (low, high) sizes, original pixels.
-        min_visible (tuple[float]): Of a box cut by the chip at least this
-            much (width, height, original pixels) must be visible; less is
-            OUTSIDE. Whole boxes are kept at any size. Defaults to (0, 0).
+        min_visible (tuple[float]): Least visible (width, height), original
+            pixels, of a box that the chip cuts. A box of which less is visible
+            is OUTSIDE. Whole boxes may have any size. Defaults to (0, 0).
         min_visible_share (float): A box counts as whole when at least this
             share of its area lies in the chip. Defaults to 1.
 
     Returns:
-        ndarray (N,): int8 of :class:`BoxState`.
+        ndarray (N,): int8, values of :class:`BoxState`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sniper_mmdet.chips import BoxState, classify_boxes
+        >>> boxes = np.array([(20, 20, 60, 60), (90, 90, 120, 120)])
+        >>> states = classify_boxes(boxes, (0, 0, 100, 100), (0, 64))
+        >>> [BoxState(state).name for state in states]
+        ['VALID', 'IGNORED']
     """
     boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
     region = np.asarray(region, np.float32)

@@ -1,4 +1,4 @@
-"""A budget of pixels: the most probable FocusPixels are looked at first."""
+"""A budget of pixels, spent on the most probable FocusPixels first."""
 
 from dataclasses import dataclass
 from numbers import Real
@@ -13,19 +13,19 @@ from .settings import FocusSettings
 
 @dataclass(frozen=True)
 class FocusBudget:
-    """How many level pixels of an image are looked at, at most.
+    """The largest number of level pixels that AutoFocus looks at per image.
 
-    The coarsest level is looked at whole and counts. An image whose coarsest
-    level is more than its budget is looked at there only.
+    The coarsest level is looked at whole and counts. Where it alone has more
+    pixels than the budget, no finer level is looked at.
 
     Args:
-        share (float, optional): Of the pixels of all levels of the image,
-            above 0 and up to 1.
-        mpixel (float, optional): Millions of level pixels. Defaults to None;
-            without a share either there is no bound.
+        share (float, optional): Share of the pixels of all levels of the
+            image, above 0 and up to 1. Defaults to None.
+        mpixel (float, optional): Millions of level pixels. Defaults to None.
+            Without a share and without mpixel there is no bound.
 
     Raises:
-        ValueError: A setting out of bounds, or both.
+        ValueError: A setting is out of bounds, or both are given.
     """
 
     share: float | None = None
@@ -35,7 +35,7 @@ class FocusBudget:
         share, mpixel = self.share, self.mpixel
         if share is not None and mpixel is not None:
             raise ValueError(
-                'there must be a budget or a budget_mpixel, not both. '
+                'give a budget or a budget_mpixel, not both. '
                 f'Received: {share!r} and {mpixel!r}.'
             )
         if share is not None and not (
@@ -54,13 +54,13 @@ class FocusBudget:
             )
 
     def check(self, pyramid: ImagePyramid) -> None:
-        """See that the coarsest level is within a share, of any image.
+        """Check that the coarsest level of every image is within the share.
 
-        Levels of factors have the same shares in every image; of other levels
-        nothing is known before.
+        Levels that are factors have the same shares in every image. Other
+        levels are not checked: their shares depend on the image.
 
         Raises:
-            ValueError: It is not.
+            ValueError: The share is too small for the coarsest level.
         """
         scales = pyramid.scales
         if self.share is None or not all(isinstance(s, float) for s in scales):
@@ -70,18 +70,18 @@ class FocusBudget:
         if self.share < least:
             raise ValueError(
                 f'budget must be at least {np.ceil(least * 1e4) / 1e4:g}: the '
-                'coarsest level is looked at whole, and has that share of the '
+                'coarsest level is looked at whole and has this share of the '
                 f"pyramid's pixels. Received: {self.share}."
             )
 
     def pixels(self, sizes: np.ndarray) -> float:
-        """Level pixels of an image with levels of these sizes (L, 2)."""
+        """The budget in level pixels, for an image with level sizes (L, 2)."""
         if self.share is not None:
             return self.share * float(sizes.prod(1).sum())
         return np.inf if self.mpixel is None else self.mpixel * 1e6
 
 
-#: All from the thresholds on.
+#: No bound: every FocusPixel from the threshold on is used.
 NO_BUDGET = FocusBudget()
 
 
@@ -93,25 +93,26 @@ def chips_within(
     stride: int = 16,
     most_pixels: float = np.inf,
 ) -> tuple[np.ndarray, float]:
-    """FocusChips of the next level, of at most so many pixels.
+    """Find FocusChips of the next level, within a number of pixels.
 
-    All FocusPixels from the threshold on where those fit. Else the most
-    probable ones, as many as a bisection finds to fit: with one more they
-    would not, though with many more they might, since chips that meet become
-    one. Of equal ones the first in reading order go first.
+    The chips cover all FocusPixels from the threshold on if these fit. If not,
+    they cover the most probable ones; a bisection finds how many fit. One more
+    would not fit. Many more might, since chips that meet become one. Of
+    equally probable FocusPixels the first in reading order go first.
 
     Args:
-        probability (ndarray (H, W)): As of :func:`focus_chips`.
+        probability (ndarray (H, W)): See :func:`focus_chips`.
         size (tuple[int]): (width, height) of the level, level pixels.
         new_size (tuple[int]): (width, height) of the next level.
-        settings (FocusSettings): Of the level.
-        stride (int): Of the cells of both levels. Defaults to 16.
-        most_pixels (float): Of the next level. Defaults to no bound.
+        settings (FocusSettings): Settings of the level.
+        stride (int): Side of a cell in both levels. Defaults to 16.
+        most_pixels (float): Largest number of pixels of the next level.
+            Defaults to no bound.
 
     Returns:
-        tuple: As of :func:`move_chips`, the chips; and the least probability
-        of a FocusPixel that was used: the threshold where all fit, inf where
-        none does.
+        tuple: The chips, as :func:`move_chips` returns them; and the least
+        probability of a FocusPixel that was used. This is the threshold if all
+        fit, inf if none does.
     """
     dilation, min_size = settings.dilation, settings.min_size
 
@@ -127,12 +128,12 @@ def chips_within(
     order = np.argsort(-probability, axis=None, kind='stable')  # NaN is last
     rank = np.empty(order.size, np.int64)
     rank[order] = np.arange(order.size)
-    # Of each cell: from how many FocusPixels on it is looked at.
+    # For each cell: the number of FocusPixels from which on it is looked at.
     rank = rank.reshape(probability.shape)
     how = dict(mode='constant', cval=order.size)
     needed = 1 + ndimage.minimum_filter(rank, dilation, **how)
     over = np.count_nonzero(probability >= settings.threshold)
-    # Chips have these cells at least; the last ones may stick out.
+    # Chips have at least these cells; the last ones may stick out.
     cell = stride**2 * np.prod(np.divide(new_size, size))
     cells = np.sort(needed[:-1, :-1], axis=None)
     over = min([over, *cells[int(most_pixels // cell) :][:1]])

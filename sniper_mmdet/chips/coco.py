@@ -11,13 +11,14 @@ from .coco_content import CocoContent, check_coco
 
 
 def from_coco(path: str) -> ImageBoxes:
-    """Read boxes from a COCO json; crowds are its ignored regions.
+    """Read boxes from a COCO json. Crowds become ignored regions.
 
-    Boxes and regions of too little area are left out, and annotations with
-    ``ignore``, as mmdet's CocoDataset leaves them out. The released code
-    leaves out crowds, too.
+    Annotations with ``ignore`` and boxes and regions of too little area are
+    left out, as in mmdet's CocoDataset. The released code leaves out crowds,
+    too.
 
-    What is left out is counted, and told by Python's own logging.
+    The number of annotations that are left out is logged by Python's own
+    logging.
 
     Args:
         path (str): COCO json with ``images`` and ``annotations``.
@@ -30,10 +31,10 @@ def from_coco(path: str) -> ImageBoxes:
 
 
 def read_coco(path: str) -> tuple[ImageBoxes, int]:
-    """The boxes of :func:`from_coco`, and how many had too little area.
+    """Boxes of :func:`from_coco`, and the number with too little area.
 
-    Less than a pixel of the width or height of those is in their image, or
-    their ``area`` is 0; regions count, too.
+    A box or region has too little area when less than a pixel of its width or
+    height is in its image, or when its ``area`` is 0.
     """
     content = load_coco(path)[1]
     content.must_be_finite()
@@ -58,7 +59,7 @@ def read_coco(path: str) -> tuple[ImageBoxes, int]:
 
 
 def load_coco(path: str) -> tuple[dict, CocoContent]:
-    """A COCO json as it is, and its checked content.
+    """Load a COCO json as it is, and its checked content.
 
     Raises:
         FileNotFoundError: No such file.

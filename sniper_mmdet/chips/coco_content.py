@@ -1,4 +1,4 @@
-"""The content of a COCO json, checked, and what of it trains no box."""
+"""The checked content of a COCO json, and which of it trains no box."""
 
 from collections.abc import Callable, Collection, Sequence
 from itertools import compress
@@ -20,8 +20,8 @@ from .coco_fields import (
     wrong_field,
 )
 
-#: Why an annotation trains no box, in the order in which it is asked, and the
-#: field that tells it.
+#: Why an annotation trains no box, in the order of the checks, and the field
+#: that shows it.
 REASONS = {
     'image': ('name an image that is not in the file', 'image_id'),
     'ignore': ('have the field ignore', None),
@@ -34,24 +34,24 @@ REASONS = {
 
 
 def first_of(names: Sequence, count: int = 3) -> str:
-    """The first few of some names, and dots where there are more."""
+    """Join the first few of some names, with dots if there are more."""
     more = ['...'] * (len(names) > count)
     return ', '.join([*map(str, names[:count]), *more])
 
 
 class CocoContent(NamedTuple):
-    """What a COCO json holds, as arrays.
+    """The content of a COCO json as arrays.
 
     Attributes:
         path (str): The file.
-        images (list[dict]): Each once.
-        annotations (list[dict]): As they are in the file.
+        images (list[dict]): Each image once.
+        annotations (list[dict]): The annotations as they are in the file.
         sizes (ndarray (N, 2)): float64 (width, height) of each image.
-        image (ndarray (M,)): int64, index of each annotation's image; -1
-            where that is not in the file.
+        image (ndarray (M,)): int64, index of each annotation's image; -1 if
+            the image is not in the file.
         boxes (ndarray (M, 4)): float64 x1, y1, x2, y2, original pixels.
-        left_out (dict[str, ndarray (M,)]): bool, by the names of
-            :data:`REASONS`, the annotations that train no box.
+        left_out (dict[str, ndarray (M,)]): bool, the annotations that train no
+            box, by the names of :data:`REASONS`.
     """
 
     path: str
@@ -64,11 +64,11 @@ class CocoContent(NamedTuple):
 
     @property
     def trained(self) -> np.ndarray:
-        """ndarray (M,): bool, the annotations whose box is trained."""
+        """ndarray (M,): bool, whether the box of an annotation is trained."""
         return ~np.any(list(self.left_out.values()), 0)
 
     def left_out_text(self) -> str:
-        """A sentence on the annotations that train no box; '' for none."""
+        """A sentence about the annotations that train no box; '' if none."""
         parts = []
         for name, mask in self.left_out.items():
             if mask.any():
@@ -88,10 +88,10 @@ class CocoContent(NamedTuple):
         )
 
     def must_be_finite(self) -> None:
-        """Refuse a box that is not.
+        """Refuse a box that is not finite.
 
         Raises:
-            ValueError: Names the annotation.
+            ValueError: A box is not finite; the error names its annotation.
         """
         for index in np.flatnonzero(self.left_out['finite'])[:1]:
             raise wrong_field(self.path, self.annotations[index], 'bbox', BOX)
@@ -104,24 +104,27 @@ def check_coco(
     measure: Callable[[dict], tuple[int, int]] | None = None,
     needed: Sequence[str] = (),
 ) -> CocoContent:
-    """Check a COCO json, and tell which annotations train no box.
+    """Check a COCO json, and find the annotations that train no box.
 
-    Those are the ones that mmdet's CocoDataset leaves out, and crowds.
+    These are the crowds and the annotations that mmdet's CocoDataset leaves
+    out.
 
     Args:
-        coco (dict): What the json holds. An image that is measured has its
-            size there afterwards.
-        path (str): The file, for errors.
+        coco (dict): Content of the json. The size of an image that is measured
+            is written into it.
+        path (str): The file, for error messages.
         classes (Collection[str], optional): Names of the trained classes.
-            Defaults to None: all that the file has.
-        measure (Callable, optional): From an entry of ``images`` whose width
-            or height is missing or not above 0, to both, original pixels; 0
-            where it cannot tell. Defaults to None: that is an error.
-        needed (Sequence[str]): Fields of each annotation that the reader
-            needs besides ``image_id`` and ``bbox``.
+            Defaults to None: all classes of the file.
+        measure (Callable, optional): Takes an entry of ``images`` whose width
+            or height is missing or not above 0, and returns both, original
+            pixels; 0 if it cannot measure. Defaults to None: such an image is
+            an error.
+        needed (Sequence[str]): Fields of each annotation that the reader needs
+            besides ``image_id`` and ``bbox``.
 
     Raises:
-        ValueError: What is wrong, with the image or annotation and field.
+        ValueError: Something is wrong; the error names the image or annotation
+            and the field.
     """
     images = unique_images(entries(coco, path, 'images'), path)
     annotations = entries(coco, path, 'annotations')
@@ -154,7 +157,7 @@ def check_coco(
         area=empty,
         crowd=crowds,
     )
-    if not names:  # a file may do without, where all is one class
+    if not names:  # a file of one class may have none
         del masks['category'], masks['other']
     before = np.zeros(len(image), bool)
     for name, mask in masks.items():

@@ -1,7 +1,7 @@
-"""The fields of a COCO json, read; each error names the place of its field.
+"""Readers of the fields of a COCO json.
 
-Each function takes what the json holds, and its path for errors, and raises
-ValueError.
+Each function takes content of the json, and its path for error messages. It
+raises a ValueError that names the place of the field.
 """
 
 from collections import deque
@@ -19,7 +19,7 @@ _NUMBERS = {int, float}
 def require_fields(
     annotations: list[dict], path: str, fields: tuple[str, ...]
 ) -> None:
-    """See that each annotation has some fields."""
+    """Check that each annotation has the fields."""
     try:
         deque(map(itemgetter(*fields), annotations), maxlen=0)
     except KeyError as error:
@@ -44,7 +44,7 @@ def _place(path: str, ann: dict) -> str:
 
 
 def entries(coco: Any, path: str, key: str) -> list[dict]:
-    """A list of dicts of the file."""
+    """The list of dicts that the file has under a key."""
     try:
         found = coco[key]
         if not isinstance(found, list):
@@ -61,7 +61,7 @@ def entries(coco: Any, path: str, key: str) -> list[dict]:
 
 
 def unique_images(images: list[dict], path: str) -> list[dict]:
-    """Images, one that is listed twice taken once, as it was listed last."""
+    """Each image once; of an image that is listed twice, the last entry."""
     found: dict[Any, dict] = {}
     for number, image in enumerate(images, 1):
         try:
@@ -152,7 +152,7 @@ def _first_unhashable(entries: list[dict], field: str) -> dict:
 
 
 def category_names(coco: dict, path: str) -> dict:
-    """Names of categories by their ids."""
+    """Names of categories by id."""
     if not coco.get('categories'):
         return {}
     categories = entries(coco, path, 'categories')
@@ -170,7 +170,7 @@ def category_names(coco: dict, path: str) -> dict:
 def of_others(
     annotations: list[dict], known: Collection, path: str
 ) -> np.ndarray:
-    """ndarray (N,): bool, the annotations of no known category."""
+    """ndarray (N,): bool, whether the category is not a known one."""
     ids = set(known)
     try:
         found = [ann.get('category_id') not in ids for ann in annotations]
@@ -201,7 +201,7 @@ def read_boxes(annotations: list[dict], path: str) -> np.ndarray:
 def read_areas(
     annotations: list[dict], path: str, is_needed: bool
 ) -> np.ndarray:
-    """ndarray (N,): float64, 1 where there is none and none is needed."""
+    """ndarray (N,): float64; 1 where the area is missing and not needed."""
     areas = [ann.get('area') for ann in annotations]
     allowed = _NUMBERS if is_needed else {*_NUMBERS, type(None)}
     if not set(map(type, areas)) <= allowed:

@@ -1,9 +1,9 @@
 """Greedy maximum cover of boxes by chips of one size on a stride grid.
 
 Candidate chips of a level are all pairs of an x and a y position, so that the
-candidates holding a box form a rectangle of the grid. All counts come from one
-difference array, and taking a chip only touches the boxes it covers: no chip
-is ever compared with every box (SNIPER, section 3.1).
+candidates that hold a box form a rectangle of the grid. All counts come from
+one difference array, and a chip that is taken changes the counts of the boxes
+it covers only: no chip is ever compared with every box (SNIPER, section 3.1).
 """
 
 import math
@@ -16,8 +16,8 @@ from .compiled import njit
 from .settings import ChipSettings
 from .splitmix import advance, random_after
 
-# Level pixels: above the error of float64, and too little for a box to count
-# as cut by a chip that it sticks out of.
+# Level pixels. A box that sticks out of a chip by less does not count as cut.
+# The value is above the error of float64.
 _EPS = 1e-6
 
 
@@ -33,7 +33,7 @@ def axis_positions(extent, chip, stride):
 
 @njit
 def _holding(low, high, positions, chip, stride):
-    """First and last grid index whose chip holds an interval (low, high)."""
+    """First and last grid index of the chips that hold (low, high)."""
     first = max(math.ceil((high - chip - _EPS) / stride), 0)
     final = min(math.floor((low + _EPS) / stride), len(positions) - 1)
     # The last position is off the regular grid, never beyond it.
@@ -44,26 +44,25 @@ def _holding(low, high, positions, chip, stride):
 
 @njit
 def greedy_cover(boxes_level, width, height, chip, stride, state, enough=1):
-    """Cover boxes by as few chips as greedy choice finds.
+    """Cover boxes greedily by few chips.
 
-    Repeatedly takes the candidate chip that holds most boxes not yet covered,
-    ties drawn at random, until no candidate holds enough of them. A box is
-    covered when it lies whole in a chip.
+    The candidate chip that holds most boxes not yet covered is taken, again
+    and again, until no candidate holds enough of them. Ties are broken at
+    random. A box is covered when it lies whole in a chip.
 
     Args:
         boxes_level (ndarray (N, 4)): Level pixels.
         width, height (int): The level's image size.
         chip (int): Side of a chip in level pixels.
-        stride (int): Of the candidate grid.
+        stride (int): Stride of the grid of candidates, level pixels.
         state (ndarray (1,)): uint64 generator state, advanced in place.
-        enough (int): Boxes that a chip must cover anew to be taken. Defaults
-            to 1.
+        enough (int): Least number of uncovered boxes that a chip must cover to
+            be taken. Defaults to 1.
 
     Returns:
         tuple: Chips ``(C, 2)`` int64, x and y of the upper left corner in
-        level pixels, in the order taken; and for each box the chip that
-        first covered it, ``(N,)`` int64, -1 where none was taken that holds
-        it.
+        level pixels, in the order taken; and ``(N,)`` int64, for each box the
+        chip that first covered it, -1 if no chip holds it.
     """
     num_boxes = len(boxes_level)
     xs = axis_positions(width, chip, stride)
@@ -124,7 +123,7 @@ def greedy_cover(boxes_level, width, height, chip, stride, state, enough=1):
 
 @njit
 def _summarise(counts, nx, top, end, most, cells):
-    """The largest count of each of some rows, and how many cells have it."""
+    """The largest count of each row, and how many cells have it."""
     for y in range(top, end):
         row = counts[y]
         largest = np.int32(0)
@@ -138,12 +137,12 @@ def _summarise(counts, nx, top, end, most, cells):
 
 @njit
 def _draw_largest(counts, nx, most, cells, state):
-    """The largest count, and x and y of a cell that has it, drawn at random.
+    """The largest count, and x and y of a random cell that has it.
 
-    The draw is that of a reader of all cells, row by row, who puts the t-th of
-    those that equal the largest so far in the place of the one before with a
-    chance of 1 / t. Smaller rows are not read, equal ones only counted; of the
-    draws those that come to nothing are skipped.
+    The result is that of reservoir sampling over all cells, row by row: the
+    t-th cell that equals the largest count so far replaces the one before with
+    a chance of 1 / t. Rows with smaller counts are not read, and equal rows
+    are only counted. Random numbers that decide nothing are skipped.
     """
     best, ties = 1, 0
     for y in range(len(most)):
@@ -176,7 +175,7 @@ class Levels(NamedTuple):
     """The levels of all images, and the grid on which chips are cut."""
 
     sizes: np.ndarray  # (N, L, 2): int64 (width, height)
-    factors: np.ndarray  # (N, L, 4): from original pixels to these
+    factors: np.ndarray  # (N, L, 4): from original to level pixels
     chip: int
     stride: int
 
@@ -191,9 +190,9 @@ class Levels(NamedTuple):
 
 @njit
 def cover_level(boxes, held, levels, image, level, state, enough=1):
-    """Chips of :func:`greedy_cover` for those boxes (N, 4) that are held.
+    """Chips of :func:`greedy_cover` for the boxes (N, 4) where ``held``.
 
-    ``boxes`` are in original pixels, ``held`` (N,) is bool.
+    ``boxes`` are in original pixels; ``held`` (N,) is bool.
     """
     factors = levels.factors[image, level]
     boxes_level = np.empty((len(boxes), 4), np.float64)

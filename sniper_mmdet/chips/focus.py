@@ -1,8 +1,8 @@
 """FocusPixels and FocusChips (AutoFocus, sections 3.1 to 3.3).
 
 A FocusPixel is a cell of a feature map, ``stride`` pixels wide, on which a
-small object may lie; a FocusChip is a part of the image, in cells of the same
-grid, that is worth a look at the next level.
+small object may lie. A FocusChip is a rectangle of such cells that the
+detector looks at again in the next level.
 """
 
 import math
@@ -27,23 +27,34 @@ def focus_labels(
     """FocusPixel labels of one chip.
 
     A box marks the cells from floor(x1 / stride) to ceil(x2 / stride), both
-    ends included, likewise in y: as 1 where ``low < size < high``, as -1
-    where ``size <= low`` or ``high <= size < end``, and not at all from
-    ``end`` on, with ``low, high, end = sizes``.
+    ends included, and in the same way in y. With ``low, high, end = sizes`` it
+    marks them as 1 if ``low < size < high``, and as -1 if ``size <= low`` or
+    ``high <= size < end``. A box of ``end`` or more marks nothing.
 
     Args:
-        boxes (ndarray (N, 4)): All boxes of the chip, of any size, chip
-            pixels, clipped to the chip.
+        boxes (ndarray (N, 4)): All boxes of the chip, of any size, clipped to
+            the chip, chip pixels.
         size (tuple[int]): (width, height) of the chip in chip pixels.
-        stride (int): Of the cells. Defaults to 16.
-        sizes (Sequence[float]): See above. Defaults to the released ones.
-        precedence (str): What a cell of several boxes is. 'positive': 1 if
-            any box says so, else -1. 'last': what the last box says, as the
-            released code has it. Defaults to 'positive'.
+        stride (int): Side of a cell, chip pixels. Defaults to 16.
+        sizes (Sequence[float]): (low, high, end), chip pixels. Defaults to the
+            released sizes.
+        precedence (str): The label of a cell that several boxes mark.
+            'positive': 1 if any box marks it as 1, else -1. 'last': the mark
+            of the last box, as in the released code. Defaults to 'positive'.
 
     Returns:
-        ndarray (ceil(height / stride), ceil(width / stride)): int8, 1: a
-        FocusPixel, 0: none, -1: does not count.
+        ndarray (ceil(height / stride), ceil(width / stride)): int8; 1 is a
+        FocusPixel, 0 is none, -1 does not count in training.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sniper_mmdet.chips.focus import focus_labels
+        >>> boxes = np.array([(20, 20, 30, 30), (70, 0, 140, 70)])
+        >>> focus_labels(boxes, (160, 64), stride=16)
+        array([[ 0,  0,  0,  0, -1, -1, -1, -1, -1, -1],
+               [ 0,  1,  1,  0, -1, -1, -1, -1, -1, -1],
+               [ 0,  1,  1,  0, -1, -1, -1, -1, -1, -1],
+               [ 0,  0,  0,  0, -1, -1, -1, -1, -1, -1]], dtype=int8)
     """
     width, height = (-(-side // stride) for side in size)
     labels = np.zeros((height, width), np.int8)
@@ -71,29 +82,37 @@ def focus_chips(
     min_size: int = 256,
     stride: int = 16,
 ) -> np.ndarray:
-    """FocusChips that cover every FocusPixel of a level.
+    """Find FocusChips that cover every FocusPixel of a level.
 
-    The map is thresholded and dilated; each connected component becomes its
-    bounding box, grown about its centre to the minimum size; boxes that touch
-    are merged until none do (AutoFocus, algorithm 1).
+    The map is thresholded and dilated. Each connected component becomes its
+    bounding box, which is grown about its centre to the minimum size. Boxes
+    that touch are merged until none do (AutoFocus, algorithm 1).
 
     Args:
-        probability (ndarray (H, W)): Of a FocusPixel, NaN or negative where
-            the level was not looked at.
+        probability (ndarray (H, W)): Probability of a FocusPixel; NaN or
+            negative where the level was not looked at.
         size (tuple[int]): (width, height) of the level, level pixels.
         threshold, dilation, min_size: See :class:`FocusSettings`.
-        stride (int): Of the cells. Defaults to 16.
+        stride (int): Side of a cell, level pixels. Defaults to 16.
 
     Returns:
         ndarray (C, 4): int64 (x1, y1, x2, y2), level pixels, inside the
         level; no two overlap.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sniper_mmdet.chips.focus import focus_chips
+        >>> probability = np.zeros((20, 30))
+        >>> probability[5, 8] = probability[12, 25] = 0.9
+        >>> focus_chips(probability, (480, 320), 0.5, min_size=64).tolist()
+        [[96, 48, 160, 112], [368, 160, 432, 224]]
     """
     with np.errstate(invalid='ignore'):
         mask = probability >= threshold
     if not mask.any():
         return np.zeros((0, 4), np.int64)
     if dilation > 1:
-        # Of an even side, the further half is before the cell, as in OpenCV.
+        # With an even side the larger half is before the cell, as in OpenCV.
         mask = ndimage.binary_dilation(
             mask, np.ones((dilation, dilation)), origin=dilation % 2 - 1
         )
@@ -111,24 +130,24 @@ def move_chips(
     new_size: tuple[int, int],
     stride: int = 16,
 ) -> np.ndarray:
-    """Chips of a level on the grid of another, those that meet there merged.
+    """Move chips to the grid of another level, and merge those that meet.
 
     Args:
         chips (ndarray (C, 4)): (x1, y1, x2, y2), level pixels.
         size (tuple[int]): (width, height) of their level.
         new_size (tuple[int]): (width, height) of the other level.
-        stride (int): Of the cells of the other level. Defaults to 16.
+        stride (int): Side of a cell of the other level. Defaults to 16.
 
     Returns:
-        ndarray (D, 4): int64, pixels of the other level; no two overlap, and
-        each begins and ends with a cell, or with the level.
+        ndarray (D, 4): int64, pixels of the other level. No two overlap. Each
+        begins and ends at the border of a cell or of the level.
     """
     ratio = np.tile(np.divide(new_size, size), 2) / stride
     cells = [-(-side // stride) for side in new_size]
     moved = chips * ratio
     first, last = np.floor(moved[:, :2] + 1e-6), np.ceil(moved[:, 2:] - 1e-6)
     moved = np.concatenate([first, last], 1).astype(np.int64)
-    # As a rule none meet, and no map need be painted.
+    # Most often none meet. Then no map is painted.
     shape = cells[1], cells[0]
     if _are_apart(moved, shape):
         moved = _in_order(moved)
@@ -138,10 +157,10 @@ def move_chips(
 
 
 def _merge(mask: np.ndarray, least) -> np.ndarray:
-    """ndarray (C, 4): int64 boxes of cells around all of the mask, apart."""
+    """ndarray (C, 4): int64, separate boxes of cells around the mask."""
     count = -1
     while True:
-        # What is connected, corners too.
+        # Cells are connected at their corners, too.
         labels, _ = ndimage.label(mask, np.ones((3, 3)))
         found = ndimage.find_objects(labels)
         found = [(x.start, y.start, x.stop, y.stop) for y, x in found]
@@ -160,9 +179,10 @@ def _merge(mask: np.ndarray, least) -> np.ndarray:
 
 
 def _are_apart(boxes: np.ndarray, shape: tuple[int, int]) -> bool:
-    """Whether no two boxes (C, 4) have a cell or a corner in common.
+    """Test whether no two boxes (C, 4) have a cell or a corner in common.
 
-    False where to compare all pairs would cost more than a map does.
+    Returns False, too, where it costs more to compare all pairs than to paint
+    a map.
     """
     if len(boxes) ** 2 > math.prod(shape):
         return False
@@ -171,12 +191,12 @@ def _are_apart(boxes: np.ndarray, shape: tuple[int, int]) -> bool:
 
 
 def _in_order(boxes: np.ndarray) -> np.ndarray:
-    """By their first cells, as connected components are."""
+    """Sort boxes by their first cells, as connected components are."""
     return boxes[np.lexsort(boxes.T[:2])]
 
 
 def _paint(boxes, shape) -> np.ndarray:
-    """bool (H, W): what any of the boxes covers."""
+    """bool (H, W): the cells that any of the boxes covers."""
     edges = np.zeros((shape[0] + 1, shape[1] + 1), np.int64)
     x1, y1, x2, y2 = boxes.T
     for y, x, step in ((y1, x1, 1), (y1, x2, -1), (y2, x1, -1), (y2, x2, 1)):
@@ -190,15 +210,17 @@ def away_from_cuts(
     size: tuple[float, float],
     margin: float = 10,
 ) -> np.ndarray:
-    """Which boxes no border of their chip may have cut (focus stacking).
+    """Find the boxes that no border of their chip can have cut.
+
+    This is focus stacking (AutoFocus, section 3.3).
 
     Args:
-        boxes (ndarray (N, 4)): Found in the chip, original pixels.
+        boxes (ndarray (N, 4)): Detections of the chip, original pixels.
         chip (Sequence[float]): (x1, y1, x2, y2), original pixels.
         size (tuple[float]): (width, height) of the image; a side of the chip
             that is a border of the image cuts nothing.
-        margin (float): Boxes closer than this to another side are cut.
-            Defaults to 10, as released.
+        margin (float): A box that is closer than this to another side may be
+            cut, original pixels. Defaults to 10, as released.
 
     Returns:
         ndarray (N,): bool.

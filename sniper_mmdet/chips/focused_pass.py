@@ -1,4 +1,4 @@
-"""Where a pass over training images looks, if a focus head tells where."""
+"""Chooses the parts of training images that a focused pass looks at."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,22 +12,24 @@ from .settings import FocusSettings
 
 @dataclass(frozen=True)
 class FocusedPass:
-    """How much of an image, and where, a pass for negative chips looks at.
+    """Choose the parts of an image that a pass for negative chips looks at.
 
-    The coarsest level is looked at whole, of each finer one the FocusChips
-    of a lower threshold than in tests, and some places at random: what a
-    focus head wrongly leaves out is seen there.
+    The pass looks at the whole coarsest level. In each finer level it looks at
+    the FocusChips of a lower threshold than in tests, and at some random
+    places. These show what a focus head wrongly leaves out.
 
     Args:
-        share (float): Most pixels that are looked at, of all levels of the
-            image. The most probable FocusPixels come first. A coarsest level
-            of more pixels is looked at alone. Defaults to 0.15.
-        factor (float): Of the thresholds of tests. Defaults to 0.1.
-        elsewhere (int): Random places of each level that are as good as
-            FocusPixels of a probability drawn at random. Defaults to 2.
+        share (float): Largest share of the pixels of all levels of the image
+            that is looked at. The most probable FocusPixels come first. Where
+            the coarsest level has more pixels, it is looked at alone. Defaults
+            to 0.15.
+        factor (float): Factor by which the thresholds of tests are multiplied.
+            Defaults to 0.1.
+        elsewhere (int): Number of random places per level. Each counts as a
+            FocusPixel of a random probability. Defaults to 2.
 
     Raises:
-        ValueError: A setting out of bounds.
+        ValueError: A setting is out of bounds.
     """
 
     share: float = 0.15
@@ -57,20 +59,20 @@ class FocusedPass:
         stride: int,
         rng: np.random.Generator,
     ) -> np.ndarray:
-        """What is looked at of the next level.
+        """Choose the chips of the next level.
 
-        What the levels so far leave of the image's share is divided among
-        those that are to come by their pixels. A chip is small enough for
-        four of them to fit.
+        The rest of the image's share is divided among the remaining levels by
+        their pixels. Chips are small enough that four of them fit.
 
         Args:
-            probability (ndarray (H, W)): Of FocusPixels of the last level
-                that was looked at, negative where it was not.
+            probability (ndarray (H, W)): Probability of FocusPixels of the
+                last level that was looked at; negative where it was not.
             sizes (ndarray (L, 2)): (width, height) of all levels.
-            looked (Sequence[ndarray (C, 4)]): By level, what was looked at.
-            step (FocusSettings): Of tests, for this map.
-            stride (int): Of the map, level pixels.
-            rng (Generator): Draws the places elsewhere.
+            looked (Sequence[ndarray (C, 4)]): Parts that were looked at, by
+                level.
+            step (FocusSettings): Settings of tests for this map.
+            stride (int): Stride of the map, level pixels.
+            rng (Generator): Chooses the random places.
 
         Returns:
             ndarray (D, 4): int64, pixels of the next level.

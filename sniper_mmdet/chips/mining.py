@@ -1,4 +1,4 @@
-"""Chips of a whole dataset (SNIPER, section 3.1)."""
+"""Mining of the chips of a whole dataset (SNIPER, section 3.1)."""
 
 import numpy as np
 
@@ -13,12 +13,12 @@ from .table import chip_regions, make_table
 def valid_boxes(
     images: ImageBoxes, settings: ChipSettings, stride: int | None = None
 ) -> np.ndarray:
-    """For which boxes chips are cut at which level.
+    """Find the boxes for which chips are cut at each level.
 
-    A box is valid at a level when its size is in the level's range, its sides
-    are at least ``min_side``, and, along each side on which the level is
-    larger than a chip, it is shorter than ``chip_size - stride - 1`` level
-    pixels: such a box fits some chip wherever it lies.
+    A box is valid at a level when its size is in the level's range and its
+    sides are at least ``min_side``. Along each side on which the level is
+    larger than a chip, the box must also be shorter than ``chip_size - stride
+    - 1`` level pixels: it then fits some chip wherever it lies.
 
     Args:
         images (ImageBoxes): The dataset.
@@ -27,6 +27,16 @@ def valid_boxes(
 
     Returns:
         ndarray (M, L): bool.
+
+    Examples:
+        >>> from sniper_mmdet.chips import (
+        ...     ChipSettings, ImageBoxes, ImagePyramid, valid_boxes)
+        >>> images = ImageBoxes.from_lists(
+        ...     [(1000, 800)], [[(10, 10, 40, 40), (200, 100, 500, 400)]])
+        >>> pyramid = ImagePyramid([0.5, 2.0], [(100, None), (0, 120)])
+        >>> settings = ChipSettings(pyramid, chip_size=256, stride=32)
+        >>> valid_boxes(images, settings).tolist()
+        [[False, True], [True, False]]
     """
     sizes = box_sizes(images.boxes)
     return _fits(images, settings, stride) & settings.pyramid.is_valid(sizes)
@@ -35,13 +45,13 @@ def valid_boxes(
 def noticed_boxes(
     images: ImageBoxes, settings: ChipSettings, stride: int | None = None
 ) -> np.ndarray:
-    """For which boxes chips are cut at which level for a focus head.
+    """Find the boxes for which chips are cut for a focus head at each level.
 
-    Sizes are compared as by :func:`~sniper_mmdet.chips.focus.focus_labels`.
-    What a chip must be large enough for is as :func:`valid_boxes` has it.
+    Sizes are compared as in :func:`~sniper_mmdet.chips.focus.focus_labels`.
+    The limits on the sides are those of :func:`valid_boxes`.
 
     Returns:
-        ndarray (M, L): bool, without ``settings.focus_sizes`` all false.
+        ndarray (M, L): bool; all False without ``settings.focus_sizes``.
     """
     levels = settings.pyramid.level_sizes(images.widths, images.heights)
     factors = np.sqrt((levels / images.sizes[:, None]).prod(-1))
@@ -54,13 +64,13 @@ def noticed_boxes(
 
 
 def _fits(images, settings, stride) -> np.ndarray:
-    """bool (M, L): what is not too small, and fits some chip anywhere."""
+    """bool (M, L): boxes that are not too small and fit some chip anywhere."""
     stride = settings.stride_bounds[1] if stride is None else stride
     limits = settings.longest_sides(images.widths, images.heights, stride)
     box_sides = images.boxes[:, 2:] - images.boxes[:, :2]
     fits = box_sides[:, None] < images.of_boxes(limits)
     large = (box_sides >= settings.min_side).all(1)[:, None]
-    # Three times as fast as fits.all(2).
+    # This is three times as fast as fits.all(2).
     return fits[..., 0] & fits[..., 1] & large
 
 
@@ -83,30 +93,44 @@ def mine_chips(
     proposals: Proposals | None = None,
     negatives: NegativeSettings | None = None,
 ) -> np.ndarray:
-    """Chips of all images: a pure function of its arguments.
+    """Mine the chips of all images: a pure function of its arguments.
 
-    At each level the valid boxes, and those that a focus head is to notice
-    there, are covered greedily by chips on a stride grid; with proposals,
-    negative chips are added. The chips of an image depend on its place in the
-    data set, not on what the other images hold; their ``seed`` depends on
-    both. Positive chips do not depend on proposals.
+    At each level, chips on a grid of some stride cover the valid boxes
+    greedily, and the boxes that a focus head learns to notice there. Negative
+    chips are added if there are proposals. The chips of an image depend on its
+    place in the dataset, not on the boxes of other images; their ``seed``
+    depends on both. Positive chips do not depend on proposals.
 
     Args:
         images (ImageBoxes): The dataset.
         settings (ChipSettings): How chips are cut.
         seed (int): Defaults to 0.
         epoch (int): Defaults to 0.
-        proposals (Proposals, optional): Of the dataset's images. Defaults to
-            None: no negative chips.
-        negatives (NegativeSettings, optional): Which negative chips are
-            kept. Defaults to None: the released settings.
+        proposals (Proposals, optional): Proposals on the dataset's images.
+            Defaults to None: there are no negative chips.
+        negatives (NegativeSettings, optional): How negative chips are chosen.
+            Defaults to None: the released settings.
 
     Returns:
         ndarray (C,): The chip table, :data:`CHIP_DTYPE`, ordered by image and
         level, positive chips first.
 
     Raises:
-        ValueError: A proposal that is not finite, or lies outside its image.
+        ValueError: A proposal is not finite, or lies outside its image.
+
+    Examples:
+        >>> from sniper_mmdet.chips import (
+        ...     ChipSettings, ImageBoxes, ImagePyramid, chip_regions,
+        ...     mine_chips)
+        >>> images = ImageBoxes.from_lists(
+        ...     [(1000, 800)], [[(10, 10, 40, 40), (200, 100, 500, 400)]])
+        >>> pyramid = ImagePyramid([0.5, 2.0], [(100, None), (0, 120)])
+        >>> settings = ChipSettings(pyramid, chip_size=256, stride=32)
+        >>> table = mine_chips(images, settings, seed=0, epoch=0)
+        >>> table['level'].tolist()
+        [0, 1]
+        >>> (chip_regions(table)[:, 2:] - chip_regions(table)[:, :2]).tolist()
+        [[512.0, 512.0], [128.0, 128.0]]
     """
     rng, stride = _start(settings, seed, epoch)
     states = rng.integers(0, 2**64, len(images), np.uint64)
@@ -146,11 +170,11 @@ def _mine(boxes, offsets, valid, levels, states):
 def assign_boxes(
     images: ImageBoxes, settings: ChipSettings, table: np.ndarray
 ) -> np.ndarray:
-    """Assign boxes to the chips that hold them whole, whatever their size.
+    """Assign boxes of any size to the chips that hold them whole.
 
     Returns:
-        ndarray (M, L): int64, the first row of the table that holds the box
-        at each level; -1 where none does.
+        ndarray (M, L): int64, for each level the first row of the table whose
+        chip holds the box; -1 if no chip does.
     """
     assigned = np.full((len(images.boxes), len(settings.pyramid)), -1)
     regions = chip_regions(table)
@@ -170,10 +194,22 @@ def assign_boxes(
 def box_coverage(
     images: ImageBoxes, settings: ChipSettings, table: np.ndarray
 ) -> np.ndarray:
-    """Which boxes lie whole in a chip of a level that is for their size.
+    """Find the boxes that lie whole in a chip of a level for their size.
 
     Returns:
         ndarray (M, L): bool.
+
+    Examples:
+        >>> from sniper_mmdet.chips import (
+        ...     ChipSettings, ImageBoxes, ImagePyramid, box_coverage,
+        ...     mine_chips)
+        >>> images = ImageBoxes.from_lists(
+        ...     [(1000, 800)], [[(10, 10, 40, 40), (200, 100, 500, 400)]])
+        >>> pyramid = ImagePyramid([0.5, 2.0], [(100, None), (0, 120)])
+        >>> settings = ChipSettings(pyramid, chip_size=256, stride=32)
+        >>> table = mine_chips(images, settings)
+        >>> box_coverage(images, settings, table).tolist()
+        [[False, True], [True, False]]
     """
     in_range = settings.pyramid.is_valid(box_sizes(images.boxes))
     return in_range & (assign_boxes(images, settings, table) >= 0)

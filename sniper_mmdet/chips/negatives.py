@@ -1,8 +1,9 @@
-"""Negative chips: background that a detector takes for objects.
+"""Negative chips show background that a detector takes for objects.
 
-From SNIPER's negative chip selection and the released code: where proposals
-are for a level but not in its positive chips, chips cover them greedily, and
-those that hold many are candidates, of which each epoch draws a few.
+The rule is SNIPER's negative chip selection and that of the released code. At
+each level, chips greedily cover the proposals that fit the level and that no
+positive chip shows. A chip that holds many of them is a candidate. Each epoch
+samples a few candidates.
 """
 
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from .pyramid import in_range
 from .settings import ChipSettings, NegativeSettings
 from .splitmix import next_random
 
-#: Original pixels by which a proposal may stick out of its image: rounding.
+#: Original pixels by which rounding may move a proposal out of its image.
 _TOLERANCE = 1.0
 
 
@@ -30,7 +31,7 @@ class Proposals(NamedTuple):
             ``boxes[offsets[p]:offsets[p + 1]]``.
         entries (ndarray (N,)): int64, the entry of each image of the dataset,
             in the dataset's order; -1 for an image without one.
-        source (str): What errors call them.
+        source (str): Name of the proposals in error messages.
     """
 
     boxes: np.ndarray
@@ -40,7 +41,7 @@ class Proposals(NamedTuple):
     source: str = 'the proposals'
 
     def span(self, image: int) -> slice:
-        """Which boxes and scores are one image's."""
+        """The slice of the boxes and scores of an image."""
         entry = self.entries[image]
         if entry < 0:
             return slice(0, 0)
@@ -56,30 +57,33 @@ def mine_negatives(
     levels: Levels,
     states: np.ndarray,
 ) -> np.ndarray:
-    """Negative chips of all images, some of an image's drawn at random.
+    """Mine negative chips, and sample a few per image.
 
-    At each level the uncovered proposals (see :func:`uncovered_proposals`)
-    are covered greedily; each belongs to the chip that first covered it, and
-    a chip with enough of its own is a candidate. Unlike the released code,
-    annotated boxes are not added to the proposals: where there are proposals
-    at all, objects have theirs. And it knows no ignored region: it leaves
-    out crowds when it reads COCO, so that they are background to it.
+    At each level, chips greedily cover the uncovered proposals (see
+    :func:`uncovered_proposals`). A proposal belongs to the chip that first
+    covers it. A chip with enough proposals of its own is a candidate.
+
+    There are two differences from the released code. It adds annotated boxes
+    to the proposals; here they are not added, since an object has proposals
+    wherever there are any. It knows no ignored regions: it leaves out crowds
+    when it reads COCO, and so treats them as background.
 
     Args:
         positives (ndarray (C,)): The positive chips, ordered by image.
-        levels (Levels): Of the images.
-        states (ndarray (N,)): uint64, an image's random state.
+        levels (Levels): Levels of the images.
+        states (ndarray (N,)): uint64, a random state per image.
 
     Returns:
         ndarray (D, 4): int64, ordered by image; see :func:`make_table`.
 
     Raises:
-        ValueError: A proposal that is not finite, or lies outside its image;
-            proposals for another number of images.
+        ValueError: A proposal is not finite or lies outside its image, or the
+            proposals are for another number of images.
     """
     if len(proposals.entries) != len(images):
         raise ValueError(
-            f'{proposals.source} must have one entry an image, {len(images)}. '
+            f'{proposals.source} must have {len(images)} entries, one per '
+            'image. '
             f'Received: {len(proposals.entries)}.'
         )
     thresholds = negatives.thresholds(len(settings.pyramid))
@@ -108,28 +112,28 @@ def uncovered_proposals(
     image: int,
     stride: int | None = None,
 ) -> np.ndarray:
-    """Which proposals of an image ask for negative chips.
+    """Find the proposals of an image that negative chips should cover.
 
-    A proposal counts at a level when it fits a chip as
-    :func:`~sniper_mmdet.chips.valid_boxes` has it and its size is in the
-    range of :class:`NegativeSettings`. It is covered, and does not count,
-    when the part of it that a positive chip of the level shows, of the chip
-    that shows most, is at least an original pixel each side and its size is
-    in that range too. Nor does one count, at any level, that lies in an
-    ignored region (:data:`~sniper_mmdet.chips.boxes.IN_REGION`).
+    A proposal counts at a level when its size is in the range of
+    :class:`NegativeSettings` and it fits a chip, as in
+    :func:`~sniper_mmdet.chips.valid_boxes`. It does not count where it is
+    covered: take the positive chip of the level that shows most of it. The
+    proposal is covered when the part that this chip shows has sides of at
+    least one original pixel and a size in the same range. A proposal in an
+    ignored region (:data:`~sniper_mmdet.chips.boxes.IN_REGION`) counts at no
+    level.
 
     Args:
         images (ImageBoxes): The dataset.
         settings (ChipSettings): How chips are cut.
         negatives (NegativeSettings): Which proposals count.
-        proposals (Proposals): Of the dataset's images.
-        table (ndarray (C,)): The dataset's chips; negative ones do not
-            matter.
+        proposals (Proposals): Proposals on the dataset's images.
+        table (ndarray (C,)): The dataset's chips; negative chips are not used.
         image (int): Index of the image.
         stride (int, optional): Defaults to the settings' largest.
 
     Returns:
-        ndarray (K, L): bool, for each of the image's proposals and levels.
+        ndarray (K, L): bool, for each proposal of the image and each level.
     """
     span = proposals.span(image)
     rows = table[(table['image'] == image) & table['positive']]
@@ -144,7 +148,7 @@ def uncovered_proposals(
 
 
 def _rules(settings, negatives) -> tuple[np.ndarray, float, float]:
-    """Which proposals count, as :func:`_uncovered` takes it."""
+    """The rules for proposals, as :func:`_uncovered` takes them."""
     for_focus = settings.focus_sizes is not None
     bounds = negatives.bounds(settings.pyramid, for_focus)
     return bounds, settings.min_side, negatives.min_score
@@ -168,7 +172,7 @@ def _raise_bad_proposal(images, proposals, image) -> None:
 
 @njit
 def _is_bad(boxes, scores, ends):
-    """Whether any proposal is not finite, or not in its image."""
+    """Test whether any proposal is not finite, or not in its image."""
     # Comparisons with NaN are false.
     inside = (boxes >= -_TOLERANCE) & (boxes <= ends + _TOLERANCE)
     return not (inside.all() and np.isfinite(scores).all())
@@ -176,7 +180,7 @@ def _is_bad(boxes, scores, ends):
 
 @njit
 def _lies_in(box, regions):
-    """Whether the most part of a box lies in one of the regions."""
+    """Test whether most of a box lies in one of the regions."""
     x1, y1, x2, y2 = box
     least = IN_REGION * (x2 - x1) * (y2 - y1)
     for left, top, right, bottom in regions:
@@ -188,7 +192,7 @@ def _lies_in(box, regions):
 
 @njit
 def _uncovered(boxes, scores, hides, limits, rules):
-    """:func:`uncovered_proposals` of an image, boxes clipped to it."""
+    """:func:`uncovered_proposals` of an image; boxes are clipped to it."""
     chips, regions = hides
     bounds, min_side, min_score = rules
     asking = np.zeros((len(boxes), len(bounds)), np.bool_)
@@ -214,7 +218,7 @@ def _uncovered(boxes, scores, hides, limits, rules):
                 cut_h = min(y2, chip.y2) - max(y1, chip.y1)
                 if cut_w > 0 and cut_h > 0 and cut_w * cut_h > most:
                     most, seen_w, seen_h = cut_w * cut_h, cut_w, cut_h
-            # Chips are stored in float32: what is whole may seem less.
+            # Chips are stored in float32: a whole proposal may seem cut.
             seen = seen_w >= LEAST_SIDE and seen_h >= LEAST_SIDE
             asking[k, level] = not seen or np.sqrt(most) < low - 1e-3
     return asking
@@ -222,7 +226,7 @@ def _uncovered(boxes, scores, hides, limits, rules):
 
 @njit
 def _mine(proposals, positives, per_image, levels, rules, kept):
-    """Fill ``found``; its length, or -1 - image where a proposal is bad."""
+    """Fill ``found``; return its length, or -1 - image of a bad proposal."""
     all_boxes, all_scores, offsets, entries = proposals
     ends, limits, starts, states, (regions, firsts) = per_image
     thresholds, max_per_image, found = kept

@@ -1,4 +1,4 @@
-"""Boxes that overlap, and those that overlap them, of millions."""
+"""Groups of overlapping boxes, among millions of boxes."""
 
 import numpy as np
 
@@ -6,14 +6,14 @@ from .compiled import njit
 
 
 def overlap_groups(boxes: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Which boxes are joined by a chain of overlaps of one label.
+    """Group the boxes of one label that a chain of overlaps joins.
 
     Args:
         boxes (ndarray (N, 4)): x1, y1, x2, y2.
-        labels (ndarray (N,)): Of others' labels no box is.
+        labels (ndarray (N,)): Label of each box; a group has one label.
 
     Returns:
-        ndarray (N,): A number from 0 on, the same for those of one group.
+        ndarray (N,): The number of each box's group, from 0 on.
     """
     order = np.argsort(boxes[:, 0], kind='stable')
     roots = np.empty(len(boxes), np.int64)
@@ -23,7 +23,7 @@ def overlap_groups(boxes: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 @njit
 def _roots(boxes, labels):
-    """Of boxes by rising left side: one number for each group."""
+    """One number for each group; boxes are sorted by their left side."""
     parent = np.arange(len(boxes))
     for i in range(len(boxes)):
         for j in range(i + 1, len(boxes)):

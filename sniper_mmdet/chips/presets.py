@@ -1,4 +1,4 @@
-"""The settings of the released SNIPER and AutoFocus, each at one place."""
+"""The settings of the released SNIPER and AutoFocus."""
 
 from .pyramid import ImagePyramid
 from .settings import ChipSettings, FocusSettings
@@ -11,19 +11,20 @@ RELEASED_COCO = ChipSettings(
 )
 
 _TEST_SCALES = [(480, 512), (800, 1280), (1400, 2000)]
-#: Levels and ranges of a test of SNIPER; wider than those of training.
+#: Levels and ranges of SNIPER in tests; the ranges are wider than in training.
 RELEASED_COCO_TEST = ImagePyramid(
     _TEST_SCALES, [(75, None), (32, 180), (0, 90)]
 )
-#: Those of AutoFocus, whose finest range ends lower.
+#: Ranges of AutoFocus in tests; the finest range ends lower.
 RELEASED_AUTOFOCUS_TEST = ImagePyramid(
     _TEST_SCALES, [(75, None), (32, 180), (0, 75)]
 )
 
-#: Sizes of FocusPixels, chip pixels: up to the first and from the second to
-#: the third do not count, between the first two is positive.
+#: Sizes of boxes for FocusPixels, chip pixels. Between the first and the
+#: second a box is positive. Up to the first, and from the second to the third,
+#: it does not count.
 RELEASED_FOCUS_SIZES = (5, 64, 90)
-#: How FocusPixels of the coarsest level, and of the others, become FocusChips.
+#: Settings of FocusChips for the coarsest level, and for the others.
 RELEASED_FOCUS = (
     FocusSettings(threshold=0.02, min_size=256),
     FocusSettings(threshold=0.2, min_size=320),
@@ -33,8 +34,8 @@ RELEASED_FOCUS = (
 SOFT_NMS = dict(
     type='soft_nms', method='gaussian', sigma=0.55, min_score=0.001
 )
-#: What a level keeps: its own NMS only takes out what is all but double, since
-#: weak boxes and near ones are for the one that merges.
+#: The NMS of each level. It only removes near duplicates: the NMS that merges
+#: the levels decides on weak boxes and on close ones.
 LEVEL_NMS = dict(
     score_thr=0.001, nms=dict(type='nms', iou_threshold=0.7), max_per_img=300
 )

@@ -1,4 +1,4 @@
-"""The image pyramid: levels (scales) and the box sizes valid at each."""
+"""The image pyramid: levels (scales) and their valid ranges."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ Range = tuple[float | None, float | None]
 
 @register_jitable
 def in_range(sizes, low, high):
-    """Whether sizes are in a valid range: ``low <= size < high``.
+    """Test whether sizes are in a valid range: ``low <= size < high``.
 
-    This is the one range test of the package, for numbers, arrays and
-    tensors. The released second stage alone has another, see
+    The whole package uses this test, for numbers, arrays and tensors. Only the
+    released second stage has another, see
     :func:`~sniper_mmdet.structures.in_released_range`.
 
     Args:
         sizes (float | ndarray | Tensor): sqrt(width * height) of boxes.
-        low (float | ndarray): In the same pixels.
-        high (float | ndarray): Likewise.
+        low (float | ndarray): Lower end, in the same pixels.
+        high (float | ndarray): Upper end, in the same pixels.
     """
     return (sizes >= low) & (sizes < high)
 
@@ -38,21 +38,22 @@ class ImagePyramid:
     None leaves an end open.
 
     Args:
-        scales (Sequence): One level each, coarse to fine.
-        valid_ranges (Sequence[tuple], optional): ``(low, high)`` a level.
+        scales (Sequence): The levels, coarse to fine.
+        valid_ranges (Sequence[tuple], optional): ``(low, high)`` per level.
             Defaults to None: every box is valid at every level.
-        base (tuple, optional): A level whose multiples factors are. Defaults
-            to None: they are the image's own.
-        exact (bool): As Fast R-CNN and its kin, whose images are resized by
-            a factor instead of to a size: it is the same in both directions,
-            sides are rounded half to even, and a long side is within its
-            bound when it is after rounding. Defaults to False: as mmcv's
-            ``imrescale``.
+        base (tuple, optional): A level; factors are multiples of its size.
+            Defaults to None: factors are multiples of the image's size.
+        exact (bool): Whether to resize as Fast R-CNN and its relatives do: by
+            a factor instead of to a size. The factor is the same in both
+            directions, sides are rounded half to even, and the bound on the
+            long side holds after rounding. Defaults to False: resize as mmcv's
+            ``imrescale`` does.
 
     Raises:
-        ValueError: The scales or ranges are malformed or do not match.
+        ValueError: The scales or ranges are malformed, or do not match.
 
     Examples:
+        >>> from sniper_mmdet.chips import ImagePyramid
         >>> pyramid = ImagePyramid([(-1, 512), 1.667, 3.0],
         ...                        [(120, None), (32, 150), (0, 80)])
         >>> pyramid.factors(640, 480)
@@ -76,7 +77,7 @@ class ImagePyramid:
                 'scales must name at least one level. '
                 f'Received: {self.scales}.'
             )
-        # Which of two scales of different kinds is finer depends on the image.
+        # The image decides which of two scales of different kinds is finer.
         kinds: dict[bool | None, list] = {}
         for scale in scales:
             kind = None if isinstance(scale, float) else scale[0] == -1
@@ -92,7 +93,7 @@ class ImagePyramid:
         if len(ranges) != len(scales):
             raise ValueError(
                 f'valid_ranges has {len(ranges)} entries for {len(scales)} '
-                f'scales; there must be one a scale. Received: {ranges}.'
+                f'scales; give one per scale. Received: {ranges}.'
             )
         ranges = tuple(_parse_range(r) for r in ranges)
         if self.base is not None:
@@ -111,17 +112,17 @@ class ImagePyramid:
 
     @property
     def bounds(self) -> np.ndarray:
-        """ndarray (L, 2): the valid ranges, open ends as 0 and inf."""
+        """ndarray (L, 2): the valid ranges; open ends are 0 and inf."""
         bounds = np.array(self.valid_ranges, float)  # None becomes NaN
         return np.where(np.isnan(bounds), (0, np.inf), bounds)
 
     @property
     def is_trivial(self) -> bool:
-        """bool: one level at which every box is valid."""
+        """bool: whether there is one level, valid for every box."""
         return self.valid_ranges == ((None, None),)
 
     def factors(self, width, height) -> np.ndarray:
-        """Factor from original to level pixels.
+        """Factors from original to level pixels.
 
         Args:
             width (int | ndarray): Image width(s) in original pixels.
@@ -146,7 +147,7 @@ class ImagePyramid:
     def _bound(
         self, scale: tuple[int, int], long: np.ndarray, short: np.ndarray
     ) -> np.ndarray:
-        """Factors at which images have the largest sides that they may."""
+        """Factors by which images get the largest sides within the bounds."""
         by_long = scale[1] / long
         if scale[0] == -1:
             return by_long
@@ -157,7 +158,7 @@ class ImagePyramid:
         return np.minimum(by_long, by_short)
 
     def level_sizes(self, width, height) -> np.ndarray:
-        """Size of the resized images, rounded as mmcv's ``rescale_size``.
+        """Size of the resized images, rounded as by mmcv's ``rescale_size``.
 
         Returns:
             ndarray (..., L, 2): int (width, height) in level pixels.
@@ -169,13 +170,15 @@ class ImagePyramid:
         return np.maximum(sizes.astype(np.int64), 1)
 
     def level_scales(self, width: int, height: int) -> np.ndarray:
-        """ndarray (L, 2): (fx, fy) from an image's to level pixels."""
+        """ndarray (L, 2): (fx, fy) from original to level pixels."""
         if self.exact:
             return self.factors(width, height)[:, None].repeat(2, 1)
         return self.level_sizes(width, height) / (width, height)
 
     def is_valid(self, sizes: np.ndarray) -> np.ndarray:
-        """Which levels are for boxes of these sizes (N,), original pixels.
+        """Test at which levels boxes of these sizes (N,) are valid.
+
+        Sizes are in original pixels.
 
         Returns:
             ndarray (N, L): bool.

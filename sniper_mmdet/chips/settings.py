@@ -1,4 +1,4 @@
-"""What chips are, and how they are cut."""
+"""Settings of chips, negative chips and FocusChips."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from .pyramid import ImagePyramid, Range
 
 
 def longest_side(chip_size: int, stride: int) -> int:
-    """Level pixels; a box that is shorter fits some chip wherever it lies.
+    """The side, level pixels, below which a box fits some chip anywhere.
 
-    As in the released code (``chip_extractor``).
+    The rule is that of the released code (``chip_extractor``).
     """
     return chip_size - stride - 1
 
 
 def check_focus_sizes(name: str, sizes: Sequence[float]) -> None:
-    """See that sizes of FocusPixels are (low, high, end)."""
+    """Check that sizes of FocusPixels are (low, high, end)."""
     try:
         low, high, end = sizes
         fit = 0 <= low < high <= end
-    except (TypeError, ValueError):  # no three numbers
+    except (TypeError, ValueError):  # not three numbers
         fit = False
     if not fit:
         raise ValueError(
@@ -33,26 +33,27 @@ def check_focus_sizes(name: str, sizes: Sequence[float]) -> None:
 
 @dataclass(frozen=True)
 class ChipSettings:
-    """How chips are cut.
+    """Settings for the cutting of chips.
 
     Args:
         pyramid (ImagePyramid): Levels and valid ranges of training.
-        chip_size (int): Side of a chip in level pixels; a level image
-            smaller than that is one chip. Defaults to 512.
-        stride (int | tuple[int]): Of the grid of candidate chips in level
-            pixels; a tuple (low, high) draws it anew each epoch, both ends
-            included. Defaults to (56, 59), as released; the paper has 32.
+        chip_size (int): Side of a chip in level pixels. A smaller level is one
+            chip. Defaults to 512.
+        stride (int | tuple[int]): Stride of the grid of candidate chips, level
+            pixels. With a tuple (low, high) each epoch samples a stride, both
+            ends included. Defaults to (56, 59), as released; the paper has 32.
         min_side (float): No chip is cut for a box with a side below this
-            (original pixels); one that is in a chip anyway is trained.
+            (original pixels). A box that another chip shows is still trained.
             Defaults to 2, as released.
-        focus_sizes (Sequence[float], optional): Those of a focus head,
-            ``(low, high, end)``. At each level but the finest chips are cut
-            also for boxes of more than ``low`` and less than ``high`` level
-            pixels, which the focus head is to notice there. Defaults to None,
-            as released: it learns from what is in a chip anyway.
+        focus_sizes (Sequence[float], optional): Sizes of a focus head,
+            ``(low, high, end)``. At each level but the finest, chips are also
+            cut for boxes of more than ``low`` and less than ``high`` level
+            pixels, which the focus head learns to notice there. Defaults to
+            None, as released: the focus head learns from the boxes that the
+            other chips show.
 
     Raises:
-        ValueError: A setting out of bounds.
+        ValueError: A setting is out of bounds.
     """
 
     pyramid: ImagePyramid
@@ -90,12 +91,12 @@ class ChipSettings:
         return int(self.stride), int(self.stride)
 
     def longest_sides(self, widths, heights, stride: int) -> np.ndarray:
-        """Sides below which a box fits some chip wherever it lies.
+        """The sides below which a box fits some chip wherever it lies.
 
         Args:
-            widths (int | ndarray (...,)): Of images, original pixels.
-            heights (int | ndarray (...,)): Theirs.
-            stride (int): Of the grid, level pixels.
+            widths (int | ndarray (...,)): Image widths, original pixels.
+            heights (int | ndarray (...,)): Image heights.
+            stride (int): Stride of the grid, level pixels.
 
         Returns:
             ndarray (..., L, 2): float64, original pixels; inf along a side
@@ -110,25 +111,26 @@ class ChipSettings:
 
 @dataclass(frozen=True)
 class NegativeSettings:
-    """Which negative chips are kept.
+    """Settings for the choice of negative chips.
 
     Args:
-        min_proposals (int | Sequence[int], optional): A negative chip has at
-            least this many proposals of its own, at all levels or one number
-            a level, coarse to fine. Defaults to None, as released: more than
-            25 at the finest level, more than 10 at the others.
-        max_per_image (int): Negative chips an image and epoch, drawn at
-            random among all that were found. Defaults to 2, as released.
+        min_proposals (int | Sequence[int], optional): Least number of
+            proposals that a negative chip has of its own: one number for all
+            levels, or one per level, coarse to fine. Defaults to None, as
+            released: more than 25 at the finest level, more than 10 at the
+            others.
+        max_per_image (int): Largest number of negative chips per image and
+            epoch, sampled from all candidates. Defaults to 2, as released.
         min_score (float): Proposals below this score do not count. Defaults
             to 0, as released.
         valid_ranges (Sequence[tuple], optional): (low, high) sizes of the
             proposals that count at each level, original pixels. Defaults to
-            None, as released: those of training, without the lower ends but
-            for the coarsest level; without that too where chips are cut for
-            a focus head (``ChipSettings.focus_sizes``).
+            None, as released: the training ranges without their lower ends,
+            except for the coarsest level. Its lower end is left out too where
+            chips are cut for a focus head (``ChipSettings.focus_sizes``).
 
     Raises:
-        ValueError: A setting out of bounds.
+        ValueError: A setting is out of bounds.
     """
 
     min_proposals: int | Sequence[int] | None = None
@@ -142,7 +144,7 @@ class NegativeSettings:
         whole = counts.ndim == 1 and counts.dtype.kind in 'iu'
         if not whole or (counts < 1).any():
             raise ValueError(
-                'min_proposals must be a positive whole number, or one a '
+                'min_proposals must be a positive whole number, or one per '
                 f'level. Received: {self.min_proposals}.'
             )
         most, score = self.max_per_image, self.min_score
@@ -157,10 +159,10 @@ class NegativeSettings:
             )
 
     def thresholds(self, num_levels: int) -> np.ndarray:
-        """ndarray (L,): int64, the least proposals of a chip at each level.
+        """ndarray (L,): int64, least number of proposals per chip and level.
 
         Raises:
-            ValueError: There is one number a level, but not for each.
+            ValueError: The number of entries is not the number of levels.
         """
         if self.min_proposals is None:
             return np.array([11] * (num_levels - 1) + [26])
@@ -179,11 +181,12 @@ class NegativeSettings:
 
         Args:
             pyramid (ImagePyramid): Levels and valid ranges of training.
-            for_focus (bool): A focus head learns at the coarsest level what
-                is too small for the detector there. Defaults to False.
+            for_focus (bool): Whether chips are cut for a focus head. At the
+                coarsest level it learns objects that are too small for the
+                detector there. Defaults to False.
 
         Raises:
-            ValueError: ``valid_ranges`` has not one entry a level.
+            ValueError: ``valid_ranges`` does not have one entry per level.
         """
         if self.valid_ranges is not None:
             return ImagePyramid(pyramid.scales, self.valid_ranges).bounds
@@ -194,18 +197,18 @@ class NegativeSettings:
 
 @dataclass(frozen=True)
 class FocusSettings:
-    """How the FocusPixels of a level become FocusChips.
+    """Settings that turn the FocusPixels of a level into FocusChips.
 
     Args:
         threshold (float): Least probability of a FocusPixel.
-        dilation (int): Side of the square of cells that each FocusPixel is
+        dilation (int): Side, in cells, of the square that each FocusPixel is
             dilated to. Defaults to 3, as released.
-        min_size (int): Least side of a chip, level pixels, rounded up to
-            cells; a smaller level is one chip. Defaults to 256, as released
-            for the coarsest level.
+        min_size (int): Least side of a FocusChip, level pixels, rounded up to
+            cells. A smaller level is one FocusChip. Defaults to 256, as
+            released for the coarsest level.
 
     Raises:
-        ValueError: A setting out of bounds.
+        ValueError: A setting is out of bounds.
     """
 
     threshold: float

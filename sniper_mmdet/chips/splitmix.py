@@ -1,7 +1,7 @@
-"""Random numbers in compiled code: splitmix64, one state an image.
+"""Random numbers in compiled code: splitmix64, one state per image.
 
-A state is an array (1,), uint64, changed in place. Numbers are a function of
-how many steps the state is away, so that steps can be skipped.
+A state is an array (1,), uint64, changed in place. A number depends only on
+the state and on how many steps away it is, so that steps can be skipped.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ _STEP = np.uint64(0x9E3779B97F4A7C15)
 
 @njit
 def random_after(state, steps):
-    """uint64: the number that so many steps from now will give."""
+    """uint64: the random number that many steps ahead."""
     z = state[0] + np.uint64(steps) * _STEP
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -22,12 +22,12 @@ def random_after(state, steps):
 
 @njit
 def advance(state, steps):
-    """Take so many steps."""
+    """Advance the state by a number of steps."""
     state[0] += np.uint64(steps) * _STEP
 
 
 @njit
 def next_random(state):
-    """uint64: the next number, whose step is taken."""
+    """uint64: the next random number; advances the state by one step."""
     advance(state, 1)
     return random_after(state, 0)

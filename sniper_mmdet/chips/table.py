@@ -1,4 +1,4 @@
-"""The chip table: one row a chip, and what its rows mean."""
+"""The chip table, which has one row per chip."""
 
 import numpy as np
 
@@ -7,8 +7,8 @@ from .cover import Levels
 from .pyramid import ImagePyramid
 
 _SIDES = ('x1', 'y1', 'x2', 'y2')
-#: One row a chip: x1..y2 in original pixels, inside the image; ``seed`` for
-#: whatever is drawn at random when the chip is cut and augmented.
+#: One row per chip. x1 to y2 are in original pixels, inside the image.
+#: ``seed`` is the seed for the random steps of cutting and augmentation.
 CHIP_DTYPE = np.dtype(
     [
         ('image', np.int32),
@@ -23,7 +23,7 @@ CHIP_DTYPE = np.dtype(
 def make_table(
     found: np.ndarray, levels: Levels, positive: bool, rng: np.random.Generator
 ) -> np.ndarray:
-    """Rows of chips (C, 4): image, level, x and y in level pixels."""
+    """Make rows from chips (C, 4): image, level, x and y in level pixels."""
     table = np.empty(len(found), CHIP_DTYPE)
     table['image'], table['level'] = places = tuple(found[:, :2].T)
     table['positive'] = positive
@@ -37,7 +37,7 @@ def make_table(
 
 
 def chip_regions(table: np.ndarray) -> np.ndarray:
-    """ndarray (..., 4): float32, what each chip shows, original pixels.
+    """ndarray (..., 4): float32, the region of each chip, original pixels.
 
     Args:
         table (ndarray (...,)): Rows of :data:`CHIP_DTYPE`, or one of them.
@@ -48,11 +48,11 @@ def chip_regions(table: np.ndarray) -> np.ndarray:
 def chip_pixels(
     table: np.ndarray, images: ImageBoxes, pyramid: ImagePyramid
 ) -> np.ndarray:
-    """ndarray (C,): float64, how many level pixels each chip has.
+    """ndarray (C,): float64, the number of level pixels of each chip.
 
     Args:
         table (ndarray (C,)): Chips of the images.
-        images (ImageBoxes): The data set.
+        images (ImageBoxes): The dataset.
         pyramid (ImagePyramid): The levels that the chips are cut from.
     """
     sizes = pyramid.level_sizes(images.widths, images.heights)

@@ -1,9 +1,10 @@
-"""Tiles: a part of a level that is too large for one look, in pieces.
+"""Tiles: pieces of a part of a level that is too large for one pass.
 
-Neighbours overlap by what an object of the level needs to lie whole in one of
-them. The middle of the overlap parts them: a detection is kept by the tile
-that its centre belongs to. Two tiles see an object a little apart; near the
-line between them either keeps it, for it could be beyond the line for both.
+Neighbours overlap so far that an object of the level lies whole in one of
+them. The line between two tiles is the middle of their overlap. A detection
+belongs to the tile in which its centre lies. Two tiles may place the same
+object a little differently, so that its centre is beyond the line for both.
+Near the line either tile therefore keeps it.
 """
 
 import math
@@ -12,19 +13,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-#: Sides of an object are up to so many times its size, sqrt(width * height):
-#: those of one that is four times as long as wide.
+#: Longest side of an object, in multiples of its size, sqrt(width * height):
+#: the side of an object that is four times as long as wide.
 _LONG = 2
 
 
 class Tile(NamedTuple):
-    """A piece that is looked at, (x1, y1, x2, y2), level pixels.
+    """A piece that the detector looks at, (x1, y1, x2, y2), level pixels.
 
     Attributes:
-        part (list[int]): What is looked at.
-        core (list[int]): What it decides on, within the part. The cores of
-            all tiles lie side by side. A side that both have is an end of
-            the whole that was cut into tiles.
+        part (list[int]): The rectangle that is looked at.
+        core (list[int]): The rectangle within the part whose detections the
+            tile keeps. The cores of all tiles lie side by side. A side that
+            core and part share is an end of the whole that was cut into tiles.
     """
 
     part: list[int]
@@ -38,13 +39,14 @@ def tile_overlap(
     factor: float,
     max_pixels: int,
 ) -> float:
-    """Level pixels by which tiles overlap, at least.
+    """The least overlap of tiles, level pixels.
 
-    As many as the sides of an object of the range; a border on both sides;
-    and as much again, by which its centre may be beyond the line. In an open
-    range objects may be as large as the image: tiles then overlap by a quarter
-    of the side of a square tile, and larger objects may be lost where tiles
-    meet. Objects are thought to be up to four times as long as wide.
+    The overlap has room for the longest side of an object of the range, for a
+    border on both sides, and for as much again, by which the object's centre
+    may be beyond the line. In an open range objects may be as large as the
+    image. Tiles then overlap by a quarter of the side of a square tile, and
+    larger objects may be lost where tiles meet. Objects are assumed to be at
+    most four times as long as wide.
 
     Args:
         high (float): Upper end of the level's valid range, original pixels;
@@ -52,7 +54,7 @@ def tile_overlap(
         border (float): Original pixels within which a side may cut an object.
         size (Sequence[int]): (width, height) of the level.
         factor (float): From original to level pixels.
-        max_pixels (int): Of a tile.
+        max_pixels (int): Largest number of pixels of a tile.
     """
     if (high * factor) ** 2 >= size[0] * size[1]:
         return math.sqrt(max_pixels) / 4
@@ -62,24 +64,32 @@ def tile_overlap(
 def cut_into_tiles(
     part: Sequence[int], max_pixels: int, overlap: float, step: int
 ) -> list[Tile]:
-    """Tiles of at most so many pixels, as few pixels as do it.
+    """Cut a part into tiles of limited size, with few pixels in total.
 
     Args:
-        part (Sequence[int]): (x1, y1, x2, y2), level pixels. One that is
+        part (Sequence[int]): (x1, y1, x2, y2), level pixels. A part that is
             small enough is one tile.
-        max_pixels (int): Of a tile.
-        overlap (float): Level pixels by which neighbours overlap, at least.
+        max_pixels (int): Largest number of pixels of a tile.
+        overlap (float): Least overlap of neighbours, level pixels.
         step (int): Tiles and cores begin at multiples of it, counted from the
             part's corner.
 
     Raises:
         ValueError: A tile would be no larger than the overlap.
+
+    Examples:
+        >>> from sniper_mmdet.chips.tiles import cut_into_tiles
+        >>> part = 0, 0, 1000, 300
+        >>> tiles = cut_into_tiles(
+        ...     part, max_pixels=512 * 320, overlap=64, step=32)
+        >>> [tile.part for tile in tiles]
+        [[0, 0, 384, 300], [320, 0, 704, 300], [640, 0, 1000, 300]]
     """
     first, end = np.reshape(part, (2, 2))
     sides = end - first
     if sides.prod() <= max_pixels:
         return [Tile(list(part), list(part))]
-    # From here on all is in steps, but for the ends.
+    # From here on all lengths are in steps, except for the ends.
     half = math.ceil(overlap / 2 / step)
     shared, (across, down) = 2 * half, -(-sides // step)
 
@@ -99,7 +109,7 @@ def cut_into_tiles(
             f'Received: {max_pixels}.'
         )
     counts = [tiles_along(across, width), tiles_along(down, height)]
-    # The fewest rows and columns that do it are then made alike.
+    # The fewest rows and columns are then made equally large.
     even = [
         -(-(length - shared) // count) + shared
         for length, count in zip((across, down), counts, strict=True)
@@ -122,7 +132,7 @@ def cut_into_tiles(
 
 
 def _along(length: int, count: int, side: int, shared: int) -> np.ndarray:
-    """Begin and end of tiles, and of their cores, (N, 4), of one direction."""
+    """Begin and end of tiles and of their cores along one axis, (N, 4)."""
     starts = np.minimum(np.arange(count) * (side - shared), length - side)
     ends = starts + side
     middles = (starts[1:] + ends[:-1]) // 2
@@ -131,10 +141,11 @@ def _along(length: int, count: int, side: int, shared: int) -> np.ndarray:
 
 
 def owned_by(boxes: np.ndarray, tile: Tile, reach: float = 0) -> np.ndarray:
-    """Which boxes (N, 4), level pixels, have their centre in a tile's core.
+    """Find the boxes whose centre lies in a tile's core.
 
-    Or no further from it than ``reach``. What is beyond an end of the whole
-    belongs to the tile that is there.
+    ``boxes`` (N, 4) are in level pixels. A centre may be up to ``reach``
+    outside the core. A box beyond an end of the whole belongs to the tile at
+    that end.
 
     Returns:
         ndarray (N,): bool.

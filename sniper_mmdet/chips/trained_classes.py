@@ -1,4 +1,4 @@
-"""Which classes a chip trains."""
+"""The classes that a chip trains."""
 
 import numpy as np
 
@@ -14,19 +14,19 @@ def trained_classes(
     pyramid: ImagePyramid,
     labels: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The classes of the boxes that each chip trains.
+    """Find the classes of the boxes that each chip trains.
 
-    These are the boxes that lie whole in the chip and whose size its level is
-    for, see :func:`~sniper_mmdet.chips.classify_boxes`.
+    A chip trains the boxes that lie whole in it and whose size is valid at its
+    level, see :func:`~sniper_mmdet.chips.classify_boxes`.
 
     Args:
         table (ndarray (C,)): Rows of chips.
-        images (ImageBoxes): What they are cut from.
-        pyramid (ImagePyramid): Its levels.
+        images (ImageBoxes): The dataset that they are cut from.
+        pyramid (ImagePyramid): The levels.
         labels (ndarray (M,)): Class of each box.
 
     Returns:
-        tuple: Rows of the table (P,), rising, and a class of each (P,); a
+        tuple: Rows of the table (P,), ascending, and their classes (P,). A
         chip has each of its classes once.
     """
     regions = chip_regions(table)
@@ -57,7 +57,7 @@ def _collect(
     chips,
     classes,
 ):
-    """Count the classes of chips, and write them where there is room."""
+    """Count the classes of chips, and write them if there is room."""
     place = 0
     for row in range(len(regions)):
         image, level = images[row], levels[row]

@@ -1,7 +1,7 @@
-"""What is trained and tested on: chips of data sets, and how they are read.
+"""Datasets of chips, and the readers of datasets and their annotations.
 
-Data sets, samplers, proposals of images; ``transforms/`` has what pipelines
-are made of, ``formats/`` one file for each foreign format.
+The room holds datasets, samplers and proposals of images. ``transforms/`` has
+the steps of pipelines, ``formats/`` one file per foreign format.
 """
 
 from sniper_mmdet import registry  # imports mmdet first, quietly

@@ -1,4 +1,4 @@
-"""Reads what others annotated, and says what is wrong with it."""
+"""Reads annotations, and reports errors in them."""
 
 import os.path as osp
 from collections.abc import Callable, Sequence
@@ -9,15 +9,15 @@ from sniper_mmdet.chips.coco_content import first_of
 from sniper_mmdet.utils.errors import UserError
 
 NO_IMAGE = (
-    'the data set {} has no image with a box to train on: check the '
+    'the dataset {} has no image with a box to train on: check the '
     'annotation file, the class names in metainfo and filter_cfg.'
 )
 NO_BOX = (
-    'the data set {} has no box to train: its {images} images have {ignored} '
+    'the dataset {} has no box to train: its {images} images have {ignored} '
     'boxes that are ignored (crowds, difficult), and no other. {left_out}'
     'Check that image_id and category_id are those of images and categories, '
-    'and that the classes {classes} are named as in the annotations, capital '
-    'letters too.'
+    'and that the classes {classes} are spelled as in the annotations, with '
+    'the same capital letters.'
 )
 _ERRORS = (
     AssertionError,
@@ -32,14 +32,14 @@ _ERRORS = (
 
 
 def dataset_name(dataset) -> str:
-    """A data set, or its config, as an error calls it."""
+    """Name of a dataset, or of its config, for error messages."""
     if isinstance(dataset, dict):
         path, kind = dataset.get('ann_file'), str(dataset.get('type'))
         root = dataset.get('data_root') or ''
     else:
         path, kind = getattr(dataset, 'ann_file', None), type(dataset).__name__
         root = ''
-    # A data set of one's own may be given anything.
+    # A user's own dataset may have any arguments.
     return osp.join(root, path) if path and isinstance(path, str) else kind
 
 
@@ -49,16 +49,17 @@ def read_annotations(
     *args,
     left_out: Callable[[], list[str]] = list,
 ):
-    """Call what reads annotations, and name them when it fails.
+    """Call a function that reads annotations, and name the file if it fails.
 
-    mmdet's own errors are Python's: "Expecting value: line 1 column 1".
+    Without this mmdet raises Python's error: "Expecting value: line 1 column
+    1".
 
     Args:
-        dataset (BaseDataset | dict): The data set, or its config.
-        function (Callable): What reads them.
-        *args: Of the function.
-        left_out (Callable): Sentences on what is left out, for the error that
-            no image is left.
+        dataset (BaseDataset | dict): The dataset, or its config.
+        function (Callable): The function that reads annotations.
+        *args: Arguments of the function.
+        left_out (Callable): Returns sentences about what is left out, for the
+            error that no image is left.
 
     Raises:
         ValueError: The annotations are broken, or empty.
@@ -67,7 +68,7 @@ def read_annotations(
     try:
         return function(*args)
     except _ERRORS as error:
-        # mmengine joins the images of a data set, and joins no empty list.
+        # mmengine concatenates the images of a dataset; it fails for none.
         if 'need at least one array' in str(error):
             sentences = [NO_IMAGE.format(name), *left_out()]
             raise ValueError(' '.join(sentences)) from None
@@ -75,7 +76,7 @@ def read_annotations(
         if told or isinstance(error, UserError):
             raise
         raise ValueError(
-            f'the data set {name} cannot be loaded: {type(error).__name__}: '
+            f'the dataset {name} cannot be loaded: {type(error).__name__}: '
             f'{error}'
         ) from error
 
@@ -86,13 +87,13 @@ def images_left_out(
     count: int,
     reasons: Sequence[tuple[np.ndarray, str]],
 ) -> str:
-    """A sentence on the images that a data set leaves out by filter_cfg.
+    """A sentence about the images that a dataset leaves out by filter_cfg.
 
     Args:
-        path (str): The data set's file.
-        names (ndarray (N,)): Of all images.
-        count (int): How many are left out.
-        reasons (Sequence): A mask (N,) and words for each.
+        path (str): The dataset's file.
+        names (ndarray (N,)): Names of all images.
+        count (int): Number of images that are left out.
+        reasons (Sequence): A mask (N,) and words for each reason.
     """
     parts = [
         f'{mask.sum()} {what} ({first_of(names[mask])})'
@@ -101,7 +102,7 @@ def images_left_out(
     ]
     rest = count - sum(mask.sum() for mask, _ in reasons)
     if rest > 0:
-        parts.append(f'{rest} by indices, or by the data set itself')
+        parts.append(f'{rest} by indices, or by the dataset itself')
     return (
         f'{path}: {count} of {len(names)} images are left out by filter_cfg: '
         f'{"; ".join(parts)}.'

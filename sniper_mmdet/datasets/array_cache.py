@@ -1,4 +1,4 @@
-"""Arrays that take long to read or to find, kept in a file."""
+"""A file cache of arrays that take long to read or to find."""
 
 import json
 import zipfile
@@ -19,17 +19,17 @@ def cached_arrays(
     build: Callable[[], Arrays],
     is_fresh: Callable[[Arrays], bool] = lambda arrays: True,
 ) -> Arrays:
-    """Arrays out of a file, or built and kept there, whole or not at all.
+    """Load arrays from a file, or build them and write the file.
 
-    Of several processes one builds, and the others wait for its file. Where
-    none can be written, that is told, and each builds.
+    Of several processes one builds, and the others wait for its file. If no
+    file can be written, that is logged, and each process builds.
 
     Args:
-        path (Path | None): The file, ``.npz``; None: nothing is kept.
-        about (dict): What the arrays are of: what the file says must be the
-            same. Numbers and text only.
-        build (Callable): Reads or finds them.
-        is_fresh (Callable): Whether those of a file still hold.
+        path (Path | None): The file, ``.npz``; None: no cache.
+        about (dict): What the arrays depend on, numbers and text only. A file
+            with another ``about`` is not used.
+        build (Callable): Returns the arrays.
+        is_fresh (Callable): Tests whether the arrays of a file are up to date.
     """
     if path is None:
         return build()
@@ -57,6 +57,6 @@ def cached_arrays(
                     path, lambda part: np.savez(part, about=text, **found)
                 )
     except FileError as error:
-        print_log(f'{error} It is built anew in each run.', 'current')
+        print_log(f'{error} Each run builds it again.', 'current')
         found = build() if found is None else found
     return found

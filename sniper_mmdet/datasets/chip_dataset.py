@@ -1,4 +1,4 @@
-"""A data set of chips around any detection data set."""
+"""A dataset of chips, around any detection dataset."""
 
 import random
 from collections.abc import Sequence
@@ -38,61 +38,91 @@ from .transforms.cut_chip import OUT_OF_RANGE, CutChip
 
 @DATASETS.register_module()
 class ChipDataset:
-    """Chips of the images of any mmdet detection data set.
+    """Chips of the images of any mmdet detection dataset.
 
-    Samples are chips: ``dataset[row]`` with a row of the table that
-    :meth:`mine` returns (what :class:`ChipSampler` yields) cuts that chip.
-    An int is taken as an index into ``mine(0, 0)``.
+    A sample is a chip. ``dataset[row]`` cuts the chip of ``row``, a row of the
+    table that :meth:`mine` returns; :class:`ChipSampler` yields such rows. An
+    int is an index into ``mine(0, 0)``.
 
-    The wrapped data set only has to offer ``get_data_info(index)`` with
-    ``img_path`` and ``instances`` (``bbox``, ``bbox_label``, ``ignore_flag``);
-    its own pipeline is not used. Boxes are clipped to their image; those
-    with less than a pixel of it are left out, and counted.
+    The wrapped dataset needs only ``get_data_info(index)`` with ``img_path``
+    and ``instances`` (``bbox``, ``bbox_label``, ``ignore_flag``). Its own
+    pipeline is not used. Boxes are clipped to their image. A box with less
+    than a pixel inside is left out and counted.
 
-    With ``proposals`` there are negative chips too, also of images without
-    any box: let the wrapped data set keep those
+    With ``proposals`` there are negative chips too, also from images without
+    boxes, if the wrapped dataset keeps such images
     (``filter_cfg=dict(filter_empty_gt=False)``).
 
     Args:
-        dataset (dict | BaseDataset): The wrapped data set.
+        dataset (dict | BaseDataset): The wrapped dataset, or its config.
         scales (Sequence): Levels, coarse to fine; see
             :class:`~sniper_mmdet.chips.ImagePyramid`.
-        valid_ranges (Sequence[tuple], optional): (low, high) sizes a level,
+        valid_ranges (Sequence[tuple], optional): (low, high) sizes per level,
             original pixels. Defaults to None: all sizes at every level.
-        pipeline (Sequence[dict | Callable]): Must load the image and hold a
-            :class:`CutChip`.
-        chip_size (int): Level pixels. Defaults to 512.
+        pipeline (Sequence[dict | Callable]): Steps that load the image, among
+            them a :class:`CutChip`.
+        chip_size (int): Side of a chip, level pixels. Defaults to 512.
         stride (int | tuple[int]): See :class:`ChipSettings`.
         min_side (float): See :class:`ChipSettings`.
-        on_error (str): 'raise', or 'skip': an image that cannot be read, or
-            an annotation with a box that is not finite, is replaced by
-            another image's chip, reported once, and counted in
-            ``skipped_images``. Defaults to 'raise'. OpenCV before 4.11 reads a
-            JPEG that breaks off, and leaves the rest of it grey. What mmdet's
-            own data sets leave out before it gets here is told once, see
+        on_error (str): 'raise', or 'skip': an image that cannot be read, or an
+            annotation with a box that is not finite, is replaced by the chip
+            of another image, reported once, and counted in ``skipped_images``.
+            Defaults to 'raise'. OpenCV before 4.11 reads a truncated JPEG and
+            leaves the rest grey. Images that mmdet's own datasets leave out
+            are logged once, see
             :func:`~sniper_mmdet.datasets.reading.read_dataset`.
-        proposals (str, optional): Proposal file, as written by
-            ``tools/extract_proposals.py``, to mine negative chips from.
-            Defaults to None: no negative chips, or those of
-            :class:`NegativeChipMiningHook` in its online mode.
-        negatives (dict, optional): Which negative chips are kept, see
-            :class:`~sniper_mmdet.chips.NegativeSettings`. Defaults to None:
-            as released.
-        missing_proposals (str): 'raise', or 'skip': images that are not in
+        proposals (str, optional): Proposal file for negative chips, written by
+            ``tools/extract_proposals.py``. Defaults to None: no negative
+            chips, or those of :class:`NegativeChipMiningHook` in its online
+            mode.
+        negatives (dict, optional): How negative chips are chosen, see
+            :class:`~sniper_mmdet.chips.NegativeSettings`. Defaults to None: as
+            released.
+        missing_proposals (str): 'raise', or 'skip': images that are missing in
             the proposal file get no negative chips. Defaults to 'raise'.
-        out_of_range (str, optional): What becomes of visible boxes that a
-            chip does not train: 'ignore', 'drop' or 'keep', see
-            :class:`CutChip`, whose own argument counts before this. AutoFocus
-            learns from all of them, whatever this is. Defaults to None:
-            'ignore'.
-        focus_sizes (Sequence[float], optional): The ``sizes`` of an
-            AutoFocus's focus head: chips are cut also for what it is to
-            notice, see :class:`ChipSettings`. Defaults to None: not so.
+        out_of_range (str, optional): How visible boxes that a chip does not
+            train are treated: 'ignore', 'drop' or 'keep', see
+            :class:`CutChip`, whose own argument takes precedence. AutoFocus
+            learns from all boxes in any case. Defaults to None: 'ignore'.
+        focus_sizes (Sequence[float], optional): The ``sizes`` of the focus
+            head of an AutoFocus. Chips are then also cut for objects that it
+            learns to notice, see :class:`ChipSettings`. Defaults to None: no
+            such chips.
 
     Raises:
-        ValueError: Settings that do not fit each other, an empty data set, a
-            broken annotation (with ``on_error='raise'``), or proposals that
-            are damaged or of another data set.
+        ValueError: The settings do not fit each other, the dataset is empty,
+            an annotation is broken (with ``on_error='raise'``), or the
+            proposals are damaged or of another dataset.
+
+    Examples:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from sniper_mmdet.datasets import ChipDataset
+        >>> from sniper_mmdet.datasets.synthetic import (
+        ...     SampleSettings, write_sample_data)
+        >>> root = Path(tempfile.mkdtemp(), 'sample')
+        >>> small = SampleSettings(
+        ...     train=2, val=1, seed=0, size=(200, 260), objects=(3, 6),
+        ...     max_size=80)
+        >>> written = write_sample_data(root, small)
+        >>> dataset = ChipDataset(
+        ...     dict(type='sniper_mmdet.SampleDataset', data_root=str(root),
+        ...          ann_file='train.json', data_prefix=dict(img='images/')),
+        ...     scales=[0.5, 1.0], valid_ranges=[(40, None), (0, 64)],
+        ...     chip_size=96, stride=10, pipeline=[
+        ...         dict(type='LoadImageFromFile'),
+        ...         dict(type='mmdet.LoadAnnotations', with_bbox=True),
+        ...         dict(type='sniper_mmdet.CutChip'),
+        ...         dict(type='mmdet.PackDetInputs')])
+        loading annotations into memory...
+        Done (t=...s)
+        creating index...
+        index created!
+        >>> table = dataset.mine(seed=0, epoch=0)
+        >>> len(table) == len(dataset)
+        True
+        >>> dataset[table[0]]['inputs'].shape
+        torch.Size([3, 96, 96])
     """
 
     def __init__(
@@ -147,7 +177,7 @@ class ChipDataset:
             )
         packs = [step for step in steps if isinstance(step, PackDetInputs)]
         modes = [cut.out_of_range or out_of_range for cut in cuts]
-        #: Whether samples have boxes that the detector does not see, too.
+        #: Whether samples also have boxes that the detector does not see.
         self.keeps_unseen = bool(packs) and 'drop' in modes
         for pack in packs if self.keeps_unseen else ():
             pack.meta_keys = (*pack.meta_keys, *ALL_BOXES)
@@ -156,7 +186,7 @@ class ChipDataset:
 
     @property
     def metainfo(self) -> dict:
-        """dict: Of the wrapped data set."""
+        """dict: the metainfo of the wrapped dataset."""
         return self.dataset.metainfo
 
     @property
@@ -173,7 +203,7 @@ class ChipDataset:
 
     @property
     def skipped_images(self) -> list[int]:
-        """list[int]: Images left out so far, by any worker."""
+        """list[int]: images that any worker has left out so far."""
         self.full_init()
         return self.skipped.nonzero().flatten().tolist()
 
@@ -187,14 +217,15 @@ class ChipDataset:
         if num_images == 0:
             text = NO_IMAGE.format(dataset_name(self.dataset))
             raise ValueError(' '.join([text, *self._left_out]))
-        # Shared: what a worker marks is seen by the main process.
+        # Shared memory: the main process sees the marks of workers.
         self.skipped = torch.zeros(num_images, dtype=torch.bool)
         self.skipped.share_memory_()
         with no_garbage():
             found = collect_boxes(self.dataset, self._fail)
         self.keys, self._images = found.keys, found.images
         self._labels = found.box_labels
-        # Not those that a worker marks later: all processes mine alike.
+        # Marks of workers come later and do not count: all processes mine the
+        # same.
         self._unreadable = found.broken
         self._warn(found)
         if self._file is not None:
@@ -208,7 +239,7 @@ class ChipDataset:
                 print_log(f'ChipDataset: {sentence}', 'current')
 
     def _measure(self, path: str) -> tuple[int, int]:
-        """Size of an image whose annotation has none."""
+        """Size of an image without a size in its annotation."""
         try:
             return image_size(path)
         except OSError as error:
@@ -219,7 +250,7 @@ class ChipDataset:
 
     @property
     def proposals(self) -> Proposals | None:
-        """Proposals: what negative chips are mined from, if from anything."""
+        """Proposals: the boxes for negative chips; None if there are none."""
         self.full_init()
         if self._file is not None:
             self._file.require_unchanged()
@@ -229,19 +260,19 @@ class ChipDataset:
 
     @property
     def proposal_file(self) -> ProposalFile | None:
-        """ProposalFile: where :attr:`proposals` come from."""
+        """ProposalFile: the file of :attr:`proposals`."""
         return self._file
 
     def set_proposals(self, file: ProposalFile) -> None:
-        """Mine negative chips from these proposals from now on.
+        """Mine negative chips from a file from now on.
 
-        The number of chips an epoch, ``len``, stays what it was.
+        The number of chips per epoch, ``len``, does not change.
 
         Args:
-            file (ProposalFile): Proposals of the data set's images.
+            file (ProposalFile): Proposals on the dataset's images.
 
         Raises:
-            ValueError: They are of other images.
+            ValueError: The proposals are of other images.
         """
         sizes = self.images.sizes
         sizes[self._unreadable] = 0
@@ -250,7 +281,9 @@ class ChipDataset:
         self._file, self._proposals = file, found
 
     def mine(self, seed: int, epoch: int) -> np.ndarray:
-        """The chip table of an epoch: a pure function, given the proposals.
+        """Mine the chip table of an epoch.
+
+        The table depends only on the dataset, its proposals and the arguments.
 
         Returns:
             ndarray (C,): Rows of :data:`~sniper_mmdet.chips.CHIP_DTYPE`.
@@ -261,7 +294,7 @@ class ChipDataset:
         )
 
     def why_no_chip(self) -> str:
-        """Why no chip can be cut, where none can."""
+        """The reason, as a sentence, where no chip can be cut."""
         self.full_init()
         return self._no_box or (
             f'no chip can be cut: none of the {len(self.images.boxes)} boxes '
@@ -270,7 +303,7 @@ class ChipDataset:
         )
 
     def __len__(self) -> int:
-        """Number of chips an epoch, that of ``mine(0, 0)``."""
+        """Number of chips per epoch, that of ``mine(0, 0)``."""
         if self._table is None:
             self._table = self.mine(0, 0)
         return len(self._table)
@@ -280,8 +313,8 @@ class ChipDataset:
             if not -len(self) <= row < len(self):
                 raise IndexError(row)
             row = self._table[row]
-        # Augmentations draw from the global generators: seeded by the chip,
-        # they do not depend on which worker has it, or on what came before.
+        # Augmentations use the global generators. Seeded by the chip, they do
+        # not depend on the worker, or on earlier samples.
         python, numpy = random.getstate(), np.random.get_state()
         random.seed(int(row['seed']))
         np.random.seed(int(row['seed']))
@@ -292,11 +325,11 @@ class ChipDataset:
             np.random.set_state(numpy)
 
     def get_data_info(self, row: np.void) -> dict:
-        """What the pipeline starts from: the image's info and the chip.
+        """The input of the pipeline: the image's info and the chip.
 
         Returns:
-            dict: The wrapped data set's info and ``chip``, as
-            :class:`CutChip` has it, with ``positive``.
+            dict: The wrapped dataset's info, and ``chip``, as :class:`CutChip`
+            takes it, with ``positive``.
         """
         index, level = int(row['image']), int(row['level'])
         info = self.dataset.get_data_info(index)
@@ -324,7 +357,7 @@ class ChipDataset:
                 sample = self.pipeline(_only_seen(info))
                 if sample is not None:
                     return sample
-            except Exception as error:  # a broken file raises what it likes
+            except Exception as error:  # a broken file may raise any error
                 if isinstance(error, KeyError) and error.args == ('mask',):
                     error = no_mask(info)
                 self._fail(int(row['image']), error, info['img_path'])
@@ -387,7 +420,7 @@ class ChipDataset:
             )
 
     def __getstate__(self) -> dict:
-        """For workers and copies: they map the proposals where they mine."""
+        """Workers and copies map the proposals themselves when they mine."""
         return dict(self.__dict__, _proposals=None)
 
     def __repr__(self) -> str:
@@ -398,7 +431,7 @@ class ChipDataset:
 
 
 def _only_seen(info: dict) -> dict:
-    """Without instances of which the chip shows nothing, or their masks."""
+    """Remove instances that the chip does not show, and their masks."""
     boxes = [instance['bbox'] for instance in info['instances']]
     states = classify_boxes(boxes, info['chip']['region'], (0, np.inf))
     seen = np.flatnonzero(states != BoxState.OUTSIDE)

@@ -1,4 +1,4 @@
-"""Samples chips: mined anew each epoch, sharded over ranks."""
+"""Samples chips, which are mined anew each epoch, for each rank."""
 
 import math
 from collections.abc import Iterator
@@ -13,31 +13,65 @@ from sniper_mmdet.registry import DATA_SAMPLERS
 
 @DATA_SAMPLERS.register_module()
 class ChipSampler(Sampler):
-    """Yields chips, as rows of the epoch's chip table, instead of indices.
+    """Yields rows of the epoch's chip table instead of indices.
 
-    The row says all that a worker needs, so that workers, persistent ones
-    too, need no word of a new epoch. All ranks mine the same table and take
-    every ``world_size``-th row of the same shuffled order: the samples of an
-    iteration are the same chips on any number of processes and workers.
+    A row holds all that a worker needs. Workers, even persistent ones, do not
+    have to know about a new epoch. All ranks mine the same table and take
+    every ``world_size``-th row of the same shuffled order. An iteration
+    therefore has the same chips on any number of processes and workers.
 
-    Every epoch has the same number of samples, so that mmengine's iteration
-    counts and schedules are true: as many as ``dataset.mine(0, 0)`` gives, or
-    ``epoch_size``. An epoch with more chips leaves some out at random; one
-    with fewer repeats.
+    Every epoch has the same number of samples, the number of chips of
+    ``dataset.mine(0, 0)`` or ``epoch_size``, so that mmengine's iteration
+    counts and schedules are right. An epoch with more chips leaves random ones
+    out; an epoch with fewer chips repeats some.
 
     Args:
-        dataset (ChipDataset): What is mined.
-        shuffle (bool): Defaults to True.
-        seed (int, optional): The same on all ranks. Defaults to None: drawn
-            and synchronised.
-        round_up (bool): Repeat chips so that all ranks have equally many.
-        epoch_size (int, optional): Chips an epoch, of all ranks together.
-            Defaults to None: as many as the first table has.
-        images_together (int, optional): Chips in a row are of so many images,
-            one of each in turn, and of the next image where one has no more:
-            for ``LoadImageByWindow(cache_mb=...)``. If it is ``batch_size``
-            times workers times ranks, one worker alone decodes an image.
-            Without effect unless ``shuffle``. Defaults to None: of any image.
+        dataset (ChipDataset): The dataset to mine.
+        shuffle (bool): Whether to shuffle the chips. Defaults to True.
+        seed (int, optional): Seed, the same on all ranks. Defaults to None: a
+            random seed that is shared by all ranks.
+        round_up (bool): Whether to repeat chips so that all ranks have the
+            same number.
+        epoch_size (int, optional): Chips per epoch of all ranks together.
+            Defaults to None: the number of the first table.
+        images_together (int, optional): Number of images from which successive
+            chips come. The images take turns, and the next image replaces one
+            that has no chip left. This serves
+            ``LoadImageByWindow(cache_mb=...)``: with ``batch_size`` times
+            workers times ranks, only one worker decodes an image. It needs
+            ``shuffle``. Defaults to None: chips come from any image.
+
+    Examples:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from sniper_mmdet.datasets import ChipDataset, ChipSampler
+        >>> from sniper_mmdet.datasets.synthetic import (
+        ...     SampleSettings, write_sample_data)
+        >>> root = Path(tempfile.mkdtemp(), 'sample')
+        >>> small = SampleSettings(
+        ...     train=2, val=1, seed=0, size=(200, 260), objects=(3, 6),
+        ...     max_size=80)
+        >>> written = write_sample_data(root, small)
+        >>> dataset = ChipDataset(
+        ...     dict(type='sniper_mmdet.SampleDataset', data_root=str(root),
+        ...          ann_file='train.json', data_prefix=dict(img='images/')),
+        ...     scales=[0.5, 1.0], valid_ranges=[(40, None), (0, 64)],
+        ...     chip_size=96, stride=10, pipeline=[
+        ...         dict(type='LoadImageFromFile'),
+        ...         dict(type='mmdet.LoadAnnotations', with_bbox=True),
+        ...         dict(type='sniper_mmdet.CutChip'),
+        ...         dict(type='mmdet.PackDetInputs')])
+        loading annotations into memory...
+        Done (t=...s)
+        creating index...
+        index created!
+        >>> sampler = ChipSampler(dataset, seed=0)
+        >>> rows = list(sampler)
+        >>> len(rows) == len(dataset)
+        True
+        >>> sampler.set_epoch(1)
+        >>> list(sampler) == rows
+        False
     """
 
     def __init__(
@@ -83,7 +117,7 @@ class ChipSampler(Sampler):
 
     @property
     def table(self) -> np.ndarray:
-        """ndarray (C,): all chips mined for this epoch, over all ranks."""
+        """ndarray (C,): the chips of this epoch, of all ranks."""
         key, proposals = (self.seed, self.epoch), self.dataset.proposals
         if self._mined[0] != key or self._mined[1] is not proposals:
             self._mined = key, proposals, self.dataset.mine(*key)
@@ -96,7 +130,7 @@ class ChipSampler(Sampler):
         return iter(table[order[skipped:]])
 
     def _order(self, table: np.ndarray) -> np.ndarray:
-        """Rows of the table, for all ranks together."""
+        """Order of the table's rows, for all ranks together."""
         order = np.arange(len(table))
         if self.shuffle:
             rng = np.random.default_rng([self.seed, self.epoch, 1])
@@ -107,21 +141,22 @@ class ChipSampler(Sampler):
         return np.resize(order, self.total_size)
 
     def __len__(self) -> int:
-        """Samples of this rank an epoch."""
+        """Samples per epoch of this rank."""
         return self.num_samples
 
     def set_epoch(self, epoch: int) -> None:
-        """The next iteration is over the chips of this epoch."""
+        """Iterate over the chips of this epoch from the next iteration on."""
         self.epoch = epoch + self._epochs_skipped
 
     def skip(self, samples: int) -> None:
-        """The next iteration leaves out this rank's first samples.
+        """Leave out this rank's first samples in the next iteration.
 
-        For a run that is resumed. mmengine's iteration-based loop names its
-        place in the stream of all epochs, and counts epochs from there;
-        that is exact where no epoch ends in a smaller batch.
+        A resumed run needs this. mmengine's iteration-based loop gives its
+        place in the stream of all epochs, and counts epochs from there. The
+        place is exact if no epoch ends in a smaller batch.
         """
-        # All samples of an epoch leave an empty one, not the next.
+        # If all samples are skipped the epoch is empty; it is not the next
+        # one.
         epochs = max(samples - 1, 0) // self.num_samples
         self._skipped = samples - epochs * self.num_samples
         self._epochs_skipped += epochs
@@ -129,18 +164,19 @@ class ChipSampler(Sampler):
 
 
 def in_turn(images: np.ndarray, together: int) -> np.ndarray:
-    """An order in which so many images take turns.
+    """Order chips so that a number of images take turns.
 
-    Each of the images that are under way has its place, and gives one chip a
-    round; one that has no more leaves its place to the next image. Images
-    begin in the order in which they come first.
+    Each active image gives one chip per round. The next image takes the place
+    of an image that has no chip left. Images begin in the order of their first
+    chips.
 
     Args:
-        images (ndarray (C,)): Each chip's image, in any order.
-        together (int): How many images are under way.
+        images (ndarray (C,)): The image of each chip, in any order.
+        together (int): Number of active images.
 
     Returns:
-        ndarray (C,): Places in ``images``; those of one image stay in order.
+        ndarray (C,): Indices into ``images``; those of one image stay in
+        order.
     """
     own = {}
     for place, image in enumerate(images.tolist()):

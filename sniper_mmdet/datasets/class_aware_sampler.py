@@ -1,4 +1,4 @@
-"""Samples chips of all classes alike, however rare some are."""
+"""Samples chips of all classes equally often, also of rare classes."""
 
 import numpy as np
 
@@ -10,19 +10,19 @@ from .chip_sampler import ChipSampler
 
 @DATA_SAMPLERS.register_module()
 class ClassAwareChipSampler(ChipSampler):
-    """Yields chips of one class after the other, as mmdet's ClassAwareSampler.
+    """Yields chips class by class, as mmdet's ClassAwareSampler does.
 
-    Differs from its parent: the classes take turns, in an order drawn anew
-    each time, and of a class come the chips that train a box of it, each once
-    before any comes again. An epoch is as long as the parent's; chips of
-    common classes are left out, those of rare ones repeated.
+    Differs from its parent: the classes take turns, in a new random order each
+    time. A class gives the chips that train a box of it, and repeats one only
+    after all. An epoch is as long as the parent's: chips of common classes are
+    left out, and chips of rare classes are repeated.
 
     Args:
-        negative_share (float, optional): How many of the chips are negative
-            ones, which are of no class, 0 to 1. Defaults to None: as many as
-            are in the table of the epoch.
-        *args, **kwargs: Of :class:`ChipSampler`, without ``shuffle`` and
-            ``images_together``.
+        negative_share (float, optional): Share of negative chips, which have
+            no class, 0 to 1. Defaults to None: their share in the epoch's
+            table.
+        *args, **kwargs: Arguments of :class:`ChipSampler`, without ``shuffle``
+            and ``images_together``.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class ClassAwareChipSampler(ChipSampler):
         for name in 'shuffle', 'images_together':
             if name in kwargs:
                 raise ValueError(
-                    f'ClassAwareChipSampler draws chips by class, without '
+                    f'ClassAwareChipSampler samples chips by class, without '
                     f'{name}. Received: {kwargs[name]}.'
                 )
         super().__init__(*args, **kwargs)
@@ -69,17 +69,17 @@ def in_turns(
     total: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Chips of one class after the other.
+    """Order chips so that their classes take turns.
 
     Args:
-        chips (ndarray (P,)): Chips, and
-        labels (ndarray (P,)): a class of each; a chip of several classes is
-            there several times.
-        total (int): How many are drawn.
-        rng (Generator): Draws the order of classes, and of a class's chips.
+        chips (ndarray (P,)): Chips. A chip of several classes is listed once
+            per class.
+        labels (ndarray (P,)): The class of each entry.
+        total (int): Number of chips to sample.
+        rng (Generator): Samples the order of classes, and of a class's chips.
 
     Returns:
-        ndarray (total,): Chips.
+        ndarray (total,): The sampled chips.
     """
     classes, of = np.unique(labels, return_inverse=True)
     if not total or not len(classes):
@@ -101,7 +101,7 @@ def in_turns(
 
 
 def _cycled(values, count, rng) -> np.ndarray:
-    """So many values, all in a new order before any comes again."""
+    """Cycle through values, in a new random order each time."""
     if not count:
         return values[:0]
     rounds = -(-count // len(values))

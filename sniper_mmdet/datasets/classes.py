@@ -1,9 +1,8 @@
-"""Which class a label is, in data sets and in the files that they read.
+"""Checks that labels and class names match in datasets and their files.
 
-mmdet's CocoDataset and CocoMetric number labels by the order of a file's
-categories, of those that ``metainfo.classes`` names; everything else calls
-label k ``classes[k]``. Only where both orders are one are boxes called what
-they are.
+mmdet's CocoDataset and CocoMetric number the labels in the order of the file's
+categories that ``metainfo.classes`` names. All other code calls label k
+``classes[k]``. Boxes get their right names only if both orders are the same.
 """
 
 import json
@@ -16,7 +15,7 @@ from mmengine.fileio import get_local_path, load
 
 from .annotations import dataset_name
 
-#: What to do about two orders; takes the file.
+#: Advice if the orders differ; takes the file.
 _ONE_ORDER = (
     'Give metainfo.classes the order of the file, wherever it is named, or '
     'sort the categories of {} (their ids may stay).'
@@ -24,37 +23,37 @@ _ONE_ORDER = (
 
 
 def check_classes(dataset) -> None:
-    """See that the labels of a data set are the classes that it names.
+    """Check that the labels of a dataset are the classes that it names.
 
-    Those of data sets within it are looked at, too, and that all of them name
-    the same classes. mmdet's CocoDataset leaves out classes that its file
-    lacks, and numbers the others in the order of the file, without a word.
+    Datasets within it are checked too; all of them must name the same classes.
+    mmdet's CocoDataset silently leaves out classes that its file lacks, and
+    numbers the others in the order of the file.
 
     Args:
-        dataset (BaseDataset): Of mmdet, or one around others; its annotations
-            are read.
+        dataset (BaseDataset): A dataset of mmdet, or a wrapper of others. Its
+            annotations are read.
 
     Raises:
-        ValueError: Names the classes, and those that the file has.
+        ValueError: The classes differ; the error names both.
     """
     first = None
     for part in parts_of(dataset):
         classes = classes_of(part)
-        # Those that come as a text have no numbers (GroundingDINO).
+        # Labels as text have no numbers (GroundingDINO).
         if not classes or getattr(part, 'return_classes', False):
             continue
         _check_file(part, classes)
         first = first or (part, classes)
         if classes != first[1]:
             raise ValueError(
-                'the parts of a data set must name the same classes in one '
+                'the parts of a dataset must name the same classes in one '
                 f'order. Received: {first[1]} of {dataset_name(first[0])}, '
                 f'and {classes} of {dataset_name(part)}.'
             )
 
 
 def parts_of(dataset) -> Iterator:
-    """The data sets that read annotations, out of those around them."""
+    """Yield the datasets that read annotations, without their wrappers."""
     found = getattr(dataset, 'datasets', [getattr(dataset, 'dataset', None)])
     inner = [one for one in found if hasattr(one, 'metainfo')]
     for one in inner:
@@ -64,13 +63,13 @@ def parts_of(dataset) -> Iterator:
 
 
 def classes_of(dataset) -> list[str]:
-    """What a data set calls its labels; empty where it does not say.
+    """Class names of a dataset; empty if it has none.
 
     Raises:
-        ValueError: It is a text, which has a name for each letter.
+        ValueError: The classes are a string instead of a list.
     """
     metainfo = getattr(dataset, 'metainfo', None) or {}
-    if not isinstance(metainfo, dict):  # of parts that differ, one for each
+    if not isinstance(metainfo, dict):  # a list, if the parts differ
         metainfo = metainfo[0]
     classes = metainfo.get('classes') or ()
     if isinstance(classes, str):
@@ -87,35 +86,33 @@ def check_order(
     known: Sequence[str],
     path: str,
 ) -> None:
-    """See that labels, which a file's categories number, have their names.
+    """Check that labels, numbered by a file's categories, have their names.
 
-    A category that is called as no class is (LVIS spells some otherwise) is
-    no fault.
+    A category whose name is no class is allowed: LVIS has other spellings.
 
     Args:
-        classes (Sequence[str]): What the labels are called.
-        categories (Sequence[str]): What their categories are called.
-        known (Sequence[str]): All categories of the file.
+        classes (Sequence[str]): Names of the labels.
+        categories (Sequence[str]): Names of their categories.
+        known (Sequence[str]): Names of all categories of the file.
         path (str): The file.
 
     Raises:
-        ValueError: Labels are called as others are, or a class is missing.
+        ValueError: Labels have wrong names, or a class is missing.
     """
     if list(classes) == list(categories):
         return
     unknown = [name for name in classes if name not in known]
     if unknown and len(categories) < len(classes):
         raise ValueError(
-            f'metainfo names the class {unknown[0]!r}, which {path} has not; '
-            f'it has {list(known)}. metainfo=dict(classes=...) of each '
-            'data set names the classes; without it they are those of its '
-            'type.'
+            f'metainfo names the class {unknown[0]!r}, which {path} lacks; it '
+            f'has {list(known)}. metainfo=dict(classes=...) of each dataset '
+            'names the classes; without it the classes are those of its type.'
         )
     for names, of in ((categories, f'{path} has'), (classes, 'metainfo has')):
         twice = [name for name, n in Counter(names).items() if n > 1]
         if twice:
             raise ValueError(
-                f'{of} two categories of one name, {twice[0]!r}. '
+                f'{of} two categories with the name {twice[0]!r}. '
                 f'Received: {list(names)}.'
             )
     if moved(classes, categories):
@@ -128,20 +125,21 @@ def check_order(
 
 
 def moved(names: Sequence[str], others: Sequence[str]) -> bool:
-    """Whether a name has another place in a second list of names."""
+    """Test whether a name has another place in a second list of names."""
     place = {name: k for k, name in enumerate(others)}
     return any(place.get(name, k) != k for k, name in enumerate(names))
 
 
 def read_categories(path: str, backend_args: dict | None = None) -> list[dict]:
-    """The categories of a COCO file.
+    """Read the categories of a COCO file.
 
-    A file of a gigabyte is not read for them: there is one key of that name.
+    The rest of the file, which may have a gigabyte, is not parsed: only one
+    key has this name.
     """
     with get_local_path(path, backend_args=backend_args) as local:
         with open(local, 'rb') as file:
             text = mmap(file.fileno(), 0, access=ACCESS_READ)
-            # No text within the file matches: it would escape the quotes.
+            # No string of the file can match: it would escape the quotes.
             keys = re.compile(rb'"categories"\s*:\s*(?=\[)').finditer(text)
             starts = [key.end() for key in keys]
             size = 1 << 16
@@ -158,7 +156,7 @@ def read_categories(path: str, backend_args: dict | None = None) -> list[dict]:
 
 
 def _check_file(dataset, classes: list[str]) -> None:
-    """See that a CocoDataset's file has its classes in their order."""
+    """Check that a CocoDataset's file has its classes in the same order."""
     ids = getattr(dataset, 'cat_ids', None)
     if ids is None:
         return
@@ -167,5 +165,5 @@ def _check_file(dataset, classes: list[str]) -> None:
         names = {c['id']: c['name'] for c in read_categories(*args)}
         found = [names[one] for one in ids]
     except (AttributeError, KeyError, OSError, TypeError, ValueError):
-        return  # a data set of the user's own, which reads something else
+        return  # a user's own dataset, which reads another format
     check_order(classes, found, list(names.values()), dataset.ann_file)

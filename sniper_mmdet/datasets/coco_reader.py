@@ -13,25 +13,25 @@ from sniper_mmdet.chips.coco_fields import entries, unique_images
 
 from .annotations import images_left_out, read_annotations
 
-#: What mmdet reads of each annotation without asking whether it is there.
+#: Fields of an annotation that mmdet reads without a check.
 _NEEDED = ('id', 'category_id', 'area')
 
 
 def reads_coco(dataset) -> bool:
-    """Whether a data set reads its file by pycocotools."""
+    """Test whether a dataset reads its file by pycocotools."""
     return isinstance(dataset, CocoDataset) and dataset.COCOAPI is COCO
 
 
 class CocoReader:
-    """What a CocoDataset reads its file by: checks it, and gives it to mmdet.
+    """Reads the file of a CocoDataset, checks it, and passes it on to mmdet.
 
-    While the data set reads, this takes the place of its ``COCOAPI``. Images
-    whose size is missing or not above 0 have that of their header before
-    mmdet sees them.
+    While the dataset reads, the reader replaces its ``COCOAPI``. An image
+    whose size is missing or not above 0 gets the size of its header before
+    mmdet sees it.
 
     Args:
-        dataset (CocoDataset): One that has read nothing yet.
-        measure (Callable): From the path of an image to its size.
+        dataset (CocoDataset): A dataset that has read nothing yet.
+        measure (Callable): Takes the path of an image and returns its size.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class CocoReader:
         self._listed = 0
 
     def read(self) -> list[str]:
-        """Have the data set read; sentences on what it leaves out."""
+        """Let the dataset read; return sentences about what it leaves out."""
         dataset = self.dataset
         dataset.COCOAPI = self
         try:
@@ -52,7 +52,7 @@ class CocoReader:
         finally:
             del dataset.COCOAPI
         sentences = self.left_out(len(dataset))
-        self._content = None  # the class below, a circle, would keep the file
+        self._content = None  # else a reference cycle keeps the file
         return sentences
 
     def __call__(self, path: str) -> COCO:
@@ -68,11 +68,11 @@ class CocoReader:
     def _check(self, coco: dict) -> None:
         dataset, path = self.dataset, self.dataset.ann_file
         if dataset.test_mode and isinstance(coco, dict):
-            coco.setdefault('annotations', [])  # test sets may have none
+            coco.setdefault('annotations', [])  # test splits may have none
         if isinstance(coco, dict) and 'categories' not in coco:
-            return  # mmdet's own error says so
+            return  # mmdet raises its own error
         if type(dataset).parse_data_info is not CocoDataset.parse_data_info:
-            # What its annotations are is its own matter.
+            # Its annotations may have any form.
             unique_images(entries(coco, path, 'images'), path)
             return
         classes = dataset.metainfo['classes']
@@ -100,17 +100,17 @@ class CocoReader:
         return self._measure(self._path(image))
 
     def left_out(self, kept: int) -> list[str]:
-        """Sentences on what is left out, where so many images are kept."""
+        """Sentences about what is left out; ``kept`` images are left."""
         content = self._content
         if content is None:
             return []
-        # What counts in a test is the metric's matter.
+        # In a test the metric decides what counts.
         found = ['' if self.dataset.test_mode else content.left_out_text()]
         twice = self._listed - len(content.images)
         if twice:
             found.append(
-                f'{content.path}: {twice} images are listed twice, with one '
-                'id and one file name, and are taken once.'
+                f'{content.path}: {twice} images are listed twice, with the '
+                'same id and file name, and are used once.'
             )
         names = np.array([image['file_name'] for image in content.images])
         _, first = np.unique(names, return_index=True)
@@ -118,8 +118,8 @@ class CocoReader:
         if len(again):
             found.append(
                 f'{content.path}: {len(again)} images have the file name of '
-                f'another ({first_of(again)}), and each has its own boxes '
-                'only: the others are background.'
+                f'another ({first_of(again)}). Each has its own boxes only: '
+                'the boxes of the other are background.'
             )
         found.append(self._images_left_out(content, names, kept))
         return [sentence for sentence in found if sentence]

@@ -1,4 +1,4 @@
-"""Sizes and boxes of all images of a data set, collected once."""
+"""Collects sizes and boxes of all images of a dataset once."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -12,22 +12,22 @@ from .proposals import image_id, image_keys
 
 
 class CollectedBoxes(NamedTuple):
-    """What chips are mined from, of all images of a data set."""
+    """The annotations of a dataset from which chips are mined."""
 
-    images: ImageBoxes  # trained and ignored; a broken one is an empty pixel
+    images: ImageBoxes  # a broken image is 1x1 px without boxes
     broken: np.ndarray  # (N,) bool, images that are broken
     keys: list[str]  # what each image is called in a proposal file
     box_labels: np.ndarray  # (M,) int32, of images.boxes
-    labels: set[int]  # of all boxes, ignored ones too
-    num_ignored: int  # boxes that are ignored
-    num_degenerate: int  # boxes with too little of them in their image
+    labels: set[int]  # of all boxes, also ignored ones
+    num_ignored: int  # number of ignored boxes
+    num_degenerate: int  # boxes with too little in their image
 
 
 class FlatBoxes(NamedTuple):
-    """What a data set says of all images, as it is annotated.
+    """The annotations of all images of a dataset, as they are.
 
-    A data set of millions of boxes may give it by a method ``flat_boxes``:
-    of others each image is asked for.
+    A dataset of millions of boxes may return them from a method
+    ``flat_boxes``. From other datasets they are read image by image.
     """
 
     sizes: np.ndarray  # (N, 2) width and height, at least 1
@@ -41,19 +41,19 @@ class FlatBoxes(NamedTuple):
 def collect_boxes(
     dataset, on_broken: Callable[[int, Exception, str], None]
 ) -> CollectedBoxes:
-    """Read sizes and boxes of all images of a data set.
+    """Read sizes and boxes of all images of a dataset.
 
     Boxes are clipped to their image; too small ones are left out, see
     :func:`~sniper_mmdet.chips.clip_boxes`.
 
     Args:
-        dataset (BaseDataset): Any that offers ``get_data_info(index)``.
-        on_broken (Callable): Gets the index, the error and the path of an
-            image that cannot be read, or that has a broken instance; may
-            raise.
+        dataset (BaseDataset): Any dataset that has ``get_data_info(index)``.
+        on_broken (Callable): Called with the index, the error and the path of
+            an image that cannot be read or has a broken instance. It may raise
+            an error.
 
     Raises:
-        ValueError: Two images cannot be told apart.
+        ValueError: Two images cannot be distinguished.
     """
     broken = np.zeros(len(dataset), bool)
     if hasattr(dataset, 'flat_boxes'):
@@ -80,7 +80,7 @@ def collect_boxes(
 
 
 def _image_by_image(dataset, broken: np.ndarray, on_broken) -> FlatBoxes:
-    """Ask for each image; those that are broken are marked, and 1x1 px."""
+    """Read image by image; broken ones are marked, with a size of 1x1 px."""
     num_images = len(dataset)
     sizes, counts = np.ones((num_images, 2)), np.zeros(num_images, int)
     names, boxes, labels, ignored = [], [np.zeros((0, 4), np.float32)], [], []

@@ -1,4 +1,4 @@
-"""Annotations of which a share is dropped, to see what that costs."""
+"""Drops a share of the annotations, to measure what that costs."""
 
 import os
 from collections.abc import Sequence
@@ -13,22 +13,22 @@ from .instances import annotated_size
 
 
 def drop_labels(coco: dict, share: float, seed: int = 0) -> tuple[dict, dict]:
-    """Drop boxes at random over all images and classes.
+    """Drop random boxes of all images and classes.
 
-    Crowds stay. The same seed drops the same boxes, and of a larger share
-    those of a smaller one too.
+    Crowds stay. The same seed drops the same boxes. A larger share drops the
+    boxes of a smaller share and more.
 
     Args:
         coco (dict): Content of a COCO file; it is not changed.
-        share (float): Of the boxes, in [0, 1).
-        seed (int): Defaults to 0.
+        share (float): Share of the boxes to drop, in [0, 1).
+        seed (int): Seed of the choice. Defaults to 0.
 
     Returns:
-        tuple[dict, dict]: The file without the boxes that are dropped, and a
-        file of those alone, of the same images.
+        tuple[dict, dict]: The file without the dropped boxes, and a file with
+        only the dropped boxes, both with all images.
 
     Raises:
-        ValueError: The share is none.
+        ValueError: The share is out of bounds.
     """
     if not 0 <= share < 1:
         raise UserError(
@@ -45,18 +45,18 @@ def drop_labels(coco: dict, share: float, seed: int = 0) -> tuple[dict, dict]:
 
 
 def with_ignored(kept: dict, dropped: dict) -> dict:
-    """The upper bound: what was dropped is annotated as ignored, a crowd."""
+    """The upper bound: dropped boxes are annotated as ignored, as crowds."""
     ignored = [dict(one, iscrowd=1) for one in dropped['annotations']]
     return {**kept, 'annotations': [*kept['annotations'], *ignored]}
 
 
 def as_coco(infos: Sequence[dict], classes: Sequence[str], root: Path) -> dict:
-    """A COCO file of any data set of mmdet.
+    """Make a COCO file of any mmdet dataset.
 
     Args:
-        infos (Sequence[dict]): What ``get_data_info`` gives of each image.
+        infos (Sequence[dict]): ``get_data_info`` of each image.
         classes (Sequence[str]): Names of the labels.
-        root (Path): The folder that files are named from.
+        root (Path): The folder that file names are relative to.
     """
     coco = CocoWriter(classes)
     for info in infos:

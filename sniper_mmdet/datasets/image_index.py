@@ -1,4 +1,4 @@
-"""Where the images of a data set are, and their sizes, found once."""
+"""Finds the image files of a dataset, and their sizes, once."""
 
 import hashlib
 import os
@@ -13,21 +13,21 @@ from sniper_mmdet.utils.image import IMAGE_SUFFIXES, image_size
 
 from .array_cache import Arrays, cached_arrays
 
-# Files from which on several processes read headers.
+# Number of files from which on several processes read headers.
 _MANY = 20000
-# Of what is kept.
+# Version of the cached arrays.
 _VERSION = 1
 
 
 class ImageIndex(NamedTuple):
-    """The files of images.
+    """The image files of a dataset.
 
     Attributes:
-        folder (str): What the others are in.
+        folder (str): The folder of all images.
         places (ndarray (N,)): int32, index into ``ends``; -1: no file.
-        ends (list[tuple[str, str]]): Folder, relative, and suffix.
-        sizes (ndarray (N, 2)): int32, width and height from their headers;
-            0: they cannot be read.
+        ends (list[tuple[str, str]]): Relative folder, and suffix.
+        sizes (ndarray (N, 2)): int32, width and height from the headers; 0:
+            the header cannot be read.
     """
 
     folder: str
@@ -36,7 +36,7 @@ class ImageIndex(NamedTuple):
     sizes: np.ndarray
 
     def path(self, index: int, name: str) -> str:
-        """The file of an image, by its name without folder and suffix."""
+        """Path of an image, given its name without folder and suffix."""
         folder, suffix = self.ends[self.places[index]]
         return os.path.join(self.folder, folder, name + suffix)
 
@@ -47,19 +47,19 @@ def find_images(
     known: np.ndarray | None = None,
     cache: Path | None = None,
 ) -> ImageIndex:
-    """Find the files of images, in a folder and those in it, and their sizes.
+    """Find the files of images in a folder, recursively, and their sizes.
 
-    A file nearer to the folder counts before others of its name. Headers are
-    read, nothing is decoded.
+    Of several files with one name, that nearest to the folder counts. Only
+    headers are read; no image is decoded.
 
     Args:
-        folder (str): Where to look.
+        folder (str): The folder to search.
         names (ndarray (N,)): Bytes, names without folder and suffix.
-        known (ndarray (N, 2), optional): Sizes; 0: not known. Defaults to
-            None: none is.
-        cache (Path, optional): File that keeps what is found, see
-            :func:`.cached_arrays`. It holds as long as no file is added to,
-            or taken from, a folder.
+        known (ndarray (N, 2), optional): Known sizes; 0: unknown. Defaults to
+            None: no size is known.
+        cache (Path, optional): Cache file of the result, see
+            :func:`.cached_arrays`. It is valid until a file is added to a
+            folder or removed.
     """
     known = np.zeros((len(names), 2), int) if known is None else known
     text = hashlib.sha256(names.tobytes())
@@ -110,16 +110,16 @@ def _find(folder: str, names: np.ndarray, known: np.ndarray) -> Arrays:
 
 
 def _listed(folder: str) -> tuple[list, np.ndarray, list, np.ndarray]:
-    """All images below a folder, the nearest first.
+    """List all images below a folder, those with few folders first.
 
     Returns:
         tuple: The folders; the images' names, bytes; ends, (folder, suffix);
-        and of each image the number of its ends.
+        and for each image the index of its ends.
     """
     folders, stems, numbers = [], [], []
     ends: dict[tuple[str, str], int] = {}
     level = [''] if os.path.isdir(folder) else []
-    seen = set()  # links may lead back
+    seen = set()  # links may form a cycle
     while level:
         below = []
         for relative in sorted(level):

@@ -1,4 +1,4 @@
-"""Pictures with classes and no boxes, beside those with boxes."""
+"""Datasets of images with a class but no boxes, and of ImageNet's boxes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,30 +16,30 @@ from .formats.imagenet import read_boxes, read_list, read_wnids
 
 @DATASETS.register_module()
 class ImageLabelDataset(BaseDetDataset):
-    """Pictures that are labelled as a whole, in folders or by a list.
+    """Images that are labelled as a whole, in folders or by a list.
 
-    With a :class:`DecoupledRoIHead` they train classes, and nothing else;
-    mmdet's ConcatDataset puts them beside a data set of boxes whose classes
-    are the same. To the pipeline a picture has one box, all of it, which is
-    ignored; its label is :func:`.structures.image_level` of the class.
+    With a :class:`DecoupledRoIHead` they train only the classification.
+    mmdet's ConcatDataset combines them with a dataset of boxes of the same
+    classes. In the pipeline an image has one ignored box that covers it; its
+    label is :func:`.structures.image_level` of the class.
 
     Args:
-        *args: Of its parent.
+        *args: Arguments of the parent.
         ann_file (str): A list of ``CLASS/name``, with an ending or without.
-            Defaults to '': all pictures of ``data_prefix['img']``, which has
-            a folder for each class.
+            Defaults to '': all images of ``data_prefix['img']``, which has a
+            folder per class.
         folders (Sequence[str], optional): The classes to read. Defaults to
-            None: all that are there.
-        img_suffix (str): Of names without one. Defaults to '.JPEG'.
-        like (str, optional): A type of data set whose classes are meant.
+            None: all.
+        img_suffix (str): Ending of names without one. Defaults to '.JPEG'.
+        like (str, optional): A type of dataset, whose classes are used.
             Defaults to None.
-        **kwargs: Of its parent. Without ``metainfo.classes`` the folders that
-            are read are the classes.
+        **kwargs: Arguments of the parent. Without ``metainfo.classes`` the
+            folders that are read are the classes.
 
     Raises:
-        FileNotFoundError: No such folder or list.
-        UserError: A class that ``metainfo.classes`` lacks; a class without
-            pictures.
+        FileNotFoundError: There is no such folder or list.
+        UserError: ``metainfo.classes`` lacks a class, or a class has no
+            images.
     """
 
     METAINFO = dict(palette=CocoDataset.METAINFO['palette'])
@@ -72,8 +72,8 @@ class ImageLabelDataset(BaseDetDataset):
         if unknown:
             raise UserError(
                 f'{self.ann_file or root} has the class {unknown[0]!r}, which '
-                f'metainfo.classes has not ({len(classes)} names); folders '
-                'names those to read.'
+                f'metainfo.classes lacks ({len(classes)} names); folders '
+                'names the classes to read.'
             )
         label = {name: k for k, name in enumerate(classes)}
         return [
@@ -91,17 +91,17 @@ class ImageLabelDataset(BaseDetDataset):
                 suffix = '' if Path(line).suffix else self.img_suffix
                 found.append((name, root / f'{line}{suffix}'))
         if not found:
-            raise UserError(f'{self.ann_file} names no picture to read.')
+            raise UserError(f'{self.ann_file} names no image to read.')
         return found
 
     def get_data_info(self, idx: int) -> dict:
-        """What is known of a picture; its size is that of its header.
+        """Info of an image; its size is that of its header.
 
         Raises:
-            OSError: It cannot be read.
+            OSError: The image cannot be read.
         """
         info = super().get_data_info(idx)
-        # Millions of files are not opened before training begins.
+        # Otherwise millions of files would be opened before training begins.
         width, height = image_size(info['img_path'])
         whole = dict(bbox=[0, 0, width, height], ignore_flag=1)
         whole['bbox_label'] = image_level(info.pop('label'))
@@ -113,19 +113,21 @@ class ImageLabelDataset(BaseDetDataset):
 
 @DATASETS.register_module()
 class ImageNetDetDataset(BaseDetDataset):
-    """ImageNet pictures with boxes: thousands of classes (R-FCN-3000).
+    """ImageNet images with boxes of thousands of classes (R-FCN-3000).
 
-    A list names pictures as ``WNID/name``: ``{img}/WNID/name.JPEG`` and
-    ``{ann}/WNID/name.xml`` are their files, ``fall11_whole`` and
-    ``fall11_whole_bbox`` of the original. Boxes are filtered as there, see
-    :func:`read_boxes`; training leaves out pictures without one.
+    A list names images as ``WNID/name``. Their files are
+    ``{img}/WNID/name.JPEG`` and ``{ann}/WNID/name.xml``; the folders of the
+    original are ``fall11_whole`` and ``fall11_whole_bbox``. Boxes are filtered
+    as in the original, see :func:`read_boxes`. Training leaves out images
+    without boxes.
 
     Args:
-        *args: Of its parent.
-        class_file (str, optional): What :func:`read_wnids` reads; joined with
+        *args: Arguments of the parent.
+        class_file (str, optional): A file for :func:`read_wnids`, relative to
             ``data_root``. Defaults to None: ``metainfo.classes`` has WNIDs.
-        img_suffix (str): Defaults to '.JPEG'.
-        **kwargs: Of its parent; ``data_prefix`` has ``img`` and ``ann``.
+        img_suffix (str): Ending of image files. Defaults to '.JPEG'.
+        **kwargs: Arguments of the parent; ``data_prefix`` has ``img`` and
+            ``ann``.
     """
 
     METAINFO = dict(palette=CocoDataset.METAINFO['palette'])

@@ -1,4 +1,4 @@
-"""What ``get_data_info`` of any data set says of an image, checked."""
+"""Checks the result of ``get_data_info`` of any dataset."""
 
 import numpy as np
 
@@ -8,10 +8,10 @@ from sniper_mmdet.utils.image import image_size
 
 
 def instance_boxes(instances: list[dict], path: str) -> np.ndarray:
-    """Boxes (N, 4) of an image's instances, float32, as they are annotated.
+    """Annotated boxes (N, 4) of an image's instances, float32.
 
     Raises:
-        ValueError: An instance has none, with the image and the instance.
+        ValueError: An instance has no box; the error names image and instance.
     """
     try:
         boxes = np.array([i['bbox'] for i in instances], np.float32)
@@ -36,10 +36,10 @@ def instance_boxes(instances: list[dict], path: str) -> np.ndarray:
 
 
 def instance_labels(instances: list[dict], path: str) -> list[int]:
-    """The ``bbox_label`` of each of an image's instances.
+    """The ``bbox_label`` of each instance of an image.
 
     Raises:
-        ValueError: An instance has none, or one that is no whole number.
+        ValueError: A label is missing, or is not a whole number.
     """
     try:
         labels = [i['bbox_label'] for i in instances]
@@ -58,18 +58,19 @@ def instance_labels(instances: list[dict], path: str) -> list[int]:
 
 
 def annotated_size(info: dict) -> tuple[float, float]:
-    """Width and height of an image; of its header where info has none.
+    """Width and height of an image, from its info or else its header.
 
     Args:
-        info (dict): Of ``get_data_info``. A side that is not above 0 is none.
+        info (dict): Result of ``get_data_info``. A side that is not above 0
+            counts as missing.
 
     Raises:
         OSError: The image cannot be read.
-        ValueError: A side is no number.
+        ValueError: A side is not a number.
     """
     size = info.get('width'), info.get('height')
     if type(size[0]) is type(size[1]) is int and min(size) >= 1:
-        return size  # of nearly all, and so soonest
+        return size  # the usual case, and the fastest
     for name, side in zip(('width', 'height'), size, strict=True):
         if not isinstance(side, (int, float, np.number, type(None))):
             raise ValueError(
@@ -84,12 +85,12 @@ def annotated_size(info: dict) -> tuple[float, float]:
 def usable_instances(
     instances: list[dict], size: tuple[int, int], path: str
 ) -> list[dict]:
-    """Instances clipped to the image (width, height), too small ones left out.
+    """Clip instances to the image (width, height); leave out small ones.
 
     See :func:`~sniper_mmdet.chips.clip_boxes`.
 
     Raises:
-        ValueError: A box is not of four numbers.
+        ValueError: A box is not four numbers.
     """
     boxes, kept = clip_boxes(instance_boxes(instances, path), size)
     return [
@@ -99,16 +100,16 @@ def usable_instances(
 
 
 def is_region(instance: dict) -> bool:
-    """Whether a box is no object: one that is ignored, or around a group.
+    """Test whether a box is not one object: ignored, or around a group.
 
-    ``is_group_ofs`` is what mmdet reads of OpenImages' challenge.
+    mmdet reads ``is_group_ofs`` from OpenImages' challenge.
     """
     flags = 'ignore_flag', 'is_group_of', 'is_group_ofs'
     return any(map(instance.get, flags))
 
 
 def no_mask(info: dict) -> UserError:
-    """What to raise where a pipeline loads masks and an instance has none."""
+    """The error if a pipeline loads masks and an instance has none."""
     boxes = [i['bbox'] for i in info['instances'] if 'mask' not in i]
     return UserError(
         f'{info["img_path"]}: the instance of the bbox {boxes[:1]} has no '

@@ -1,4 +1,4 @@
-"""A scene of gigapixels, a COG, with images of a data set here and there."""
+"""Writes a scene of gigapixels, a COG, that holds images of a dataset."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,9 +19,9 @@ from sniper_mmdet.utils.progress import track
 
 from .formats.coco import CocoWriter
 
-# Sides of a tile of the file, pixels.
+# Side of a tile of the file, pixels.
 _BLOCK = 512
-# Pixels of 0.3 m in UTM, from a corner that is made up.
+# Pixels of 0.3 m in UTM, from an invented corner.
 _PLACE = Affine(0.3, 0, 400000, 0, -0.3, 5400000)
 _CRS = 'EPSG:32610'
 _COLOURS = ColorInterp.red, ColorInterp.green, ColorInterp.blue
@@ -36,26 +36,28 @@ def write_large_scene(
     factor: float = 1.0,
     seed: int = 0,
 ) -> tuple[int, int]:
-    """Write a scene that holds images of a data set, far from each other.
+    """Write a scene that holds images of a dataset, far from each other.
 
-    The rest is of the images' mean colour with a little grain. It is written
-    in rows of tiles, so that memory is that of a row and of the images in it.
+    The rest has the images' mean colour with a little grain. The scene is
+    written in rows of tiles: only a row and its images are in memory.
 
     Args:
         ann (str | Path): COCO file of the images.
         image_dir (str | Path): Their folder.
-        out_dir (str | Path): Gets ``NAME.tif`` and its COCO file
-            ``NAME.json``, NAME being that of ``ann``.
-        side (int): Sides of the scene, pixels. Defaults to 60000.
-        num (int): Images in it, drawn at random. Defaults to 20.
-        factor (float): By which they are enlarged. Defaults to 1.0.
-        seed (int): Of which, of their places and of the grain. Defaults to 0.
+        out_dir (str | Path): Folder for ``NAME.tif`` and its COCO file
+            ``NAME.json``; NAME is the name of ``ann``.
+        side (int): Side of the scene, pixels. Defaults to 60000.
+        num (int): Number of images in it, sampled at random. Defaults to 20.
+        factor (float): Factor by which images are enlarged. Defaults to 1.0.
+        seed (int): Seed of the choice of images, of their places and of the
+            grain. Defaults to 0.
 
     Returns:
         tuple: Number of images and of boxes in the scene.
 
     Raises:
-        OSError: An image cannot be read; a FileError: nothing can be written.
+        OSError: An image cannot be read, or (FileError) a file cannot be
+            written.
         UserError: There are too few images, or they do not fit.
         ValueError: The COCO file is broken.
     """
@@ -100,7 +102,7 @@ def write_large_scene(
 
 
 def _places(rng, side: int, largest, num: int) -> np.ndarray:
-    """(N, 2) corners x, y: in cells of a grid, so that none overlap."""
+    """Corners x, y (N, 2) in cells of a grid, so that no images overlap."""
     columns, rows = (side // largest).tolist()
     if columns * rows < num:
         raise UserError(
@@ -114,7 +116,7 @@ def _places(rng, side: int, largest, num: int) -> np.ndarray:
 
 
 def _rows(rng, side, paths, sizes, places) -> Iterator[np.ndarray]:
-    """uint8 (h, W, 3), BGR: rows of tiles, from above."""
+    """Yield rows of tiles from the top: uint8 (h, W, 3), BGR."""
     first = read_image(paths[0])
     grain = rng.integers(-4, 5, (_BLOCK, _BLOCK, 3))
     tile = np.clip(first.mean((0, 1)) + grain, 0, 255).astype(np.uint8)
@@ -149,7 +151,7 @@ def _write(path: Path, rows: Iterator[np.ndarray], side: int) -> None:
 
 
 def _to_cog(source: Path, path: Path) -> None:
-    """Its overviews are made by GDAL."""
+    """Convert to a COG; GDAL makes its overviews."""
     with rasterio.Env(GDAL_CACHEMAX=2**27):
         copy(
             source,

@@ -1,7 +1,7 @@
-"""Data sets that configs name: what their classes are called.
+"""Datasets that configs name, with their class names.
 
-``metainfo=dict(classes=...)`` in a config counts instead, as ever. The colours
-are those of mmdet's COCO and VOC: there are enough for other classes, too.
+``metainfo=dict(classes=...)`` in a config overrides them, as in mmdet. The
+colours are those of mmdet's COCO and VOC, enough for other classes, too.
 """
 
 from mmdet.datasets import CocoDataset, VOCDataset
@@ -34,21 +34,21 @@ class DOTADataset(CocoDataset):
 
 @DATASETS.register_module()
 class DOTAv15Dataset(DOTADataset):
-    """DOTA v1.5: one class more, and more small objects."""
+    """DOTA v1.5, with one more class and more small objects."""
 
     METAINFO = dict(CocoDataset.METAINFO, classes=dota.VERSIONS['v1.5'])
 
 
 @DATASETS.register_module()
 class DOTAv2Dataset(DOTADataset):
-    """DOTA v2.0: two classes more than v1.5."""
+    """DOTA v2.0, with two more classes than v1.5."""
 
     METAINFO = dict(CocoDataset.METAINFO, classes=dota.VERSIONS['v2.0'])
 
 
 @DATASETS.register_module()
 class SampleDataset(CocoDataset):
-    """Sample scenes: drawn shapes of 8 to 400 px before clutter.
+    """Sample scenes: drawn shapes of 8 to 400 px in front of clutter.
 
     ``tools/dataset_converters/make_sample_data.py`` draws them.
     """
@@ -65,7 +65,7 @@ class AerialCarsDataset(CocoDataset):
 
 @DATASETS.register_module()
 class SookeVesselsDataset(CocoDataset):
-    """Ships far off in COCO format: 9 to 68 px in frames of 1920x1080 px.
+    """Distant ships in COCO format: 9 to 68 px in frames of 1920x1080 px.
 
     The frames are published as tunai/hybrid-boat-detection.
     """
@@ -135,10 +135,10 @@ class BCCDDataset(VOCDataset):
 
 @DATASETS.register_module()
 class ImageNet3kDataset(CocoDataset):
-    """The 3,130 classes of ImageNet (Fall 2011) of R-FCN-3000, as COCO.
+    """ImageNet (Fall 2011) in COCO format: the 3,130 classes of R-FCN-3000.
 
-    A class is called by its number, from 0000 on: the list of their names is
-    in the authors' devkit alone.
+    The name of a class is its number, from 0000 on: only the authors' devkit
+    has the list of names.
     """
 
     METAINFO = dict(
@@ -172,7 +172,7 @@ class EmojiScenesBaseDataset(CocoDataset):
 class TrafficLightsDataset(CocoDataset):
     """Traffic lights in COCO format: 14 kinds in 3 colours, up to 640 px.
 
-    The pictures are published as liwenchao956/Traffic-signal-recognition--.
+    The images are published as liwenchao956/Traffic-signal-recognition--.
     """
 
     METAINFO = dict(

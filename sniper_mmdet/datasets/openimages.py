@@ -1,4 +1,4 @@
-"""OpenImages as a detection data set, of millions of boxes."""
+"""OpenImages as a detection dataset with millions of boxes."""
 
 import hashlib
 import os.path as osp
@@ -20,7 +20,7 @@ from .formats.openimages import read_hierarchy
 from .image_index import find_images
 from .openimages_table import OpenImagesTable, read_table
 
-#: What the flags of an instance are called, as in mmdet's OpenImagesDataset.
+#: Names of the flags of an instance, as in mmdet's OpenImagesDataset.
 FLAGS = 'is_occluded is_truncated is_group_of is_depiction is_inside'.split()
 _VERSION = 1
 
@@ -29,45 +29,49 @@ _VERSION = 1
 class OpenImagesDataset(BaseDetDataset):
     """OpenImages, V3 to V7 and the challenge, with its group boxes and labels.
 
-    What differs from mmdet's ``OpenImagesDataset``: sizes of images are read
-    from their headers, not from a pickle; rows may come in any order; boxes
-    and labels are held as arrays, and kept in a file beside ``ann_file``, so
-    that 14 million boxes are ready in seconds; the challenge's csv and text
-    files and the csv without a header of the Soft Sampling code are read by
-    the same class; images without a box that have verified labels are there,
-    too. What is left out is counted, see :attr:`left_out`.
+    Differs from mmdet's ``OpenImagesDataset``:
 
-    Instances have ``is_group_of`` and what else is told of a box. With a file
-    of image labels an image has ``verified_labels``, a dict: classes that
-    people looked for, and those of its boxes, and whether they are there.
-    Every class that it lacks is unknown.
+    - It reads the sizes of images from their headers, not from a pickle.
+    - Rows may have any order.
+    - Boxes and labels are arrays, and are cached in a file beside
+      ``ann_file``, so that 14 million boxes are ready in seconds.
+    - It also reads the challenge's csv and text files, and the csv without a
+      header of the Soft Sampling code.
+    - It has images without a box if they have verified labels.
+
+    Everything that is left out is counted, see :attr:`left_out`.
+
+    Instances have ``is_group_of`` and the other attributes of a box. With a
+    file of image labels an image has ``verified_labels``, a dict from a class
+    to whether the image shows it. It has the classes that people looked for,
+    and those of the image's boxes. All other classes are unknown.
 
     Args:
         label_file (str): Names of the classes, csv: ``MID,name``.
-        hierarchy_file (str, optional): Which class is a kind of which, json,
-            or mmdet's matrix for the challenge. Defaults to None: no class is
-            another.
+        hierarchy_file (str, optional): Hierarchy of the classes, json, or
+            mmdet's matrix for the challenge. Defaults to None: no class is a
+            kind of another.
         image_level_ann_file (str, optional): Verified image labels, csv.
-            Defaults to None: nothing is known but the boxes.
-        group_of (str): What training makes of boxes around a group: 'keep',
-            objects as others, marked by ``is_group_of``; 'ignore', neither
-            object nor background (``ignore_flag``); 'drop', not there.
-            Defaults to 'keep'.
-        missing_images (str): 'raise', or 'skip': images that are not in
+            Defaults to None: only the boxes are known.
+        group_of (str): How training treats boxes around a group: 'keep', as
+            objects, marked by ``is_group_of``; 'ignore', as neither object nor
+            background (``ignore_flag``); 'drop', not at all. Defaults to
+            'keep'.
+        missing_images (str): 'raise', or 'skip': images that are missing in
             ``data_prefix`` or cannot be read are left out with their boxes,
             and counted. Defaults to 'raise'.
         unknown_classes (str): 'raise', or 'skip': rows of classes that
-            ``label_file`` does not name are left out, and counted. So a file
-            of 50 names trains 50 classes. Defaults to 'raise'.
-        cache (bool | str): Whether what is read is kept, or a folder for it.
-            Defaults to True: beside ``ann_file``.
-        lazy_init (bool): Whether only classes and hierarchy are read at once.
+            ``label_file`` does not name are left out, and counted. A file of
+            50 names then trains 50 classes. Defaults to 'raise'.
+        cache (bool | str): Whether to cache the annotations, or the folder of
+            the cache. Defaults to True: beside ``ann_file``.
+        lazy_init (bool): Whether to read only classes and hierarchy at first.
             Defaults to False.
-        **kwargs: Of mmdet's BaseDetDataset. ``filter_cfg`` knows
+        **kwargs: Arguments of mmdet's BaseDetDataset. ``filter_cfg`` may have
             ``filter_empty_gt`` and ``min_size``.
 
     Raises:
-        UserError: What is wrong, with its file and row.
+        UserError: A row is wrong; the error names its file and number.
     """
 
     METAINFO = dict(dataset_type='oid_v6')
@@ -91,12 +95,12 @@ class OpenImagesDataset(BaseDetDataset):
         self.image_level_ann_file = image_level_ann_file
         self.group_of, self.missing_images = group_of, missing_images
         self.unknown_classes, self.cache = unknown_classes, cache
-        #: Sentences on what was left out.
+        #: Sentences about what was left out.
         self.left_out: list[str] = []
-        # Arrays are shared by workers as they are.
+        # Workers share the arrays; they are not serialised.
         own = dict(serialize_data=False, lazy_init=True)
         super().__init__(**dict(kwargs, **own))
-        # Early: what is around a data set asks for its classes.
+        # Early, since wrappers of a dataset read its classes.
         self._name_classes()
         if not lazy_init:
             self.full_init()
@@ -125,11 +129,11 @@ class OpenImagesDataset(BaseDetDataset):
         related = np.eye(len(names), dtype=bool)
         if self.hierarchy_file:
             related = read_hierarchy(self.hierarchy_file, self._mids)
-        # What mmdet's OpenImagesMetric looks for.
+        # mmdet's OpenImagesMetric reads this.
         self._metainfo['RELATION_MATRIX'] = related
 
     def load_data_list(self) -> OpenImagesTable:
-        """The table of all images; their files are found."""
+        """Read the table of all images, and find their files."""
         table = self._read(self._mids)
         self.left_out += table.notes.tolist()
         self._files = find_images(
@@ -158,7 +162,7 @@ class OpenImagesDataset(BaseDetDataset):
         return OpenImagesTable(**cached_arrays(cache, about, build))
 
     def _cache_file(self, what: str) -> Path | None:
-        """Where what is read is kept; each choice of files has its own."""
+        """Path of the cache; each choice of files has its own."""
         if not self.cache:
             return None
         path = Path(self.ann_file)
@@ -172,7 +176,7 @@ class OpenImagesDataset(BaseDetDataset):
         return folder / f'{path.stem}.{what}-{name}.npz'
 
     def _with_files(self, table: OpenImagesTable) -> OpenImagesTable:
-        """The table of images that are there, with sizes; others are told."""
+        """Keep images that have a file, with sizes; report the others."""
         there = self._files.places >= 0
         readable = (self._files.sizes > 0).all(1)
         folder = self.data_prefix.get('img') or '.'
@@ -196,7 +200,7 @@ class OpenImagesDataset(BaseDetDataset):
                 f'{self.ann_file}: {text} and are left out ({first_of(ids)}).'
             )
         kept = np.flatnonzero(there & readable)
-        # Places of the files that are left, by the images of the table.
+        # Places of the files, for the images that are left in the table.
         self._files = self._files._replace(
             places=self._files.places[kept], sizes=self._files.sizes[kept]
         )
@@ -214,7 +218,7 @@ class OpenImagesDataset(BaseDetDataset):
         return table
 
     def _row_of(self, name: bytes) -> str:
-        """The file and the first row of an image, looked for in an error."""
+        """File and first row of an image, for an error message."""
         starts = name + b',', b'"' + name + b'"'
         for path in filter(None, (self.ann_file, self.image_level_ann_file)):
             with open(path, 'rb') as file:
@@ -228,7 +232,7 @@ class OpenImagesDataset(BaseDetDataset):
         return self.ann_file
 
     def filter_data(self) -> OpenImagesTable:
-        """The table without what ``filter_cfg`` leaves out, in training."""
+        """Apply ``filter_cfg`` in training."""
         table, rules = self.data_list, self.filter_cfg or {}
         if self.test_mode:
             return table
@@ -265,7 +269,7 @@ class OpenImagesDataset(BaseDetDataset):
         return self._chosen(chosen)
 
     def get_subset(self, indices):
-        """A data set of some images; see mmengine's BaseDataset."""
+        """A dataset of some of the images, see mmengine's BaseDataset."""
         self.full_init()
         other = self._copy_without_annotation()
         other.data_list = self.data_list
@@ -273,7 +277,7 @@ class OpenImagesDataset(BaseDetDataset):
         return other
 
     def get_data_info(self, idx: int) -> dict:
-        """What is known of an image; see the class for what is special."""
+        """Info of an image, see the docstring of the class."""
         self.full_init()
         table = self.data_list
         idx = idx if idx >= 0 else len(table) + idx
@@ -306,7 +310,7 @@ class OpenImagesDataset(BaseDetDataset):
         return info
 
     def flat_boxes(self) -> FlatBoxes:
-        """All images at once, for a ChipDataset."""
+        """Annotations of all images at once, for a ChipDataset."""
         self.full_init()
         table = self.data_list
         ignored = np.zeros(len(table.boxes), bool)
@@ -314,7 +318,7 @@ class OpenImagesDataset(BaseDetDataset):
             ignored = table.is_group_of
         suffixes = [suffix for _, suffix in self._files.ends]
         ends = self._files.places[self._index].tolist()
-        # As image_keys would call them, whose ids are their own.
+        # The same keys as those of image_keys.
         keys = [
             f'{name} {name}{suffixes[end]}'
             for name, end in zip(map(os_name, table.ids), ends, strict=True)
@@ -329,12 +333,12 @@ class OpenImagesDataset(BaseDetDataset):
         return np.unique(self.data_list.labels[own]).tolist()
 
     def full_init(self) -> None:
-        """Read all files, and tell what was left out."""
+        """Read all files, and log what was left out."""
         if self._fully_initialized:
             return
         if self.proposal_file is not None:
             raise UserError(
-                'OpenImagesDataset takes no proposal_file: a ChipDataset has '
+                'OpenImagesDataset takes no proposal_file; a ChipDataset has '
                 f'proposals. Received: {self.proposal_file!r}.'
             )
         super().full_init()

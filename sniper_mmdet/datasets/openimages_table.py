@@ -1,4 +1,4 @@
-"""Boxes and image labels of OpenImages, as flat arrays of all images."""
+"""Boxes and image labels of OpenImages, as flat arrays."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
@@ -15,22 +15,22 @@ from .formats.openimages_challenge import challenge_rows
 
 @dataclass
 class OpenImagesTable:
-    """What OpenImages' files say of N images, in the order of the files.
+    """Annotations of N images from OpenImages' files, in file order.
 
     Attributes:
-        ids (ndarray (N,)): Bytes.
+        ids (ndarray (N,)): Bytes, ids of the images.
         offsets (ndarray (N + 1,)): int64; image i has the boxes
             ``offsets[i]:offsets[i + 1]``.
-        boxes (ndarray (M, 4)): float32 x1, y1, x2, y2, shares of the image's
-            sides; pixels where ``sizes`` are given.
-        labels (ndarray (M,)): int32.
+        boxes (ndarray (M, 4)): float32 x1, y1, x2, y2, in shares of the
+            image's sides; in pixels if there are ``sizes``.
+        labels (ndarray (M,)): int32, classes of the boxes.
         attributes (ndarray (M, 5)): int8, see
             :data:`~.formats.openimages.ATTRIBUTES`.
-        label_offsets (ndarray (N + 1,)): int64, as ``offsets``, of labels.
+        label_offsets (ndarray (N + 1,)): int64, ``offsets`` of image labels.
         image_labels (ndarray (L,)): int32, verified classes.
-        is_there (ndarray (L,)): bool, whether they are there.
-        sizes (ndarray (N, 2)): int64 (width, height); 0: the files have none.
-        notes (ndarray (K,)): Sentences on what was left out.
+        is_there (ndarray (L,)): bool, whether the image shows the class.
+        sizes (ndarray (N, 2)): int64 (width, height); 0: not in the files.
+        notes (ndarray (K,)): Sentences about what was left out.
     """
 
     ids: np.ndarray
@@ -48,22 +48,22 @@ class OpenImagesTable:
         return len(self.ids)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """All of it, by name."""
+        """All arrays by name."""
         return {one.name: getattr(self, one.name) for one in fields(self)}
 
     @property
     def is_group_of(self) -> np.ndarray:
-        """ndarray (M,): bool."""
+        """ndarray (M,): bool, whether a box is around a group."""
         return self.attributes[:, GROUP_OF] == 1
 
     def verified(self, index: int) -> dict[int, bool]:
-        """Classes that people looked for in an image, by class."""
+        """Verified classes of an image, and whether it shows them."""
         own = slice(*self.label_offsets[index : index + 2])
         told = self.is_there[own].tolist()
         return dict(zip(self.image_labels[own].tolist(), told, strict=True))
 
     def of_images(self, images: Sequence[int] | np.ndarray):
-        """The table of some images, in that order."""
+        """The table of some images, in the given order."""
         images = np.asarray(images, int)
         rows, offsets = _rows_of(self.offsets, images)
         told, label_offsets = _rows_of(self.label_offsets, images)
@@ -81,7 +81,7 @@ class OpenImagesTable:
         )
 
     def of_boxes(self, kept: np.ndarray):
-        """The table of the boxes that a mask (M,) has; all images stay."""
+        """The table with the boxes of a mask (M,) and all images."""
         before = np.concatenate([[0], np.cumsum(kept)])
         return replace(
             self,
@@ -105,18 +105,18 @@ def read_table(
     label_file: str | None = None,
     unknown_classes: str = 'raise',
 ) -> OpenImagesTable:
-    """Read boxes and, if there is such a file, image labels.
+    """Read boxes and, if a file is given, image labels.
 
     Args:
         ann_file (str): Boxes, csv, or the challenge's text file (.txt).
-        mids (Sequence[str]): Of the classes, in the order of their labels.
-        label_file (str, optional): Verified image labels, csv. Its images
-            that have no box row are images of the table, too.
+        mids (Sequence[str]): MIDs of the classes, in the order of the labels.
+        label_file (str, optional): Verified image labels, csv. The table also
+            has its images without a row of a box.
         unknown_classes (str): 'raise', or 'skip': rows of other classes are
             left out and counted.
 
     Raises:
-        UserError: What is wrong, with its file and row.
+        UserError: A row is wrong; the error names its file and number.
     """
     if Path(ann_file).suffix == '.txt':
         blocks = challenge_rows(ann_file, len(mids))
@@ -138,7 +138,7 @@ def read_table(
 
 
 class _Column:
-    """Runs of ids, and what their rows hold, block by block."""
+    """Collects the runs of ids and the data of their rows, by block."""
 
     def __init__(self, path: str | None, skips: bool) -> None:
         self.path, self._skips = path, skips
@@ -169,9 +169,9 @@ class _Column:
         if not self._unknown:
             return ''
         return (
-            f'{self.path}: {self._unknown} rows are left out, as their class '
-            f'is none of label_file: {self._first[1]} in row {self._first[0]} '
-            'is the first.'
+            f'{self.path}: {self._unknown} rows are left out, as label_file '
+            f'lacks their class: {self._first[1]} in row {self._first[0]} is '
+            'the first.'
         )
 
 
@@ -211,15 +211,15 @@ def _joined(boxes: _Column, labels: _Column, fractional, classes):
     there = [value for (value,) in labels.values]
     there = _concatenated(there, np.zeros(0, bool))[order_]
     where = np.repeat(np.arange(count), np.diff(label_offsets))
-    # The same label twice is one; told both ways, it is there.
+    # A repeated label counts once. Present wins over absent.
     key = where * classes + kinds
     best = np.lexsort((~there, key))
     kept = best[np.unique(key[best], return_index=True)[1]]
     both = len(np.unique(key[there])) + len(np.unique(key[~there])) - len(kept)
     if both:
         notes.append(
-            f'{labels.path}: {both} labels are there by one row and absent by '
-            'another, and taken for there.'
+            f'{labels.path}: {both} labels are present in one row and absent '
+            'in another, and count as present.'
         )
     label_offsets = np.searchsorted(where[kept], np.arange(count + 1))
     return OpenImagesTable(
@@ -237,7 +237,7 @@ def _joined(boxes: _Column, labels: _Column, fractional, classes):
 
 
 def _by_image(images, counts, number) -> tuple[np.ndarray, np.ndarray | slice]:
-    """Offsets of rows by image, and the order that sorts them so."""
+    """Offsets of the rows of each image, and the order that sorts them."""
     none = np.zeros(0, np.int64)
     counts = _concatenated(counts, none)
     total = np.bincount(images, counts, number).astype(np.int64)

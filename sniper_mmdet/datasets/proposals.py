@@ -1,4 +1,4 @@
-"""Proposals of a whole data set in one file, mapped rather than loaded."""
+"""Proposals of a whole dataset in one file, which is mapped, not loaded."""
 
 import contextlib
 import json
@@ -15,7 +15,7 @@ from sniper_mmdet.utils.choices import check_choice
 from sniper_mmdet.utils.errors import UserError
 from sniper_mmdet.utils.files import whole_file
 
-#: Arrays of a file, their types (bytes of any length) and dimensions.
+#: Arrays of a file with their types (bytes of any length) and dimensions.
 _ARRAYS = dict(
     boxes=('f4', 2),
     scores=('f4', 1),
@@ -27,17 +27,17 @@ _ARRAYS = dict(
 
 
 def image_keys(images: Sequence[tuple[str, str]]) -> list[str]:
-    """What the images of a data set are called in a proposal file.
+    """Keys of a dataset's images in a proposal file.
 
-    Their id and file name; where images of concatenated data sets share both,
-    also the folders that tell them apart. An image that is repeated has one
-    name.
+    A key is the id and the file name. If images of concatenated datasets share
+    both, it also has the folders that distinguish them. A repeated image has
+    one key.
 
     Args:
-        images (Sequence[tuple]): Id, or '', and path of each.
+        images (Sequence[tuple]): Id, or '', and path of each image.
 
     Raises:
-        ValueError: Two images cannot be told apart.
+        ValueError: Two images cannot be distinguished.
     """
     images = [(img_id, PurePath(path).parts) for img_id, path in images]
     keys, alike, depth = {}, images, 0
@@ -46,8 +46,8 @@ def image_keys(images: Sequence[tuple[str, str]]) -> list[str]:
         if depth > max(len(parts) for _, parts in alike):
             first = [(img_id, str(PurePath(*p))) for img_id, p in alike[:2]]
             raise ValueError(
-                'proposals are kept by image id and path, which do not tell '
-                f'apart: {first}.'
+                'proposals are stored by image id and path, which do not '
+                f'distinguish these images: {first}.'
             )
         for img_id, parts in alike:
             name = '/'.join(parts[-depth:])
@@ -58,12 +58,12 @@ def image_keys(images: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def image_id(info: dict) -> tuple[str, str]:
-    """Id and path, for :func:`image_keys`, of mmdet's ``get_data_info``."""
+    """Id and path from mmdet's ``get_data_info``, for :func:`image_keys`."""
     return str(info.get('img_id', '')), info['img_path']
 
 
 class ProposalFile:
-    """Proposals by image, in an uncompressed ``.npz`` that is mapped.
+    """Proposals per image, mapped from an uncompressed ``.npz``.
 
     ``numpy.load`` reads the file too. Its arrays, for P images and T
     proposals:
@@ -72,15 +72,15 @@ class ProposalFile:
     - scores (T,) float32
     - offsets (P + 1,) int64: image p has ``boxes[offsets[p]:offsets[p + 1]]``
     - keys (P,) bytes: id and file name of each image, :func:`image_keys`
-    - sizes (P, 2) int64: width and height of each image; 0 where not known
-    - about () bytes: JSON, where the proposals come from
+    - sizes (P, 2) int64: width and height of each image; 0 if unknown
+    - about () bytes: JSON, the source of the proposals
 
     Args:
         path (str): The file.
 
     Raises:
-        FileNotFoundError: No such file.
-        ValueError: Not a proposal file, or one that is damaged.
+        FileNotFoundError: There is no such file.
+        ValueError: The file is not a proposal file, or is damaged.
     """
 
     def __init__(self, path: str) -> None:
@@ -118,35 +118,35 @@ class ProposalFile:
             raise FileNotFoundError(
                 f'there is no proposal file {self.path}.'
             ) from None
-        except Exception as error:  # a damaged file raises anything
+        except Exception as error:  # a damaged file may raise any error
             raise ValueError(
                 f'{self.path} is not a proposal file, or is damaged: {error}. '
-                'Write it anew with tools/extract_proposals.py.'
+                'Write it again with tools/extract_proposals.py.'
             ) from None
 
     def __len__(self) -> int:
         """Number of images."""
         return len(self.keys)
 
-    def __reduce__(self):  # a worker maps the file, and gets no copy
+    def __reduce__(self):  # a worker maps the file instead of a copy
         return type(self), (self.path,)
 
     def require_unchanged(self) -> None:
-        """See that nobody wrote into the file since it was mapped.
+        """Check that nobody wrote into the file since it was mapped.
 
-        Another file that took its name does no harm.
+        A new file with the same name does no harm.
 
         Raises:
-            ValueError: It is no longer what it was. Reading what is cut off
-                would end the process without a word.
+            ValueError: The file has changed. To read a truncated file would
+                end the process without a message.
         """
         try:
             now = _state(self.path)
-        except OSError:  # it was removed
+        except OSError:  # the file was removed
             return
         if now[0] == self._state[0] and now != self._state:
             raise UserError(
-                f'{self.path} was written over while it was in use. Write a '
+                f'{self.path} was overwritten while it was in use. Write a '
                 'new file beside it and rename that, as '
                 'tools/extract_proposals.py does; then start again.'
             )
@@ -160,14 +160,14 @@ class ProposalFile:
         """The proposals of some images, in any order.
 
         Args:
-            keys (Sequence[str]): Of :func:`image_keys`, one an image.
-            sizes (ndarray (N, 2), optional): Width and height of the images;
-                0 where not known.
-            missing (str): 'raise', or 'skip': an image that the file has not
-                is without proposals.
+            keys (Sequence[str]): Keys from :func:`image_keys`, one per image.
+            sizes (ndarray (N, 2), optional): Width and height of the images; 0
+                if unknown.
+            missing (str): 'raise', or 'skip': an image that the file lacks has
+                no proposals.
 
         Raises:
-            ValueError: Images are missing, or of another size.
+            ValueError: Images are missing, or have another size.
         """
         check_choice('missing', missing, 'raise', 'skip')
         index = {key: i for i, key in enumerate(self.keys)}
@@ -175,15 +175,15 @@ class ProposalFile:
         absent = np.flatnonzero(entries < 0)
         if len(keys) and len(absent) == len(keys):
             raise ValueError(
-                f'{self.path} holds proposals of another data set: it has '
+                f'{self.path} holds proposals of another dataset: it has '
                 f'none of the {len(keys)} images here, such as {keys[0]!r}, '
-                f'but such as {self.keys[:1]}.'
+                f'but others, such as {self.keys[:1]}.'
             )
         if len(absent) and missing == 'raise':
             raise ValueError(
                 f'{self.path} has no proposals for {len(absent)} of the '
                 f'{len(keys)} images, the first is {keys[absent[0]]!r}; '
-                'extract them anew, or let those images do without: '
+                'extract them again, or train those images without proposals: '
                 "missing_proposals='skip'."
             )
         if sizes is not None:
@@ -193,7 +193,7 @@ class ProposalFile:
             if differ.any():
                 first = differ.argmax()
                 raise ValueError(
-                    f'{self.path} holds proposals of another data set: '
+                    f'{self.path} holds proposals of another dataset: '
                     f'{keys[first]!r} is {known[first].tolist()} pixels '
                     f'there, and {sizes[first].tolist()} here.'
                 )
@@ -214,19 +214,19 @@ def write_proposals(
 
     Args:
         path (str): The file, see :class:`ProposalFile`.
-        keys (Sequence[str]): One an image, of :func:`image_keys`.
+        keys (Sequence[str]): Keys from :func:`image_keys`, one per image.
         sizes (ndarray (P, 2)): Width and height of each image.
-        boxes (Sequence[ndarray (K, 4)]): Of each image, original pixels.
-        scores (Sequence[ndarray (K,)]): Of each image.
-        about (dict): Where they come from.
+        boxes (Sequence[ndarray (K, 4)]): Boxes of each image, original pixels.
+        scores (Sequence[ndarray (K,)]): Scores of each image.
+        about (dict): Source of the proposals.
 
     Raises:
-        ValueError: Two images have the same key, or numbers do not match.
+        ValueError: Two images have the same key, or the lengths differ.
     """
     counts = [len(b) for b in boxes]
     if counts != [len(s) for s in scores] or len(counts) != len(keys):
         raise ValueError(
-            'there must be boxes and as many scores for each key. Received: '
+            'each key needs boxes and the same number of scores. Received: '
             f'{len(keys)} keys, boxes of {len(counts)} images, '
             f'{sum(counts)} boxes, {sum(map(len, scores))} scores.'
         )
@@ -236,7 +236,7 @@ def write_proposals(
 def join_proposals(path: str, parts: Sequence[str], about: dict) -> None:
     """Write one proposal file from several, in their order.
 
-    No more than one part is mapped, and none in memory, at a time.
+    Only one part is mapped at a time, and none is loaded into memory.
     """
     keys, sizes, counts = [], [], []
     for file in map(ProposalFile, parts):
@@ -252,8 +252,8 @@ def _write(path, keys, sizes, counts, boxes, scores, about) -> None:
     twice = [key for key, n in Counter(keys).items() if n > 1]
     if twice:
         raise ValueError(
-            f'two images of the data set are called {twice[0]!r} (id and file '
-            'name): proposals are kept by that.'
+            f'two images of the dataset have the key {twice[0]!r} (id and '
+            'file name), by which proposals are stored.'
         )
     small = dict(
         offsets=np.cumsum([0, *counts], dtype=np.int64),
@@ -262,7 +262,7 @@ def _write(path, keys, sizes, counts, boxes, scores, about) -> None:
         about=np.array(json.dumps(about).encode()),
     )
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    # Not by a mapped file: where the disk is full, that kills the process.
+    # Not by a mapped file: a full disk would kill the process.
     with whole_file(path) as part:
         with part.open('wb') as file:
             np.savez(file, **small)
@@ -272,7 +272,7 @@ def _write(path, keys, sizes, counts, boxes, scores, about) -> None:
 
 
 def _append(archive, name, pieces, *shape) -> None:
-    """Add a float32 array to a .npz, as np.savez does, piece by piece."""
+    """Add a float32 array to a .npz piece by piece, as np.savez does."""
     header = dict(descr='<f4', fortran_order=False, shape=shape)
     with archive.open(f'{name}.npy', 'w', force_zip64=True) as member:
         np.lib.format.write_array_header_1_0(member, header)
@@ -282,16 +282,16 @@ def _append(archive, name, pieces, *shape) -> None:
 
 
 def _state(path: str) -> tuple[int, list]:
-    """A file's number on its disk, and what its archive says it holds."""
+    """Inode of a file, and the directory of its archive."""
     number, members = os.stat(path).st_ino, []
-    # What is damaged, or is being written, raises anything.
+    # A file that is damaged or being written may raise any error.
     with contextlib.suppress(Exception), ZipFile(path) as archive:
         members = [(i.header_offset, i.CRC) for i in archive.infolist()]
     return number, members
 
 
 def _map(path: str, archive: ZipFile, name: str) -> np.ndarray:
-    """Map one array of an uncompressed .npz; numpy.load would read it."""
+    """Map one array of an uncompressed .npz; numpy.load would load it."""
     info = archive.getinfo(f'{name}.npy')
     if info.compress_type != ZIP_STORED:
         raise ValueError('it is compressed, so that it cannot be mapped')

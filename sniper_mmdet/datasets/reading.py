@@ -1,4 +1,4 @@
-"""Data sets of mmdet read their annotations, checked, and what is left out."""
+"""Reads the annotations of mmdet's datasets, and checks them."""
 
 import inspect
 from collections.abc import Callable
@@ -13,26 +13,26 @@ from .classes import classes_of, parts_of
 from .coco_reader import CocoReader, reads_coco
 from .voc_reader import VOCReader, reads_voc
 
-#: From the path of an image to its width and height, or (0, 0).
+#: Takes the path of an image, and returns width and height, or (0, 0).
 Measure = Callable[[str], tuple[int, int]]
 
 
 def build_unread(config: dict):
-    """Build a data set that has read nothing yet, if its class can wait."""
+    """Build a dataset that has read nothing yet, if its class allows that."""
     config = _unread(config)
     return read_annotations(config, DATASETS.build, config)
 
 
 def build_read(config: dict):
-    """Build a data set that has read its annotations, checked.
+    """Build a dataset, and read and check its annotations.
 
     Raises:
-        OSError: There is no such file, or no header of an image that has no
-            size there.
-        ValueError: What is wrong, with its file and place.
+        OSError: The file does not exist, or the header of an image without a
+            size cannot be read.
+        ValueError: The annotations are wrong; the error names file and place.
     """
     dataset = build_unread(config)
-    if hasattr(dataset, 'mine'):  # a ChipDataset has it read in its own way
+    if hasattr(dataset, 'mine'):  # a ChipDataset reads in its own way
         return DATASETS.build(config)
     for sentence in read_dataset(dataset, image_size):
         print_log(sentence, 'current')
@@ -60,7 +60,7 @@ def _unread(config: dict) -> dict:
 
 
 def _takes(kind: type, name: str) -> bool:
-    """Whether a class has an argument, or one that it hands keywords to."""
+    """Test whether a class, or one it passes keywords to, has an argument."""
     for parent in kind.__mro__:
         if '__init__' in vars(parent):
             given = inspect.signature(parent.__init__).parameters
@@ -73,15 +73,15 @@ def _takes(kind: type, name: str) -> bool:
 
 
 def read_dataset(dataset, measure: Measure) -> list[str]:
-    """Have a data set read its annotations, and tell what is left out.
+    """Let a dataset read its annotations, and report what is left out.
 
     Args:
-        dataset (BaseDataset): Any, or a wrapper of others.
-        measure (Callable): From the path of an image that has no size in its
-            annotation to its width and height; (0, 0) where it cannot tell.
+        dataset (BaseDataset): Any dataset, or a wrapper of others.
+        measure (Callable): Takes the path of an image without a size in its
+            annotation, and returns width and height; (0, 0) if it cannot.
 
     Returns:
-        list[str]: Sentences on what is left out.
+        list[str]: Sentences about what is left out.
 
     Raises:
         ValueError: What is wrong, with its file and place.
@@ -89,8 +89,8 @@ def read_dataset(dataset, measure: Measure) -> list[str]:
     told = []
     for single in parts_of(dataset):
         if hasattr(single, 'cat2label'):
-            continue  # it has been read
-        classes_of(single)  # a text, whose letters mmdet reads for names
+            continue  # it is already read
+        classes_of(single)  # mmdet reads a string's letters as names
         if reads_coco(single):
             told += CocoReader(single, measure).read()
         elif reads_voc(single):

@@ -1,4 +1,4 @@
-"""Large scenes that are joined from the images of a COCO data set."""
+"""Joins images of a COCO dataset to large scenes."""
 
 import shutil
 from collections.abc import Sequence
@@ -23,26 +23,28 @@ def tile_images(
     grid: Sequence[int] = (3, 3),
     seed: int = 0,
 ) -> tuple[int, int, int]:
-    """Join images, drawn at random, in cells of the size of the largest.
+    """Join random images in cells of the size of the largest image.
 
-    What a smaller image leaves of its cell is black; images that fill no
+    The rest of a cell with a smaller image is black. Images that do not fill a
     whole scene are left out.
 
     Args:
         ann (str | Path): COCO file of the images.
         image_dir (str | Path): Their folder.
-        out_dir (str | Path): Gets ``images/NAME_0000.png`` and so on, and
-            their COCO file, ``NAME.json``, NAME being that of ``ann``.
+        out_dir (str | Path): Folder for ``images/NAME_0000.png`` and so on,
+            and their COCO file ``NAME.json``; NAME is the name of ``ann``.
         grid (Sequence[int]): Columns and rows. Defaults to (3, 3).
-        seed (int): Of the order. Defaults to 0.
+        seed (int): Seed of the order. Defaults to 0.
 
     Returns:
-        tuple: Number of scenes, of boxes in them, and of images left out.
+        tuple: Number of scenes, of boxes in them, and of images that are left
+        out.
 
     Raises:
-        OSError: An image cannot be read; a FileError: nothing can be written.
-        ValueError: The COCO file is broken, there are too few images, or one
-            of another size than the file says.
+        OSError: An image cannot be read, or (FileError) a file cannot be
+            written.
+        ValueError: The COCO file is broken, there are too few images, or an
+            image has another size than in the file.
     """
     source = COCO()
     source.dataset, content = load_coco(ann)
@@ -73,13 +75,13 @@ def tile_images(
                 h, w = pixels.shape[:2]
                 scene[y : y + h, x : x + w] = pixels
                 for annotation in source.imgToAnns[found[j]['id']]:
-                    # pycocotools takes an annotation of id 0 for none.
+                    # pycocotools treats an annotation with id 0 as none.
                     ids = dict(id=len(coco.annotations) + 1, image_id=i + 1)
                     coco.annotations.append(_moved(annotation, x, y) | ids)
-            # Into memory: OpenCV does not always tell of a full disk.
+            # Encode in memory: OpenCV does not always report a full disk.
             path.write_bytes(cv2.imencode('.png', scene)[1])
         coco.write(folder / 'coco.json')
-        # All at the end: a file that is there must not tell of other scenes.
+        # All at the end: the COCO file must not describe other scenes.
         (out / f'{name}.json').unlink(missing_ok=True)
         for image in coco.images:
             picture = image['file_name']
@@ -102,13 +104,13 @@ def _read(folder: Path, image: dict, ann: str | Path) -> np.ndarray:
 
 
 def _moved(annotation: dict, x: int, y: int) -> dict:
-    """An annotation of an image whose corner has come to (x, y)."""
+    """Move an annotation with its image, whose corner is now at (x, y)."""
     left, top, width, height = annotation['bbox']
     result = dict(annotation, bbox=[left + x, top + y, width, height])
     outline = annotation.get('segmentation')
     if isinstance(outline, list):
         parts = [np.reshape(part, (-1, 2)) + (x, y) for part in outline]
         result['segmentation'] = [part.ravel().tolist() for part in parts]
-    elif outline:  # run lengths would have to be drawn anew
+    elif outline:  # run lengths would have to be decoded
         del result['segmentation']
     return result

@@ -1,4 +1,4 @@
-"""Has a data set in PASCAL VOC's format read its files, and checks them."""
+"""Reads and checks the files of a dataset in PASCAL VOC's format."""
 
 import os
 import xml.etree.ElementTree as ElementTree
@@ -14,19 +14,19 @@ from .annotations import images_left_out, read_annotations
 
 
 def reads_voc(dataset) -> bool:
-    """Whether a data set reads files of PASCAL VOC's format."""
+    """Test whether a dataset reads files in PASCAL VOC's format."""
     return isinstance(dataset, XMLDataset)
 
 
 class VOCReader:
-    """Reads an XMLDataset, and tells what it leaves out.
+    """Reads an XMLDataset, and reports what it leaves out.
 
-    Images whose size in their file is not above 0 have that of their header
-    before ``filter_cfg`` takes those that are too small.
+    An image whose size in its file is not above 0 gets the size of its header
+    before ``filter_cfg`` removes small images.
 
     Args:
-        dataset (XMLDataset): One that has read nothing yet.
-        measure (Callable): From the path of an image to its size.
+        dataset (XMLDataset): A dataset that has read nothing yet.
+        measure (Callable): Takes the path of an image and returns its size.
     """
 
     def __init__(
@@ -37,13 +37,13 @@ class VOCReader:
         self._small: list[str] = []
 
     def read(self) -> list[str]:
-        """Have the data set read; sentences on what it leaves out.
+        """Let the dataset read; return sentences about what it leaves out.
 
         Raises:
-            ValueError: What is wrong, with its file and field.
+            ValueError: A field is wrong; the error names it and its file.
         """
         dataset = self.dataset
-        # Indices count the images that the filter has left.
+        # Indices count the images after the filter.
         is_ours = (
             dataset.filter_cfg is not None
             and dataset._indices is None
@@ -88,12 +88,12 @@ class VOCReader:
         return [path for path in paths if os.path.isfile(path)]
 
     def left_out(self) -> list[str]:
-        """Sentences on what is left out."""
+        """Sentences about what is left out."""
         files, classes = self._files(), self.dataset.metainfo['classes']
         others: Counter = Counter()
         first = ''
         for path in files:
-            # To parse all files a second time would take as long as the first.
+            # To parse all files again would take as long as the first time.
             number = Path(path).read_bytes().count(b'<object>')
             if number != self._instances.get(path):
                 found = ElementTree.parse(path).getroot().findall('object')
@@ -126,10 +126,10 @@ class VOCReader:
 
 
 def check_voc_file(path: str, classes: tuple[str, ...]) -> None:
-    """Check what mmdet's XMLDataset reads of a file.
+    """Check the fields that mmdet's XMLDataset reads from a file.
 
     Raises:
-        ValueError: Names the file, the object and the field.
+        ValueError: A field is wrong; the error names it, its object and file.
     """
     try:
         root = ElementTree.parse(path).getroot()

@@ -1,4 +1,4 @@
-"""WIDER FACE, read from its official files."""
+"""The WIDER FACE dataset, read from its official files."""
 
 import os.path as osp
 
@@ -14,25 +14,25 @@ from .formats.wider_face import CLASSES, WiderImage, read_wider_face
 
 @DATASETS.register_module()
 class WiderFaceDataset(BaseDetDataset):
-    """WIDER FACE: faces of a few to hundreds of pixels, images of 1024 px.
+    """WIDER FACE: images of 1024 px, faces of a few to hundreds of pixels.
 
     ``ann_file`` is one of the official files, text or .mat, or the list of
     names that MMDetection's WIDERFaceDataset reads, with XML files in
     ``Annotations`` of the folder of images. Test images have no faces.
 
-    Faces that are marked as invalid are ignored; those without an area, by
-    which some files say that there is no face, are left out. An instance
-    has the attributes that its file knows: ``blur``, ``expression``,
-    ``illumination``, ``invalid``, ``occlusion``, ``pose``. ``img_id`` is
-    EVENT/NAME.
+    Faces that are marked as invalid are ignored. Faces without an area are
+    left out; some files use them for an image without a face. An instance has
+    the attributes of its file: ``blur``, ``expression``, ``illumination``,
+    ``invalid``, ``occlusion``, ``pose``. ``img_id`` is EVENT/NAME.
 
-    ``filter_cfg`` knows, in training: ``filter_empty_gt``, ``min_size`` of an
-    image, and ``bbox_min_size``, below which a face is ignored.
+    In training ``filter_cfg`` may have ``filter_empty_gt``; ``min_size``, the
+    least side of an image; and ``bbox_min_size``, below which a face is
+    ignored.
 
     Args:
-        ignore_invalid (bool): Whether training leaves alone faces that are
-            marked as invalid; SSH trains them. Defaults to True.
-        *args, **kwargs: Of mmdet's BaseDetDataset.
+        ignore_invalid (bool): Whether training ignores faces that are marked
+            as invalid; SSH trains them. Defaults to True.
+        *args, **kwargs: Arguments of mmdet's BaseDetDataset.
 
     Raises:
         FileNotFoundError: A file is missing.
@@ -46,7 +46,7 @@ class WiderFaceDataset(BaseDetDataset):
         super().__init__(*args, **kwargs)
 
     def load_data_list(self) -> list[dict]:
-        """Read all images; what is left out is logged."""
+        """Read all images, and log what is left out."""
         folder = self.data_prefix.get('img', '')
         images = read_wider_face(self.ann_file, folder)
         left_out = sum(
@@ -61,7 +61,7 @@ class WiderFaceDataset(BaseDetDataset):
         return [self._info(folder, image) for image in images]
 
     def filter_data(self) -> list[dict]:
-        """What ``filter_cfg`` leaves of the images, in training."""
+        """Apply ``filter_cfg`` in training."""
         rules = self.filter_cfg or {}
         if self.test_mode:
             return self.data_list
@@ -101,7 +101,7 @@ class WiderFaceDataset(BaseDetDataset):
             instances=instances,
         )
         size = image.size
-        # The official files have none, and tests need none.
+        # The official files have no sizes, and tests need none.
         if size is None and not self.test_mode:
             size = image_size(path)
         if size is not None:

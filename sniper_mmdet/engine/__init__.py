@@ -1,6 +1,6 @@
-"""What happens around training: hooks, precision, building, checkpoints.
+"""Hooks, half precision, checkpoints, and the building of models and data.
 
-Whoever needs a detector with its weights or a data set of a config asks here.
+The functions here load a detector with its weights, or a dataset of a config.
 """
 
 from . import checkpoint_files as _files  # noqa: F401  # safe from now on

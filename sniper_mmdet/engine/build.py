@@ -1,4 +1,4 @@
-"""Build what a config describes, outside of a runner."""
+"""Builds configs, runners and datasets."""
 
 import os
 from argparse import Namespace
@@ -14,7 +14,7 @@ from torch import nn
 from sniper_mmdet.models.detectors.runnable import require_runnable
 from sniper_mmdet.utils.files import FileError, claimed, full_disk_at
 
-from .build_data import (  # noqa: F401  # found here too
+from .build_data import (  # noqa: F401  # also available here
     build_boxes_dataset,
     build_chip_dataset,
     build_image_dataset,
@@ -24,7 +24,7 @@ from .build_data import (  # noqa: F401  # found here too
 from .checkpoints import unwrapped
 from .hooks import CheckpointFitHook, DataCheckHook, ResumeHook
 
-#: Where launchers tell a process its rank.
+#: Environment variables in which launchers give a process its rank.
 _RANKS = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
 
 
@@ -40,8 +40,8 @@ def load_config(path: str, options: dict | None = None) -> Config:
 def run_config(args: Namespace) -> Config:
     """The config of a run, from the command line of train.py or test.py.
 
-    Its ``--work-dir`` counts before the config's own, and that before the
-    config's file name.
+    ``--work-dir`` overrides the config's own work_dir. Without either the file
+    name of the config gives the folder.
     """
     cfg = load_config(args.config, args.cfg_options)
     cfg.launcher = args.launcher
@@ -51,12 +51,11 @@ def run_config(args: Namespace) -> Config:
 
 
 def build_runner(cfg: Config) -> Runner:
-    """The runner of a config, of its own type if it names one.
+    """Build the runner of a config, of the config's own type if it has one.
 
-    What it resumes goes on with schedules at their place: a ResumeHook.
-    Detections are drawn by our DetectionVisualizationHook where they would be
-    by mmdet's, of which it has all settings. A CheckpointFitHook tells where
-    a checkpoint is of another detector.
+    Three hooks are added. ResumeHook moves the schedules of a resumed run to
+    their place. DetectionVisualizationHook replaces mmdet's hook and has all
+    its settings. CheckpointFitHook reports a checkpoint of another detector.
 
     Raises:
         ValueError: The detector cannot run with this mmdet.
@@ -78,12 +77,12 @@ def build_runner(cfg: Config) -> Runner:
 
 @contextmanager
 def own_work_dir(cfg: Config) -> Iterator[None]:
-    """The work directory of a config, for one training at a time.
+    """Lock the work directory of a config for one training at a time.
 
     Raises:
-        FileError: Another training is going on there, or it cannot be written.
+        FileError: Another training runs there, or it cannot be written.
     """
-    # Building a runner writes there, and comes before ranks are asked for.
+    # Building a runner writes there, before the ranks are known.
     if os.environ.get(_RANKS.get(cfg.get('launcher'), ''), '0') != '0':
         yield
         return
@@ -97,9 +96,9 @@ def own_work_dir(cfg: Config) -> Iterator[None]:
 
 
 def checked_runner(cfg: Config, *splits: str) -> Runner:
-    """The runner of a config, the data of some splits read and checked.
+    """Build the runner of a config, and read and check the data of splits.
 
-    That of a runner that builds its detector when it runs is checked then.
+    A runner that builds its detector when it runs is checked then.
 
     Raises:
         FileError: The work directory cannot be written.
@@ -117,21 +116,21 @@ def checked_runner(cfg: Config, *splits: str) -> Runner:
 
 
 def require_pretrained(cfg: Config) -> None:
-    """See that the file that the backbone starts from is there.
+    """Check that the file that initialises the backbone exists.
 
     Raises:
-        FileNotFoundError: It is not.
+        FileNotFoundError: It does not.
     """
     model = cfg.get('model', {})
     if str(model.get('type')).endswith('AutoFocus') and model.get('frozen'):
-        return  # it starts from a checkpoint of all its weights
+        return  # a checkpoint has all its weights
     backbone = model.get('backbone') or {}
     path = (backbone.get('init_cfg') or {}).get('checkpoint') or ''
     if not path or '://' in path or Path(path).exists():
         return
     raise FileNotFoundError(
-        f'{path}, which model.backbone.init_cfg names, is missing. The '
-        'networks that the released detectors start from are fetched by '
-        'python tools/download_weights.py pretrained; --cfg-options '
+        f'{path}, which model.backbone.init_cfg names, is missing. python '
+        'tools/download_weights.py pretrained downloads the networks from '
+        'which the released detectors start; --cfg-options '
         'model.backbone.init_cfg=None starts from random weights.'
     )

@@ -1,4 +1,4 @@
-"""Build the data sets of a config, outside of a runner."""
+"""Builds the datasets of a config, without a runner."""
 
 from mmengine.config import Config
 
@@ -7,21 +7,21 @@ from sniper_mmdet.registry import DATASETS
 
 
 def set_proposals(cfg: Config, path: str) -> None:
-    """Let a config mine negative chips from a proposal file, of any path.
+    """Make a config mine negative chips from a proposal file.
 
     Raises:
-        ValueError: It does not train on chips.
+        ValueError: The config does not train on chips.
     """
     _chip_dataset(cfg)['proposals'] = path
 
 
 def build_chip_dataset(cfg: Config, proposals: str | None = None):
-    """The training ChipDataset of a config.
+    """Build the training ChipDataset of a config.
 
-    Its proposal file may be another than the config's.
+    ``proposals`` replaces the config's proposal file.
 
     Raises:
-        ValueError: The config trains on something else.
+        ValueError: The config does not train on chips.
     """
     dataset = _chip_dataset(cfg)
     if proposals is not None:
@@ -32,27 +32,28 @@ def build_chip_dataset(cfg: Config, proposals: str | None = None):
 
 
 def build_image_dataset(cfg: Config, split: str):
-    """The data set of a split ('train', 'val' or 'test'), of whole images.
+    """Build the whole-image dataset of a split: 'train', 'val' or 'test'.
 
-    If it is a ChipDataset, it is without proposals.
+    A ChipDataset is built without proposals.
 
     Raises:
-        ValueError: The config has no such split, or a file of it is broken.
+        ValueError: The config has no such split, or one of its files is
+            broken.
     """
     dataset = (cfg.get(f'{split}_dataloader') or {}).get('dataset')
     if dataset is None:
         raise ValueError(f'{cfg.filename} has no {split}_dataloader.dataset.')
     if _is_chip_dataset(dataset):
-        # What it mines is of no matter, and may be what is yet to be made.
+        # Its proposals are not needed, and the file may not exist yet.
         return DATASETS.build({**dataset, 'proposals': None})
     return build_read(dataset)
 
 
 def build_unread_dataset(cfg: Config, split: str):
-    """The data set of a split, for what it is called: no file of it is read.
+    """Build the dataset of a split for its metainfo, without reading files.
 
-    None where the config has no such split, and where its class cannot wait
-    and its files are not there.
+    Returns None if the config has no such split, or if the class must read its
+    files and these do not exist.
     """
     loader = cfg.get(f'{split}_dataloader') or {}
     dataset = loader.get('dataset') or {}
@@ -65,9 +66,9 @@ def build_unread_dataset(cfg: Config, split: str):
 
 
 def build_boxes_dataset(cfg: Config, split: str):
-    """Keys, sizes and boxes of a split's images, whatever the data set.
+    """Build a ChipDataset with the keys, sizes and boxes of a split.
 
-    What is given is a ChipDataset; a plain data set's is to cut no chip.
+    It wraps a plain dataset, too, but is not meant to cut chips then.
 
     Raises:
         ValueError: The config has no such split.

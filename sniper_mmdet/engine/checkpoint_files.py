@@ -1,13 +1,13 @@
-"""Reads checkpoint files, and runs nothing that is in them.
+"""Reads checkpoint files without running code from them.
 
-A checkpoint is a pickle, which may call whatever it names. Here torch reads
-one with ``weights_only=True`` and knows the few classes more that checkpoints
-of mmengine hold; mmengine falls back to a full pickle, and knows getattr, by
-which a pickle reaches all. Once this module is imported its loaders stand in
-``CheckpointLoader``, which every way of MMDetection to a checkpoint goes
-through, for ``--resume``, ``load_from`` and ``init_cfg`` too.
+A checkpoint is a pickle, which may call any function that it names. Here torch
+reads it with ``weights_only=True``, and allows a few more classes, which
+checkpoints of mmengine hold. mmengine itself falls back to a full pickle, and
+allows getattr, through which a pickle reaches everything. The import of this
+module puts its loaders into ``CheckpointLoader``. MMDetection loads every
+checkpoint through it, also for ``--resume``, ``load_from`` and ``init_cfg``.
 
-Who trusts a file says ``--trust-checkpoint``, or sets torch's own variable
+To trust a file, give ``--trust-checkpoint``, or set torch's own variable
 :data:`~sniper_mmdet.utils.cli.TRUSTED`.
 """
 
@@ -28,36 +28,36 @@ from sniper_mmdet.utils.errors import UserError
 
 from .harmless_pickles import load_harmless
 
-#: Lets torch.load read weights only, whatever its caller asks for.
+#: Makes torch.load read weights only, whatever its caller asks for.
 _FORCED = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
-#: What torch says of a pickle that names what it does not know.
+#: torch's messages about a name in a pickle that it does not allow.
 _UNKNOWN = re.compile(
     r'GLOBAL ([\w.]+)|unrecognized (function .*)|(?:but|, ) got (.*)'
 )
 
 
 class CheckpointError(UserError):
-    """What is said of a file that is not the checkpoint that it must be."""
+    """A file is not the expected checkpoint."""
 
 
 class UntrustedError(CheckpointError):
-    """What is said of a checkpoint that may run code."""
+    """A checkpoint may run code."""
 
 
 def trusted() -> bool:
-    """Whether checkpoints may run code."""
+    """Return whether checkpoints may run code."""
     return os.environ.get(TRUSTED, '0').lower() in ('1', 'y', 'yes', 'true')
 
 
 def load_from_local(path: str, map_location=None, **options):
-    """Read a checkpoint; options are ``torch.load``'s.
+    """Read a checkpoint, with the options of ``torch.load``.
 
     Raises:
-        CheckpointError: It is no checkpoint, or not a whole one.
-        UntrustedError: It holds what is not known to be harmless.
+        CheckpointError: The file is not a checkpoint, or is incomplete.
+        UntrustedError: It holds something that is not known to be harmless.
         FileNotFoundError: There is no such file.
     """
-    full = os.path.expanduser(path)  # text: torch before 2.3 maps no Path
+    full = os.path.expanduser(path)  # str: torch before 2.3 cannot map a Path
     if not os.path.isfile(full):
         raise FileNotFoundError(f'the checkpoint {path} does not exist.')
     options.update(map_location=map_location)
@@ -73,12 +73,12 @@ def _explained(path: str) -> Iterator[None]:
         yield
     except torch.cuda.OutOfMemoryError:
         raise
-    except Exception as error:  # whatever torch finds wrong with a file
-        # A file that is cut off, torch reads from before its start.
+    except Exception as error:  # torch raises several types
+        # For a truncated file torch seeks before its start.
         if isinstance(error, OSError) and error.errno != errno.EINVAL:
             raise
         text = ' '.join(str(error).split())
-        # torch's own, without its advice.
+        # Keep torch's message without its advice.
         text = text.rpartition('WeightsUnpickler error: ')[2]
         text = text.partition(' Check the documentation')[0]
         unknown = isinstance(error, UnpicklingError) and _UNKNOWN.search(text)
@@ -86,17 +86,17 @@ def _explained(path: str) -> Iterator[None]:
             name = next(filter(None, unknown.groups()))[:80].rstrip('. ')
             raise UntrustedError(
                 f'{path} holds {name}, which may run any code when the file '
-                'is read. If you trust whom the file is from, give '
+                'is read. If you trust the source of the file, give '
                 f'--trust-checkpoint, or set {TRUSTED}=1 in the environment.'
             ) from None
         raise CheckpointError(
-            f'{path} is not a checkpoint, or not a whole one: '
+            f'{path} is not a checkpoint, or is incomplete: '
             f'{type(error).__name__}: {text.partition(". ")[0][:200]}'
         ) from None
 
 
 def _checked(load: Callable) -> Callable:
-    """mmengine's loader of addresses, which reads weights only."""
+    """Make mmengine's loader of addresses read weights only."""
 
     @functools.wraps(load)
     def checked(path: str, map_location=None):

@@ -1,4 +1,4 @@
-"""Detectors with the weights of a checkpoint."""
+"""Builds detectors and loads the weights of checkpoints."""
 
 import logging
 import pickle
@@ -16,24 +16,24 @@ from sniper_mmdet.registry import MODELS
 
 from .checkpoint_files import CheckpointError
 
-#: Said where a DINO does not fit.
+#: Note in the error if a DINO does not fit.
 _DINO = (
     ' The zoo has weights for the DINO of mmdet 3.3; that of '
     'onedl-mmdetection 3.5.1 has another ref_point_head.'
 )
-#: Modules that proposals do not come from, of a detector with an RPN.
+#: Modules of a detector with an RPN that its proposals do not need.
 _AFTER_RPN = ('focus_head.', 'roi_head.')
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
-    """What is trained, without what distributes it."""
+    """The trained model, without the wrapper that distributes it."""
     return model.module if is_model_wrapper(model) else model
 
 
 def modules_after_proposals(model: nn.Module) -> tuple[str, ...]:
-    """Prefixes of weights that a detector's proposals do not depend on.
+    """Prefixes of the weights that a detector's proposals do not need.
 
-    Such weights may be another detector's, or random.
+    These weights may be random, or those of another detector.
     """
     detector = getattr(model, 'detector', model)
     with_rpn = getattr(detector, 'with_rpn', False)
@@ -41,21 +41,22 @@ def modules_after_proposals(model: nn.Module) -> tuple[str, ...]:
 
 
 class MisfitError(CheckpointError):
-    """A checkpoint is of another detector."""
+    """A checkpoint belongs to another detector."""
 
 
 def require_fit(
     model: nn.Module, weights: dict[str, Tensor], path: str | Path
 ) -> tuple[list[str], list[str]]:
-    """Give a detector weights, all of which fit it in shape.
+    """Load weights into a detector, and check that all shapes fit.
 
-    mmengine leaves weights as they are that do not, which are random then.
+    mmengine skips weights that do not fit, and so leaves them random.
 
     Returns:
-        tuple: Names of weights that are missing, and that have no place.
+        tuple: Names of weights that are missing, and of weights that the
+        detector does not have.
 
     Raises:
-        MisfitError: Some do not fit. All others are loaded.
+        MisfitError: Some weights do not fit. All others are loaded.
     """
     try:
         missing, unused = model.load_state_dict(weights, strict=False)
@@ -65,8 +66,8 @@ def require_fit(
         misfits = [' '.join(m.split()) for m in misfits[1:] or misfits]
         told = _DINO if 'ref_point_head' in str(error) else ''
         raise MisfitError(
-            f'{path} is of another detector, as {len(misfits)} of its weights '
-            f'do not fit: {" ".join(misfits[:3])}{told}'
+            f'{path} is of another detector: {len(misfits)} of its weights do '
+            f'not fit: {" ".join(misfits[:3])}{told}'
         ) from None
     return missing, unused
 
@@ -74,22 +75,22 @@ def require_fit(
 def require_all(
     missing: Sequence[str], path: str | Path, without: Sequence[str] = ()
 ) -> None:
-    """See that a checkpoint lacks none but weights of some prefixes.
+    """Check that a checkpoint lacks no weights, except for some prefixes.
 
     Raises:
-        CheckpointError: It does.
+        CheckpointError: Other weights are missing.
     """
     needed = [key for key in missing if not key.startswith(tuple(without))]
     needed = [k for k in needed if not k.endswith('num_batches_tracked')]
     if needed:
         raise CheckpointError(
             f'{path} lacks {len(needed)} weights of the detector, the first '
-            f'is {needed[0]}: it is of another one.'
+            f'is {needed[0]}: it is of another detector.'
         )
 
 
 def weights_of(checkpoint: dict) -> dict[str, Tensor]:
-    """The state dict of a checkpoint, of a distributed model too."""
+    """The state dict of a checkpoint, also of a distributed model."""
     found = checkpoint.get('state_dict', checkpoint)
     return {k.removeprefix('module.'): v for k, v in found.items()}
 
@@ -99,7 +100,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
 
     Raises:
         OSError: There is no such file.
-        ValueError: It is no checkpoint, or may run code; see
+        ValueError: The file is not a checkpoint, or may run code; see
             :mod:`~sniper_mmdet.engine.checkpoint_files`.
     """
     found = CheckpointLoader.load_checkpoint(str(path), map_location='cpu')
@@ -113,10 +114,10 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
 
 
 def trained_classes(checkpoint: dict) -> list[str]:
-    """The classes that a checkpoint was trained on; empty if it has none."""
+    """The training classes of a checkpoint; empty if it does not name any."""
     meta = checkpoint.get('meta') or {}
     data = meta.get('dataset_meta') or {}
-    # mmdet before 3.0 had capitals.
+    # mmdet before 3.0 wrote them in capitals.
     names = data.get('classes') or data.get('CLASSES') or meta.get('CLASSES')
     return list(names or ())
 
@@ -133,15 +134,16 @@ def load_weights(
     without: Sequence[str] = (),
     strict: bool = False,
 ) -> None:
-    """Give a detector the weights of a checkpoint, all that it needs.
+    """Load all weights that a detector needs from a checkpoint.
 
-    Both may be wrapped or not. Weights whose prefix is in ``without`` are
-    left as they are. Weights that the detector has no place for are logged,
-    or, if ``strict``, an error.
+    Both may be wrapped or not. Weights with a prefix in ``without`` are not
+    loaded. Weights that the detector does not have are logged, or raise an
+    error if ``strict``.
 
     Raises:
         OSError: There is no such file.
-        ValueError: It is no checkpoint, or one of another detector.
+        ValueError: The file is not a checkpoint, or belongs to another
+            detector.
     """
     without = (*without, *(f'detector.{prefix}' for prefix in without))
     weights = read_weights(path).items()
@@ -149,9 +151,9 @@ def load_weights(
     missing, unused = require_fit(model, found, path)
     require_all(missing, path, without)
     if unused:
-        text = f'{path}: the detector has no place for {", ".join(unused)}'
+        text = f'{path}: the detector does not have {", ".join(unused)}'
         if strict:
-            raise ValueError(f'{text}: it is of another one.')
+            raise ValueError(f'{text}: the file is of another detector.')
         print_log(text, 'current', logging.WARNING)
 
 
@@ -169,10 +171,10 @@ def without_pretrained(part):
 
 
 def build_detector(cfg: Config, kind: type[nn.Module]) -> nn.Module:
-    """Build the detector of a config, and download nothing for it.
+    """Build the detector of a config without downloading weights.
 
     Raises:
-        ValueError: It is not of the kind that it must be.
+        ValueError: The detector is not of the given kind.
     """
     model = MODELS.build(without_pretrained(cfg.model))
     if not isinstance(model, kind):
@@ -190,16 +192,16 @@ def load_detector(
     proposals_only: bool = False,
     strict: bool = False,
 ) -> nn.Module:
-    """The detector of a config with the weights of a checkpoint, to test.
+    """Build the detector of a config with weights of a checkpoint, for tests.
 
-    It is on the default device, in test mode. ``proposals_only``: weights
-    that its proposals do not need may be missing, or another detector's.
-    ``strict``: see :func:`load_weights`.
+    It is on the default device, in test mode. With ``proposals_only`` the
+    weights that its proposals do not need may be missing, or those of another
+    detector. For ``strict`` see :func:`load_weights`.
 
     Raises:
         OSError: There is no such file.
-        ValueError: The detector is another kind, or the file no checkpoint
-            of it.
+        ValueError: The detector is of another kind, or the file is not a
+            checkpoint of it.
     """
     model = build_detector(cfg, kind)
     without = modules_after_proposals(model) if proposals_only else ()

@@ -1,4 +1,4 @@
-"""Settings of a config that must agree with each other."""
+"""Checks settings of a config that must agree with each other."""
 
 from collections.abc import Sequence
 
@@ -13,22 +13,22 @@ def check_agreement(
     test_levels: ImagePyramid | None = None,
     resizing: Sequence[str] = (),
 ) -> list[str]:
-    """Warnings where a detector is built for what it is not trained on.
+    """Compare the settings of chips and detector, and return warnings.
 
     Args:
         chip_size (int): ``chip_size`` of the ChipDataset.
         levels (ImagePyramid): Levels of the ChipDataset.
-        pads (Sequence[tuple[int, int]]): (height, width) that each
-            BatchFixedSizePad among the detector's ``batch_augments`` pads to.
+        pads (Sequence[tuple[int, int]]): (height, width) of each
+            BatchFixedSizePad in the detector's ``batch_augments``.
         divisor (int): The detector's ``pad_size_divisor``. Defaults to 1.
         test_levels (ImagePyramid, optional): Levels of a PyramidDetector.
-            Defaults to None: the detector is none.
-        resizing (Sequence[str]): Those ``batch_augments`` that resize chips
-            without the boxes that only a focus head sees.
+            Defaults to None: the detector is not one.
+        resizing (Sequence[str]): The ``batch_augments`` that resize chips but
+            not the boxes that only a focus head sees.
 
     Raises:
-        ValueError: Batches of chips would differ in shape, or a focus head
-            would learn from boxes that are elsewhere.
+        ValueError: Chips of a batch would differ in shape, or a focus head
+            would learn from misplaced boxes.
     """
     if resizing:
         raise ValueError(
@@ -42,8 +42,8 @@ def check_agreement(
         warnings.append(
             f'train_dataloader.dataset.scales has {len(levels)} levels, '
             f'{list(levels.scales)}, but model.scales has {len(test_levels)}, '
-            f'{list(test_levels.scales)}: the detector is tested on other '
-            'levels than it is trained on.'
+            f'{list(test_levels.scales)}: the levels of tests differ from '
+            'those of training.'
         )
     padded = -(-chip_size // divisor) * divisor
     for size in map(tuple, pads):
@@ -57,6 +57,6 @@ def check_agreement(
                 'differ in shape. Let it pad to the chip_size.'
             )
         if max(size) > padded:
-            wasted = 'what is beside a chip is computed for nothing'
+            wasted = 'the padding of a chip wastes computation'
             warnings.append(f'{differ}: {wasted}.')
     return warnings

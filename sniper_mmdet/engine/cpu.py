@@ -1,4 +1,4 @@
-"""Settings that make PyTorch usable on machines without a GPU."""
+"""Settings that make PyTorch fast on machines without a GPU."""
 
 import ctypes
 import sys
@@ -11,22 +11,23 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # malloc.h
 
 
 def prepare_cpu(launcher: str = 'none', cfg: Config | None = None) -> None:
-    """Prepare this process for PyTorch on the CPU; with a GPU do nothing.
+    """Prepare this process for PyTorch on the CPU; does nothing with a GPU.
 
-    - glibc gives large blocks back to the system at each free, and page
-      faults then take more time than the network: it is told to keep them
-      (measured: 4x on the convolutions of two cores).
+    - glibc returns large blocks to the system at each free, and page faults
+      then take more time than the network. It is set to keep them (measured:
+      4x on the convolutions of two cores).
     - Denormal numbers, frequent in gradients of a fresh network, are slow.
-    - mmengine's ``init_dist`` asks for a CUDA device whatever the backend, but
-      leaves a process group that is there alone: gloo is started for it.
-      Its runner gives a CUDA device to the distributed model too, where the
-      config has no ``model_wrapper_cfg``: it gets one without.
+      They are flushed to zero.
+    - mmengine's ``init_dist`` needs a CUDA device with any backend, but keeps
+      an existing process group. gloo is therefore started first. mmengine's
+      runner gives the distributed model a CUDA device, too, if the config has
+      no ``model_wrapper_cfg``. The config gets one without a device.
 
     Args:
-        launcher (str): As given to a tool. Only 'pytorch' (torchrun) tells
-            the processes of each other through the environment.
-        cfg (Config, optional): What the runner is built from; changed as
-            said above.
+        launcher (str): The launcher of a tool. Only 'pytorch' (torchrun)
+            describes the processes in the environment.
+        cfg (Config, optional): The config of the runner; it is changed in
+            place.
     """
     if torch.cuda.is_available():
         return

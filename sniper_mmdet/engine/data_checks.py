@@ -1,7 +1,7 @@
-"""What a run reads, seen to go together before it starts.
+"""Checks before a run that its datasets, metrics and detector agree.
 
-A label is a number. Where data sets, their files, the metrics and the detector
-mean different classes by it, nothing fails: the results are wrong.
+A label is a number. If datasets, their files, metrics and the detector use it
+for different classes, no error is raised, and the results are wrong.
 """
 
 from collections.abc import Sequence
@@ -17,9 +17,9 @@ from .metric_checks import check_metric
 
 
 def check_run(runner: Runner, splits: Sequence[str]) -> None:
-    """Check the data sets, the metrics and the detector of some splits.
+    """Check the datasets, the metrics and the detector of some splits.
 
-    What the runner has not built yet is built.
+    Parts that the runner has not built yet are built.
 
     Raises:
         ValueError: See the other functions here.
@@ -40,7 +40,7 @@ def check_run(runner: Runner, splits: Sequence[str]) -> None:
 
 
 def _built(runner: Runner, split: str):
-    """The loop of a split, None without one; its data are read, checked."""
+    """The loop of a split, with checked data; None if there is no loop."""
     loader = getattr(runner, f'_{split}_dataloader')
     if isinstance(loader, dict) and isinstance(loader.get('dataset'), dict):
         loader['dataset'] = dict(type=build_read, config=loader['dataset'])
@@ -48,15 +48,15 @@ def _built(runner: Runner, split: str):
 
 
 def check_split(dataset, evaluator=(), settings=()) -> None:
-    """Check a data set and the metrics that evaluate on it.
+    """Check a dataset and the metrics that evaluate on it.
 
     Args:
-        dataset (BaseDataset): Of mmdet, or one around others.
-        evaluator (Evaluator | Sequence[BaseMetric]): Its metrics.
-        settings (dict | Sequence[dict]): What these were built of.
+        dataset (BaseDataset): A dataset of mmdet, or a wrapper of others.
+        evaluator (Evaluator | Sequence[BaseMetric]): The metrics.
+        settings (dict | Sequence[dict]): Configs of the metrics.
 
     Raises:
-        ValueError: Names the files, and what does not go together.
+        ValueError: They do not agree; the error names the files.
     """
     metrics = getattr(evaluator, 'metrics', evaluator)
     if isinstance(settings, dict):
@@ -64,7 +64,7 @@ def check_split(dataset, evaluator=(), settings=()) -> None:
     settings = [settings] if isinstance(settings, dict) else settings or ()
     given = [one if isinstance(one, dict) else {} for one in settings]
     parts = [dataset]
-    if hasattr(evaluator, 'dataset_prefixes'):  # parts with metrics of theirs
+    if hasattr(evaluator, 'dataset_prefixes'):  # each part has its own metrics
         parts = dataset.datasets
     for part in parts:
         check_classes(part)

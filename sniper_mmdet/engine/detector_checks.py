@@ -1,4 +1,4 @@
-"""The classes of a detector, seen to be those of its data."""
+"""Checks that the classes of a detector are those of its data."""
 
 from collections.abc import Sequence
 
@@ -11,25 +11,25 @@ from sniper_mmdet.utils.errors import UserError
 
 
 class DataError(UserError):
-    """What a run reads does not go together."""
+    """Datasets, metrics, checkpoint and detector of a run do not agree."""
 
 
 def check_heads(model: nn.Module, dataset) -> None:
-    """See that the heads of a detector tell as many classes as data name.
+    """Check that the heads of a detector have as many classes as the data.
 
-    Left out are an RPN, and heads that are one for all classes.
+    An RPN and class-agnostic heads are left out.
 
     Args:
-        model (nn.Module): Wrapped or not.
-        dataset (BaseDataset): What it is trained or tested on.
+        model (nn.Module): The detector, wrapped or not.
+        dataset (BaseDataset): The dataset of training or tests.
 
     Raises:
-        ValueError: Names the key of the config.
+        ValueError: A number differs; the error names the key of the config.
     """
     classes = classes_of(dataset)
     if not classes or not has_classes(model):
         return
-    # What is a thing and what is stuff have heads of their own.
+    # Things and stuff have separate heads.
     data = next(parts_of(dataset))
     counts = {len(classes), len(data.metainfo.get('thing_classes', classes))}
     wrong = {}
@@ -54,10 +54,10 @@ def check_heads(model: nn.Module, dataset) -> None:
 
 
 def has_classes(model: nn.Module) -> bool:
-    """Whether a detector's labels are the classes of its data.
+    """Test whether a detector's labels are the classes of its data.
 
-    Those of an RPN are one, those of a tracker are of its detector's data, and
-    those of GLIP and its like are what a text names.
+    An RPN has one class, a tracker has the classes of its detector's data, and
+    GLIP and similar detectors have the classes of a text.
     """
     return not any(
         isinstance(module, (RPN, BaseMOTModel)) or 'language_model' in path
@@ -68,15 +68,15 @@ def has_classes(model: nn.Module) -> bool:
 def check_names(
     classes: Sequence[str], of: str, others: Sequence[str], of_others: str
 ) -> None:
-    """See that no class is another label somewhere else.
+    """Check that no class has another label in a second list.
 
     Raises:
-        ValueError: Names both orders.
+        ValueError: A class does; the error names both orders.
     """
     if moved(classes, others):
         raise DataError(
             f'the classes of the {of} and of the {of_others} must be in one '
             f'order: {list(classes)} and {list(others)}. Give '
             'metainfo.classes, and the categories of the files, the order '
-            'that the detector is trained with.'
+            "of the detector's training."
         )

@@ -1,4 +1,4 @@
-"""What an IterBasedTrainLoop takes its batches from."""
+"""The source of batches of an IterBasedTrainLoop."""
 
 from collections.abc import Iterator
 from itertools import chain, repeat
@@ -10,15 +10,16 @@ from torch.utils.data import DataLoader
 class EndlessChips:
     """Batches of chips, epoch after epoch.
 
-    In place of mmengine's own iterator, which brings a resumed run to its
-    place by as many batches of today's size as it had iterations: to another
-    one if the size differs or epochs end in a smaller batch, and in mmengine
-    before 0.10.12 by loading them all. Here the sampler stands there already.
+    It replaces mmengine's own iterator, which moves a resumed run to its place
+    by skipping as many batches of the present size as it had iterations. The
+    place is wrong if the batch size differs, or if epochs end in a smaller
+    batch. mmengine before 0.10.12 also loads all these batches. Here the
+    sampler already is at its place.
 
     Args:
-        loader (DataLoader): Of chips.
-        sampler (ChipSampler): The loader's; stands at the first chip.
-        passed (int): Batches that the loop asks for before it trains on one.
+        loader (DataLoader): Loader of chips.
+        sampler (ChipSampler): Sampler of the loader, at its first chip.
+        passed (int): Batches that the loop takes before it trains on one.
             Defaults to 0.
     """
 
@@ -38,12 +39,12 @@ class EndlessChips:
         return next(self._batches)
 
     def skip_iter(self, num_iters: int) -> None:
-        """What mmengine calls to bring a resumed run to its place."""
+        """Called by mmengine to move a resumed run to its place."""
 
     @classmethod
     def put_into(cls, loop: IterBasedTrainLoop, sampler) -> None:
-        """Let a loop that is about to run take its batches from here."""
-        # mmengine before 0.10.12 asks for each batch that is to be passed.
+        """Make a loop that is about to run take its batches from here."""
+        # mmengine before 0.10.12 loads each batch that it skips.
         asks = not hasattr(loop.dataloader_iterator, 'skip_iter')
         passed = loop.iter if asks else 0
         loop.dataloader_iterator = cls(loop.dataloader, sampler, passed)

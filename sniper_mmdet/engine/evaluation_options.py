@@ -1,4 +1,4 @@
-"""What options of a test change of a config."""
+"""Changes of a config by the options of a test."""
 
 import os.path as osp
 
@@ -7,29 +7,29 @@ from mmengine.config import Config, ConfigDict
 
 from sniper_mmdet.datasets.transforms import loading_whole
 
-# What --eval's names are called by the metrics that know them.
+# Names of --eval, and their names in each metric.
 _METRICS = {
     'CocoMetric': dict(bbox='bbox', segm='segm', proposal='proposal'),
     'VOCMetric': dict(bbox='mAP', proposal='recall'),
-    'WiderFaceMetric': dict(bbox=None),  # has no choice
+    'WiderFaceMetric': dict(bbox=None),  # the only choice
 }
 
 
 def set_metrics(evaluator: dict | list, names: list[str]) -> None:
-    """Make the evaluators of a config evaluate what ``--eval`` names.
+    """Make the evaluators of a config compute the metrics of ``--eval``.
 
     Raises:
-        ValueError: A metric that does not know a name.
+        ValueError: An evaluator does not have a metric of this name.
     """
     for metric in evaluator if isinstance(evaluator, list) else [evaluator]:
         kind = metric.type.split('.')[-1]
-        if kind == 'PixelsMetric':  # is beside others, and has no choice
+        if kind == 'PixelsMetric':  # it supplements others
             continue
         known = _METRICS.get(kind)
         if known is None:
             raise ValueError(
-                f'--eval does not know {kind}: leave it out, or give its own '
-                'metric by --cfg-options test_evaluator.metric=...'
+                f'--eval does not support {kind}: leave it out, or give its '
+                'own metric by --cfg-options test_evaluator.metric=...'
             )
         unknown = [name for name in names if name not in known]
         if unknown:
@@ -37,7 +37,7 @@ def set_metrics(evaluator: dict | list, names: list[str]) -> None:
                 f'--eval {unknown[0]}: {kind} evaluates {" ".join(known)}.'
             )
         if kind == 'VOCMetric' and len(names) > 1:
-            raise ValueError('--eval: VOCMetric evaluates one of them a run.')
+            raise ValueError('--eval: VOCMetric takes one name per run.')
         found = [known[name] for name in names]
         if None in found:
             continue
@@ -64,7 +64,7 @@ def set_format_only(evaluator: dict | list, work_dir: str) -> None:
 
 
 def set_flip_tta(cfg: Config) -> None:
-    """Wrap the model so that it sees each image and its mirror image."""
+    """Wrap the model so that it tests each image and its mirror image."""
     nms = dict(type='nms', iou_threshold=0.5)
     tta_cfg = dict(nms=nms, max_per_img=100)
     cfg.setdefault('tta_model', dict(type='DetTTAModel', tta_cfg=tta_cfg))

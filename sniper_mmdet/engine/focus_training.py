@@ -1,4 +1,4 @@
-"""Trains the focus head of a detector that is frozen."""
+"""Trains the focus head of a frozen detector."""
 
 from pathlib import Path
 
@@ -8,15 +8,15 @@ from .build import checked_runner, own_work_dir
 
 
 def train_focus_head(cfg: Config, checkpoint: str | Path) -> None:
-    """Run the training of a config, and keep its last checkpoint.
+    """Run the training of a config, and save its last checkpoint.
 
     Args:
-        cfg (Config): Of an AutoFocus detector that is frozen, with a
-            ``work_dir``; an IterBasedTrainLoop. Nothing is validated.
-        checkpoint (str | Path): Where the trained detector is to be.
+        cfg (Config): Config of a frozen AutoFocus detector, with a
+            ``work_dir`` and an IterBasedTrainLoop. There is no validation.
+        checkpoint (str | Path): File for the trained detector.
 
     Raises:
-        FileError: Something cannot be written.
+        FileError: A file cannot be written.
         ValueError: See :mod:`~sniper_mmdet.engine.data_checks`.
     """
     for part in ('dataloader', 'evaluator', 'cfg'):

@@ -1,4 +1,4 @@
-"""Training in half precision, named modules in single."""
+"""Training in half precision, with named modules in fp32."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -18,38 +18,38 @@ _DTYPES = dict(float16=torch.float16, bfloat16=torch.bfloat16)
 
 @OPTIM_WRAPPERS.register_module()
 class HalfPrecisionOptimWrapper(AmpOptimWrapper):
-    """An AmpOptimWrapper that keeps some modules in fp32, on CPUs too.
+    """An AmpOptimWrapper that keeps some modules in fp32, also on CPUs.
 
-    Weights, their gradients and the optimizer are fp32, as under any
-    autocast, and so is testing. Differs from its parent: inputs of the
-    modules in ``float32`` are cast to fp32 and nothing in them is autocast;
-    float16 and bfloat16 run on the CPU as well; a scale may be left out; the
-    scale is logged, as ``grad_scale``.
+    Weights, their gradients and the optimizer are fp32, as with any autocast.
+    Tests run in fp32, too. Differs from its parent: inputs of the modules in
+    ``float32`` are cast to fp32, and autocast is off within; float16 and
+    bfloat16 also run on the CPU; the scale may be left out; the scale is
+    logged as ``grad_scale``.
 
-    Steps whose gradients are not finite are skipped where there is a scale,
-    be it dynamic or not; without one they are not, as in fp32.
+    With a scale, dynamic or not, a step whose gradients are not finite is
+    skipped. Without a scale it is not skipped, as in fp32.
 
     Args:
         dtype (str): 'float16' or 'bfloat16'. Defaults to 'float16'.
-        loss_scale (str, float or dict, optional): Factor of the loss: the
+        loss_scale (str, float or dict, optional): Factor of the loss. The
             gradients are divided by it before they are clipped and used.
-            'dynamic': halved after a step that was skipped, doubled after
-            2000 that were not; a number: stays; a dict: arguments of
-            ``torch.amp.GradScaler``. Defaults to None: 'dynamic' for float16,
-            none for bfloat16, whose range is that of fp32.
-        float32 (Sequence[str]): Modules that stay in fp32, with all that is
-            in them: their names, those of their classes, or regular
-            expressions that match one whole. Names are those in a checkpoint,
-            ``roi_head.bbox_head``, however the detector is wrapped. A plain
-            name must be there; an expression may match nothing, so that one
-            list serves several detectors, but not all may. The log says what
-            was found. Defaults to ().
-        **kwargs: Of mmengine's ``OptimWrapper``: ``optimizer``,
+            'dynamic': it is halved after a skipped step, and doubled after
+            2000 steps without a skip. A number is a fixed scale. A dict has
+            arguments of ``torch.amp.GradScaler``. Defaults to None: 'dynamic'
+            for float16, no scale for bfloat16, whose range is that of fp32.
+        float32 (Sequence[str]): Modules that stay in fp32, with their
+            submodules. Give names of modules, names of classes, or regular
+            expressions that match a whole name. Names are those in a
+            checkpoint, ``roi_head.bbox_head``, however the detector is
+            wrapped. A plain name must exist. An expression may match nothing,
+            so that one list serves several detectors, but one must match. The
+            log has the modules that were found. Defaults to ().
+        **kwargs: Arguments of mmengine's ``OptimWrapper``: ``optimizer``,
             ``accumulative_counts``, ``clip_grad``.
 
     Raises:
-        ValueError: A setting out of bounds; before training starts, names of
-            ``float32`` that the model does not have.
+        ValueError: A setting is out of bounds; or, before training starts, the
+            model lacks a name of ``float32``.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class HalfPrecisionOptimWrapper(AmpOptimWrapper):
         float32: Sequence[str] = (),
         **kwargs,
     ) -> None:
-        # Not the parent's constructor, which refuses to go without a GPU.
+        # The parent's constructor is not called: it needs a GPU.
         OptimWrapper.__init__(self, **kwargs)
         if dtype not in _DTYPES:
             raise ValueError(
@@ -67,7 +67,7 @@ class HalfPrecisionOptimWrapper(AmpOptimWrapper):
             )
         self.cast_dtype = _DTYPES[dtype]
         self.float32 = [float32] if isinstance(float32, str) else list(float32)
-        # By now the model is on the device that it is trained on.
+        # Here the model is already on its device for training.
         param, *_ = self.optimizer.param_groups[0]['params']
         self.device_type = param.device.type
         if loss_scale is None and dtype == 'float16':
@@ -82,7 +82,7 @@ class HalfPrecisionOptimWrapper(AmpOptimWrapper):
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """Autocast, and no synchronisation of gradients that add up."""
+        """Autocast; accumulated gradients are not synchronised."""
         self._prepare(model)
         autocast = torch.autocast(self.device_type, self.cast_dtype)
         with OptimWrapper.optim_context(self, model), autocast:
@@ -95,10 +95,10 @@ class HalfPrecisionOptimWrapper(AmpOptimWrapper):
             self.message_hub.update_scalar('train/grad_scale', scale)
 
     def load_state_dict(self, state_dict: dict) -> None:
-        """Load the optimizer's state and that of a dynamic scale.
+        """Load the states of the optimizer and of a dynamic scale.
 
-        The run that is resumed may have had another precision or scale: the
-        config's counts.
+        The checkpoint may have another precision or scale; those of the config
+        are used.
         """
         scale = state_dict.get('loss_scaler')
         if not scale or self._scale_update_param is not None:
@@ -114,27 +114,27 @@ class HalfPrecisionOptimWrapper(AmpOptimWrapper):
 
 
 def keep_float32(module: nn.Module, device_type: str) -> None:
-    """Let a module, and all that is in it, run in fp32 under autocast.
+    """Make a module and its submodules run in fp32 under autocast.
 
-    It is changed in place, keeps its type and its parameters, and can be
-    copied and pickled. ``device_type`` is whose autocast is meant, 'cuda' or
-    'cpu'; without autocast nothing changes.
+    The module is changed in place. It keeps its type and its parameters, and
+    can be copied and pickled. ``device_type``, 'cuda' or 'cpu', selects the
+    autocast. Without autocast nothing changes.
     """
-    # What is in it may be called without it, as a head's loss is.
+    # Submodules may be called directly, as a head's loss is.
     for part in module.modules():
         if not isinstance(part.forward, _Float32Forward):
             part.forward = _Float32Forward(part.forward, device_type)
 
 
 class _Float32Forward:
-    """A module's forward, in fp32 where autocast is on."""
+    """The forward of a module, in fp32 if autocast is on."""
 
     def __init__(self, forward: Callable, device_type: str) -> None:
         self.forward = forward
         self.device_type = device_type
 
     def __call__(self, *args, **kwargs) -> Any:
-        # Recomputed activations, too, are computed under autocast.
+        # Recomputed activations run under autocast, too.
         if not _autocast_is_on(self.device_type):
             return self.forward(*args, **kwargs)
         with torch.autocast(self.device_type, enabled=False):
@@ -148,7 +148,7 @@ def _to_float32(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _to_float32(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
-        # The type of a named tuple takes items one by one.
+        # The type of a named tuple takes its items one by one.
         make = getattr(value, '_make', type(value))
         return make(map(_to_float32, value))
     return value
@@ -157,21 +157,21 @@ def _to_float32(value: Any) -> Any:
 def _autocast_is_on(device_type: str) -> bool:
     try:
         return torch.is_autocast_enabled(device_type)
-    except TypeError:  # torch < 2.4 has a function for each kind of device
+    except TypeError:  # torch < 2.4 has a function per device type
         if device_type == 'cpu':
             return torch.is_autocast_cpu_enabled()
         return torch.is_autocast_enabled()
 
 
 def _find_modules(model: nn.Module, patterns: list[str]) -> list[nn.Module]:
-    """Modules that a name or an expression matches; logs which.
+    """Find the modules that match a name or an expression, and log them.
 
     Raises:
-        ValueError: A plain name matches none, or all expressions together.
+        ValueError: A plain name matches no module, or no expression matches.
     """
     kind = type(model).__name__
     modules = [
-        # By their names in a checkpoint: PyramidDetectors write no prefix.
+        # Names as in a checkpoint: PyramidDetectors write no prefix.
         (name.removeprefix('detector.'), module)
         for name, module in model.named_modules()
         if name not in ('', 'detector')
@@ -188,7 +188,7 @@ def _find_modules(model: nn.Module, patterns: list[str]) -> list[nn.Module]:
         if not matched and re.fullmatch(r'[\w.]+', pattern):
             raise ValueError(
                 f'each name in float32 must be that of a module of {kind}, or '
-                'of its class; write an expression, such as (NAME)?, where it '
+                'of its class; write an expression, such as (NAME)?, if it '
                 f'may be missing. Received: {pattern!r}.'
             )
         if not matched:
@@ -196,7 +196,7 @@ def _find_modules(model: nn.Module, patterns: list[str]) -> list[nn.Module]:
         found.update(matched)
     if not found:
         raise ValueError(
-            f'float32 must match some module of {kind}. Received: {patterns}.'
+            f'float32 must match a module of {kind}. Received: {patterns}.'
         )
     inner = tuple(f'{name}.' for name in found)
     names = [name for name in found if not name.startswith(inner)]
@@ -208,7 +208,7 @@ def _find_modules(model: nn.Module, patterns: list[str]) -> list[nn.Module]:
 def _scaler(
     loss_scale: str | float | dict | None, device_type: str
 ) -> tuple[Any, float | None]:
-    """A GradScaler, and what its scale is set to after each step, if any."""
+    """A GradScaler, and the fixed scale to set after each step, if any."""
     static, settings = None, loss_scale
     if loss_scale is None:
         settings = dict(enabled=False)

@@ -1,4 +1,4 @@
-"""What a checkpoint may hold: weights, and what mmengine keeps of a run."""
+"""The types that a checkpoint may hold: weights, and mmengine's run data."""
 
 import pickle
 from collections import Counter
@@ -15,20 +15,21 @@ from torch._weights_only_unpickler import _get_allowed_globals
 
 
 def load_harmless(path, **options):
-    """``torch.load`` of what is known to run nothing.
+    """``torch.load`` that allows only types which are known to be harmless.
 
     Raises:
-        UnpicklingError: There is something else, ``GLOBAL`` and its name.
+        UnpicklingError: The file holds another type; the error has ``GLOBAL``
+            and its name.
     """
     if hasattr(torch.serialization, 'add_safe_globals'):
         return torch.load(path, weights_only=True, **options)
-    # torch before 2.4 cannot be told of further classes.
+    # torch before 2.4 cannot allow further classes.
     known = dict(weights_only=False, pickle_module=_KNOWN)
     return torch.load(path, **known, **options)
 
 
 def _named(path: str, call: Callable) -> Callable:
-    """A function that is found by the name that a pickle has for it."""
+    """Give a function the name by which a pickle refers to it."""
 
     def named(*args):
         return call(*args)
@@ -39,9 +40,9 @@ def _named(path: str, call: Callable) -> Callable:
 
 
 def _method(owner: type, name: str) -> Callable:
-    """What pickles take by getattr, of the classes that have such.
+    """A replacement of getattr for the methods that pickles need.
 
-    getattr itself would give a pickle any function.
+    The real getattr would give a pickle any function.
     """
     known = {
         HistoryBuffer: ('min', 'max', 'current', 'mean'),
@@ -53,7 +54,7 @@ def _method(owner: type, name: str) -> Callable:
 
 
 def _harmless() -> list[Callable]:
-    """What checkpoints of mmengine hold that torch does not know."""
+    """Types in checkpoints of mmengine that torch does not allow."""
     array = np.empty(0).__reduce__()[0]
     scalar = np.float64(0).__reduce__()[0]
     numbers = np.typecodes['AllInteger'] + np.typecodes['AllFloat']
@@ -76,7 +77,7 @@ def _harmless() -> list[Callable]:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Finds what is harmless, for torch before 2.4."""
+    """Finds harmless types only, for torch before 2.4."""
 
     known = {
         **{f'{one.__module__}.{one.__qualname__}': one for one in _harmless()},

@@ -1,4 +1,4 @@
-"""What a metric evaluates by, seen to be of the data that is tested on."""
+"""Checks that the ground truth of a metric belongs to the tested dataset."""
 
 import os
 from pathlib import PurePath
@@ -16,25 +16,26 @@ from sniper_mmdet.evaluation.ground_truth import (
 
 from .detector_checks import DataError
 
-#: Images, at most, by which two files are compared.
+#: Largest number of images by which two files are compared.
 _COMPARED = 10000
-#: What boxes, and masks, are evaluated by.
+#: Fields by which boxes and masks are evaluated.
 _FIELDS = 'bbox', 'area', 'segmentation'
 
 
 def check_metric(dataset, metric, path: str | None = None) -> None:
-    """Check one of mmdet's metrics or ours; others know themselves.
+    """Check a metric of mmdet or of this package; others are left alone.
 
-    The ground truth that it has read from a file is numbered anew where it
-    must be, see :func:`number_annotations`.
+    Annotations that the metric has read from a file get new ids if necessary,
+    see :func:`number_annotations`.
 
     Args:
-        dataset (BaseDataset): What it evaluates on.
-        metric (BaseMetric): Built.
-        path (str, optional): Its ``ann_file``. Defaults to None: not known.
+        dataset (BaseDataset): The dataset of the test.
+        metric (BaseMetric): The metric.
+        path (str, optional): The metric's ``ann_file``. Defaults to None: it
+            is not known.
 
     Raises:
-        ValueError: Names the files, and what does not go together.
+        ValueError: They do not agree; the error names the files.
     """
     kinds = CocoMetric, LVISMetric, VisDroneMetric, VOCMetric
     if not isinstance(metric, kinds):
@@ -50,7 +51,7 @@ def check_metric(dataset, metric, path: str | None = None) -> None:
         _check_categories(metric, truth, classes_of(dataset), path)
     if getattr(metric, 'format_only', False):
         return
-    if lvis is None:  # whose annotations have no iscrowd
+    if lvis is None:  # annotations of LVIS have no iscrowd
         masks = 'segm' in getattr(metric, 'metrics', ())
         check_annotations(truth, path, _FIELDS[: 3 if masks else 2])
     if isinstance(metric, CocoMetric):
@@ -64,7 +65,7 @@ def check_metric(dataset, metric, path: str | None = None) -> None:
 
 
 def _check_own_truth(dataset, metric) -> None:
-    """See that a metric can evaluate by what the data set itself holds."""
+    """Check that a metric can use the annotations of the dataset itself."""
     known = hasattr(dataset, 'get_data_info')
     if getattr(metric, 'format_only', False) or not known:
         return
@@ -75,7 +76,7 @@ def _check_own_truth(dataset, metric) -> None:
         is_empty = is_empty and not info.get('instances', True)
         path = info.get('img_path')
         first = paths.setdefault(info.get('img_id', index), path)
-        # A VOCMetric counts by places.
+        # A VOCMetric counts images by place.
         if first != path and not isinstance(metric, VOCMetric):
             raise DataError(
                 f'{name}: images must have ids of their own where '
@@ -98,21 +99,21 @@ def _check_own_truth(dataset, metric) -> None:
 
 
 def _check_categories(metric, truth, classes: list[str], path: str) -> None:
-    """See that CocoMetric's labels, numbered by its file, are the classes."""
+    """Check that CocoMetric's labels, in its file's order, are the classes."""
     ids = truth.getCatIds(catNms=classes)
     found = [truth.cats[one]['name'] for one in ids]
     known = [one['name'] for one in truth.cats.values()]
     check_order(classes, found, known, path)
     if metric.classwise and ids != sorted(ids):
         raise DataError(
-            f'{path}: for CocoMetric(classwise=True), which names its results '
-            'in the order of the ids, categories must be in that order. '
+            f'{path}: categories must be in the order of their ids, by which '
+            'CocoMetric(classwise=True) names its results. '
             f'Received: the ids {ids}.'
         )
 
 
 def _check_images(dataset, images: dict, path: str) -> None:
-    """See that a metric's file has the images of a data set, and no others."""
+    """Check that a metric's file has exactly the images of a dataset."""
     files = [getattr(one, 'ann_file', None) for one in parts_of(dataset)]
     count, name = len(dataset), _name(dataset)
     if {os.path.realpath(str(one)) for one in files} == {
@@ -120,35 +121,35 @@ def _check_images(dataset, images: dict, path: str) -> None:
     }:
         if count < len(images):
             print_log(
-                f'{path} has {len(images)} images, and the data set takes '
+                f'{path} has {len(images)} images, and the dataset uses '
                 f'{count} of them: objects of the others count as missed.',
                 'current',
             )
         return
-    if not hasattr(dataset, 'get_data_info'):  # none of mmdet's
+    if not hasattr(dataset, 'get_data_info'):  # not one of mmdet
         return
-    must = f'{path}, by which {name} is evaluated, must have the same images.'
+    must = f'{path}, which evaluates {name}, must have the same images.'
     for index in range(0, count, -(-count // _COMPARED) or 1):
         info = dataset.get_data_info(index)
         key, file = info.get('img_id'), info.get('img_path')
         own = images.get(key, {}).get('file_name') or file
         if key not in images or _stem(own) != _stem(file):
-            found = f'is {own}' if key in images else 'is not there'
+            found = f'is {own}' if key in images else 'is missing'
             raise DataError(
                 f'{must} Received: image {key!r} {found}, and {file} in the '
-                'data set.'
+                'dataset.'
             )
     if count < len(images):
         raise DataError(
             f'{must} Received: {len(images)} images there, whose objects all '
-            f'count, and {count} in the data set.'
+            f'count, and {count} in the dataset.'
         )
 
 
 def _no_box(path: str, dataset) -> DataError:
     return DataError(
-        f'{path} has no box of a class to evaluate by, besides crowds; are '
-        'the classes named as in the annotations? metainfo.classes is '
+        f'{path} has no box of a class, besides crowds; are the classes named '
+        'as in the annotations? metainfo.classes is '
         f'{classes_of(dataset)}.'
     )
 

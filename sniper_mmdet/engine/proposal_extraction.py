@@ -1,4 +1,4 @@
-"""Run a detector over a data set and keep its proposals."""
+"""Runs a detector over a dataset and saves its proposals."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ from sniper_mmdet.utils.progress import Progress
 from .checkpoints import modules_after_proposals
 from .whole_images import WholeImages
 
-#: Images of a part, at most: what a process loses when it is cut off.
+#: Largest number of images of a part, which an interrupted process loses.
 _PART = 64
 
 
@@ -41,30 +41,34 @@ def extract_proposals(
     seed: Sequence[int] = (),
     former: proposals.ProposalFile | None = None,
 ) -> proposals.ProposalFile:
-    """Write the proposals of all images to one file, on all processes.
+    """Write the proposals of all images to one file, with all processes.
 
-    What is there already is used again if the weights, the images, the
-    settings and ``config`` are the same: the file, or, where an extraction
-    was cut off, its parts in ``{path}.parts``; each says what it is of. All
-    processes must see both.
+    An existing file is used again if the weights, the images, the settings and
+    ``config`` are the same, which each file records. So are the parts of an
+    interrupted extraction, in ``{path}.parts``. All processes must see both.
 
     Args:
-        model (PyramidDetector): In training mode or not; its mode is kept.
-        images (WholeImages): What to look at.
+        model (PyramidDetector): The detector, in training or test mode; its
+            mode does not change.
+        images (WholeImages): The images.
         path (str): The file.
-        num (int): Proposals an image and level. Defaults to 300.
-        iou_threshold (float): NMS over all levels. Defaults to 0.7.
-        batch_size (int): Images run together. Defaults to 1.
-        num_workers (int): That read images, a process. Defaults to 2.
-        config (str): Whatever else decides on the proposals. Defaults to ''.
+        num (int): Proposals per image and level. Defaults to 300.
+        iou_threshold (float): IoU threshold of the NMS over all levels.
+            Defaults to 0.7.
+        batch_size (int): Images per batch. Defaults to 1.
+        num_workers (int): Processes that read images, per process. Defaults to
+            2.
+        config (str): Text of other settings that change the proposals.
+            Defaults to ''.
         focused (FocusedPass, optional): Where an AutoFocus looks. Defaults to
             None: everywhere.
-        seed (Sequence[int]): Of the places that it draws. Defaults to ().
-        former (ProposalFile, optional): What images have that are left out
-            here, see :class:`WholeImages`. Defaults to None: no proposal.
+        seed (Sequence[int]): Seed of the random places. Defaults to ().
+        former (ProposalFile, optional): Proposals of the images that are left
+            out here, see :class:`WholeImages`. Defaults to None: these have no
+            proposals.
 
     Raises:
-        FileError: Another extraction into the file is going on.
+        FileError: Another extraction writes the file at the same time.
         ValueError: An image cannot be read.
     """
     is_first = get_dist_info()[0] == 0
@@ -84,7 +88,7 @@ def extract_proposals(
     broadcast_object_list(found)
     about, made = found[0]
     if made:
-        print_log(f'{path} is there already, of the same weights', 'current')
+        print_log(f'{path} exists already, of the same weights', 'current')
         if is_first and folder.exists():
             with suppress(OSError), claimed(lock, path):
                 shutil.rmtree(folder)
@@ -93,7 +97,7 @@ def extract_proposals(
     with claimed(lock, path) if is_first else nullcontext():
         of_parts = dict(about, part=size)
         found = [_pending(parts, of_parts) if is_first else None]
-        broadcast_object_list(found)  # till then no process writes
+        broadcast_object_list(found)  # no process writes before this
         work = {part: parts[part] for part in found[0]}
         loader, ends = _share(images, work, batch_size, num_workers)
 
@@ -113,8 +117,8 @@ def extract_proposals(
         if is_first:
             if _pending(parts, of_parts):
                 raise UserError(
-                    f'{folder}: another extraction wrote there meanwhile. '
-                    'Run this again, alone.'
+                    f'{folder}: another extraction wrote there at the same '
+                    'time. Run this one again, alone.'
                 )
             if images.left_out:
                 parts[_keep(former, images.left_out, folder)] = ()
@@ -122,7 +126,7 @@ def extract_proposals(
             shutil.rmtree(folder)
         barrier()
         file = proposals.ProposalFile(path)
-        barrier()  # till then no other process writes over it
+        barrier()  # no other process overwrites it before
     return file
 
 
@@ -132,7 +136,7 @@ def _share(
     batch_size: int,
     num_workers: int,
 ) -> tuple[DataLoader, dict[int, Path]]:
-    """This process's share of parts: what loads it, and as _write_parts."""
+    """A loader of this process's parts, and the ends for _write_parts."""
     rank, world_size = get_dist_info()
     batches, ends = [], {}
     for part in list(parts)[rank::world_size]:
@@ -143,7 +147,7 @@ def _share(
         batch_sampler=batches,
         num_workers=min(num_workers, len(batches)),
         collate_fn=list,
-        generator=torch.Generator(),  # draws nothing from the global one
+        generator=torch.Generator(),  # leaves the global generator alone
     )
     return loader, ends
 
@@ -151,7 +155,7 @@ def _share(
 def _write_parts(
     loader: DataLoader, ends: dict[int, Path], propose: Callable, about: dict
 ) -> None:
-    """Write parts, given as the batch that each ends with."""
+    """Write parts; ``ends`` has the last batch of each."""
     progress = Progress(sum(map(len, loader.batch_sampler)))
     rows = []
     try:
@@ -188,7 +192,7 @@ def _propose(propose: Callable, batch: Sequence, on_error: str) -> list[tuple]:
 
 
 def _keep(former, keys: Sequence[str], folder: Path) -> Path:
-    """A part of what images have already, or of none."""
+    """Write a part with the former proposals of images, or with none."""
     places = {key: i for i, key in enumerate(former.keys)} if former else {}
     rows = []
     for place in map(places.get, keys):
@@ -207,7 +211,7 @@ def _keep(former, keys: Sequence[str], folder: Path) -> Path:
 def _about(
     model, images, settings: dict, config: str, seed: Sequence[int], former
 ) -> dict:
-    """What the proposals are made of, to tell them from others."""
+    """All that the proposals depend on, to recognise them."""
     unused = modules_after_proposals(model)
     if 'focused' in settings:
         unused = tuple(name for name in unused if name != 'focus_head.')
@@ -237,7 +241,7 @@ def _short(content: bytes) -> str:
 
 
 def _is_of(path: str | Path, about: dict) -> bool:
-    """Whether a proposal file can be read, and says the same."""
+    """Test whether a proposal file is readable and records the same."""
     try:
         return proposals.ProposalFile(path).about == about
     except (OSError, ValueError):
@@ -245,5 +249,5 @@ def _is_of(path: str | Path, about: dict) -> bool:
 
 
 def _pending(parts: Iterable[Path], about: dict) -> list[Path]:
-    """Parts that are not there, or of another extraction."""
+    """Parts that are missing, or from another extraction."""
     return [part for part in parts if not _is_of(part, about)]

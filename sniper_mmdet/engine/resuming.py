@@ -1,4 +1,4 @@
-"""Which checkpoint a run goes on from."""
+"""Finds the checkpoint from which a run is resumed."""
 
 import zipfile
 from pathlib import Path
@@ -11,21 +11,22 @@ from .checkpoint_files import (
 
 
 def checkpoint_to_resume(work_dir: str, path: str | None = None) -> str | None:
-    """See that a run can go on from a checkpoint; returns its path.
+    """Check that a run can be resumed from a checkpoint; return its path.
 
-    Weights are not read: it takes no time.
+    Weights are not read, so the check is fast.
 
     Args:
-        work_dir (str): Of the run. Its ``last_checkpoint`` names the
-            checkpoint.
+        work_dir (str): Work directory of the run. Its ``last_checkpoint``
+            names the checkpoint.
         path (str, optional): Another checkpoint. Defaults to None.
 
     Returns:
-        str: None if ``work_dir`` has no checkpoint: the run starts anew.
+        str: The path; None if ``work_dir`` has no checkpoint, so that the run
+        starts from the beginning.
 
     Raises:
-        CheckpointError: It is not there, not whole or no run's; names the
-            newest other one that is.
+        CheckpointError: The checkpoint is missing, incomplete, or not from a
+            run. The error names the newest other one that is usable.
     """
     pointer = Path(work_dir, 'last_checkpoint')
     if path is None and not pointer.is_file():
@@ -33,10 +34,10 @@ def checkpoint_to_resume(work_dir: str, path: str | None = None) -> str | None:
             return None
         raise CheckpointError(
             f'{pointer}, which names a checkpoint, is missing: --resume '
-            f'{found} goes on from the newest one there, and without --resume '
-            'the run starts anew.'
+            f'{found} continues from the newest one there. Without --resume '
+            'the run starts from the beginning.'
         )
-    # One that a crash has damaged may hold any bytes.
+    # A file that a crash has damaged may hold any bytes.
     named = path or pointer.read_text(errors='replace').strip()
     if '://' in named:
         return named
@@ -52,7 +53,7 @@ def checkpoint_to_resume(work_dir: str, path: str | None = None) -> str | None:
         advice = (
             f'there is no other checkpoint of a run in {folder}.'
             if other is None
-            else f'--resume {other} goes on from the newest other one there.'
+            else f'--resume {other} continues from the newest other one.'
         )
         problem = str(error).rstrip('.')
         raise CheckpointError(f'{problem}: {advice}') from None
@@ -60,18 +61,18 @@ def checkpoint_to_resume(work_dir: str, path: str | None = None) -> str | None:
 
 
 def _require_run(path: str) -> None:
-    # Files as torch before 1.6 wrote them can only be read as a whole.
+    # Files of torch before 1.6 can only be read as a whole.
     mapped = Path(path).is_file() and zipfile.is_zipfile(path)
     found = load_from_local(path, map_location='cpu', mmap=mapped)
     if not isinstance(found, dict) or not {'meta', 'message_hub'} <= {*found}:
         raise CheckpointError(
-            f'{path} has no meta and message_hub of a run; as weights to '
-            f'start from, it is given by --cfg-options load_from={path}'
+            f'{path} has no meta and message_hub of a run; to start from its '
+            f'weights, give --cfg-options load_from={path}'
         )
 
 
 def _newest(folder: Path, besides: str = '') -> Path | None:
-    """The newest other checkpoint of a folder that a run can go on from."""
+    """The newest other checkpoint of a folder that a run can resume from."""
     paths = [p for p in folder.glob('*.pth') if p.name != Path(besides).name]
     paths.sort(key=lambda p: p.stat().st_mtime, reverse=True)
     for path in paths:

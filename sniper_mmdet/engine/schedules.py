@@ -1,4 +1,4 @@
-"""Where a run goes on whose epochs have another number of iterations."""
+"""Resumes runs whose epochs have another number of iterations."""
 
 import heapq
 import warnings
@@ -9,37 +9,38 @@ from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
 
 from .checkpoint_files import CheckpointError
 
-#: What of a scheduler's state is no setting: its place, and what follows.
+#: Parts of a scheduler's state that are not settings: its place and values.
 _PLACE = {'last_step', '_global_step', '_last_value', 'base_values', 'verbose'}
 
 
 def resume_at(runner, checkpoint: dict, iteration: int) -> None:
     """Move a checkpoint to the same place in epochs of another length.
 
-    For ``after_load_checkpoint`` of a run in epochs, whose schedulers are
-    built but not yet loaded. With another batch size or number of processes
-    an epoch has another number of iterations, in which the checkpoint tells
-    the iteration, and settings and place of schedules. They become those that
-    a run as it is now has there. A schedule whose settings do not depend on
-    the length of an epoch, as a warm-up of 1,000 iterations, keeps its place.
+    Call it in ``after_load_checkpoint`` of an epoch-based run, whose
+    schedulers are built but not yet loaded. With another batch size or number
+    of processes an epoch has another number of iterations. The checkpoint
+    holds the iteration, and the settings and places of schedules, in
+    iterations of the former run. They become those of the present run at this
+    place. A schedule whose settings do not depend on the length of an epoch,
+    such as a warm-up of 1,000 iterations, keeps its place.
 
     Args:
-        runner (Runner): Of the run that goes on.
-        checkpoint (dict): Is changed.
-        iteration (int): Iterations before the place, with epochs as now.
+        runner (Runner): Runner of the resumed run.
+        checkpoint (dict): The checkpoint; it is changed.
+        iteration (int): Iterations before the place, with the present epochs.
 
     Raises:
-        CheckpointError: A schedule follows results of validation besides: no
-            place tells its value.
+        CheckpointError: Another schedule depends on validation results, so
+            that the place does not determine its value.
     """
     info = checkpoint['message_hub'].get('runtime_info', {})
     length = len(runner.train_dataloader)
-    # A run without a RuntimeInfoHook says nothing.
+    # A run without a RuntimeInfoHook does not record it.
     ends = runner.max_iters, info.get('max_iters', runner.max_iters)
     before = ends[1] // info.get('max_epochs', runner.max_epochs)
     if length == before:
         return
-    # Another hook finds it moved.
+    # Another hook has already moved it.
     info.update(max_iters=ends[0], max_epochs=runner.max_epochs)
     epoch = checkpoint['meta']['epoch']
     checkpoint['meta']['iter'] = iteration
@@ -60,17 +61,17 @@ def resume_at(runner, checkpoint: dict, iteration: int) -> None:
             continue
         if any(getattr(one, 'need_val_args', False) for one in schedulers):
             raise CheckpointError(
-                f'an epoch has {length} iterations, and had {before} in the '
-                'run that is resumed. A schedule that counts them cannot be '
-                'moved where another one follows the validation: resume with '
-                'the batch size and the number of processes of that run.'
+                f'an epoch has {length} iterations, {before} in the run that '
+                'is resumed. A schedule that counts them cannot be moved if '
+                'another one depends on validation: resume with the batch '
+                'size and the number of processes of that run.'
             )
         _step(schedulers, times)
         states[:] = [one.state_dict() for one in schedulers]
         _copy_values(schedulers, wrapper, saved)
     runner.logger.info(
-        f'An epoch has {length} iterations, and had {before} before: the run '
-        f'and its schedules go on after {iteration} of {runner.max_iters}.'
+        f'An epoch has {length} iterations, {before} before: the run and its '
+        f'schedules continue after {iteration} of {runner.max_iters}.'
     )
 
 
@@ -92,9 +93,9 @@ def _parts(runner, checkpoint: dict) -> Iterator[tuple]:
 
 
 def _settings(state: dict, end: int) -> dict:
-    """What of a scheduler's state may depend on the length of an epoch."""
+    """Settings of a scheduler that may depend on the length of an epoch."""
     kept = {k: v for k, v in state.items() if k not in _PLACE}
-    # Without an end of its own it has that of the training.
+    # Without an end of its own it ends with the training.
     kept['end'] = None if state['end'] == end else state['end']
     return {k: v for k, v in kept.items() if not callable(v)}
 
@@ -103,9 +104,9 @@ def _step(
     schedulers: Sequence[_ParamScheduler],
     times: Sequence[tuple[int, int]],
 ) -> None:
-    """Step schedulers in the order of a run: so often, so many an epoch.
+    """Step schedulers as in a run; ``times`` has (steps, steps per epoch).
 
-    Their values are products of those before: there is no other way to one.
+    A value is a product of the former ones, so each step is needed.
     """
 
     def places(order: int, steps: int, per_epoch: int):
@@ -114,7 +115,7 @@ def _step(
 
     every = [places(order, *time) for order, time in enumerate(times)]
     with warnings.catch_warnings():
-        # Of steps of the schedule without one of the optimizer.
+        # torch warns of schedule steps without an optimizer step.
         warnings.simplefilter('ignore', UserWarning)
         for _, _, order in heapq.merge(*every):
             schedulers[order].step()
@@ -123,7 +124,7 @@ def _step(
 def _copy_values(
     schedulers: Sequence[_ParamScheduler], wrapper, saved: dict | None
 ) -> None:
-    """What is scheduled goes from an optimizer to a state of it."""
+    """Copy the scheduled values from an optimizer to a saved state."""
     if saved is None:
         return
     names = {one.param_name for one in schedulers}

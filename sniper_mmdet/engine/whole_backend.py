@@ -1,4 +1,4 @@
-"""Where mmengine, mmcv and mmdet write: files that are whole or not there."""
+"""Makes mmengine, mmcv and mmdet write files whole or not at all."""
 
 from pathlib import Path
 
@@ -9,14 +9,14 @@ from sniper_mmdet.utils.files import write_whole
 
 @register_backend('local', force=True, prefixes='')
 class WholeBackend(LocalBackend):
-    """mmengine's backend of this machine's files, each written whole.
+    """mmengine's backend for local files, which writes each file whole.
 
-    Checkpoints, results and pictures come this way. One that is cut off, by a
-    full disk or a killed process, leaves what was there before.
+    Checkpoints, results and images are written by it. If a full disk or a
+    killed process interrupts a write, the former file stays.
     """
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Write bytes, and the folders that the file is in."""
+        """Write bytes, and create the folders of the file."""
         Path(filepath).parent.mkdir(parents=True, exist_ok=True)
         write_whole(filepath, lambda part: part.write_bytes(obj))
 

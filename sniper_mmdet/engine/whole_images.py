@@ -1,4 +1,4 @@
-"""Images of a data set as they are, to look at outside of training."""
+"""Whole images of a dataset, for passes outside of training."""
 
 import copy
 
@@ -11,27 +11,28 @@ from sniper_mmdet.images import ImageSource
 
 
 class WholeImages(Dataset):
-    """The images of a data set, as its own pipeline loads them, each once.
+    """The images of a dataset, loaded by its own pipeline, each once.
 
-    Items are tuples ``(key, image, error)``: what a proposal file calls the
-    image, and uint8 (H, W, 3) or, of a raster that is read by window, an
-    ImageSource; or None and why it cannot be read.
+    Items are tuples ``(key, image, error)``. ``key`` is the image's key in a
+    proposal file. ``image`` is uint8 (H, W, 3), an ImageSource for a raster
+    that is read by window, or None if it cannot be read, which ``error``
+    explains.
 
     Args:
-        dataset (ChipDataset | BaseDataset): Of mmdet; of a ChipDataset, the
-            images that its chips are cut from.
+        dataset (ChipDataset | BaseDataset): A dataset of mmdet, or a
+            ChipDataset, for the images that its chips are cut from.
         on_error (str, optional): 'raise', or 'skip': an image that cannot be
-            read is logged, and has no proposals. Defaults to None: as the
-            ChipDataset has it, else 'raise'.
+            read is logged, and has no proposals. Defaults to None: the setting
+            of the ChipDataset, else 'raise'.
 
     Attributes:
-        keys (list[str]): What a proposal file calls the images.
-        left_out (list[str]): Likewise, those that :meth:`some` has not.
+        keys (list[str]): Keys of the images in a proposal file.
+        left_out (list[str]): Keys of the images that :meth:`some` leaves out.
     """
 
     def __init__(self, dataset, on_error: str | None = None) -> None:
         first = dataset
-        while not hasattr(first, 'pipeline'):  # of wrapped data sets
+        while not hasattr(first, 'pipeline'):  # of wrapped datasets
             inner = getattr(first, 'datasets', None)
             first = inner[0] if inner else first.dataset
         loading = [
@@ -52,10 +53,10 @@ class WholeImages(Dataset):
         self.left_out = []
 
     def some(self, num: int, number: int, seed: int) -> 'WholeImages':
-        """So many of the images, in a pass of this number, from 0 on.
+        """Choose ``num`` images for a pass; passes have numbers from 0 on.
 
-        Passes go round in an order that the seed draws: each image has its
-        turn before one comes again.
+        The seed gives a random order, which the passes follow in turn: no
+        image repeats before all had their turn.
         """
         order = np.random.default_rng(seed).permutation(len(self))
         turn = number * num + np.arange(min(num, len(self)))
@@ -81,6 +82,6 @@ class WholeImages(Dataset):
             if not isinstance(image, ImageSource):
                 image = np.asarray(image, np.uint8)
             return self.keys[index], image, ''
-        except Exception as error:  # whatever decoders raise
+        except Exception as error:  # decoders raise several types
             reason = f'{info["img_path"]}: {type(error).__name__}: {error}'
             return self.keys[index], None, reason

@@ -1,6 +1,6 @@
-"""Measures beyond MMDetection's: metrics of test runs, and their matching.
+"""Metrics that MMDetection lacks, and the matching behind them.
 
-A metric gathers and names; the counting is in functions of arrays.
+A metric class collects results and names values. Functions of arrays count.
 """
 
 from sniper_mmdet import registry  # imports mmdet first, quietly

@@ -1,4 +1,4 @@
-"""What COCO's own summary leaves out, from its own matching."""
+"""Values that COCO's summary leaves out, computed from COCO's matching."""
 
 from collections.abc import Sequence
 
@@ -9,21 +9,21 @@ from pycocotools.cocoeval import COCOeval
 from .ground_truth import number_annotations, quiet
 from .matching import at_thresholds, mean_of_known
 
-#: Sizes by which proposals are told apart in SNIPER, table 1: pixels.
+#: Size ranges of proposals in SNIPER, table 1, pixels.
 RECALL_SIZES = ((0, 25), (25, 50), (50, 100), (100, 200), (200, 300))
 
 
 def evaluate_boxes(
     ground_truth: COCO, detections: list[dict] | np.ndarray, **params
 ) -> COCOeval:
-    """COCO's evaluation of boxes, accumulated, without a word.
+    """Run and accumulate COCO's evaluation of boxes, without output.
 
     Args:
         ground_truth (COCO): Annotations; see :func:`number_annotations`.
         detections (list[dict] | ndarray): COCO results: ``image_id``,
-            ``category_id``, ``bbox`` (x, y, w, h), ``score``; or as
-            ``COCO.loadRes`` takes them as an array.
-        **params: Of ``COCOeval.params``, such as ``maxDets``.
+            ``category_id``, ``bbox`` (x, y, w, h), ``score``; or an array, as
+            ``COCO.loadRes`` takes it.
+        **params: Values of ``COCOeval.params``, such as ``maxDets``.
     """
     number_annotations(ground_truth)
     with quiet():
@@ -38,8 +38,27 @@ def evaluate_boxes(
 
 
 def average_precision(evaluation: COCOeval) -> dict[str, float]:
-    """AP, AP50, AP75 and AP by size in %, NaN where there is no object."""
-    # IoU thresholds, recalls, classes, sizes; of the most detections.
+    """AP, AP50, AP75 and AP by size in %; NaN if there is no object.
+
+    Examples:
+        >>> from pycocotools.coco import COCO
+        >>> from sniper_mmdet.evaluation import (
+        ...     average_precision, evaluate_boxes)
+        >>> truth = COCO()
+        >>> truth.dataset = dict(
+        ...     images=[dict(id=1)], categories=[dict(id=1)],
+        ...     annotations=[dict(id=1, image_id=1, category_id=1, iscrowd=0,
+        ...                       bbox=[10, 10, 40, 40], area=1600)])
+        >>> truth.createIndex()
+        creating index...
+        index created!
+        >>> found = [dict(image_id=1, category_id=1, bbox=[10, 10, 40, 30],
+        ...               score=0.9)]
+        >>> result = average_precision(evaluate_boxes(truth, found))
+        >>> round(float(result['AP']), 1), round(float(result['AP50']), 1)
+        (60.0, 100.0)
+    """
+    # IoU thresholds, recalls, classes, sizes; for the largest maxDets.
     precision = evaluation.eval['precision'][..., -1]
     every = precision[..., 0]
     result = dict(AP=mean_of_known(every))
@@ -50,18 +69,18 @@ def average_precision(evaluation: COCOeval) -> dict[str, float]:
 
 
 def false_positives(evaluation: COCOeval, recall: float) -> float:
-    """False positives an image where a share of all objects is found.
+    """False positives per image at the score where a share is found.
 
-    The detections of all classes are taken together, best first, until the
-    share is found at an IoU of 0.5; those that match an ignored object do not
-    count.
+    Detections of all classes are counted together, best first, until the share
+    of all objects is found at an IoU of 0.5. Detections that match an ignored
+    object do not count.
 
     Args:
-        evaluation (COCOeval): Of :func:`evaluate_boxes`.
-        recall (float): The share, of all objects of all classes.
+        evaluation (COCOeval): Result of :func:`evaluate_boxes`.
+        recall (float): The share of all objects of all classes.
 
     Returns:
-        float: inf where the detections never reach that recall.
+        float: inf if the detections never reach this recall.
     """
     threshold = np.flatnonzero(np.isclose(evaluation.params.iouThrs, 0.5))[0]
     every_size = evaluation.params.areaRng[0]
@@ -99,18 +118,30 @@ def proposal_recall(
         sizes (ndarray (N, 2)): Width and height of the images.
         boxes (Sequence[ndarray (K, 4)]): Annotated boxes of each image.
         proposals (Sequence[ndarray (M, 5)]): Boxes and scores of each image.
-        num (int): Best proposals of an image that count. Defaults to 900.
+        num (int): Number of best proposals per image that count. Defaults to
+            900.
         ranges (Sequence[tuple]): (low, high) sizes, original pixels. Defaults
             to :data:`RECALL_SIZES`.
 
     Returns:
-        dict: ``AR``, ``AR50``, ``AR75`` and ``AR {low}-{high}`` in %, over
-        IoU 0.5 to 0.95 where not named; NaN where there is no object.
+        dict: ``AR``, ``AR50``, ``AR75`` and ``AR {low}-{high}`` in %. ``AR``
+        and the ranges are means over IoU 0.5 to 0.95. NaN if there is no
+        object.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sniper_mmdet.evaluation import proposal_recall
+        >>> recall = proposal_recall(
+        ...     sizes=np.array([(100, 100)]),
+        ...     boxes=[np.array([(10, 10, 50, 50)])],
+        ...     proposals=[np.array([(10, 10, 50, 40, 0.9)])])
+        >>> round(float(recall['AR']), 1), round(float(recall['AR50']), 1)
+        (60.0, 100.0)
     """
     sides = np.concatenate([[(0, 1e10)], np.square(ranges, dtype=float)])
     found = np.zeros((10, len(sides)))  # by IoU threshold and size
     present = np.zeros(len(sides))
-    # COCO's evaluation keeps a megabyte an image.
+    # COCO's evaluation keeps a megabyte per image.
     for start in range(0, len(boxes), 200):
         block = slice(start, start + 200)
         evaluation = _evaluate_block(
@@ -155,7 +186,7 @@ def _evaluate_block(sizes, boxes, proposals, num, sides) -> COCOeval:
 
 
 def _results(boxes: Sequence[np.ndarray]) -> np.ndarray:
-    """As COCO loads them: image, x, y, w, h, score (if any, or 1), class 1."""
+    """Rows for COCO: image, x, y, w, h, score (1 if none), class 1."""
     found = [own for own in boxes if len(own)] or [np.zeros((0, 4))]
     found = np.concatenate(found)
     rows = np.ones((len(found), 7))

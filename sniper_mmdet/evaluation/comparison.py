@@ -1,4 +1,4 @@
-"""COCO result files compared, several runs a name."""
+"""Compares COCO result files of several runs per name."""
 
 import contextlib
 import json
@@ -18,22 +18,22 @@ def compare_detections(
     recall: float = 0.7,
     max_dets: int = 200,
 ) -> dict[str, dict]:
-    """AP, and false positives at a recall, with their spread over runs.
+    """AP and false positives at a recall, with their spread over runs.
 
     Args:
         ann (str): COCO json of the images that were tested.
-        files (Sequence[tuple]): Name and path of COCO result files; those of
-            one name are runs that differ in their seed.
+        files (Sequence[tuple]): Names and paths of COCO result files. Files
+            with one name are runs that differ in their seed.
         recall (float): See :func:`false_positives`. Defaults to 0.7.
-        max_dets (int): Detections of an image that count. Defaults to 200.
+        max_dets (int): Detections per image that count. Defaults to 200.
 
     Returns:
-        dict[str, dict]: By name: ``runs``, how many there are; mean and
-        standard deviation of what :func:`average_precision` gives, and of
-        ``FP``, false positives an image.
+        dict[str, dict]: By name: ``runs``, their number; mean and standard
+        deviation of the values of :func:`average_precision`, and of ``FP``,
+        false positives per image.
 
     Raises:
-        ValueError: A file is not what it must be.
+        ValueError: A file has another format, or other images.
     """
     truth = read_ground_truth(ann)
     runs = {}
@@ -44,7 +44,7 @@ def compare_detections(
             others = [one for one in ids if one not in truth.cats]
             if others and len(others) == len(ids):
                 raise ValueError(
-                    'no category_id is that of a category there. Received: '
+                    'no category_id is that of a category of it. Received: '
                     f'{others[0]!r}, and categories {list(truth.cats)}.'
                 )
             evaluation = evaluate_boxes(truth, detections, maxDets=[max_dets])
@@ -69,7 +69,7 @@ def compare_detections(
 
 @contextlib.contextmanager
 def _reading(path, kind) -> Iterator[None]:
-    """Without a word, and with one sentence of what is not of a kind."""
+    """Suppress output, and turn errors of a wrong file into one sentence."""
     try:
         with quiet():
             yield

@@ -1,4 +1,4 @@
-"""Files of FDDB and Pascal Faces: annotations and results."""
+"""Reads and writes annotations and results of FDDB and Pascal Faces."""
 
 import re
 import xml.etree.ElementTree as ElementTree
@@ -12,24 +12,24 @@ from sniper_mmdet.utils.files import write_whole
 
 
 def read_fddb(path: str | Path, columns: int) -> dict[str, np.ndarray]:
-    """Read a file of FDDB, or all that a folder has.
+    """Read a file of FDDB, or all files of a folder.
 
-    Of each image it has the name, a count, and a line of numbers for each
+    A file has for each image the name, a count, and a line of numbers per
     face.
 
     Args:
-        path (str | Path): Results, or the folder of the annotations,
-            ``FDDB-fold-*-ellipseList.txt``; several files are taken together.
-        columns (int): Numbers of a face that are read: 5, of results ``x y w
-            h score``, of annotations the major and minor radius, the angle
-            and the centre. Annotations have a 1 after these.
+        path (str | Path): File of results, or folder of the annotations,
+            ``FDDB-fold-*-ellipseList.txt``, which are joined.
+        columns (int): Numbers per face that are read: 5. Results have
+            ``x y w h score``. Annotations have the major and minor radius, the
+            angle and the centre, and then a 1.
 
     Returns:
-        dict: By name of the image, (K, columns).
+        dict: Arrays (K, columns) by name of the image.
 
     Raises:
         FileNotFoundError: There is no such file.
-        UserError: A file is broken; names it and the line.
+        UserError: A file is broken; the error names it and the line.
     """
     paths = [Path(path)]
     if paths[0].is_dir():
@@ -53,17 +53,17 @@ def _read_fddb(path: Path, columns: int, found: dict) -> None:
     while index < len(lines):
         number, name = lines[index]
         if name in found:
-            raise UserError(f'{path}, line {number}: {name} stands twice.')
+            raise UserError(f'{path}, line {number}: {name} is listed twice.')
         count = lines[index + 1][1] if index + 1 < len(lines) else ''
         if not re.fullmatch(r'\d{1,9}', count):
             raise UserError(
-                f'{path}, line {number + 1}: must be how many faces {name} '
-                f'has. Received: {count!r:.100}.'
+                f'{path}, line {number + 1}: must be the number of faces of '
+                f'{name}. Received: {count!r:.100}.'
             )
         body = lines[index + 2 : index + 2 + int(count)]
         if len(body) < int(count):
             raise UserError(
-                f'{path} breaks off: {name} must have {int(count)} faces. '
+                f'{path} is truncated: {name} must have {int(count)} faces. '
                 f'Received: {len(body)}.'
             )
         rows = [_numbers(path, *line, columns) for line in body]
@@ -72,12 +72,12 @@ def _read_fddb(path: Path, columns: int, found: dict) -> None:
 
 
 def write_fddb(path: str | Path, found: Mapping[str, np.ndarray]) -> None:
-    """Write results as FDDB's tool reads them.
+    """Write results in the format of FDDB's tool.
 
     Args:
         path (str | Path): The file.
-        found (Mapping): By name of the image (D, 5): x, y, w, h, score. The
-            tool wants the images in the order of its list.
+        found (Mapping): Arrays (D, 5) by name of the image: x, y, w, h, score.
+            The tool needs the images in the order of its list.
     """
     lines = []
     for name, rows in found.items():
@@ -88,14 +88,15 @@ def write_fddb(path: str | Path, found: Mapping[str, np.ndarray]) -> None:
 
 
 def read_voc_results(path: str | Path) -> dict[str, np.ndarray]:
-    """Read VOC's results of one class: ``IMAGE score x1 y1 x2 y2`` a line.
+    """Read VOC's results of one class: lines ``IMAGE score x1 y1 x2 y2``.
 
     Returns:
-        dict: By name of the image (D, 5): x, y, w, h, score; w is x2 - x1.
+        dict: Arrays (D, 5) by name of the image: x, y, w, h, score; w is x2 -
+        x1.
 
     Raises:
         FileNotFoundError: There is no such file.
-        UserError: It is broken; names the line.
+        UserError: The file is broken; the error names the line.
     """
     rows: dict[str, list] = {}
     for number, line in _lines(Path(path)):
@@ -114,15 +115,15 @@ def read_voc_results(path: str | Path) -> dict[str, np.ndarray]:
 def read_voc_faces(
     folder: str | Path,
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Read faces of a folder of PASCAL VOC's XML files, whatever their class.
+    """Read the faces, objects of any class, of a folder of VOC's XML files.
 
     Returns:
-        tuple: By name of the image (K, 4): x, y, w, h; w is x2 - x1; and
-        which are difficult, (K,).
+        tuple: By name of the image, faces (K, 4): x, y, w, h, where w is x2 -
+        x1; and whether each is difficult, (K,).
 
     Raises:
         FileNotFoundError: There is no XML file.
-        UserError: One is broken.
+        UserError: A file is broken.
     """
     paths = sorted(Path(folder).glob('*.xml'))
     if not paths:
@@ -151,7 +152,7 @@ def read_voc_faces(
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:
-    """Lines that are not empty, with their numbers."""
+    """The lines that are not empty, with their numbers."""
     try:
         text = path.read_text(encoding='utf-8-sig')
     except UnicodeDecodeError as error:
@@ -170,7 +171,7 @@ def _numbers(
     """The first numbers of a line.
 
     Raises:
-        UserError: They are too few, or not finite.
+        UserError: There are too few, or one is not finite.
     """
     fields = line.split()
     try:

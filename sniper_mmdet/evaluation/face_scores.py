@@ -1,4 +1,4 @@
-"""Scores of result files of WIDER FACE, FDDB and Pascal Faces, in %."""
+"""Evaluates result files of WIDER FACE, FDDB and Pascal Faces, in %."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -20,11 +20,11 @@ _NOTHING = np.zeros((0, 5))
 def wider_scores(
     results: str | Path, truth: str | Path, iou: str = 'official'
 ) -> dict[str, float]:
-    """WIDER FACE's average precision; see :class:`WiderFaceMetric`.
+    """WIDER FACE's average precision, see :class:`WiderFaceMetric`.
 
     Args:
-        results (str | Path): Folder of EVENT/NAME.txt.
-        truth (str | Path): Folder of the authors' .mat files.
+        results (str | Path): Folder with EVENT/NAME.txt.
+        truth (str | Path): Folder with the authors' .mat files.
         iou (str): 'official' or 'exact'. Defaults to 'official'.
     """
     names, faces, counted = read_wider_faces(truth)
@@ -38,20 +38,21 @@ def fddb_scores(
     images: str | Path | None = None,
     false_positives: Sequence[int] = (100, 500, 1000),
 ) -> dict[str, float]:
-    """FDDB's scores at numbers of false positives, of all folds together.
+    """FDDB's scores at some numbers of false positives, over all folds.
 
     Args:
         results (str | Path): File of the results.
         truth (str | Path): Folder of the folds, or one of their files.
-        images (str | Path, optional): Folder of NAME.jpg; see
+        images (str | Path, optional): Folder with NAME.jpg, for the sizes of
             :func:`fddb_curves`. Defaults to None.
-        false_positives (Sequence[int]): Defaults to (100, 500, 1000).
+        false_positives (Sequence[int]): Numbers of false positives. Defaults
+            to (100, 500, 1000).
     """
     found, ellipses = read_fddb(results, 5), read_fddb(truth, 5)
     _check(found, ellipses, results, truth)
     for name, own in ellipses.items():
         if (own[:, :2] <= 0).any():
-            raise UserError(f'{truth}: {name} has an ellipse of no area.')
+            raise UserError(f'{truth}: {name} has an ellipse without an area.')
     sizes = None
     if images is not None:
         sizes = [image_size(Path(images, f'{name}.jpg')) for name in ellipses]
@@ -65,11 +66,11 @@ def fddb_scores(
 
 
 def pascal_scores(results: str | Path, truth: str | Path) -> dict[str, float]:
-    """Average precision at an IoU of 0.5, as PASCAL VOC has it since 2010.
+    """Average precision at an IoU of 0.5, by PASCAL VOC's rules since 2010.
 
     Args:
         results (str | Path): File of the results.
-        truth (str | Path): Folder of XML files.
+        truth (str | Path): Folder with XML files.
     """
     found = read_voc_results(results)
     faces, difficult = read_voc_faces(truth)
@@ -81,7 +82,7 @@ def pascal_scores(results: str | Path, truth: str | Path) -> dict[str, float]:
 
 
 def _check(found: Iterable[str], known: Iterable[str], results, truth) -> None:
-    """See that all results are of images that are annotated."""
+    """Check that all results belong to annotated images."""
     known = set(known)
     others = [name for name in found if name not in known]
     if others:

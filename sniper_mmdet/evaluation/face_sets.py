@@ -1,4 +1,4 @@
-"""How Pascal Faces and FDDB are evaluated, of arrays."""
+"""The evaluation of Pascal Faces and FDDB, on arrays."""
 
 from collections.abc import Sequence
 
@@ -13,22 +13,32 @@ def voc_curve(
     faces: Sequence[np.ndarray],
     difficult: Sequence[np.ndarray] | None = None,
 ) -> np.ndarray:
-    """Precision and recall as PASCAL VOC has them, at an IoU of 0.5.
+    """Precision and recall by PASCAL VOC's rules, at an IoU of 0.5.
 
-    A detection takes the face that it overlaps most; one that has been taken
-    is a false positive. What lies on a difficult face does not count.
+    A detection takes the face that it overlaps most. If that face is taken
+    already, the detection is a false positive. A detection on a difficult face
+    does not count.
 
     Args:
-        detections (Sequence[ndarray (D, 5)]): Of each image: x, y, w, h,
-            score; a width is x2 - x1 of VOC's, both of which are in the box.
-        faces (Sequence[ndarray (K, 4)]): Of each image: x, y, w, h.
-        difficult (Sequence[ndarray (K,)], optional): Which faces do not
+        detections (Sequence[ndarray (D, 5)]): For each image: x, y, w, h,
+            score. The width is x2 - x1 of VOC, whose boxes include both ends.
+        faces (Sequence[ndarray (K, 4)]): For each image: x, y, w, h.
+        difficult (Sequence[ndarray (K,)], optional): The faces that do not
             count. Defaults to None: all count.
 
     Returns:
-        ndarray (N, 2): Precision and recall after each detection, those of
-        the best score first, for
-        :func:`~sniper_mmdet.evaluation.average_precision_of`.
+        ndarray (N, 2): Precision and recall after each detection, best score
+        first, for :func:`~sniper_mmdet.evaluation.average_precision_of`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sniper_mmdet.evaluation import average_precision_of, voc_curve
+        >>> faces = [np.array([(10.0, 10, 20, 20), (60, 10, 20, 20)])]
+        >>> found = [np.array([(10.0, 10, 20, 20, 0.9), (90, 90, 9, 9, 0.8)])]
+        >>> voc_curve(found, faces).tolist()
+        [[1.0, 0.5], [0.5, 0.5]]
+        >>> float(average_precision_of(voc_curve(found, faces)))
+        0.5
     """
     scores, _, best = all_best_faces(detections, faces, 'exact')
     order = np.argsort(-scores, kind='stable')
@@ -50,23 +60,23 @@ def fddb_curves(
 ) -> dict[str, np.ndarray]:
     """FDDB's discrete and continuous ROC.
 
-    At each score the detections of an image from it on are matched one to one
-    with the faces, so that their IoUs are largest together. A pair counts as
-    found, in the discrete score if its IoU is above 0.5, in the continuous by
-    the IoU itself. Every other detection is a false positive, and so is one of
-    a pair of at most 0.5.
+    At each score, the detections of an image with at least this score are
+    matched one to one with the faces, so that the sum of IoUs is largest. In
+    the discrete score a pair counts as found if its IoU is above 0.5; in the
+    continuous score it counts by its IoU. Detections without a pair, and those
+    of a pair of at most 0.5, are false positives.
 
     Args:
-        detections (Sequence[ndarray (D, 5)]): Of each image: x, y, w, h,
+        detections (Sequence[ndarray (D, 5)]): For each image: x, y, w, h,
             score.
-        ellipses (Sequence[ndarray (K, 5)]): Of each image: major and minor
+        ellipses (Sequence[ndarray (K, 5)]): For each image: major and minor
             radius, angle of the major axis (radians), centre x, y.
         sizes (Sequence[tuple], optional): Width and height of each image, to
-            whose pixels regions are cut. Defaults to None: they are not cut.
+            which regions are clipped. Defaults to None: they are not clipped.
 
     Returns:
         dict: ``discrete`` and ``continuous``, (N, 3): false positives, true
-        positive rate and score, by falling scores.
+        positive rate and score, with descending scores.
     """
     rows = [np.zeros((0, 4))]
     for k, (found, own) in enumerate(zip(detections, ellipses, strict=True)):
@@ -76,7 +86,7 @@ def fddb_curves(
     table = np.concatenate(rows)
     table = table[np.argsort(-table[:, 0], kind='stable')]
     scores = table[:, 0]
-    # Of equal scores the last is that of them all.
+    # Of equal scores the last row counts for all.
     last = np.append(scores[1:] != scores[:-1], True)[: len(scores)]
     last = last.astype(bool)
     total = max(sum(map(len, ellipses)), 1)
@@ -94,8 +104,9 @@ def rate_at(curve: np.ndarray, false_positives: float) -> float:
     """The true positive rate of an ROC at a number of false positives.
 
     Args:
-        curve (ndarray (N, 3)): Of :func:`fddb_curves`.
-        false_positives (float): As FDDB's figures are told at 1,000.
+        curve (ndarray (N, 3)): A curve from :func:`fddb_curves`.
+        false_positives (float): The number; FDDB's results are
+            reported at 1,000.
     """
     reached = curve[curve[:, 0] <= false_positives, 1]
     return float(reached.max(initial=0))
@@ -106,7 +117,7 @@ def fddb_overlaps(
     ellipses: np.ndarray,
     size: tuple[int, int] | None = None,
 ) -> np.ndarray:
-    """IoUs of boxes with ellipses, in pixels whose centre is within.
+    """IoUs of boxes and ellipses; a pixel is in one if its centre is.
 
     Args:
         boxes (ndarray (D, 4 or more)): x, y, w, h.
@@ -124,7 +135,7 @@ def fddb_overlaps(
     found = np.zeros((len(boxes), len(ellipses)))
     for k, ellipse in enumerate(ellipses):
         corner, mask = _ellipse_pixels(ellipse, size)
-        # Sums of the mask above and to the left of each place.
+        # Sums of the mask above and to the left of each pixel.
         sums = np.zeros(np.add(mask.shape, 1), int)
         sums[1:, 1:] = mask.cumsum(0).cumsum(1)
         limit = mask.shape[::-1]
@@ -138,7 +149,7 @@ def fddb_overlaps(
 
 
 def _ellipse_pixels(ellipse, size) -> tuple[np.ndarray, np.ndarray]:
-    """The first pixel (x, y) of an ellipse's frame, and the frame's mask."""
+    """The first pixel (x, y) of an ellipse's bounding box, and its mask."""
     major, minor, angle, x, y = ellipse[:5]
     cos, sin = np.cos(angle), np.sin(angle)
     half = np.hypot([major * cos, major * sin], [minor * sin, minor * cos])
@@ -154,16 +165,16 @@ def _ellipse_pixels(ellipse, size) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _steps(found: np.ndarray, overlaps: np.ndarray) -> np.ndarray:
-    """What each detection of an image changes, the best first.
+    """The changes of the scores by each detection of an image, best first.
 
     Returns:
-        ndarray (D, 4): Its score, and what it adds to the false positives,
-        to the discrete and to the continuous score.
+        ndarray (D, 4): The detection's score, and what it adds to the false
+        positives, the discrete and the continuous score.
     """
     order = np.argsort(-found[:, 4], kind='stable')
     overlaps = overlaps[order]
     states = np.zeros((len(found) + 1, 3))
-    # One that meets no face changes no pair.
+    # A detection that overlaps no face changes no pair.
     meets = overlaps.max(1, initial=0) > 0
     for k, meeting in enumerate(meets):
         states[k + 1, 1:] = states[k, 1:]

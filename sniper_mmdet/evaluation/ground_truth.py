@@ -1,4 +1,4 @@
-"""Annotations that pycocotools evaluates by, made fit for it."""
+"""Prepares annotations for the evaluation by pycocotools."""
 
 import contextlib
 import io
@@ -24,7 +24,7 @@ from sniper_mmdet.chips.coco_fields import (
     wrong_field,
 )
 
-#: Fields of numbers: what reads them, and what they must be.
+#: Numeric fields: their readers, and their rules.
 _NUMBERS = (
     ('bbox', read_boxes, BOX),
     ('area', partial(read_areas, is_needed=True), 'a number'),
@@ -32,18 +32,19 @@ _NUMBERS = (
 
 
 def quiet() -> contextlib.redirect_stdout:
-    """A context in which pycocotools does not say how it gets on."""
+    """A context in which pycocotools does not print its progress."""
     return contextlib.redirect_stdout(io.StringIO())
 
 
 def read_ground_truth(
     path: str | Path, fields: Iterable[str] = ('bbox', 'area')
 ) -> COCO:
-    """Read a COCO file to evaluate by, checked and numbered.
+    """Read the COCO file of an evaluation, check it, and fix its ids.
 
     Raises:
         OSError: There is no such file.
-        ValueError: It is no COCO file, or see :func:`check_annotations`.
+        ValueError: The file is not a COCO file, or see
+            :func:`check_annotations`.
     """
     truth = COCO()
     try:
@@ -64,13 +65,14 @@ def read_ground_truth(
 
 
 def number_annotations(truth: COCO) -> None:
-    """Number annotations from 1, in memory, where pycocotools needs it.
+    """Number annotations from 1, in memory, if pycocotools needs that.
 
-    It writes an object's id beside the detection that matches, and takes 0
-    for none; of objects of one id it knows the last.
+    pycocotools stores an object's id with the matching detection, where 0
+    means no match. Of several objects with one id it keeps the last.
 
     Args:
-        truth (COCO): Or what has the same ``dataset`` and ``anns``, as LVIS.
+        truth (COCO): Annotations; or an object with ``dataset`` and ``anns``,
+            such as LVIS.
     """
     annotations = truth.dataset.get('annotations') or []
     ids = [annotation.get('id') for annotation in annotations]
@@ -86,18 +88,17 @@ def number_annotations(truth: COCO) -> None:
 def check_annotations(
     truth: COCO, path: str | Path, fields: Iterable[str] = ('bbox', 'area')
 ) -> None:
-    """See that annotations have what an evaluation reads of them.
+    """Check that annotations have the fields that an evaluation reads.
 
-    ``iscrowd`` is 0 where it is missing, as mmdet's CocoDataset has it.
+    A missing ``iscrowd`` becomes 0, as in mmdet's CocoDataset.
 
     Args:
         truth (COCO): Annotations; its indices are not needed.
         path (str | Path): Their file.
-        fields (Iterable[str]): What each must have. Defaults to those of
-            boxes.
+        fields (Iterable[str]): The needed fields. Defaults to those of boxes.
 
     Raises:
-        ValueError: One lacks a field, or holds something else there, all are
+        ValueError: An annotation lacks a field or has a wrong value, all are
             of other images or categories, or two images have one id.
     """
     images = unique_images(entries(truth.dataset, path, 'images'), path)
@@ -135,6 +136,6 @@ def check_annotations(
             one['iscrowd'] = 0
         print_log(
             f'{path}: {len(without)} annotations have no iscrowd, the first '
-            f'is {without[0].get("id")!r}: they are taken for single objects.',
+            f'is {without[0].get("id")!r}: they count as single objects.',
             'current',
         )

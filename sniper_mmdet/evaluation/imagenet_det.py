@@ -1,4 +1,4 @@
-"""AP of ImageNet-DET, for detectors of more and finer classes."""
+"""AP of ImageNet-DET, for detectors with more and finer classes."""
 
 import json
 from collections.abc import Sequence
@@ -11,15 +11,15 @@ from sniper_mmdet.utils.errors import UserError
 
 from .matching import precision_recall
 
-#: Labels and boxes (N, 4), x1, y1, x2, y2, of the images; then scores, too.
+#: Labels and boxes (N, 4), x1, y1, x2, y2, per image; below with scores.
 Objects = Sequence[tuple[np.ndarray, np.ndarray]]
 Detections = Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
 def least_iou(boxes: np.ndarray, tolerance: float = 10) -> np.ndarray:
-    """The IoU from which on an object is found (ILSVRC's protocol).
+    """The least IoU at which an object is found (ILSVRC's protocol).
 
-    It is 0.5, and less for a small object: what a box reaches that is 5 px
+    It is 0.5, and less for a small object: the IoU with a box that is 5 px
     larger on each side.
 
     Args:
@@ -31,14 +31,14 @@ def least_iou(boxes: np.ndarray, tolerance: float = 10) -> np.ndarray:
 
 
 def match_det(boxes: np.ndarray, objects: np.ndarray) -> np.ndarray:
-    """Which detections find an object, all of one class and one image.
+    """Find which detections match an object, for one class and one image.
 
-    The best detection comes first, and takes the free object that it overlaps
-    most, of those that it overlaps enough.
+    Detections come best first. Each takes the free object that it overlaps
+    most, among the objects that it overlaps enough.
 
     Args:
-        boxes (ndarray (D, 4)): Best first.
-        objects (ndarray (G, 4)): Both x1, y1, x2, y2.
+        boxes (ndarray (D, 4)): Detections x1, y1, x2, y2, best first.
+        objects (ndarray (G, 4)): Objects x1, y1, x2, y2.
 
     Returns:
         ndarray (D,): bool.
@@ -59,11 +59,12 @@ def match_det(boxes: np.ndarray, objects: np.ndarray) -> np.ndarray:
 def det_average_precision(
     objects: Objects, detections: Detections, num_classes: int
 ) -> np.ndarray:
-    """AP of each class, 0 to 1; NaN of one without an object.
+    """AP of each class, 0 to 1; NaN for a class without an object.
 
     Args:
-        objects (Objects): Of each image.
-        detections (Detections): Of each image; a label below 0 does not count.
+        objects (Objects): Objects of each image.
+        detections (Detections): Detections of each image; a label below 0 does
+            not count.
         num_classes (int): Number of classes.
 
     Returns:
@@ -100,17 +101,17 @@ def det_average_precision(
 def read_mapping(
     path: str | Path, classes: Sequence[str], evaluated: Sequence[str]
 ) -> np.ndarray:
-    """The evaluation class of each class, -1 for one that is ignored.
+    """Read the evaluation class of each class; -1 is ignored.
 
     Args:
-        path (str | Path): A json file: ``{class: evaluation class}``, null
-            or left out for one that is ignored.
-        classes (Sequence[str]): Those of the detector.
-        evaluated (Sequence[str]): Those of the annotations.
+        path (str | Path): A json file ``{class: evaluation class}``. A class
+            that is ignored has null, or is left out.
+        classes (Sequence[str]): Classes of the detector.
+        evaluated (Sequence[str]): Classes of the annotations.
 
     Raises:
         FileNotFoundError: No such file.
-        UserError: It is another kind of file, or names what neither has.
+        UserError: The file has another format, or names an unknown class.
     """
     try:
         mapping = json.loads(Path(path).read_text())
@@ -135,25 +136,25 @@ def read_mapping(
         if target is not None:
             result[labels[name]] = targets[target]
     if (result < 0).all():
-        raise UserError(f'{path} maps no class to one that is evaluated.')
+        raise UserError(f'{path} maps no class to an evaluated class.')
     return result
 
 
 def evaluate_det(
     ann_file: str | Path, results: str | Path, mapping: str | Path
 ) -> dict[str, float]:
-    """AP of each evaluation class, in %, and their mean, ``mAP``.
+    """AP of each evaluation class in %, and their mean, ``mAP``.
 
     Args:
         ann_file (str | Path): COCO file of the evaluation classes.
-        results (str | Path): COCO results of ``detect(out_json=...)``; the
-            file of its images and classes, ``{stem}.images.json``, is beside
-            it. Images are known by the ends of their paths.
+        results (str | Path): COCO results of ``detect(out_json=...)``, beside
+            the file of its images and classes, ``{stem}.images.json``. Images
+            are identified by the ends of their paths.
         mapping (str | Path): See :func:`read_mapping`.
 
     Raises:
         FileNotFoundError: No such file.
-        UserError: Files that do not go together.
+        UserError: The files do not belong together.
     """
     coco, found = _read(ann_file), _read(results)
     seen = _read(Path(results).with_suffix('.images.json'))
@@ -197,7 +198,7 @@ def _read(path: str | Path):
 
 
 def _same_images(coco: dict, seen: dict, ann_file) -> dict[int, int]:
-    """Places of images in the annotations, by their ids in the results."""
+    """Index of images in the annotations, by their id in the results."""
     known = {image['file_name']: k for k, image in enumerate(coco['images'])}
     place = {}
     for image in seen['images']:
@@ -210,14 +211,14 @@ def _same_images(coco: dict, seen: dict, ann_file) -> dict[int, int]:
         missing = sorted(set(known.values()) - set(place.values()))
         name = coco['images'][missing[0]]['file_name'] if missing else ''
         raise UserError(
-            f'{ann_file} has {len(known)} images, and the results are of '
+            f'{ann_file} has {len(known)} images, and the results have '
             f'{len(place)} of them: {name} is missing.'
         )
     return place
 
 
 def _columns(rows: list[tuple], width: int) -> tuple:
-    """Labels, boxes x1, y1, x2, y2, and scores of x, y, w, h."""
+    """Convert rows with x, y, w, h to labels, x1, y1, x2, y2, and scores."""
     table = np.array(rows, float).reshape(-1, width)
     boxes = np.hstack([table[:, 1:3], table[:, 1:3] + table[:, 3:5]])
     return table[:, 0].astype(int), boxes, table[:, -1]

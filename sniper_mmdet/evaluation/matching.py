@@ -1,7 +1,8 @@
-"""Detections matched to objects, and precision and recall of the matches.
+"""Matches detections to objects; precision and recall of the matches.
 
-What COCO's evaluation fixes is an argument here: how good a match must be,
-how many detections count, and among which they are the best.
+COCO's evaluation has fixed values where this module has arguments: the least
+IoU of a match, the number of detections that count, and the set in which they
+are ranked.
 """
 
 from collections.abc import Sequence
@@ -20,9 +21,9 @@ def match(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Match detections of one class to its objects in one image.
 
-    The best detection comes first, and takes the free object that it overlaps
-    most, the last one of equals; one that finds none is ignored where enough
-    of it lies in a crowd, which is never taken.
+    Detections come best first. Each takes the free object that it overlaps
+    most, of equals the last. A detection without an object is ignored if
+    enough of it lies in a crowd; a crowd is never taken.
 
     Args:
         boxes (ndarray (D, 4)): x, y, w, h, best first.
@@ -30,8 +31,17 @@ def match(
         thresholds (ndarray (T,)): Least IoU of a match.
 
     Returns:
-        tuple: Which detections hit an object, and which are ignored, bool
-        (T, D).
+        tuple: Whether each detection hits an object, and whether it is
+        ignored, bool (T, D).
+
+    Examples:
+        >>> import numpy as np
+        >>> from sniper_mmdet.evaluation.matching import match
+        >>> objects = [dict(bbox=[10, 10, 40, 40], iscrowd=0)]
+        >>> boxes = np.array([(10.0, 10, 40, 30), (70, 70, 20, 20)])
+        >>> hits, ignored = match(boxes, objects, np.array([0.5, 0.9]))
+        >>> hits.tolist()
+        [[True, False], [False, False]]
     """
     hits = np.zeros((len(thresholds), len(boxes)), bool)
     if not len(boxes) or not objects:
@@ -64,23 +74,24 @@ def precision_recall(
     """Precision and recall of the detections of one class.
 
     Args:
-        scores (ndarray (D,)): Of the detections of all images.
-        ranks (ndarray (D,)): Their places in their image, from 0: among those
-            of their class or of all classes, whichever are counted together.
-        hits (ndarray (D, T)): Which hit an object, at T IoU thresholds.
-        ignored (ndarray (D, T)): Which do not count.
+        scores (ndarray (D,)): Scores of the detections of all images.
+        ranks (ndarray (D,)): Rank of each detection in its image, from 0:
+            within its class, or within all classes.
+        hits (ndarray (D, T)): Whether it hits an object, at T IoU thresholds.
+        ignored (ndarray (D, T)): Whether it does not count.
         count (int): Number of objects.
         max_detections (Sequence[int]): Numbers of best detections per image.
 
     Returns:
-        tuple: The area under precision over recall, of all detections, (T,),
-        and the recalls of the best of each image, (T, len(max_detections)).
+        tuple: The area under the precision-recall curve of all detections,
+        (T,), and the recalls of the best detections of each image, (T,
+        len(max_detections)).
     """
     order = np.argsort(-scores, kind='stable')
     hits, wrong = hits[order], ~(hits | ignored)[order]
     num_hits = hits.cumsum(0)
     precision = num_hits / np.maximum(num_hits + wrong.cumsum(0), 1)
-    # The best at this recall or a higher one.
+    # The best precision at this recall or a higher one.
     precision = np.maximum.accumulate(precision[::-1])[::-1]
     area = (precision * hits).sum(0) / count
     among = ranks[order, None] < np.asarray(max_detections)
@@ -88,7 +99,7 @@ def precision_recall(
 
 
 def mean_of_known(values: np.ndarray) -> float:
-    """Mean of what is neither NaN nor COCO's -1; NaN where nothing is."""
+    """Mean of the values that are neither NaN nor COCO's -1; NaN if none."""
     values = values[values > -1]
     return values.mean() if len(values) else np.nan
 
@@ -96,6 +107,6 @@ def mean_of_known(values: np.ndarray) -> float:
 def at_thresholds(
     name: str, values: np.ndarray, thresholds: np.ndarray = THRESHOLDS
 ) -> dict[str, float]:
-    """Means of values (T, ...) at an IoU of 0.5 and of 0.75, {name}50, ..."""
+    """Means of values (T, ...) at IoU 0.5 and 0.75: {name}50, {name}75."""
     at = {k: np.isclose(thresholds, k / 100) for k in (50, 75)}
     return {f'{name}{k}': mean_of_known(values[at[k]]) for k in at}

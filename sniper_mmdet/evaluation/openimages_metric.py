@@ -13,39 +13,44 @@ from mmengine.evaluator import BaseMetric
 from sniper_mmdet.registry import METRICS
 from sniper_mmdet.utils.errors import UserError
 
-#: What mmdet's data set of the challenge calls it, and all others.
+#: Keys of the hierarchy in mmdet's challenge dataset, and in all others.
 _GROUP_OF = 'is_group_ofs', 'is_group_of'
 
 
 @METRICS.register_module()
 class OpenImagesMetric(_OpenImagesMetric):
-    """Average precision as OpenImages defines it, on all of its data sets.
+    """Average precision as OpenImages defines it, on all its datasets.
 
-    What differs from mmdet's metric of this name: it evaluates the challenge
-    set of mmdet, too, where that has a KeyError; verified image labels are
-    expanded as the official tool does, what is there to its ancestors, what
-    is absent to its descendants; group boxes may count for nothing, as in
-    the metric of V2; what is kept of an image are its scores, not an array
-    for each of 601 classes; numbers are not rounded.
+    Differs from mmdet's metric of the same name:
 
-    A detection counts where its class, or an ancestor of it, has a box in the
-    image or is verified: in an image where a class is verified as absent it
-    is wrong, where a class is unknown it is dropped. Samples need
+    - It also evaluates mmdet's challenge dataset, where mmdet raises a
+      KeyError.
+    - Verified image labels are expanded as by the official tool: present
+      classes to their ancestors, absent classes to their descendants.
+    - Group boxes may count for nothing, as in the metric of V2.
+    - It keeps the scores of an image, not an array for each of 601 classes.
+    - Numbers are not rounded.
+
+    A detection counts if its class, or an ancestor of it, has a box in the
+    image or is verified. If the class is verified as absent, the detection is
+    wrong; if it is unknown, the detection is dropped. Samples need
     ``instances`` in their metainfo, and ``verified_labels`` of
     :class:`OpenImagesDataset`, or ``image_level_labels`` and ``confidences``
-    of mmdet's.
+    of mmdet's dataset.
 
     Results: ``AP50`` for each of ``iou_thrs``, means over the classes that
     have an object, and ``mAP``, the mean of these.
 
     Args:
-        group_of_weight (float): What an object around a group counts, 1 or 0.
-            A detection that lies in it by ``ioa_thrs`` and is no hit of an
-            ordinary object is one of its own: the best of them is a hit, the
-            others do not count. At 0 none of them counts, and it is no
-            object. Defaults to 1, as in the challenge.
-        classwise (bool): Also give ``AP50_{class}``. Defaults to False.
-        *args, **kwargs: Of mmdet's metric. ``scale_ranges`` are not known.
+        group_of_weight (float): Weight of a group box, 1 or 0. A detection
+            belongs to a group box if it hits no ordinary object and lies in
+            the group box by ``ioa_thrs``. With 1 the best detection of a group
+            box is a hit, and its others do not count. With 0 none of them
+            counts, and the group box is not an object. Defaults to 1, as in
+            the challenge.
+        classwise (bool): Whether to report ``AP50_{class}``, too. Defaults to
+            False.
+        *args, **kwargs: Arguments of mmdet's metric, without ``scale_ranges``.
     """
 
     def __init__(
@@ -73,7 +78,7 @@ class OpenImagesMetric(_OpenImagesMetric):
         related = dataset_meta.get('RELATION_MATRIX')
         if related is None:
             raise UserError(
-                'OpenImagesMetric needs a data set of OpenImages, with a '
+                'OpenImagesMetric needs a dataset of OpenImages, with a '
                 f'hierarchy. Received: {sorted(dataset_meta)}.'
             )
         self._related = np.eye(len(related), dtype=bool)
@@ -86,7 +91,7 @@ class OpenImagesMetric(_OpenImagesMetric):
             known = self._related[labels].any(0) | self._verified(sample)
             if not self.filter_labels:
                 known[:] = True
-            # Each object is one of each of its ancestors', too.
+            # Each object is also an object of its class's ancestors.
             rows, labels = np.nonzero(self._related[labels])
             objects = labels, boxes[rows], groups[rows]
             found = sample['pred_instances']
@@ -99,7 +104,7 @@ class OpenImagesMetric(_OpenImagesMetric):
             self.results.append(self._count(objects, labels, boxes))
 
     def _verified(self, sample: dict) -> np.ndarray:
-        """Classes that people looked for in an image, bool (C,), expanded."""
+        """Verified classes of an image, bool (C,), expanded."""
         labels = sample.get('verified_labels')
         if labels is not None:
             there = [label for label, told in labels.items() if told]
@@ -112,11 +117,11 @@ class OpenImagesMetric(_OpenImagesMetric):
         return known | self._related[:, absent].any(1)
 
     def _count(self, objects, labels, found) -> tuple:
-        """What is kept of an image.
+        """Counts and matches of an image.
 
         Returns:
-            tuple: Objects of each class (C,); and for each threshold classes,
-            scores and hits (D,) of the detections that count.
+            tuple: Number of objects per class (C,); and for each threshold
+            classes, scores and hits (D,) of the detections that count.
         """
         of, boxes, groups = objects
         counted = np.ones(len(of), bool)
@@ -135,7 +140,7 @@ class OpenImagesMetric(_OpenImagesMetric):
         return counts, results
 
     def _match(self, found, boxes, groups, iou_thr, ioa_thr) -> tuple:
-        """Scores of what counts of one class in one image, and which hit."""
+        """Scores and hits of the counted detections of one class and image."""
         hits, _, kept = tpfp_openimages(
             found,
             boxes,
@@ -146,7 +151,7 @@ class OpenImagesMetric(_OpenImagesMetric):
             ioa_thr=ioa_thr,
         )
         hits, scores = hits[0] > 0, kept[:, -1]
-        # Last are the groups; those that nothing hit have no detection.
+        # Groups come last; a group that nothing hits has no detection.
         last = groups.sum() if self.use_group_of else 0
         counts = np.ones(len(hits), bool)
         if last:
@@ -184,10 +189,10 @@ _NONE = np.zeros(0, int), np.zeros(0), np.zeros(0, bool)
 
 
 def _objects(sample: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Labels (N,), boxes (N, 4) and whether they are around groups (N,)."""
+    """Labels (N,), boxes (N, 4), and whether each is a group box (N,)."""
     if 'instances' not in sample:
         raise UserError(
-            'OpenImagesMetric needs "instances", and "verified_labels" where '
+            'OpenImagesMetric needs "instances", and "verified_labels" if '
             'there are any, among the meta_keys of the last transform. '
             f'Received: {sorted(sample)}.'
         )

@@ -1,4 +1,4 @@
-"""What a detector is worth at one score, as it is used."""
+"""Precision, recall and F1 of a detector at one score threshold."""
 
 import numpy as np
 from pycocotools.coco import COCO
@@ -12,19 +12,35 @@ def f1_at(
     score_thr: float = 0.4,
     iou_thr: float = 0.5,
 ) -> dict[str, float]:
-    """Precision, recall and F1 of the detections from a score on.
+    """Precision, recall and F1 of the detections from a score threshold on.
 
-    Those of all classes and images are counted together. Detections in crowds
-    do not count.
+    Detections of all classes and images are counted together. Detections in
+    crowds do not count.
 
     Args:
         truth (COCO): Annotations, see :func:`read_ground_truth`.
         detections (list[dict]): COCO results.
-        score_thr (float): Defaults to 0.4.
+        score_thr (float): Least score of a detection. Defaults to 0.4.
         iou_thr (float): Least IoU of a match. Defaults to 0.5.
 
     Returns:
         dict: ``precision``, ``recall``, ``F1`` in %; NaN without an object.
+
+    Examples:
+        >>> from pycocotools.coco import COCO
+        >>> from sniper_mmdet.evaluation.operating_point import f1_at
+        >>> truth = COCO()
+        >>> truth.dataset = dict(
+        ...     images=[dict(id=1)], categories=[dict(id=1)],
+        ...     annotations=[dict(id=1, image_id=1, category_id=1, iscrowd=0,
+        ...                       bbox=[10, 10, 40, 40], area=1600)])
+        >>> truth.createIndex()
+        creating index...
+        index created!
+        >>> found = [dict(image_id=1, category_id=1, bbox=[10, 10, 40, 30],
+        ...               score=0.9)]
+        >>> f1_at(truth, found)
+        {'precision': 100.0, 'recall': 100.0, 'F1': 100.0}
     """
     sure = [one for one in detections if one['score'] >= score_thr]
     sure.sort(key=lambda one: -one['score'])

@@ -1,4 +1,4 @@
-"""What a coarse-to-fine detector looked at."""
+"""Measures how many pixels AutoFocus looks at."""
 
 import time
 from collections.abc import Sequence
@@ -13,21 +13,27 @@ from sniper_mmdet.structures import annotated_boxes
 
 @METRICS.register_module()
 class PixelsMetric(BaseMetric):
-    """Pixels that an AutoFocus detector looked at, beside those of a pyramid.
+    """Pixels that AutoFocus looks at, relative to the whole pyramid.
 
-    Results: ``side``, the side of a square of as many level pixels as were
-    looked at in an image on average, as the paper gives it; ``share`` of the
-    whole pyramid's pixels, in %, and ``share_level{k}`` of each level's;
-    ``images_per_second`` after the first batch, whatever took the time.
-    Where samples hold annotated boxes also ``focus_recall``, how
-    many of the true FocusPixels of all levels were found, in %, those where
-    an earlier level led nowhere lost; and ``focus_precision``, how many of
-    those found are true, those that do not count left out. With a budget
-    ``threshold_level{k}``: the median over all images of the least probability
-    of a FocusPixel that was used, inf where the budget was for none.
+    Results:
+
+    - ``side``: the side of a square of the mean number of level pixels that
+      are looked at per image, as in the paper
+    - ``share``: the share of the whole pyramid's pixels, in %, and
+      ``share_level{k}``, that of each level's
+    - ``images_per_second`` after the first batch, with all time included
+    - ``focus_recall``: the share of the true FocusPixels of all levels that
+      are found, in %; those that an earlier level does not lead to are missed
+    - ``focus_precision``: the share of the found FocusPixels that are true,
+      without those that do not count
+    - ``threshold_level{k}``: the median over all images of the least
+      probability of a FocusPixel that is used; inf if the budget allows none
+
+    ``focus_recall`` and ``focus_precision`` need annotated boxes in the
+    samples, ``threshold_level{k}`` needs a budget.
 
     Args:
-        *args, **kwargs: Of mmengine's BaseMetric.
+        *args, **kwargs: Arguments of mmengine's BaseMetric.
     """
 
     default_prefix = 'pixels'
@@ -70,7 +76,7 @@ class PixelsMetric(BaseMetric):
 
 
 def _count(focus: dict, sample: dict) -> np.ndarray:
-    """FocusPixels of one image: found and true; true; found and counting."""
+    """FocusPixels of one image: found and true; true; found and counted."""
     counts = np.zeros(3, int)
     if 'bboxes' not in sample.get('gt_instances', {}):
         return counts

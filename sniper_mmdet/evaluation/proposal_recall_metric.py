@@ -1,4 +1,4 @@
-"""Recall of proposals, as a metric of test runs."""
+"""Recall of proposals, as a metric of tests."""
 
 from collections.abc import Sequence
 
@@ -14,15 +14,16 @@ from .coco import RECALL_SIZES, proposal_recall
 class ProposalRecallMetric(BaseMetric):
     """Average recall of proposals, also by object size (SNIPER, table 1).
 
-    For any data set whose test pipeline loads annotations and does not resize.
-    Objects marked as ignored do not count. Results, in %: ``AR``, ``AR50``,
+    It works with any dataset whose test pipeline loads annotations and does
+    not resize. Ignored objects do not count. Results, in %: ``AR``, ``AR50``,
     ``AR75`` and ``AR_{low}-{high}``.
 
     Args:
-        num (int): Best proposals of an image that count. Defaults to 900.
+        num (int): Number of best proposals per image that count. Defaults to
+            900.
         ranges (Sequence[tuple]): (low, high) sizes, original pixels. Defaults
-            to those of the paper.
-        *args, **kwargs: Of mmengine's BaseMetric.
+            to the ranges of the paper.
+        *args, **kwargs: Arguments of mmengine's BaseMetric.
     """
 
     default_prefix = 'proposals'

@@ -18,7 +18,7 @@ from .matching import (
     precision_recall,
 )
 
-#: Best detections of an image, of all classes together, that count.
+#: Numbers of best detections per image, over all classes, that count.
 _MAX_DETECTIONS = (1, 10, 100, 500)
 
 
@@ -26,34 +26,37 @@ _MAX_DETECTIONS = (1, 10, 100, 500)
 class VisDroneMetric(BaseMetric):
     """Average precision and recall as VisDrone-DET defines them.
 
-    What differs from COCO's: objects and detections that lie by half or more
-    of their area in ignored regions, taken together, are dropped before
-    anything is matched; then the 1, 10, 100 and 500 best detections of an
-    image are those of all its classes together; precision is averaged over
-    all recalls, not 101 of them. Objects other than those of the ten classes
-    play no part.
+    Differs from COCO's:
+
+    - Objects and detections of which half the area or more lies in the ignored
+      regions, taken together, are dropped before the matching.
+    - The 1, 10, 100 and 500 best detections of an image are then those of all
+      classes together.
+    - Precision is averaged over all recalls, not over 101 of them.
+    - Objects of other classes than the ten do not count.
 
     Results, in %: ``AP`` over IoU 0.5 to 0.95, ``AP50`` and ``AP75`` of 500
-    detections, ``AR1``, ``AR10``, ``AR100`` and ``AR500``, all means over the
-    classes that have an object; NaN where no class has. A detector must be
-    set to give 500 detections (``max_per_img``).
+    detections, ``AR1``, ``AR10``, ``AR100`` and ``AR500``. All are means over
+    the classes that have an object; NaN if no class has one. Set the detector
+    to return 500 detections (``max_per_img``).
 
-    The rules are those of the authors' MATLAB toolkit, down to the whole
-    pixels by which it measures regions. Two of its last version's are left
-    out: a class weighs as much as the number of images that have it, and
-    objects of score 0 count as missed. But for these, the toolkit, run in GNU
-    Octave on random scenes, gave the same numbers; in MATLAB, and on the
-    challenge's own results, it could not be run.
+    The rules are those of the authors' MATLAB toolkit, which measures regions
+    in whole pixels. Two rules of its last version are left out: there a class
+    has the number of images that show it as its weight, and objects of score 0
+    count as missed. Except for these, the toolkit gave the same numbers when
+    it was run in GNU Octave on random scenes. It could not be run in MATLAB,
+    or on the challenge's own results.
 
     Args:
         ann_file (str): COCO file of
             ``tools/dataset_converters/visdrone_to_coco.py``; all of its images
             count.
-        classwise (bool): Also give ``AP_{class}``. Defaults to False.
-        *args, **kwargs: Of mmengine's BaseMetric.
+        classwise (bool): Whether to report ``AP_{class}``, too. Defaults to
+            False.
+        *args, **kwargs: Arguments of mmengine's BaseMetric.
 
     Raises:
-        ValueError: The annotations lack a class of the data set.
+        ValueError: The annotations lack a class of the dataset.
     """
 
     default_prefix = 'visdrone'
@@ -89,12 +92,12 @@ class VisDroneMetric(BaseMetric):
 
     @BaseMetric.dataset_meta.setter
     def dataset_meta(self, dataset_meta: dict) -> None:
-        # Set before anything is tested: what is wrong is said at once.
+        # Set before the test starts, so that errors come at once.
         classes = dataset_meta.get('classes') or ()
         ids = {c['name']: c['id'] for c in self._coco_api.cats.values()}
         if not classes or not ids.keys() >= set(classes):
             raise ValueError(
-                f'{self.ann_file} must have the classes of the data set, '
+                f'{self.ann_file} must have the classes of the dataset, '
                 f'{list(classes)}. Received: {list(ids)}.'
             )
         self._categories = [ids[name] for name in classes]
@@ -112,7 +115,7 @@ class VisDroneMetric(BaseMetric):
             image, found = sample['img_id'], sample['pred_instances']
             if image not in self._coco_api.imgs:
                 raise ValueError(
-                    f'{self.ann_file} must have all images of the data set. '
+                    f'{self.ann_file} must have all images of the dataset. '
                     f'Received: an image with the id {image}.'
                 )
             boxes = found['bboxes'].cpu().numpy().astype(float)
@@ -158,10 +161,10 @@ class VisDroneMetric(BaseMetric):
 def ignored_share(
     boxes: np.ndarray, regions: np.ndarray, size: tuple[int, int]
 ) -> np.ndarray:
-    """How much of each box lies in any ignored region.
+    """The share of each box that lies in ignored regions.
 
-    The toolkit counts whole pixels of an image, the first being 1: a region
-    has those of both its ends, a box lacks its first.
+    The toolkit counts whole pixels of an image, from 1 on: a region includes
+    both its ends, a box lacks its first pixel.
 
     Args:
         boxes (ndarray (N, 4)): x, y, w, h.
@@ -172,14 +175,14 @@ def ignored_share(
         ndarray (N,): Shares of the boxes' areas, 0 to 1.
     """
     size = np.array(size)
-    # Half a pixel counts as one.
+    # Half a pixel counts as a whole one.
     boxes = np.maximum(np.floor(boxes + 0.5), 1)
     starts = np.minimum(boxes[:, :2], size)
     ends = np.minimum(starts + boxes[:, 2:], size)
     regions = np.maximum(regions, 1)
     firsts = regions[:, :2] - 1
     lasts = np.minimum(regions[:, :2] + regions[:, 2:], size)
-    # Regions may overlap: the cells between all of their borders do not.
+    # Regions may overlap; the cells between all their borders do not.
     lengths, inside = [], []
     for axis in (0, 1):
         first, last = firsts[:, axis, None], lasts[:, axis, None]

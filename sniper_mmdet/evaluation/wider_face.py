@@ -1,17 +1,17 @@
-"""WIDER FACE's average precision of easy, medium and hard faces, of arrays.
+"""WIDER FACE's average precision of easy, medium and hard faces, on arrays.
 
-The rules are those of the authors' MATLAB tool, down to its arithmetic. Boxes
-are x, y, w, h, and have the pixels of both their ends: a width is w + 1.
+The rules and the arithmetic are those of the authors' MATLAB tool. Boxes are
+x, y, w, h, and include the pixels of both ends: the width is w + 1.
 """
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-#: Thresholds of a score by which a curve is drawn, evenly down to 0.
+#: Number of score thresholds of a curve, evenly spaced down to 0.
 NUM_THRESHOLDS = 1000
 _LEAST_IOU = 0.5
-#: Detections compared at once with the faces of an image.
+#: Number of detections that are compared at once with an image's faces.
 _BLOCK = 2**20
 
 
@@ -23,21 +23,23 @@ def wider_curves(
 ) -> dict[str, np.ndarray]:
     """Precision and recall at 1,000 thresholds, by difficulty.
 
-    Images without any face, or without a detection, are passed over: what was
-    found in the first counts as no error, faces of the second are missed.
-    Scores are normalised in single precision by the least and the highest of
-    all images; where these are equal, nothing counts as detected.
+    Images without any face, or without a detection, are skipped. Detections in
+    images without faces are therefore no errors, and faces in images without
+    detections are missed. Scores are normalised in single precision by the
+    lowest and the highest score of all images. If these are equal, nothing
+    counts as detected.
 
     Args:
-        detections (Sequence[ndarray (D, 5)]): Of each image, in any order.
-        faces (Sequence[ndarray (K, 4)]): All faces of each image, in the
-            order of the annotation.
-        counted (Mapping): By difficulty, which faces of each image count,
-            bool (K,); detections of the others are dropped.
+        detections (Sequence[ndarray (D, 5)]): Detections of each image, in any
+            order.
+        faces (Sequence[ndarray (K, 4)]): All faces of each image, in the order
+            of the annotation.
+        counted (Mapping): For each difficulty whether each face of each image
+            counts, bool (K,). Detections of the others are dropped.
         iou (str): See :func:`best_faces`. Defaults to 'official'.
 
     Returns:
-        dict: By difficulty (1000, 2): precision, NaN where nothing was
+        dict: For each difficulty (1000, 2): precision, NaN where nothing is
         detected, and recall.
     """
     scores, image, best = all_best_faces(detections, faces, iou)
@@ -48,7 +50,7 @@ def wider_curves(
     is_first = first_of_each(best)
     curves = {}
     for name, masks in counted.items():
-        # The last one is that of no face.
+        # The last entry stands for no face.
         counts = np.concatenate([*masks, [True]]).astype(bool)
         kept = counts[best]
         hits = kept & is_first
@@ -63,7 +65,7 @@ def wider_curves(
 
 
 def wider_precisions(*args, **kwargs) -> dict[str, float]:
-    """``AP_easy`` and its like, in %; arguments as of :func:`wider_curves`."""
+    """``AP_easy`` and so on, in %; for the arguments see wider_curves."""
     return {
         f'AP_{name}': 100 * average_precision_of(curve)
         for name, curve in wider_curves(*args, **kwargs).items()
@@ -73,21 +75,28 @@ def wider_precisions(*args, **kwargs) -> dict[str, float]:
 def best_faces(
     boxes: np.ndarray, faces: np.ndarray, iou: str = 'official'
 ) -> np.ndarray:
-    """The face that each detection overlaps most, by half or more.
+    """The face that each detection overlaps most, with an IoU of half or more.
 
-    The tool keeps faces as integers, so MATLAB rounds: the corners of a
-    detection to whole pixels where it meets a face, their union, and the IoU
-    itself to 0 or 1. Of several faces that a detection overlaps by half it so
-    takes the first.
+    The tool stores faces as integers, so that MATLAB rounds: the corners of a
+    detection where it meets a face, their union, and the IoU itself to 0 or 1.
+    Of several faces with an IoU of half a detection therefore takes the first.
 
     Args:
-        boxes (ndarray (D, 4)): Detections.
-        faces (ndarray (K, 4)): In the order of the annotation.
-        iou (str): 'official', or 'exact': without any rounding, as ports of
-            the tool to Python have it. Defaults to 'official'.
+        boxes (ndarray (D, 4)): The detections.
+        faces (ndarray (K, 4)): The faces in the order of the annotation.
+        iou (str): 'official', or 'exact': without any rounding, as in the
+            tool's ports to Python. Defaults to 'official'.
 
     Returns:
-        ndarray (D,): Indices of faces, -1 where no IoU is 0.5.
+        ndarray (D,): Indices of faces; -1 if no IoU reaches 0.5.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sniper_mmdet.evaluation import best_faces
+        >>> found = np.array([(61.0, 11, 20, 20), (90, 90, 9, 9)])
+        >>> faces = np.array([(10.0, 10, 20, 20), (60, 10, 20, 20)])
+        >>> best_faces(found, faces).tolist()
+        [1, -1]
     """
     best = np.full(len(boxes), -1)
     if not len(faces):
@@ -107,11 +116,11 @@ def all_best_faces(
     faces: Sequence[np.ndarray],
     iou: str = 'official',
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """:func:`best_faces` of all images, the best detection of each first.
+    """:func:`best_faces` of all images, with the best detection first.
 
     Returns:
-        tuple: Of all detections the score, the image, and the face among
-        those of all images, -1 for none; all (N,).
+        tuple: For all detections the score, the image, and the face among
+        those of all images, -1 for no face; all (N,).
     """
     scores, images, best = (
         [np.zeros(0)],
@@ -132,21 +141,21 @@ def all_best_faces(
 
 
 def first_of_each(best: np.ndarray) -> np.ndarray:
-    """Which detections (N,) are the first of their face; none has the -1."""
+    """Whether each detection (N,) is the first of its face; -1 is no face."""
     is_first = np.zeros(len(best), bool)
     is_first[np.unique(best, return_index=True)[1]] = True
     return is_first & (best >= 0)
 
 
 def average_precision_of(curve: np.ndarray) -> float:
-    """The area under a curve, precision being that at any higher recall.
+    """The area under a curve of the best precision at any higher recall.
 
     Args:
-        curve (ndarray (N, 2)): Precision, NaN where there is none, and
-            recall, which does not fall.
+        curve (ndarray (N, 2)): Precision, NaN if there is none, and recall,
+            which does not decrease.
 
     Returns:
-        float: 0 to 1; NaN where there is no face, and so no recall.
+        float: 0 to 1; NaN if there is no face, and thus no recall.
     """
     precision = np.concatenate([curve[::-1, 0], [0]])
     precision = np.fmax.accumulate(np.fmax(precision, 0))[::-1]
@@ -155,7 +164,7 @@ def average_precision_of(curve: np.ndarray) -> float:
 
 
 def _overlaps(boxes: np.ndarray, faces: np.ndarray, iou: str) -> np.ndarray:
-    """IoUs (D, K) of detections with faces, rounded as ``iou`` says."""
+    """IoUs (D, K) of detections and faces, rounded according to ``iou``."""
     boxes, faces = boxes.astype(float), faces.astype(float)
     ends, face_ends = boxes[:, :2] + boxes[:, 2:], faces[:, :2] + faces[:, 2:]
     area = (ends - boxes[:, :2] + 1).prod(1)
@@ -181,7 +190,7 @@ def _overlaps(boxes: np.ndarray, faces: np.ndarray, iou: str) -> np.ndarray:
 
 
 def _round(values: np.ndarray) -> np.ndarray:
-    """Whole numbers; halves are rounded away from 0."""
+    """Round to whole numbers, halves away from 0."""
     return np.copysign(np.floor(np.abs(values) + 0.5), values)
 
 
@@ -190,7 +199,7 @@ def _levels(scores: np.ndarray) -> np.ndarray:
     if not len(scores):
         return np.zeros(0, int)
     scores = scores.astype(np.float32)
-    # Where the tool begins to look for the highest: at the least above 0.
+    # The tool searches for the highest from the least value above 0 on.
     high = max(scores.max(), np.finfo(np.float32).tiny)
     with np.errstate(invalid='ignore'):
         scores = (scores - scores.min()) / (high - scores.min())

@@ -15,25 +15,26 @@ from sniper_mmdet.utils.wider_mat import read_wider_mat
 from .wider_face import wider_precisions
 from .wider_results import as_written, wider_name, write_wider_result
 
-#: Which faces count, by their files.
+#: Difficulties of faces, as in the names of their files.
 DIFFICULTIES = ('easy', 'medium', 'hard')
 
 
 def read_wider_faces(
     ann_dir: str | Path,
 ) -> tuple[list[str], list[np.ndarray], dict[str, list[np.ndarray]]]:
-    """Read the faces that count, of ``wider_{easy,medium,hard}_val.mat``.
+    """Read the faces that count from ``wider_{easy,medium,hard}_val.mat``.
 
     Args:
-        ann_dir (str | Path): ``ground_truth`` of the authors' ``eval_tools``.
+        ann_dir (str | Path): The folder ``ground_truth`` of the authors'
+            ``eval_tools``.
 
     Returns:
-        tuple: Images, EVENT/NAME; the faces of each, (K, 4), x, y, w, h; by
-        difficulty which of them count, (K,).
+        tuple: Images, EVENT/NAME; the faces of each, (K, 4), x, y, w, h; and
+        for each difficulty whether they count, (K,).
 
     Raises:
         FileNotFoundError: A file is missing.
-        UserError: A file is broken, or the three are of other faces.
+        UserError: A file is broken, or the three files differ in their faces.
     """
     counted, first = {}, None
     for difficulty in DIFFICULTIES:
@@ -54,31 +55,32 @@ def read_wider_faces(
 
 @METRICS.register_module()
 class WiderFaceMetric(BaseMetric):
-    """Average precision of easy, medium and hard faces, as WIDER FACE has it.
+    """Average precision of easy, medium and hard faces, by WIDER FACE's rules.
 
-    Results, in %: ``AP_easy``, ``AP_medium`` and ``AP_hard``, those of the
-    authors' MATLAB tool on the result files that are written. Which faces
-    count is told by the files of that tool only. The detections of all labels
-    are taken for faces.
+    Results, in %: ``AP_easy``, ``AP_medium`` and ``AP_hard``, the values of
+    the authors' MATLAB tool for the same result files. Only the files of that
+    tool say which faces count. Detections of all labels count as faces.
 
     Args:
-        ann_dir (str, optional): Folder of ``wider_easy_val.mat`` and its two
-            like, ``ground_truth`` of the authors' ``eval_tools``; all of their
-            images count. Defaults to None: result files are written only.
-        outfile_prefix (str, optional): Folder to write result files to,
-            ``EVENT/NAME.txt``. Defaults to None: none are written.
-        format_only (bool): Whether nothing is evaluated, as of test images,
+        ann_dir (str, optional): Folder of ``wider_easy_val.mat`` and the files
+            for medium and hard, ``ground_truth`` of the authors'
+            ``eval_tools``. All their images count. Defaults to None: only
+            result files are written.
+        outfile_prefix (str, optional): Folder for result files,
+            ``EVENT/NAME.txt``. Defaults to None: no files.
+        format_only (bool): Whether to evaluate nothing, as for the test split,
             whose faces are not published. Defaults to False.
-        decimals (int): Digits of boxes, in result files and as evaluated. Of
-            none, corners are cut to whole pixels, as SSH's are. The tool
-            rounds, so that results with decimals may be lower. Defaults to 0.
-        iou (str): 'official', or 'exact': without MATLAB's rounding, as the
-            tool's ports to Python have it. Defaults to 'official'.
-        *args, **kwargs: Of mmengine's BaseMetric.
+        decimals (int): Decimals of boxes, in result files and in the
+            evaluation. With 0, corners are truncated to whole pixels, as in
+            SSH. The tool rounds, so that results with decimals may be lower.
+            Defaults to 0.
+        iou (str): 'official', or 'exact': without MATLAB's rounding, as in the
+            tool's ports to Python. Defaults to 'official'.
+        *args, **kwargs: Arguments of mmengine's BaseMetric.
 
     Raises:
         FileNotFoundError: A file of ``ann_dir`` is missing.
-        ValueError: Settings, or a file that is broken.
+        ValueError: A setting is wrong, or a file is broken.
     """
 
     default_prefix = 'wider'
@@ -99,8 +101,8 @@ class WiderFaceMetric(BaseMetric):
         self.format_only, self.decimals, self.iou = format_only, decimals, iou
         if outfile_prefix is None and (format_only or ann_dir is None):
             raise UserError(
-                'WiderFaceMetric needs an ann_dir to evaluate by, or an '
-                'outfile_prefix to write result files to.'
+                'WiderFaceMetric needs an ann_dir to evaluate, or an '
+                'outfile_prefix to write result files.'
             )
         self._faces = None
         if ann_dir is not None and not format_only:
@@ -112,7 +114,7 @@ class WiderFaceMetric(BaseMetric):
             name = wider_name(sample['img_path'])
             if self._faces and name not in self._known:
                 raise UserError(
-                    f'{self.ann_dir} must have all images of the data set, '
+                    f'{self.ann_dir} must have all images of the dataset, '
                     f'EVENT/NAME.jpg. Received: {sample["img_path"]}.'
                 )
             found = sample['pred_instances']
@@ -136,7 +138,7 @@ class WiderFaceMetric(BaseMetric):
         if len(found) < len(names):
             print_log(
                 f'{self.ann_dir} has {len(names)} images, and {len(found)} of '
-                'them were tested on: faces of the others count as missed.',
+                'them were tested: faces of the others count as missed.',
                 'current',
             )
         nothing = np.zeros((0, 5))

@@ -1,7 +1,7 @@
-"""WIDER FACE's result files: EVENT/NAME.txt, of one image each.
+"""WIDER FACE's result files: EVENT/NAME.txt, one per image.
 
-Its lines are the image's name, how many faces were found, and of each
-``x y w h score``.
+The lines of a file are the image's name, the number of detected faces, and
+``x y w h score`` per face.
 """
 
 import re
@@ -15,20 +15,20 @@ from sniper_mmdet.utils.files import write_whole
 
 
 def wider_name(path: str) -> str:
-    """What an image is called: EVENT/NAME, of its path."""
+    """The name of an image, EVENT/NAME, from its path."""
     return '/'.join(PurePath(path).with_suffix('').parts[-2:])
 
 
 def as_written(
     boxes: np.ndarray, scores: np.ndarray, decimals: int = 0
 ) -> np.ndarray:
-    """Detections as a result file has them.
+    """Convert detections to the rows of a result file.
 
     Args:
         boxes (ndarray (D, 4)): x1, y1, x2, y2.
-        scores (ndarray (D,)): Are rounded to 6 digits.
-        decimals (int): Digits of boxes. Of none, corners are cut to whole
-            pixels, as in the results of SSH. Defaults to 0.
+        scores (ndarray (D,)): Scores; they are rounded to 6 decimals.
+        decimals (int): Decimals of boxes. With 0, corners are truncated to
+            whole pixels, as in the results of SSH. Defaults to 0.
 
     Returns:
         ndarray (D, 5): x, y, w, h, score.
@@ -44,13 +44,13 @@ def as_written(
 def write_wider_result(
     folder: Path, name: str, rows: np.ndarray, decimals: int = 0
 ) -> None:
-    """Write the file of an image.
+    """Write the result file of an image.
 
     Args:
-        folder (Path): Of all results.
+        folder (Path): Folder of all results.
         name (str): EVENT/NAME.
-        rows (ndarray (D, 5)): x, y, w, h, score, of :func:`as_written`.
-        decimals (int): Digits of boxes. Defaults to 0.
+        rows (ndarray (D, 5)): x, y, w, h, score, from :func:`as_written`.
+        decimals (int): Decimals of boxes. Defaults to 0.
     """
     path = folder / f'{name}.txt'
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,17 +64,17 @@ def write_wider_result(
 def read_wider_results(
     folder: str | Path, names: Sequence[str]
 ) -> list[np.ndarray]:
-    """Read what was found in each image; nothing where there is no file.
+    """Read the detections of each image; a missing file means none.
 
     Args:
-        folder (str | Path): Has EVENT/NAME.txt.
+        folder (str | Path): Folder with EVENT/NAME.txt.
         names (Sequence[str]): EVENT/NAME of each image.
 
     Returns:
         list[ndarray (D, 5)]: x, y, w, h, score.
 
     Raises:
-        FileNotFoundError: The folder has the file of no image.
+        FileNotFoundError: The folder has no file of any image.
         UserError: A file is broken, or has a number that is not finite.
     """
     paths = [Path(folder, f'{name}.txt') for name in names]
@@ -101,14 +101,14 @@ def _read(path: Path) -> np.ndarray:
     count, _, body = body.partition('\n')
     if not re.fullmatch(r'\d{1,9}', count.strip()):
         raise UserError(
-            f'{path}: the second line must be how many faces were found. '
+            f'{path}: the second line must be the number of faces. '
             f'Received: {count!r:.100}.'
         )
     lines = [line for line in body.splitlines() if line.strip()]
     if len(lines) != int(count):
         raise UserError(
-            f'{path} must have a line for each of the {int(count)} faces '
-            f'that its second line tells of. Received: {len(lines)} lines.'
+            f'{path} must have a line for each of the {int(count)} faces of '
+            f'its second line. Received: {len(lines)} lines.'
         )
     try:
         rows = np.array([line.split() for line in lines], float)

@@ -67,13 +67,13 @@ def related_classes(path: str | Path, mids: Sequence[str]) -> np.ndarray:
 
 
 def read_classes(path: Path | str) -> dict[str, str]:
-    """Read the names of classes by their MID, in the order of their labels.
+    """Read the classes by MID, in the order of their labels.
 
-    Lines are "MID,name", or "MID,name,number" as in MMDetection's file for the
-    challenge; then the numbers, from 1, give the order. A header is skipped.
+    Lines are "MID,name". For the challenge MMDetection has "MID,name,number",
+    with numbers from 1 that give the order. A header is not a class.
 
     Raises:
-        UserError: The file is wrong; the text names the line.
+        UserError: A line is wrong; the error names it.
     """
     rows = []
     with open(path, encoding='utf-8-sig', newline='') as file:

@@ -91,7 +91,7 @@ def test_all_objects(model, tiny_scenes, tmp_path):
     )
     assert not COCO(str(out)).dataset['annotations']
     (tmp_path / 'empty').mkdir()
-    with pytest.raises(FileNotFoundError, match='has no picture'):
+    with pytest.raises(FileNotFoundError, match='has no image'):
         propose_labels(model, tmp_path / 'empty', out, every=True)
 
 

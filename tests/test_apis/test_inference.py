@@ -322,7 +322,7 @@ def test_what_is_left_out_of_a_folder_is_told(model, folder, log):
     found = [Path(r.img_path).name for r in results]
     assert len(found) == 3 + len(endings)
     assert {f'a.{ending}' for ending in endings} < set(found)
-    assert f'5 files of {folder} are left out, whose endings are' in log.text
+    assert f'5 files of {folder} are left out: their endings are' in log.text
     assert '0.heic, 1.heic, 2.heic, ...' in log.text
     for path in folder.rglob('*'):
         if path.is_file() and path.suffix not in ('.heic', '.txt'):
@@ -337,7 +337,7 @@ def test_only_the_first_page_is_read_and_it_is_told(model, tmp_path, log):
         path, more = tmp_path / name, pages[1:]
         pages[0].save(path, save_all=True, append_images=more, lossless=True)
         assert box(*quiet(model, path))[0] == 3
-        assert f'{name}: only the first of its 3 pictures' in log.text
+        assert f'{name}: only the first of its 3 images' in log.text
 
 
 @pytest.mark.parametrize('name', ['a.exr', 'a', 'a.png'])
@@ -376,7 +376,7 @@ def test_a_video_with_a_broken_frame(model, video, log):
     content[starts[3] : starts[4]] = bytes(starts[4] - starts[3])
     video.write_bytes(content)
     assert len(list(quiet(model, video))) == 4
-    assert 'clip.avi: 4 frames could be read of the 5 that' in log.text
+    assert 'clip.avi: only 4 of 5 frames could be read' in log.text
 
 
 def test_a_model_that_looked_at_an_array_before(autofocus, folder):
@@ -580,7 +580,7 @@ def test_ids_of_annotations(model, folder, tmp_path, monkeypatch):
     'names, sentence',
     [
         (['2.png', '10.PNG'], 'ann.json has no image of .*sub/1.png'),
-        (['2.png', '10.PNG', '1.png', '2.png'], 'ann.json names an image'),
+        (['2.png', '10.PNG', '1.png', '2.png'], 'ann.json lists an image'),
     ],
 )
 def test_images_that_annotations_do_not_know(
@@ -611,7 +611,7 @@ def test_images_that_annotations_do_not_know_are_skipped(
     assert '2.png is not the only image with the id 40' in log.text
     assert '6 of 9 inputs were skipped' in log.text
     for arrays in ([spot(1)], iter([spot(1)])):
-        with pytest.raises(ValueError, match='and an array has none'):
+        with pytest.raises(ValueError, match='and an array has no file'):
             list(quiet(model, arrays, on_error='skip', **files))
 
 
@@ -641,7 +641,7 @@ def test_two_images_of_one_id(model, folder, tmp_path):
 
 def test_classes_that_annotations_lack(model, tmp_path):
     ann = annotations(tmp_path / 'ann.json', classes=('spot', 'star'))
-    with pytest.raises(ValueError, match='and has none for other'):
+    with pytest.raises(ValueError, match='but has none for other'):
         quiet(model, [], out_json=tmp_path / 'out.json', ann_file=ann)
 
 

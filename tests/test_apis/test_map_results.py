@@ -145,7 +145,7 @@ def test_why_it_is_written_in_pixels_is_told(tmp_path, monkeypatch):
     content = written(tmp_path / 'a.geojson', result, 'own')
     assert content['crs'] is None
     assert rings(content).min(1).tolist() == [[500000, 4999998]]
-    assert told.pop().startswith('a.tif: its CRS is not known')
+    assert told.pop().startswith('a.tif: its CRS is unknown')
     turned = sample(path, [[0, 0, 2, 4]], (100, 60))
     written(tmp_path / 'a.geojson', turned)
     assert 'has 100x60 px, but it was read as 60x100' in told.pop()

@@ -111,7 +111,7 @@ def test_two_processes_share_a_scene(model, scene, tmp_path, monkeypatch):
         results.append(detect_scene(model, scene, tmp_path / 'parts', **HOW))
     assert results[0] is None
     assert_same(whole, results[1])
-    with pytest.raises(UserError, match='share a scene by a folder'):
+    with pytest.raises(UserError, match='need a folder to share'):
         detect_scene(model, scene, **HOW)
 
 
@@ -181,7 +181,7 @@ def test_tiles_that_are_not_there_are_left_black(model, scene, tmp_path):
 
 
 def test_other_detectors_and_small_parts_are_refused(model, scene):
-    with pytest.raises(UserError, match='is for a .*Received: Identity'):
+    with pytest.raises(UserError, match='needs a .*Received: Identity'):
         detect_scene(torch.nn.Identity(), scene)
     with pytest.raises(UserError, match='part_pixels must be at least'):
         detect_scene(model, scene, part_pixels=1000)

@@ -128,10 +128,10 @@ def broken(folder, pictures, what):
     shutil.copytree(pictures, copy)
     if what == 'empty':
         (copy / 'red').mkdir()
-        return copy, 'red must hold at least 2 pictures.*Received: 0'
+        return copy, 'red must hold at least 2 images.*Received: 0'
     if what == 'one picture':
         write_pictures(copy, dict(red=(0, 0, 99)), 1)
-        return copy, 'red must hold at least 2 pictures.*Received: 1'
+        return copy, 'red must hold at least 2 images.*Received: 1'
     if what == 'unreadable':
         (copy / 'blue/0.png').write_text('no picture')
         return copy, '0.png cannot be read as an image'

@@ -542,7 +542,8 @@ def test_thresholds_of_each_level():
 def test_proposals_of_another_number_of_images():
     images = ImageBoxes.from_lists([(100, 100)] * 3, [[], [], []])
     proposals = proposals_of([[(0, 0, 9, 9)]])
-    with pytest.raises(ValueError, match='one entry an image, 3. Received: 1'):
+    message = 'must have 3 entries, one per image. Received: 1'
+    with pytest.raises(ValueError, match=message):
         mine_chips(images, ChipSettings(ONE_LEVEL, 50, 20), 0, 0, proposals)
     nothing = proposals._replace(
         boxes=np.zeros((0, 4), np.float32),

@@ -352,7 +352,7 @@ def test_no_class_is_changed_for_good(tmp_path):
         b'\x80\x02cmmengine.structures.instance_data\nInstanceData\n'
         b'N}U\x06bboxesK\x01s\x86b.'
     )
-    with pytest.raises(ValueError, match='gives a state to what has none'):
+    with pytest.raises(ValueError, match='has a state for a stateless'):
         load_arrays(str(path))
     path.write_bytes(pickle.dumps({'a': InstanceData()}, 2))
     assert not hasattr(load_arrays(str(path))['a'], 'bboxes')

@@ -385,7 +385,7 @@ def test_class_that_the_file_has_not(folder, wrapped):
     config['metainfo'] = dict(classes=('cat', 'cow'))
     if wrapped:
         config = dict(type='ConcatDataset', datasets=[config])
-    sentence = "'cow', which .*coco.json has not; it has .'cat', 'dog'"
+    sentence = "'cow', which .*coco.json lacks; it has .'cat', 'dog'"
     with pytest.raises(ValueError, match=sentence):
         chip_dataset(config).full_init()
 
@@ -394,7 +394,7 @@ def test_two_categories_of_one_name(folder):
     coco = read(folder)
     coco['categories'].append(dict(id=9, name='dog'))
     write(folder, coco)
-    with pytest.raises(ValueError, match='json has two categories of one'):
+    with pytest.raises(ValueError, match='json has two categories with'):
         chip_dataset(coco_config(folder)).full_init()
 
 

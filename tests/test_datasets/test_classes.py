@@ -95,7 +95,7 @@ def test_files_of_two_orders_in_one_data_set(folder):
 def test_metainfo_that_was_forgotten(folder, type_):
     config = coco_config(folder) | dict(type=type_, test_mode=True)
     del config['metainfo']
-    sentence = "class 'person', which .*coco.json has not.*'cat', 'dog'"
+    sentence = "class 'person', which .*coco.json lacks.*'cat', 'dog'"
     with pytest.raises(ValueError, match=sentence):
         check_classes(DATASETS.build(config))
 
@@ -158,8 +158,8 @@ def test_voc_numbers_by_its_classes(voc_folder):
         (['a', 'b', 'c'], None),
         (['a', 'b', 'd_(of_lvis)'], None),
         (['a', 'c', 'b'], 'another order'),
-        (['a', 'b'], "class 'c', which f.json has not"),
-        (['a', 'a', 'b'], "f.json has two categories of one name, 'a'"),
+        (['a', 'b'], "class 'c', which f.json lacks"),
+        (['a', 'a', 'b'], "f.json has two categories with the name 'a'"),
     ],
 )
 def test_orders(categories, sentence):

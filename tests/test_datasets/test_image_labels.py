@@ -56,7 +56,7 @@ def test_folders_name_the_classes(folder):
     assert dataset.metainfo['classes'] == ('blue', 'lime')
     some = build('ImageLabelDataset', folders=['lime'], **how)
     assert some.metainfo['classes'] == ('lime',) and len(some) == 2
-    message = "has the class 'blue', which metainfo.classes has not"
+    message = "has the class 'blue', which metainfo.classes lacks"
     with pytest.raises(ValueError, match=message):
         build('ImageLabelDataset', metainfo=dict(classes=('lime',)), **how)
 

@@ -261,7 +261,7 @@ def test_a_folder_for_what_is_kept(data):
 def test_a_full_disk_is_told(data, full_disk, log):
     with full_disk(100):
         assert len(load(data)) == 3
-    assert 'It is built anew in each run' in log.text
+    assert 'Each run builds it again' in log.text
     assert not [*data.glob('*.npz')]
 
 
@@ -423,7 +423,7 @@ def test_labels_told_both_ways(data):
     write_lines(data / 'labels.csv', rows)
     dataset = load(data)
     assert dataset.get_data_info(0)['verified_labels'][3] is True
-    assert '1 labels are there by one row and absent' in dataset.left_out[-1]
+    assert '1 labels are present in one row and absent' in dataset.left_out[-1]
 
 
 @pytest.mark.real_data

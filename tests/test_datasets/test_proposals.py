@@ -171,7 +171,7 @@ def test_sizes_of_the_images_must_be_those_of_the_file(small):
 def test_images_need_names_of_their_own(tmp_path):
     boxes, scores = random_boxes([1, 1, 1])
     keys = ['a', 'b', 'a']
-    with pytest.raises(ValueError, match="are called 'a'"):
+    with pytest.raises(ValueError, match="have the key 'a'"):
         write_proposals(tmp_path / 'a', keys, SIZES, boxes, scores, {})
     assert os.listdir(tmp_path) == []
 
@@ -194,7 +194,7 @@ def test_names_of_images():
         '3 y.jpg',
     ]
     assert image_keys([]) == []
-    with pytest.raises(ValueError, match=r"apart: .*'1', 'a'.*'', '1 a'"):
+    with pytest.raises(ValueError, match=r"images: .*'1', 'a'.*'', '1 a'"):
         image_keys([('1', 'a'), ('', '1 a'), ('2', 'a')])
 
 
@@ -243,7 +243,7 @@ def test_a_file_that_is_written_over_in_place(scenes, images):
     with path.open('r+b') as file:
         file.write((scenes / 'other.npz').read_bytes())
         file.truncate()
-    with pytest.raises(UserError, match='all.npz was written over while it'):
+    with pytest.raises(UserError, match='all.npz was overwritten while it'):
         dataset.mine(0, 1)
     path.write_bytes(copied)
     assert dataset.mine(0, 0).tobytes() == before.tobytes()

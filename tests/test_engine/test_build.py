@@ -75,9 +75,7 @@ def test_build_chip_dataset_names_an_unknown_class(tiny_scenes):
     )
     with pytest.raises(
         ValueError,
-        match=(
-            "metainfo names the class 'hexagon', which .*train.json has not"
-        ),
+        match=("metainfo names the class 'hexagon', which .*train.json lacks"),
     ):
         build_chip_dataset(cfg)
 

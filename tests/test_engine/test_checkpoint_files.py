@@ -208,8 +208,8 @@ def test_a_damaged_checkpoint(runs):
     cut(runs / 'epoch_3.pth')
     with pytest.raises(
         CheckpointError,
-        match='runs/epoch_3.pth is not a checkpoint, or not a whole one: .*: '
-        '--resume runs/epoch_2.pth goes on from the newest other one there',
+        match='runs/epoch_3.pth is not a checkpoint, or is incomplete: .*: '
+        '--resume runs/epoch_2.pth continues from the newest other one',
     ):
         checkpoint_to_resume('runs')
     cut(runs / 'epoch_2.pth')
@@ -238,7 +238,7 @@ def test_a_last_checkpoint_that_names_none(runs, text, told):
         pointer.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(CheckpointError, match=told) as error:
         checkpoint_to_resume('runs')
-    assert '--resume runs/epoch_3.pth goes on' in str(error.value)
+    assert '--resume runs/epoch_3.pth continues' in str(error.value)
 
 
 def test_a_run_of_an_old_torch_goes_on(runs):

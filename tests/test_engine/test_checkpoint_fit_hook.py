@@ -118,7 +118,7 @@ def test_a_training_may_start_from_other_classes(run, tmp_path, prefix):
     # What fits is taken.
     assert torch.equal(started[0], neck)
     (text,) = (text for text in said if 'do not fit' in text)
-    assert text.startswith(f'{path} is of another detector, as 2 of its')
+    assert text.startswith(f'{path} is of another detector: 2 of its')
     assert 'fc_cls.weight' in text and '[3, 2]' in text and '[2, 2]' in text
     assert '\n' not in text
     # Whatever it began with, it is trained now.

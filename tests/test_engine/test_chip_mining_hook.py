@@ -385,7 +385,7 @@ def test_a_resumed_run_of_iterations_may_have_another_batch_size(
     seen = [row for s in recorder.read(tmp_path) for row in s[2]]
     assert len(seen) == 6 and seen == expected[:6]
     (log,) = tmp_path.glob('2*/*.log')
-    assert 'All chips take 9 iterations, and took 5' in log.read_text()
+    assert 'All chips take 9 iterations now, 5 before' in log.read_text()
 
 
 def test_a_checkpoint_without_the_epoch_of_its_chips(

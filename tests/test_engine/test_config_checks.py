@@ -63,8 +63,8 @@ def test_too_much_padding_is_a_warning(size):
     (found,) = check_agreement(300, ONE, [size], 32)
     assert found == (
         'train_dataloader.dataset.chip_size is 300 but '
-        f'model.data_preprocessor.batch_augments pads to {size}: what is '
-        'beside a chip is computed for nothing.'
+        f'model.data_preprocessor.batch_augments pads to {size}: the '
+        'padding of a chip wastes computation.'
     )
 
 
@@ -78,8 +78,8 @@ def test_other_levels():
     (found,) = check_agreement(512, ONE, test_levels=TWO)
     assert found == (
         'train_dataloader.dataset.scales has 1 levels, [1.0], but '
-        'model.scales has 2, [0.5, 1.0]: the detector is tested on other '
-        'levels than it is trained on.'
+        'model.scales has 2, [0.5, 1.0]: the levels of tests differ from '
+        'those of training.'
     )
 
 
@@ -127,7 +127,7 @@ def test_resized_batches_for_a_focus_head(augment, mode, focus):
         ),
         (
             {'model.data_preprocessor.batch_augments.0.size': (128, 128)},
-            'pads to (128, 128): what is beside',
+            'pads to (128, 128): the padding of a chip',
             None,
         ),
     ],

@@ -91,7 +91,8 @@ def test_another_file_of_the_same_images(scenes):
 
 
 def test_a_metric_of_another_file(scenes):
-    with pytest.raises(DataError, match='train.json, by which .*val.json is'):
+    message = 'train.json, which evaluates .*val.json'
+    with pytest.raises(DataError, match=message):
         checked(val_data(scenes), coco_metric(scenes, 'train.json'))
 
 
@@ -117,7 +118,7 @@ def test_a_metric_that_knows_no_image(scenes):
 
     (scenes / 'other.json').write_text((scenes / 'val.json').read_text())
     change(scenes / 'other.json', rename)
-    with pytest.raises(DataError, match='image 1 is not there'):
+    with pytest.raises(DataError, match='image 1 is missing'):
         checked(val_data(scenes), coco_metric(scenes, 'other.json'))
 
 
@@ -131,7 +132,7 @@ def test_a_metric_of_another_order(scenes):
 def test_a_metric_that_lacks_a_class(scenes):
     (scenes / 'other.json').write_text((scenes / 'val.json').read_text())
     change(scenes / 'other.json', lambda coco: coco['categories'].pop())
-    with pytest.raises(ValueError, match="'ring', which .*other.json has not"):
+    with pytest.raises(ValueError, match="'ring', which .*other.json lacks"):
         checked(val_data(scenes), coco_metric(scenes, 'other.json'))
 
 
@@ -417,11 +418,11 @@ WRONG = [
     ),
     (
         {'val_dataloader.dataset.type': 'CocoDataset'},
-        "names the class 'person', which .*val.json has not",
+        "names the class 'person', which .*val.json lacks",
     ),
     (
         {'val_dataloader.dataset.ann_file': 'train.json'},
-        'val.json, by which .*train.json is evaluated, must have',
+        'val.json, which evaluates .*train.json, must have',
     ),
 ]
 

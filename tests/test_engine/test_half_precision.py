@@ -181,7 +181,7 @@ def test_names_that_match_nothing():
         wrapper(net, float32=['stem', 'steam']).initialize_count_status(
             net, 0, 1
         )
-    with pytest.raises(ValueError, match='some module of Net'):
+    with pytest.raises(ValueError, match='a module of Net'):
         wrapper(net, float32=['.*head', '(neck)?']).initialize_count_status(
             net, 0, 1
         )

@@ -181,7 +181,7 @@ def test_lost_proposals_are_made_anew(tiny_scenes, tmp_path):
     )
     assert len(run(cfg).model.looked_at) == 6
     logs = ''.join(p.read_text() for p in tmp_path.glob('2*/*.log'))
-    assert 'epoch_0.npz is gone: proposals are made anew' in logs
+    assert 'epoch_0.npz is missing: proposals are made again' in logs
 
 
 @pytest.fixture

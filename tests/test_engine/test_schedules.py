@@ -173,7 +173,7 @@ def test_a_schedule_that_follows_the_validation_is_told(tmp_path):
     ]
     with pytest.raises(
         CheckpointError,
-        match='an epoch has 6 iterations, and had 12 .* resume with the batch',
+        match='an epoch has 6 iterations, 12 in .* resume with the batch',
     ):
         resumed(tmp_path, 2, 4, schedule)
     # Alone it is in epochs.

@@ -150,12 +150,12 @@ def test_fddb_files(fddb):
     'text, reason',
     [
         ('', 'must have images'),
-        ('a\n', 'line 2: must be how many faces a has'),
-        ('a\n99999999999\n', 'line 2: must be how many'),
+        ('a\n', 'line 2: must be the number of faces of a'),
+        ('a\n99999999999\n', 'line 2: must be the number'),
         ('a\n999999999\n', 'must have 999999999 faces. Received: 0'),
         ('a\n1\n1 2 3 4\n', 'line 3: must have 5 finite numbers'),
         ('a\n1\n1 2 3 4 nan\n', 'line 3: must have 5 finite numbers'),
-        ('a\n0\na\n0\n', 'line 3: a stands twice'),
+        ('a\n0\na\n0\n', 'line 3: a is listed twice'),
         ('b\n0\n', 'must have images of .* only. Received: b'),
     ],
 )
@@ -171,7 +171,7 @@ def test_an_ellipse_of_no_area(fddb):
     path = fddb / 'FDDB-folds/FDDB-fold-03-ellipseList.txt'
     path.write_text('x\n1\n0 30 1 5 5 1\n')
     write_fddb(fddb / 'out.txt', {'x': np.zeros((0, 5))})
-    with pytest.raises(UserError, match='x has an ellipse of no area'):
+    with pytest.raises(UserError, match='x has an ellipse without'):
         fddb_scores(fddb / 'out.txt', fddb / 'FDDB-folds')
 
 

@@ -217,7 +217,7 @@ def test_settings_that_are_refused(settings, text):
 
 def test_a_data_set_without_hierarchy_is_refused():
     metric = METRICS.build(dict(type='sniper_mmdet.OpenImagesMetric'))
-    with pytest.raises(ValueError, match='needs a data set of OpenImages'):
+    with pytest.raises(ValueError, match='needs a dataset of OpenImages'):
         metric.dataset_meta = dict(classes=CLASSES)
     metric.dataset_meta = dict(classes=CLASSES, RELATION_MATRIX=RELATED)
     with pytest.raises(ValueError, match='among the meta_keys'):

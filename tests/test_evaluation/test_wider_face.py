@@ -259,9 +259,9 @@ def test_result_files_cut_at_every_length(tmp_path):
 @pytest.mark.parametrize(
     'text, reason',
     [
-        ('n\n99999999999\n', 'the second line must be how many'),
+        ('n\n99999999999\n', 'the second line must be the'),
         ('n\n999999999\n1 1 1 1 1\n', 'a line for each of the 999999999'),
-        ('n\n-1\n', 'the second line must be how many'),
+        ('n\n-1\n', 'the second line must be the'),
         ('n\n1\n1 1 nan 1 1\n', 'finite numbers'),
         ('n\n1\n1 1 1 1\n', '"x y w h score"'),
         ('n\n1\n1 1 1 1 a\n', '"x y w h score"'),

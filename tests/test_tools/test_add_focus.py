@@ -226,7 +226,7 @@ def test_data_without_boxes(user, tool, capsys, here):
     cfg = plain_config('retinanet')
     cfg.train_dataloader.dataset.ann_file = str(here / 'empty.json')
     text = refused(capsys, tool, *user(cfg), '--out-dir', 'out')
-    assert text.startswith('add_focus: the data set ') and 'box' in text
+    assert text.startswith('add_focus: the dataset ') and 'box' in text
 
 
 def test_a_detector_with_a_focus_head_already(user, tool, capsys):

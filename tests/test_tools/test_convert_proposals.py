@@ -267,7 +267,7 @@ class Touch:
 @pytest.mark.parametrize(
     ('value', 'sentence'),
     [
-        (FOUND[:3], 'has proposals of 3 images, the data set has 4'),
+        (FOUND[:3], 'has proposals of 3 images, the dataset has 4'),
         (
             with_first((9, 9, 19, 19, 1), (10, 20, 250, 40, 1)),
             r'image 0 \(0 b.jpg\) lies outside of the image, 200x150: '

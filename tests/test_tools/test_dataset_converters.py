@@ -422,7 +422,7 @@ def test_broken_files_of_classes(error_of, text, sentence):
         ('yolo', '0 -0.06 0.5 0.5 0.5', 'the centre must be in the image.'),
         ('yolo', '0 0.1 0.1 1.1 0.1 0.1 0.5', 'polygon must be in the image'),
         # A pose of two keypoints: each has its visibility.
-        ('yolo', '0 .5 .5 .2 .2 .4 .4 2 .6 .6 2', 'want kpt_shape in data.ya'),
+        ('yolo', '0 .5 .5 .2 .2 .4 .4 2 .6 .6 2', 'need kpt_shape in data.ya'),
     ],
 )
 def test_broken_lines(error_of, convert, capsys, kind, line, sentence):

@@ -376,7 +376,7 @@ def test_recall_of_proposals(extract, tool, capsys):
     assert 'AR 25-50' in capsys.readouterr().out
     with pytest.raises(SystemExit) as stop:
         tool(name, SAMPLE_CONFIG, 'a=out.npz', '--split', 'train')
-    assert 'holds proposals of another data set' in str(stop.value)
+    assert 'holds proposals of another dataset' in str(stop.value)
 
 
 def test_rpn_alone_proposes_as_in_the_detector(extract, trained, rpn):

@@ -204,8 +204,8 @@ def test_the_tool(tool, capsys):
         tool(*args, '--out', 'other.json')
     assert str(stop.value) == (
         'geojson_to_coco: a.geojson, feature 1 must have its class as its '
-        "property 'class'; another is named by --class-property, one class "
-        'for all by --class. Received: None among kind, more.'
+        "property 'class'; --class-property names another one, --class gives "
+        'one class to all. Received: None among kind, more.'
     )
     with pytest.raises(SystemExit):
         tool(*args, '--out', 'a.json', '--class', 'a', '--class-property', 'b')

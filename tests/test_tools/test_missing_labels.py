@@ -171,7 +171,7 @@ def test_runs_find_what_they_need():
         ('b', 0.5, 'scores'),
         ('b', 0.5, 'bound'),
     ]
-    with pytest.raises(ValueError, match='needs plain'):
+    with pytest.raises(ValueError, match='needs the way plain'):
         list(runs_of(['a'], [0], [0], ['scores']))
     results = [
         (

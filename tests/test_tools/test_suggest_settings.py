@@ -235,7 +235,7 @@ def test_what_is_proposed_for_real_data(
     ranges,
     test_ranges,
 ):
-    """Results of trainings on these are in docs/settings.md."""
+    """Results of trainings on these are in docs/benchmarks.md."""
     (folder / 'data').symlink_to(shared_data)
     name = f'faster-rcnn_r18-slim_fpn_sniper_{name}.py'
     config = ROOT / 'configs/sniper' / name

@@ -352,10 +352,10 @@ def test_eval_of_other_metrics():
         ValueError, match='--eval segm: VOCMetric evaluates bbox proposal'
     ):
         set_metrics(evaluator, ['segm'])
-    with pytest.raises(ValueError, match='VOCMetric evaluates one of them'):
+    with pytest.raises(ValueError, match='VOCMetric takes one name per'):
         set_metrics(evaluator, ['bbox', 'proposal'])
     evaluator.type = 'OpenImagesMetric'
-    with pytest.raises(ValueError, match='does not know OpenImagesMetric'):
+    with pytest.raises(ValueError, match='does not support OpenImages'):
         set_metrics(evaluator, ['bbox'])
 
 

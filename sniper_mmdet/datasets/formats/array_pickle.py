@@ -1,7 +1,7 @@
-"""Reads pickles that hold arrays, and runs nothing that others may hold.
+"""Reads pickles of arrays, and never runs code from a pickle.
 
-Not even NumPy sees more of a pickle than bytes, a shape and the name of a
-plain number type: its own unpickling believes what it is told.
+Even NumPy gets no more than bytes, a shape and the name of a plain number
+type: its own unpickling does not check its input.
 """
 
 import math
@@ -16,11 +16,11 @@ _TYPES = set('b1 i1 i2 i4 i8 u1 u2 u4 u8 f2 f4 f8'.split())
 
 
 class _Fields:
-    """Stands in for mmengine's InstanceData: its attributes, no more."""
+    """Replaces mmengine's InstanceData: it has its attributes only."""
 
 
 class _Type:
-    """Stands in for a dtype; its state is (version, byte order, ...)."""
+    """Replaces a dtype; its state is (version, byte order, ...)."""
 
     def __init__(self, name: str, *_) -> None:
         if name not in _TYPES:
@@ -29,23 +29,23 @@ class _Type:
 
     def __setstate__(self, state: tuple) -> None:
         if state[1] not in ('<', '>', '|', '=') or state[2:5] != (None,) * 3:
-            raise ValueError('it holds an array of a type of its own')
+            raise ValueError('it holds an array of a structured type')
         self.order = state[1]
 
 
 class _Array:
-    """Stands in for an array until all is read."""
+    """Replaces an array until everything is read."""
 
     array = None
 
     def __setstate__(self, state: tuple) -> None:
         _, shape, kind, fortran, data = state
-        if isinstance(data, str):  # of Python 2
+        if isinstance(data, str):  # from Python 2
             data = data.encode('latin1')
         self.fill(data, kind, shape, 'F' if fortran else 'C')
 
     def fill(self, data, kind: _Type, shape: tuple, order: str) -> '_Array':
-        data = memoryview(data).toreadonly()  # bytes(n) would take memory
+        data = memoryview(data).toreadonly()  # bytes(n) would allocate memory
         dtype = np.dtype(kind.order + kind.name)
         size = math.prod(shape) * dtype.itemsize
         if size != len(data) or min(shape, default=0) < 0:
@@ -56,8 +56,8 @@ class _Array:
 
 _ADMITTED = {
     ('numpy', 'dtype'): _Type,
-    ('numpy', 'ndarray'): 'an array',  # named, never called
-    # How Python 3 writes bytes for Python 2.
+    ('numpy', 'ndarray'): 'an array',  # a name, never called
+    # Python 3 writes bytes for Python 2 in this way.
     ('_codecs', 'encode'): lambda text, _: text.encode('latin1'),
     ('collections', 'OrderedDict'): OrderedDict,
     ('mmengine.structures.instance_data', 'InstanceData'): _Fields,
@@ -73,17 +73,17 @@ for _module in ('numpy.core', 'numpy._core'):
 
 
 class _ArrayUnpickler(pickle._Unpickler):
-    """In Python: the one in C takes memory for whatever it is asked for."""
+    """An unpickler in Python: that in C allocates any size it reads."""
 
     dispatch = dict(pickle._Unpickler.dispatch)
 
-    def load_bytearray8(self) -> None:  # its own takes the memory first
+    def load_bytearray8(self) -> None:  # the parent's allocates first
         (size,) = struct.unpack('<Q', self.read(8))
         self.append(bytearray(self.read(size)))
 
-    def load_build(self) -> None:  # else it could change a class for good
+    def load_build(self) -> None:  # or it could change a class for ever
         if not isinstance(self.stack[-2], (_Array, _Fields, _Type)):
-            raise pickle.UnpicklingError('it gives a state to what has none')
+            raise pickle.UnpicklingError('it has a state for a stateless type')
         super().load_build()
 
     dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
@@ -101,23 +101,23 @@ class _ArrayUnpickler(pickle._Unpickler):
 def load_arrays(path: str):
     """Read a pickle of arrays, lists, dicts, numbers and strings.
 
-    Python 2 pickles are read too. Objects of mmengine's InstanceData become
-    plain ones with the same attributes. Arrays are read-only.
+    It also reads pickles of Python 2. Objects of mmengine's InstanceData
+    become plain objects with the same attributes. Arrays are read-only.
 
     Args:
         path (str): The file.
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: It is damaged, or holds anything else.
+        ValueError: The file is damaged, or holds anything else.
     """
     with open(path, 'rb') as file:
         try:
-            # Reading beyond its end takes no memory either.
+            # A read beyond its end allocates no memory either.
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 found = _ArrayUnpickler(data, encoding='latin1').load()
             return _with_arrays(found, {})
-        except Exception as error:  # a damaged pickle raises anything
+        except Exception as error:  # a damaged pickle may raise any error
             raise ValueError(
                 f'{path} is not a pickle of arrays: '
                 f'{str(error) or type(error).__name__}.'
@@ -125,7 +125,7 @@ def load_arrays(path: str):
 
 
 def _with_arrays(found, seen: dict):
-    """Put arrays where their stand-ins are, in a container seen before too."""
+    """Replace the stand-ins by arrays; ``seen`` holds visited containers."""
     if isinstance(found, _Array):
         if found.array is None:
             raise ValueError('it holds an array without data')

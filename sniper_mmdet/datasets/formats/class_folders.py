@@ -1,4 +1,4 @@
-"""Pictures in folders by class: FOLDER/CLASS/*.jpg, without boxes."""
+"""Images in one folder per class, FOLDER/CLASS/*.jpg, without boxes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from sniper_mmdet.utils.errors import UserError
 from sniper_mmdet.utils.image import find_files
 
-#: Of one picture nothing can be told from chance.
+#: One image is not enough to learn or to test a class.
 LEAST_PICTURES = 2
 
 
@@ -15,18 +15,18 @@ def read_class_folders(
     classes: Sequence[str] | None = None,
     least: int = LEAST_PICTURES,
 ) -> dict[str, list[Path]]:
-    """The pictures of each class, in the order of the folders' names.
+    """List the images of each class, in the order of the folders' names.
 
     Args:
-        folder (str | Path): Its folders are the classes.
-        classes (Sequence[str], optional): Those to read. Defaults to None:
+        folder (str | Path): A folder with one folder per class.
+        classes (Sequence[str], optional): Classes to read. Defaults to None:
             all.
-        least (int): Pictures that a class must have. Defaults to 2.
+        least (int): Least number of images per class. Defaults to 2.
 
     Raises:
         FileNotFoundError: No such folder.
-        UserError: No class, one that is not there or is there twice, or one
-            of too few pictures.
+        UserError: There is no class; or a class is missing, is there twice, or
+            has too few images.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -38,7 +38,7 @@ def read_class_folders(
     )
     if not found:
         raise UserError(
-            f'{folder} must have a folder of pictures for each class. '
+            f'{folder} must have a folder of images for each class. '
             'Received: none.'
         )
     names = [path.name for path in found]
@@ -51,7 +51,7 @@ def read_class_folders(
             )
     once = {}
     for name in wanted:
-        # File systems and people differ on capitals and blanks.
+        # File systems and people treat capitals and spaces differently.
         first = once.setdefault(' '.join(name.lower().split()), name)
         if first is not name:
             raise UserError(
@@ -62,7 +62,7 @@ def read_class_folders(
         files = find_files(folder / name)
         if len(files) < least:
             raise UserError(
-                f'{folder / name} must hold at least {least} pictures of the '
+                f'{folder / name} must hold at least {least} images of the '
                 f'class. Received: {len(files)}.'
             )
         pictures[name] = [folder / name / file for file in files]

@@ -1,4 +1,4 @@
-"""COCO's annotation files, written."""
+"""Writes COCO annotation files."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -9,22 +9,23 @@ import numpy as np
 from sniper_mmdet.chips.boxes import LEAST_SIDE
 from sniper_mmdet.utils.files import write_json
 
-#: How many of those that are left out are named.
+#: Number of left out items that are named.
 NAMED = 10
 
 
 class CocoWriter:
-    """A COCO file in the making: images, and the objects in each.
+    """Collects images and objects, and writes a COCO file.
 
-    Category ids are those of the classes' order, from 1. Boxes are clipped to
-    their image, in hundredths of a pixel; those left less than a pixel wide
-    or high, which mmdet's CocoDataset would drop without a word, are left out.
+    Category ids count from 1 in the order of the classes. Boxes are clipped to
+    their image, in hundredths of a pixel. A box that is then less than a pixel
+    wide or high is left out and counted; mmdet's CocoDataset would drop it
+    silently.
 
     Args:
-        classes (Sequence[str]): Names.
+        classes (Sequence[str]): Names of the classes.
 
     Raises:
-        ValueError: Two classes have one name.
+        ValueError: Two classes have the same name.
     """
 
     def __init__(self, classes: Sequence[str]) -> None:
@@ -35,7 +36,7 @@ class CocoWriter:
         self.categories = [dict(id=i, name=name) for i, name in named]
         self.images, self.annotations = [], []
         self.clipped = 0
-        #: What was left out, by what it is: each with its place.
+        #: Places of the items that were left out, by kind.
         self.left_out: dict[str, list[str]] = defaultdict(list)
 
     def add_image(self, name: str, width: int, height: int) -> dict:
@@ -53,15 +54,15 @@ class CocoWriter:
         iscrowd: int = 0,
         **fields,
     ) -> None:
-        """Add an object, if it is in its image.
+        """Add an object, if it lies in its image.
 
         Args:
-            image (dict): Of :meth:`add_image`.
-            place (str): Where it was read.
+            image (dict): The entry from :meth:`add_image`.
+            place (str): Where the object was read.
             label (int): Index of its class.
             box (Sequence[float]): (x1, y1, x2, y2), original pixels.
             iscrowd (int): Whether training ignores it. Defaults to 0.
-            fields: Further fields of its annotation.
+            fields: Further fields of the annotation.
         """
         box = [round(v, 2) for v in box]
         x1, y1 = max(box[0], 0), max(box[1], 0)
@@ -73,11 +74,11 @@ class CocoWriter:
         self.clipped += [x1, y1, x2, y2] != box
         area = round(w * h, 4)
         if 'segmentation' in fields:
-            # Polygons are not clipped. Of one whose lines cross it may be 0,
-            # and CocoDataset would drop it without a word.
+            # Polygons are not clipped. The area may be 0 if lines cross; then
+            # CocoDataset would drop the object silently.
             whole = round(sum(map(_polygon_area, fields['segmentation'])), 4)
             area = min(whole, area) or area
-        # pycocotools takes an annotation of id 0 for none.
+        # pycocotools treats an annotation with id 0 as none.
         number = len(self.annotations) + 1
         ids = dict(id=number, image_id=image['id'], category_id=label + 1)
         found = dict(bbox=[x1, y1, w, h], area=area, iscrowd=iscrowd, **fields)
@@ -85,7 +86,7 @@ class CocoWriter:
 
     @property
     def content(self) -> dict:
-        """What the file holds so far."""
+        """The content of the file so far."""
         keys = 'images', 'annotations', 'categories'
         return {key: getattr(self, key) for key in keys}
 
@@ -94,7 +95,7 @@ class CocoWriter:
         write_json(path, fields | self.content)
 
     def summary(self) -> str:
-        """The table of categories, and what was left out."""
+        """A table of categories, and a list of what was left out."""
         boxes, ignored, filled = Counter(), Counter(), set()
         for annotation in self.annotations:
             kind = ignored if annotation['iscrowd'] else boxes
@@ -121,7 +122,7 @@ class CocoWriter:
 
 
 def outline(points: Sequence[float]) -> dict:
-    """The ``box`` and ``segmentation`` of a polygon's object.
+    """The ``box`` and ``segmentation`` of an object that is a polygon.
 
     Args:
         points (Sequence[float]): x and y of each corner in turn, px.

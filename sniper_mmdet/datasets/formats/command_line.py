@@ -1,4 +1,4 @@
-"""The command line that the converters of text files share."""
+"""The command line of the converters of text files."""
 
 import argparse
 from pathlib import Path
@@ -9,11 +9,11 @@ from .coco import NAMED
 
 
 def converter_parser(doc: str, labels: str) -> argparse.ArgumentParser:
-    """A parser of what :func:`.text_files.convert_text_files` takes.
+    """A parser of the arguments of :func:`.text_files.convert_text_files`.
 
     Args:
         doc (str): The converter's docstring.
-        labels (str): What its second argument is called.
+        labels (str): Name of the second argument.
     """
     parser = cli.make_parser(doc)
     parser.allow_abbrev = False

@@ -1,8 +1,8 @@
-"""Reads csv files of millions of rows: an id, a name and numbers a row.
+"""Reads csv files of millions of rows, each an id, a name and numbers.
 
-A file is mapped and read by blocks of rows, so that memory is that of a block
-and of what the caller keeps. Fields may stand in double quotes; what is in
-them is no comma and no quote.
+A file is mapped and read in blocks of rows. Memory is needed for one block,
+and for the data that the caller keeps. Fields may be in double quotes, but
+must not contain commas or quotes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ import numpy as np
 from sniper_mmdet.chips.compiled import njit
 from sniper_mmdet.utils.errors import UserError
 
-#: What a field is, besides the place of a number, from 0 on.
+#: Kinds of fields; a number's kind is its place, from 0 on.
 SKIPPED, ID, NAME = -1, -2, -3
 _BLOCK = 1 << 18
 _COMMA, _QUOTE, _LINE, _RETURN = (ord(c) for c in ',"\n\r')
@@ -26,12 +26,11 @@ class Rows(NamedTuple):
     """A block of rows.
 
     Attributes:
-        ids (ndarray (R,)): Bytes, the id of each run of rows of one id.
-        counts (ndarray (R,)): int64, rows of each run.
-        names (ndarray (N,)): int32, index of each row's name, -1: not known.
+        ids (ndarray (R,)): Bytes, the id of each run of rows with one id.
+        counts (ndarray (R,)): int64, number of rows of each run.
+        names (ndarray (N,)): int32, index of each row's name, -1: unknown.
         numbers (ndarray (N, K)): float64.
-        first_unknown (tuple | None): Line and text of the first name that is
-            not known.
+        first_unknown (tuple | None): Line and text of the first unknown name.
         lines (ndarray (N,)): int64, line of each row in the file, from 1.
     """
 
@@ -51,19 +50,19 @@ def read_rows(
     has_header: bool = True,
     block: int = _BLOCK,
 ) -> Iterator[Rows]:
-    """The rows of a csv file, block by block.
+    """Yield the rows of a csv file, block by block.
 
     Args:
         path (Path | str): The file.
-        fields (Sequence[str]): What its fields are called.
-        kinds (Sequence[int]): What each field is: :data:`ID`, :data:`NAME`,
+        fields (Sequence[str]): Names of the fields.
+        kinds (Sequence[int]): Kind of each field: :data:`ID`, :data:`NAME`,
             :data:`SKIPPED`, or the place of a number.
-        known (Sequence[str]): The names that are numbered.
+        known (Sequence[str]): The known names; a row has the index of one.
         has_header (bool): Whether the first line names the fields.
-        block (int): Rows of a block.
+        block (int): Number of rows per block.
 
     Raises:
-        UserError: A row is broken, with its file and line.
+        UserError: A row is broken; the error names the file and the line.
     """
     with open(path, 'rb') as file:
         if not file.read(1):
@@ -102,7 +101,7 @@ def _text(text: np.ndarray, start: int, end: int) -> str:
 
 
 def _after_header(text: np.ndarray, has_header: bool) -> tuple[int, int]:
-    """Place and number of the first line of rows."""
+    """Offset and number of the first line with a row."""
     if not has_header:
         bom = text[:3].tobytes() == b'\xef\xbb\xbf'
         return 3 * bom, 1
@@ -126,7 +125,7 @@ def _fail(path, fields, text, start, line, fault) -> None:
 
 
 def _gather(text: np.ndarray, spans: np.ndarray) -> np.ndarray:
-    """Bytes (R,) of spans (R, 2), start and end."""
+    """Bytes (R,) of spans (R, 2), which are start and end."""
     lengths = spans[:, 1] - spans[:, 0]
     wide = max(int(lengths.max(initial=0)), 1)
     columns = np.arange(wide)
@@ -136,7 +135,7 @@ def _gather(text: np.ndarray, spans: np.ndarray) -> np.ndarray:
 
 
 def _name_table(known: Sequence[str]) -> tuple[np.ndarray, ...]:
-    """Names as bytes one after the other, where each ends, and by hash."""
+    """Names as joined bytes, the end of each, and a hash table of them."""
     encoded = [name.encode() for name in known]
     names = np.frombuffer(b''.join(encoded) or b'\0', np.uint8)
     bounds = np.cumsum([0, *map(len, encoded)])
@@ -151,7 +150,7 @@ def _name_table(known: Sequence[str]) -> tuple[np.ndarray, ...]:
 
 @njit
 def _hash(text, start, end):
-    """FNV-1a, of 31 bits."""
+    """The hash FNV-1a, 31 bits."""
     value = 2166136261
     for k in range(start, end):
         value = ((value ^ text[k]) * 16777619) & 0xFFFFFFFF
@@ -160,7 +159,7 @@ def _hash(text, start, end):
 
 @njit
 def _find(text, start, end, names, bounds, table):
-    """Index of the name that a field is; -1: of none."""
+    """Index of the name in a field; -1 if it is unknown."""
     slot = _hash(text, start, end) % len(table)
     while table[slot] >= 0:
         index = table[slot]
@@ -178,7 +177,7 @@ def _find(text, start, end, names, bounds, table):
 
 @njit
 def _number(text, start, end):
-    """A decimal number, and whether it is one."""
+    """Parse a decimal number; returns it, and whether it is one."""
     sign, value, scale = 1.0, 0.0, 1.0
     k = start
     if k < end and (text[k] == _MINUS or text[k] == _PLUS):
@@ -227,14 +226,14 @@ def _scan(
     numbers,
     unknown,
 ):
-    """Read rows from a place on until a block is full.
+    """Read rows from an offset on until a block is full.
 
-    Of a row whose id is that of the row before, ``starts`` has the same span.
+    A row with the id of the row before has the same span in ``starts``.
 
     Returns:
-        tuple: Number of rows, the place and line of the next one, and -1; or
-        those of a broken row and the field that is no number, or the number
-        of fields where there are more or fewer.
+        tuple: Number of rows, offset and line of the next row, and -1. For a
+        broken row: its offset and line, and the field that is not a number, or
+        the number of fields if that is wrong.
     """
     row, end = 0, len(text)
     while row < len(labels) and place < end:

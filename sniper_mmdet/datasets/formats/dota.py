@@ -1,7 +1,8 @@
-"""DOTA's text files.
+"""Reads DOTA's text files.
 
-A line is "x1 y1 x2 y2 x3 y3 x4 y4 class difficult", original pixels, the last
-field missing in the first files; two lines above say where the image is from.
+A line is "x1 y1 x2 y2 x3 y3 x4 y4 class difficult", in original pixels. The
+first files lack the last field. Two lines at the top give the source of the
+image.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ _NAMES = (
     'soccer-ball-field roundabout harbor swimming-pool helicopter '
     'container-crane airport helipad'
 ).split()
-#: Classes by version: each has those of the one before, and more.
+#: Classes by version. Each version adds classes to the one before.
 VERSIONS = {
     version: tuple(_NAMES[:count])
     for version, count in {'v1.0': 15, 'v1.5': 16, 'v2.0': 18}.items()
@@ -24,14 +25,14 @@ _HEADER = ('imagesource:', 'gsd:')
 
 
 def make_reader(classes: Sequence[str]) -> LineReader:
-    """What reads a line of these classes; see :func:`.convert_text_files`."""
+    """A reader of lines, see :func:`.convert_text_files`."""
     labels = {name: label for label, name in enumerate(classes)}
 
     def read_line(line: str, width: int, height: int) -> dict | None:
         if line.lower().startswith(_HEADER):
             return None
         fields = line.split()
-        # The first files had no last field.
+        # The first files lack the last field.
         if len(fields) not in (9, 10):
             raise ValueError(
                 'must be x1 y1 x2 y2 x3 y3 x4 y4 class difficult.'

@@ -1,6 +1,6 @@
 """Classes of the emoji scenes, in the order of their files."""
 
-#: In files with boxes and without.
+#: Classes of the files with boxes and without.
 CLASSES = tuple(
     (
         'grinning-face face-with-tears-of-joy smiling-face-with-sunglasses '
@@ -16,7 +16,7 @@ CLASSES = tuple(
         'handbag glasses '
     ).split()
 )
-#: Those that training has no boxes of.
+#: Classes without boxes for training.
 NOVEL = tuple(
     (
         'clown-face cowboy-hat-face pig-face fox strawberry pineapple '

@@ -1,7 +1,7 @@
-"""Polygons on a map: GeoJSON, of RFC 7946 or before, and what geopandas reads.
+"""Reads polygons on a map: GeoJSON, also before RFC 7946, and GeoPackage.
 
-A feature that is a polygon, or several of them, is an object; one of its
-properties may be its class.
+Other files that geopandas reads work, too. A feature of one or more polygons
+is an object. One of its properties may be its class.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sniper_mmdet.utils.errors import UserError
 if TYPE_CHECKING:
     from rasterio.crs import CRS
 
-#: The property that is the class, where none is named.
+#: Default name of the property with the class.
 CLASS_PROPERTY = 'class'
 _POLYGONS = 'Polygon', 'MultiPolygon'
 _JSON = '.geojson', '.json'
@@ -32,11 +32,11 @@ class MapObjects(NamedTuple):
     """Objects on a map.
 
     Attributes:
-        crs (CRS): Of the coordinates.
-        shapes (ndarray): Polygons of shapely, (N, ), one or several each.
-        classes (list[str]): The class of each.
-        places (list[str]): Where each was read.
-        others (list[str]): The same of features that are no polygons.
+        crs (CRS): CRS of the coordinates.
+        shapes (ndarray): shapely's polygons (N, ), one or more per object.
+        classes (list[str]): Class of each object.
+        places (list[str]): Place in the file of each object.
+        others (list[str]): Places of features that are not polygons.
     """
 
     crs: CRS
@@ -51,19 +51,20 @@ def read_map(
     class_property: str = CLASS_PROPERTY,
     class_name: str | None = None,
 ) -> MapObjects:
-    """Read the polygons of a file; holes in them are filled.
+    """Read the polygons of a file, and fill their holes.
 
     Args:
-        path (Path): GeoJSON, or what geopandas reads, as a GeoPackage.
-        class_property (str): The property that is an object's class. Defaults
-            to 'class'.
-        class_name (str, optional): The class of all objects instead. Defaults
+        path (Path): GeoJSON, or a file that geopandas reads, such as a
+            GeoPackage.
+        class_property (str): The property with an object's class. Defaults to
+            'class'.
+        class_name (str, optional): One class for all objects instead. Defaults
             to None.
 
     Raises:
         FileNotFoundError: There is no such file.
-        UserError: It cannot be read, has no known CRS or no polygon, or a
-            polygon lacks the property; or what reads it is not installed.
+        UserError: The file cannot be read, has no known CRS or no polygon, a
+            polygon lacks the property, or a package is not installed.
     """
     require_rasterio(f'the CRS of {path}')
     if not path.is_file():
@@ -79,7 +80,7 @@ def read_map(
                 found.others.append(place)
                 continue
             found.shapes.append(_filled(geometry))
-        except Exception as error:  # whatever shapely raises
+        except Exception as error:  # shapely raises several types
             raise UserError(
                 f'{place} must have a geometry and properties of GeoJSON: '
                 f'{type(error).__name__}: {error}'
@@ -88,8 +89,8 @@ def read_map(
         if not isinstance(name, str | int) or name == '':
             raise UserError(
                 f'{place} must have its class as its property '
-                f'{class_property!r}; another is named by --class-property, '
-                f'one class for all by --class. Received: {name!r} among '
+                f'{class_property!r}; --class-property names another one, '
+                f'--class gives one class to all. Received: {name!r} among '
                 f'{", ".join(values) or "no properties"}.'
             )
         found.classes.append(str(name))
@@ -103,7 +104,7 @@ def read_map(
 
 
 def _filled(geometry: dict) -> shapely.MultiPolygon:
-    """The outer rings of a geometry; those that are not finite are errors."""
+    """The outer rings of a geometry; raises if they are not finite."""
     parts = shapely.get_parts(shapely.force_2d(shape(geometry)))
     rings = shapely.get_exterior_ring(parts)
     if not np.isfinite(shapely.get_coordinates(rings)).all():
@@ -141,7 +142,7 @@ def _read_geopandas(path: Path) -> tuple[CRS, Iterator[dict]]:
 
     try:
         frame = geopandas.read_file(path)
-    except Exception as error:  # whatever its engines raise
+    except Exception as error:  # its engines raise several types
         raise UserError(f'{path} cannot be read: {error}') from None
     name = frame.crs and frame.crs.to_wkt()
     return _crs(name, path, name), frame.iterfeatures(na='null')
@@ -152,7 +153,7 @@ def _crs(name: str | None, path: Path, given: object) -> CRS:
 
     try:
         return CRS.from_user_input(name)
-    except ValueError:  # rasterio's too
+    except ValueError:  # rasterio's errors, too
         raise UserError(
             f'{path} must be in a CRS that is known. Received: {given!r}.'
         ) from None

@@ -1,4 +1,4 @@
-"""ImageNet's detection data: lists, class files and box files."""
+"""Reads ImageNet's detection data: lists, class files and box files."""
 
 import re
 import xml.etree.ElementTree as ElementTree
@@ -9,22 +9,22 @@ from sniper_mmdet.utils.errors import UserError
 
 from .array_pickle import load_arrays
 
-#: Corners beyond are an error of the file, as the original has it.
+#: A corner beyond this is an error of the file, as in the original.
 _FURTHEST = 4000
 _WNID = re.compile(r'n\d{8}')
 
 
 def read_wnids(path: str | Path) -> tuple[list[str], list[int]]:
-    """Classes in their order, and the cluster of each, from 0.
+    """Read the classes in order, and the cluster of each, from 0.
 
     Args:
-        path (str | Path): A text file, whose lines begin with a WNID; all are
-            of cluster 0. Or the original's ``3kcls_cluster_result1.txt``, a
-            pickle of the WNIDs of each cluster.
+        path (str | Path): A text file whose lines begin with a WNID; all
+            classes are then in cluster 0. Or the original's
+            ``3kcls_cluster_result1.txt``, a pickle of the WNIDs per cluster.
 
     Raises:
         FileNotFoundError: No such file.
-        UserError: It is neither, or names a class twice.
+        UserError: The file is neither, or names a class twice.
     """
     first = Path(path).read_bytes()[:9].decode('latin1')
     if _WNID.match(first):
@@ -50,17 +50,17 @@ def read_wnids(path: str | Path) -> tuple[list[str], list[int]]:
 
 
 def read_list(path: str | Path) -> list[str]:
-    """Names ``WNID/name`` of pictures, divided by blanks or lines.
+    """Read names ``WNID/name`` of images, separated by spaces or lines.
 
     Raises:
         FileNotFoundError: No such file.
-        UserError: A name is another form.
+        UserError: A name has another form.
     """
     names = Path(path).read_text().split()
     for name in names:
         if name.count('/') != 1 or name[-1:] == '/':
             raise UserError(
-                f'{path} must name pictures as WNID/name. Received: {name!r}.'
+                f'{path} must name images as WNID/name. Received: {name!r}.'
             )
     return names
 
@@ -68,23 +68,23 @@ def read_list(path: str | Path) -> list[str]:
 def read_boxes(
     path: str | Path, classes: Sequence[str]
 ) -> tuple[tuple[int, int], list[tuple[int, list[int]]]]:
-    """Size and usable boxes of an XML file of ImageNet's.
+    """Read the size and the usable boxes of an XML file of ImageNet.
 
-    As in the original, a box is left out where a corner is beyond 4000 px or
-    the width or height that the file names, where a side has no length, and
-    where its class is not known (lib/dataset/imagenet.py). Coordinates are as
-    in the file, from which 1 is not taken.
+    As in the original (lib/dataset/imagenet.py), a box is left out if a corner
+    is beyond 4000 px or beyond the width or height in the file, if a side has
+    no length, or if its class is unknown. Coordinates are as in the file; 1 is
+    not subtracted.
 
     Args:
         path (str | Path): The file.
-        classes (Sequence[str]): WNIDs, or a dict of their labels.
+        classes (Sequence[str]): WNIDs, or a dict from WNID to label.
 
     Returns:
         tuple: Width and height; label and (x1, y1, x2, y2) of each box.
 
     Raises:
         FileNotFoundError: No such file.
-        UserError: It is damaged, or lacks a field.
+        UserError: The file is damaged, or lacks a field.
     """
     if not isinstance(classes, dict):
         classes = {name: k for k, name in enumerate(classes)}

@@ -1,8 +1,8 @@
-"""OpenImages' files: classes, their hierarchy, boxes and image labels.
+"""Reads OpenImages' files: classes, hierarchy, boxes and image labels.
 
-Boxes and labels are csv. Which columns a file has is read from its first
-line, so that V3, V4, V6 and the challenge are read alike; without one it is
-the file that the Soft Sampling code reads, in pixels, with the images' sizes.
+Boxes and labels are csv. The first line names the columns, so that V3, V4, V6
+and the challenge are read in the same way. A file without such a line is that
+of the Soft Sampling code, in pixels, with the sizes of images.
 """
 
 import csv
@@ -17,7 +17,7 @@ from sniper_mmdet.utils.hierarchy import related_classes
 from .array_pickle import load_arrays
 from .csv_rows import ID, NAME, SKIPPED, Rows, read_rows
 
-#: What is told of a box: 1 yes, 0 no, -1 not annotated.
+#: Attributes of a box: 1 yes, 0 no, -1 not annotated.
 ATTRIBUTES = 'IsOccluded IsTruncated IsGroupOf IsDepiction IsInside'.split()
 GROUP_OF = ATTRIBUTES.index('IsGroupOf')
 SIDES = 'XMin', 'XMax', 'YMin', 'YMax'
@@ -27,19 +27,19 @@ BOX_FIELDS = [
     *ATTRIBUTES,
 ]
 LABEL_FIELDS = BOX_FIELDS[:4]
-#: Of the csv without a header, original pixels, as published.
+#: Columns of the csv without a header, original pixels, as published.
 HEADERLESS = 'ImageID LabelName XMin YMin XMax YMax IsGroupOf height width'
 HEADERLESS = HEADERLESS.split()
 
 
 def read_hierarchy(path: Path | str, mids: Sequence[str]) -> np.ndarray:
-    """Which class is another: bool (C, C), ``[child, ancestor]``.
+    """Read which class is a kind of which: bool (C, C), [child, ancestor].
 
-    The file is that of :func:`~sniper_mmdet.utils.hierarchy.related_classes`,
-    or the matrix of MMDetection for the challenge (.np).
+    The file is one of :func:`~sniper_mmdet.utils.hierarchy.related_classes`,
+    or MMDetection's matrix for the challenge (.np).
 
     Raises:
-        UserError: It is no such file, or a class is its own ancestor.
+        UserError: The file is another one, or a class is its own ancestor.
     """
     if Path(path).suffix in ('.np', '.npy', '.pkl'):
         return _read_matrix(path, len(mids))
@@ -47,7 +47,7 @@ def read_hierarchy(path: Path | str, mids: Sequence[str]) -> np.ndarray:
 
 
 def _read_matrix(path: Path | str, count: int) -> np.ndarray:
-    """MMDetection's matrix: its first row and column are of no class."""
+    """MMDetection's matrix; its first row and column belong to no class."""
     try:
         found = np.load(path, allow_pickle=False)
     except ValueError:
@@ -64,12 +64,12 @@ def _read_matrix(path: Path | str, count: int) -> np.ndarray:
 def box_rows(
     path: Path | str, mids: Sequence[str]
 ) -> Iterator[tuple[Rows, np.ndarray, np.ndarray, np.ndarray | None]]:
-    """Blocks of a csv of boxes.
+    """Read blocks of a csv of boxes.
 
     Yields:
-        tuple: The rows; their boxes (N, 4), x1, y1, x2, y2, shares of the
-        image's sides, or pixels; their :data:`ATTRIBUTES` (N, 5), int8; and
-        the width and height of each row's image (N, 2), where the boxes are
+        tuple: The rows; their boxes (N, 4), x1, y1, x2, y2, in shares of the
+        image's sides or in pixels; their :data:`ATTRIBUTES` (N, 5), int8; and
+        the width and height of each row's image (N, 2) if the boxes are in
         pixels, else None.
 
     Raises:
@@ -104,7 +104,7 @@ def box_rows(
 
 
 def label_rows(path: Path | str, mids: Sequence[str]) -> Iterator[Rows]:
-    """Blocks of a csv of image labels; their only number is Confidence."""
+    """Read blocks of a csv of image labels; the one number is Confidence."""
     header = _header(path)
     if header is None:
         raise UserError(
@@ -116,7 +116,7 @@ def label_rows(path: Path | str, mids: Sequence[str]) -> Iterator[Rows]:
 
 
 def _header(path: Path | str) -> list[str] | None:
-    """Columns of a csv; None where its first line is a row of boxes."""
+    """Columns of a csv; None if its first line is a row of a box."""
     with open(path, encoding='utf-8-sig', newline='') as file:
         first = next(csv.reader(file), None)
     if first is None:
@@ -143,9 +143,9 @@ def _kinds(path, header, numbers, needed) -> list[int]:
 
 
 def _check(path, rows: Rows, boxes: np.ndarray, most: float | None) -> None:
-    """See that boxes have their corners in order, and in the image."""
+    """Check that boxes have their corners in order and in the image."""
     wrong = ~np.isfinite(boxes).all(1) | (boxes[:, :2] > boxes[:, 2:]).any(1)
-    # What was drawn by hand may stick out a little.
+    # Boxes drawn by hand may stick out a little.
     if most is not None:
         wrong |= (boxes < -0.5).any(1) | (boxes > most + 0.5).any(1)
     if wrong.any():

@@ -1,8 +1,8 @@
-"""The text file of the OpenImages challenge, as MMDetection reads it.
+"""Reads the text file of the OpenImages challenge, as MMDetection does.
 
-For each image a line with its path, one that is not read, one with the number
-of its boxes, and these: "label x1 y1 x2 y2 group", labels from 1, shares of
-the image's sides. The image's id is the name of its file.
+Each image has a line with its path, a line that is not read, a line with the
+number of its boxes, and a line per box: "label x1 y1 x2 y2 group", with labels
+from 1, in shares of the image's sides. The image's id is its file name.
 """
 
 from collections.abc import Iterator
@@ -22,10 +22,10 @@ _FORM = 'label x1 y1 x2 y2 group'
 def challenge_rows(
     path: Path | str, num_classes: int
 ) -> Iterator[tuple[Rows, np.ndarray, np.ndarray, None]]:
-    """Blocks of images, as :func:`.openimages.box_rows` gives blocks of rows.
+    """Yield blocks of images in the form of :func:`.openimages.box_rows`.
 
     Raises:
-        UserError: What is wrong, with its row.
+        UserError: A row is wrong; the error names it.
     """
     ids, counts, boxes = [], [], []
     with open(path, encoding='utf-8-sig') as file:

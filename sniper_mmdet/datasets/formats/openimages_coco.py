@@ -1,10 +1,10 @@
-"""OpenImages' files as one COCO file, and back.
+"""Converts OpenImages' files to one COCO file, and back.
 
-What COCO has no field for: an annotation has ``is_group_of`` and what else is
-told of a box; an image ``pos_category_ids`` and ``neg_category_ids``, the
-classes that people saw there and those that they looked for in vain, as LVIS
-has them; a category ``mid``, and ``supercategory``, the class above it; the
-file ``hierarchy``, OpenImages' own tree.
+The COCO file has further fields. An annotation has ``is_group_of`` and the
+other attributes of a box. An image has ``pos_category_ids`` and
+``neg_category_ids``, as in LVIS: the classes that people verified as present
+and as absent. A category has ``mid``, and ``supercategory``, the class above
+it. The file has ``hierarchy``, OpenImages' own tree.
 """
 
 import csv
@@ -45,23 +45,23 @@ def openimages_to_coco(
     """Write the COCO file of OpenImages' csv files, whole or not at all.
 
     Args:
-        images (Path): Folder of the images, looked through.
+        images (Path): Folder of the images, read recursively.
         boxes (Path): Boxes, csv or the challenge's text file.
         classes (Path): Names of the classes, csv.
         out (Path): The COCO file.
-        hierarchy (Path, optional): json.
+        hierarchy (Path, optional): Hierarchy of the classes, json.
         image_labels (Path, optional): Verified image labels, csv.
-        group_of (str): What boxes around groups are: 'crowd', which training
-            ignores; 'keep', objects; 'drop', not there.
-        skip_missing (bool): Whether images that are not there, or cannot be
-            read, are left out.
-        skip_unknown (bool): Whether rows of other classes are left out.
+        group_of (str): How boxes around groups are written: 'crowd', which
+            training ignores; 'keep', as objects; 'drop', not at all.
+        skip_missing (bool): Whether images that are missing or cannot be read
+            are left out.
+        skip_unknown (bool): Whether rows of unknown classes are left out.
 
     Returns:
-        str: How many boxes there are of each class, and what was left out.
+        str: The number of boxes per class, and what was left out.
 
     Raises:
-        ValueError: What is wrong, with its file and row.
+        ValueError: A row is wrong; the error names its file and number.
     """
     check_choice('--group-of', group_of, 'crowd', 'keep', 'drop')
     if out.suffix != '.json':
@@ -111,7 +111,7 @@ def openimages_to_coco(
 
 
 def _name_parents(categories: list[dict], tree: dict) -> None:
-    """Give categories the name of the class right above them, if any."""
+    """Give categories the name of the class directly above, if any."""
     by_mid = {category['mid']: category for category in categories}
     pending = [(tree, None)]
     while pending:
@@ -126,20 +126,20 @@ def _name_parents(categories: list[dict], tree: dict) -> None:
 def coco_to_openimages(
     ann: Path, out: Path, split: str = 'train', exhaustive: bool = False
 ) -> str:
-    """Write OpenImages' files of a COCO file: boxes, labels, classes, tree.
+    """Write OpenImages' files from a COCO file: boxes, labels, classes, tree.
 
     Args:
         ann (Path): The COCO file.
-        out (Path): Folder of the files.
-        split (str): What names of files begin with.
-        exhaustive (bool): Whether the images of the file have a box of each
-            class that is there, as COCO's own: all others are absent then.
+        out (Path): Folder to write to.
+        split (str): Beginning of the file names.
+        exhaustive (bool): Whether each image has a box of every class that it
+            shows, as in COCO. All other classes are then absent.
 
     Returns:
-        str: What was written.
+        str: A sentence about the files that were written.
 
     Raises:
-        ValueError: What is wrong.
+        ValueError: The COCO file is wrong; the error says where.
     """
     coco, content = load_coco(str(ann))
     content.must_be_finite()
@@ -178,7 +178,7 @@ def coco_to_openimages(
 
 
 def _mids(ann: Path, categories) -> tuple[dict, dict]:
-    """MIDs and names by category id; one that has no MID gets its id."""
+    """MIDs and names by category id; the id replaces a missing MID."""
     mids = {c['id']: c.get('mid', f'/coco/{c["id"]}') for c in categories}
     names = {c['id']: c['name'] for c in categories}
     for what, values in (('mid', mids), ('name', names)):
@@ -214,7 +214,7 @@ def _label_rows(name, image, boxes, mids, exhaustive) -> list[list[str]]:
 
 
 def _tree(categories, mids: dict) -> dict:
-    """A tree by ``supercategory``, where that is the name of a category."""
+    """A tree by ``supercategory``, if that is the name of a category."""
     nodes = {c['name']: dict(LabelName=mids[c['id']]) for c in categories}
     top = []
     for category in categories:

@@ -1,6 +1,6 @@
-"""Proposals of the original SNIPER, or of MMDetection, in pickles.
+"""Converts pickles of proposals, of the original SNIPER or MMDetection.
 
-``tools/dataset_converters/convert_proposals.py`` says what they hold.
+``tools/dataset_converters/convert_proposals.py`` describes their content.
 """
 
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ from ..chip_dataset import ChipDataset
 from ..proposals import write_proposals
 from .array_pickle import load_arrays
 
-# Original pixels: more than rounding, less than another image's size.
+# Original pixels: above rounding errors, below a mix-up of images.
 _TOLERANCE = 2
 
 
 def keep_all_images(dataset: dict) -> None:
-    """Have a data set's config leave out no image: a list is of all."""
+    """Change a dataset's config to keep all images, as a list needs."""
     for inner in (*dataset.get('datasets', ()), dataset.get('dataset')):
         if inner:
             keep_all_images(inner)
@@ -40,23 +40,23 @@ def convert_proposals(
 
     Args:
         src (str): The pickle.
-        dataset (ChipDataset): Of the images, none left out; see
+        dataset (ChipDataset): Dataset of the images, with all of them, see
             :func:`keep_all_images`.
         out (str): The proposal file, see
             :class:`~sniper_mmdet.datasets.ProposalFile`.
         style (str): 'sniper', 'mmdet', or 'auto': a list is the original's.
-        order (str): Of a list: 'file', the annotation file's, 'python2', that
-            of a Python 2 dict of image ids, or 'auto': 'python2' for the
-            original's of COCO.
-        iou (float): Threshold of the NMS; 1 for none. Defaults to 0.7, as the
-            original does when it reads them.
+        order (str): Order of a list: 'file', that of the annotation file;
+            'python2', that of a Python 2 dict of image ids; or 'auto':
+            'python2' for the original's proposals on COCO.
+        iou (float): Threshold of the NMS; 1 for no NMS. Defaults to 0.7, as in
+            the original.
 
     Returns:
         int: Number of proposals.
 
     Raises:
         FileNotFoundError: There is no such pickle.
-        ValueError: It is damaged, or of other images.
+        ValueError: The pickle is damaged, or of other images.
     """
     found = load_arrays(src)
     if not isinstance(found, (list, dict)):
@@ -90,10 +90,11 @@ def convert_proposals(
 
 
 def python2_order(ids: Sequence[int]) -> list[int]:
-    """Positions of ids, all different, as the keys of a Python 2 dict come.
+    """Order distinct ids as the keys of a Python 2 dict; returns positions.
 
-    A hash table of a power of two: an integer lies at its own low bits, or
-    where the probing for a free place ends; it grows when two thirds full.
+    The dict is a hash table whose size is a power of two. An integer lies at
+    its own low bits, or where the probing for a free place ends. The table
+    grows when it is two thirds full.
     """
     table = [None] * 8
 
@@ -121,8 +122,8 @@ def _by_position(
 ) -> list[np.ndarray]:
     if len(found) != len(dataset.keys):
         raise ValueError(
-            f'{src} has proposals of {len(found)} images, the data set has '
-            f'{len(dataset.keys)}: it is of another data set or split.'
+            f'{src} has proposals of {len(found)} images, the dataset has '
+            f'{len(dataset.keys)}: it is of another dataset or split.'
         )
     arrays = [np.asarray(array) for array in found]
     if order == 'file':
@@ -134,12 +135,12 @@ def _by_position(
         if order == 'python2':
             raise ValueError('--order python2 needs whole numbers as ids.')
         return arrays
-    # The inverse of that order: which array is of which image.
+    # The inverse of the order gives the array of each image.
     return [arrays[place] for place in np.argsort(python2_order(ids))]
 
 
 def _by_name(found: dict, dataset: ChipDataset, src: str) -> list[np.ndarray]:
-    """MMDetection's key is the image's folder and file name."""
+    """Proposals by MMDetection's key: the image's folder and file name."""
     arrays = []
     for index in range(len(dataset.keys)):
         path = PurePath(dataset.dataset.get_data_info(index)['img_path'])
@@ -161,7 +162,7 @@ def _by_name(found: dict, dataset: ChipDataset, src: str) -> list[np.ndarray]:
 def _checked(
     array: np.ndarray, size: np.ndarray, inclusive: bool, where: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One image's boxes and scores, clipped to it."""
+    """Check the boxes and scores of an image, and clip the boxes to it."""
     if array.size == 0:
         array = np.zeros((0, 5))
     if array.ndim != 2 or array.shape[1] != 5 or array.dtype.kind not in 'fiu':
@@ -180,7 +181,7 @@ def _checked(
         first = np.flatnonzero(outside.any(1))[0]
         raise ValueError(
             f'{where} lies outside of the image, {size[0]}x{size[1]}: '
-            f'{boxes[first].tolist()}. Is it of another data set?'
+            f'{boxes[first].tolist()}. Is it of another dataset?'
         )
     boxes = np.clip(boxes, 0, limit)
     kept = (boxes[:, 2:] > boxes[:, :2]).all(1)

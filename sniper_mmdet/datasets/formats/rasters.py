@@ -1,4 +1,4 @@
-"""Objects on a map, as boxes and outlines in the pixels of rasters."""
+"""Converts objects on a map to boxes and outlines in pixels of rasters."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +16,9 @@ from sniper_mmdet.utils.progress import track
 from .coco import CocoWriter
 from .geojson import CLASS_PROPERTY, MapObjects, read_map
 
-# How far beyond its image, in pixels, an outline lies in it: rounding.
+# Pixels by which rounding may move an outline out of its image.
 _ROUNDING = 0.01
-# Into how many parts each side of an image is cut, to find its bounds.
+# Number of parts of each side of an image, to find its bounds.
 _PARTS = 20
 
 
@@ -31,8 +31,8 @@ def convert_map(
 ) -> str:
     """Write the COCO file of rasters, whole or not at all.
 
-    An object that lies in several images is one of each of them; what is
-    outside of an image is cut off. Classes are in the order of their names.
+    An object that lies in several images becomes an object of each of them,
+    without the part outside the image. Classes are sorted by name.
 
     Args:
         images (Path): An image, or a folder that is read recursively.
@@ -44,8 +44,8 @@ def convert_map(
 
     Raises:
         FileNotFoundError: There is no such file or folder.
-        UserError: Of :func:`read_map`; or no image has a place on a map, or
-            no polygon lies in one.
+        UserError: See :func:`read_map`; or no image has a place on the map, or
+            no polygon lies in an image.
         ImageError: An image cannot be read.
     """
     if out.suffix != '.json':
@@ -108,13 +108,13 @@ def _find(images: Path) -> list[Path]:
 
 
 class _Outline(NamedTuple):
-    """What is seen of an object in a raster, px.
+    """The part of an object that a raster shows, px.
 
     Attributes:
-        index (int): Of the object.
+        index (int): Index of the object.
         box (list[float]): (x1, y1, x2, y2).
         rings (list[list[float]]): x and y of each corner in turn.
-        is_cut (bool): Whether the rest lies outside.
+        is_cut (bool): Whether a part lies outside.
     """
 
     index: int
@@ -126,11 +126,11 @@ class _Outline(NamedTuple):
 def _in_raster(
     objects: MapObjects, tree: shapely.STRtree, raster: Georeference
 ) -> Iterator[_Outline]:
-    """Those of the objects that lie in a raster, as far as they do."""
+    """Yield the objects that lie in a raster, clipped to it."""
     around = raster.to_map(_grid(*raster.size), objects.crs)
     low, high = around.min(0), around.max(0)
     indices = np.sort(tree.query(shapely.box(*low, *high)))
-    # Far away there may be no way to the raster's CRS.
+    # Points far away may have no coordinates in the raster's CRS.
     margin = high - low
     shapes, _ = _cut(
         objects.shapes[indices], *(low - margin), *(high + margin)
@@ -141,7 +141,7 @@ def _in_raster(
     shapes, is_cut = _cut(shapes, 0, 0, *raster.size)
     for index, shape, cut in zip(indices, shapes, is_cut, strict=True):
         parts = shapely.get_parts(shape)
-        parts = parts[shapely.area(parts) > 0]  # no points, no lines
+        parts = parts[shapely.area(parts) > 0]  # without points and lines
         if not len(parts):
             continue
         rings = [_rounded(shapely.get_coordinates(one)[:-1]) for one in parts]
@@ -150,12 +150,12 @@ def _in_raster(
 
 
 def _rounded(pixels: np.ndarray) -> list[float]:
-    # A zero has no sign.
+    # Adding 0 removes the sign of -0.
     return (pixels.round(2) + 0.0).ravel().tolist()
 
 
 def _grid(width: int, height: int) -> np.ndarray:
-    """Points (N, 2) all over an image, its corners among them."""
+    """A grid of points (N, 2) over an image, with its corners."""
     parts = np.linspace(0, 1, _PARTS + 1)
     x, y = np.meshgrid(parts * width, parts * height)
     return np.stack([x, y], axis=-1).reshape(-1, 2)
@@ -164,7 +164,7 @@ def _grid(width: int, height: int) -> np.ndarray:
 def _cut(
     shapes: np.ndarray, x1: float, y1: float, x2: float, y2: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What of shapes lies within bounds, and whether some does not."""
+    """Clip shapes to bounds; returns them, and whether a part was outside."""
     least = np.array([x1, y1, -x2, -y2]) - _ROUNDING
     is_cut = (shapely.bounds(shapes) * (1, 1, -1, -1) < least).any(1)
     shapes = shapes.copy()

@@ -1,4 +1,4 @@
-"""Data sets that are annotated by one text file per image."""
+"""Converts datasets with one text file per image."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -27,28 +27,30 @@ def convert_text_files(
     unlabelled: str = 'broken',
     repeated: str = 'kept',
 ) -> str:
-    """Write the COCO file of a data set, whole or not at all.
+    """Write the COCO file of a dataset, whole or not at all.
 
     Args:
         images (Path): Folder of the images, read recursively.
         labels (Path): Folder of the text files: ``images/a/b.jpg`` has
             ``a/b.txt`` in it.
         out (Path): The COCO file.
-        classes (Sequence[str]): Names.
-        read_line (Callable): From a line and its image's width and height to
-            the object on it, as :meth:`CocoWriter.add_object` takes it; None
-            where a line holds no object. Raises ValueError with what a line
-            must be.
-        skip_broken (bool): Whether broken lines are left out, and images that
+        classes (Sequence[str]): Names of the classes.
+        read_line (Callable): Takes a line and its image's width and height,
+            and returns the object, as arguments of
+            :meth:`CocoWriter.add_object`; None if the line holds no object. It
+            raises a ValueError that says what a line must be.
+        skip_broken (bool): Whether to leave out broken lines, and images that
             cannot be read or lack a text file.
-        unlabelled (str): 'broken' or 'empty', an image without a text file.
-        repeated (str): 'kept' or 'dropped', a line that was in its file.
+        unlabelled (str): How an image without a text file is treated: 'broken'
+            or 'empty'.
+        repeated (str): How a line that its file has twice is treated: 'kept'
+            or 'dropped'.
 
     Returns:
-        str: How many boxes there are of each class, and what was left out.
+        str: The number of boxes per class, and what was left out.
 
     Raises:
-        ValueError: What is broken, with its file and line.
+        ValueError: A line is broken; the error names its file and number.
     """
     if out.suffix != '.json':
         raise ValueError(f'--out must be a .json file. Received: {out}.')
@@ -104,7 +106,7 @@ class _Texts:
     def __init__(self, images: Path, labels: Path, may_lack: bool) -> None:
         self.folder, self.labels, self.may_lack = images, labels, may_lack
         self.images, others = find_all_files(images)
-        #: What may be an image of a kind that is not known.
+        #: Files that may be images of an unknown kind.
         self.unknown = [
             str(images / name)
             for name in others
@@ -122,7 +124,7 @@ class _Texts:
         found = [labels / name for name in find_files(labels, {'.txt'})]
         wanted = set(map(self.path, self.images))
         self.others = [str(path) for path in found if path not in wanted]
-        #: The first image with a text file, by the file.
+        #: The first image of each text file.
         self.owners = dict.fromkeys(found)
         if len(self.others) == len(found):
             raise ValueError(
@@ -135,10 +137,11 @@ class _Texts:
         return self.labels / name.with_suffix('.txt')
 
     def lines(self, name: Path) -> list[str]:
-        """Lines of an image's text file.
+        """Read the lines of an image's text file.
 
         Raises:
-            ValueError: It is broken, missing, or that of another image.
+            ValueError: The file is broken, missing, or belongs to another
+                image.
         """
         image, path = self.folder / name, self.path(name)
         if path not in self.owners:
@@ -152,7 +155,8 @@ class _Texts:
                 f'also that of {first}.'
             )
         try:
-            # A byte order mark, as Windows writes it, is no part of a number.
+            # A byte order mark, which Windows writes, does not belong to a
+            # number.
             content = path.read_text(encoding='utf-8-sig')
         except (OSError, UnicodeDecodeError) as error:
             raise ValueError(
@@ -162,10 +166,10 @@ class _Texts:
 
 
 def numbers(fields: Sequence[str]) -> list[float]:
-    """Text as numbers.
+    """Convert text to numbers.
 
     Raises:
-        ValueError: Not a number, or not finite.
+        ValueError: A field is not a number, or not finite.
     """
     try:
         values = [float(field) for field in fields]

@@ -1,8 +1,8 @@
-"""VisDrone-DET's text files.
+"""Reads VisDrone-DET's text files.
 
-A line is "x,y,width,height,score,category,truncation,occlusion", original
+A line is "x,y,width,height,score,category,truncation,occlusion", in original
 pixels. Category 0 is an ignored region, 1 to 10 are the evaluated classes, 11
-is another object; an annotation of score 0 does not count.
+is another object. An annotation with score 0 does not count.
 """
 
 from .text_files import numbers
@@ -15,13 +15,13 @@ REGION, OTHERS = 0, 11
 
 
 def read_line(line: str, width: int, height: int) -> dict:
-    """Read an object or a region; see :func:`.convert_text_files`.
+    """Read an object or a region, see :func:`.convert_text_files`.
 
-    Training must leave alone regions and objects of other classes: they are
-    crowds, of the first class, with their category in ``visdrone_category``.
+    Training must ignore regions and objects of other classes. They become
+    crowds of the first class, with their category in ``visdrone_category``.
 
     Raises:
-        ValueError: What the line must be.
+        ValueError: The line is broken; the error says what it must be.
     """
     fields = line.rstrip(',').split(',')
     if len(fields) != 8:

@@ -1,9 +1,9 @@
-"""WIDER FACE's annotations: the official text and .mat files, and XML.
+"""Reads WIDER FACE's annotations: official text and .mat files, and XML.
 
-Of each image there is a path, EVENT/NAME.jpg, and its faces: boxes x, y, w, h
-and attributes. A text file has the path, a count, and a line for each face;
-``0 0 0 0 0 0 0 0 0 0`` after a count of 0 or 1 is no face. The files of test
-images have paths only.
+Each image has a path, EVENT/NAME.jpg, and faces: boxes x, y, w, h and
+attributes. A text file has the path, a count, and a line per face. The line
+``0 0 0 0 0 0 0 0 0 0`` after a count of 0 or 1 is not a face. Files of the
+test split have paths only.
 """
 
 import re
@@ -29,30 +29,30 @@ class WiderImage(NamedTuple):
     """An image and its faces."""
 
     name: str  # EVENT/NAME.jpg
-    #: Of each face ``x``, ``y``, ``w``, ``h``, floats, and the attributes
-    #: that are known, ints: ``blur``, ``invalid``, ...
+    #: Each face has floats ``x``, ``y``, ``w``, ``h``, and the known
+    #: attributes as ints: ``blur``, ``invalid``, ...
     faces: list[dict]
-    size: tuple[int, int] | None = None  # width and height, where they stand
+    size: tuple[int, int] | None = None  # width and height, if known
 
     @property
     def visible(self) -> list[dict]:
-        """Faces that have an area."""
+        """The faces with an area above 0."""
         return [face for face in self.faces if min(face['w'], face['h']) > 0]
 
 
 def read_wider_face(path: str | Path, images: str | Path) -> list[WiderImage]:
-    """Read the annotation of a set, in whichever format it is.
+    """Read the annotation of a split in any of the formats.
 
     Args:
-        path (str | Path): ``wider_face_train_bbx_gt.txt`` or another of its
-            kind, ``wider_face_test_filelist.txt``, ``wider_face_val.mat``, or
-            a list of names of XML files.
-        images (str | Path): Folder of the images, which has XML files in
-            ``Annotations``, as MMDetection's WIDERFaceDataset wants them.
+        path (str | Path): ``wider_face_train_bbx_gt.txt`` or a file like it,
+            ``wider_face_test_filelist.txt``, ``wider_face_val.mat``, or a list
+            of names of XML files.
+        images (str | Path): Folder of the images. XML files are in its folder
+            ``Annotations``, as for MMDetection's WIDERFaceDataset.
 
     Raises:
         FileNotFoundError: A file is missing.
-        UserError: A file is broken; names it and the line.
+        UserError: A file is broken; the error names it and the line.
     """
     if Path(path).suffix.lower() == '.mat':
         return list(_of_mat(path))
@@ -70,7 +70,7 @@ def read_wider_face(path: str | Path, images: str | Path) -> list[WiderImage]:
 
 
 class _Lines:
-    """Lines of a text file that are not empty, with their numbers."""
+    """The lines of a text file that are not empty, with their numbers."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = path
@@ -102,13 +102,13 @@ def _of_text(lines: _Lines) -> Iterator[WiderImage]:
         if not name.lower().endswith('.jpg'):
             raise lines.error(index, 'must be an image, EVENT/NAME.jpg')
         if name in seen:
-            raise lines.error(index, 'must be an image that stood not before')
+            raise lines.error(index, 'must be an image that is not yet listed')
         seen.add(name)
         index += 1
         if index >= len(texts) or not re.fullmatch(
             r'\d{1,9}', texts[index][1]
         ):
-            raise lines.error(index, f'must be how many faces {name} has')
+            raise lines.error(index, f'must be the number of faces of {name}')
         count = int(texts[index][1])
         index += 1
         faces = []
@@ -209,7 +209,7 @@ def _of_xml(images: str | Path, name: str) -> WiderImage:
 def convert_wider_face(
     images: Path, annotations: Path, out: Path, skip_broken: bool = False
 ) -> str:
-    """Write the COCO file of a set, whole or not at all.
+    """Write the COCO file of a split, whole or not at all.
 
     Args:
         images (Path): Folder of EVENT/NAME.jpg.
@@ -218,11 +218,11 @@ def convert_wider_face(
         skip_broken (bool): Whether images that cannot be read are left out.
 
     Returns:
-        str: How many faces there are, and what was left out.
+        str: The number of faces, and what was left out.
 
     Raises:
         FileNotFoundError: A file is missing.
-        ValueError: What is broken.
+        ValueError: The annotation is broken.
     """
     if out.suffix != '.json':
         raise ValueError(f'--out must be a .json file. Received: {out}.')

@@ -1,8 +1,8 @@
-"""YOLO's text labels, and the files that name their classes.
+"""Reads YOLO's text labels, and the files with their class names.
 
-A line is "class cx cy width height", or a class and the x y of the corners of
-a polygon, or of a pose "class cx cy width height" and keypoints; all in shares
-of the image's width and height.
+A line is "class cx cy width height"; or, for a polygon, a class and x y of the
+corners; or, for a pose, "class cx cy width height" and keypoints. All numbers
+are shares of the image's width and height.
 """
 
 from collections.abc import Sequence
@@ -13,21 +13,21 @@ import yaml
 from .coco import outline
 from .text_files import LineReader, numbers
 
-#: How far, in shares of its sides, what is in an image may lie outside.
+#: How far a point may lie outside its image, in shares of the image's sides.
 _MARGIN = 0.05
 _LISTS = ('.txt', '.names')
 _FILES = ('.yaml', '.yml', *_LISTS)
 
 
 def read_classes(given: list[str]) -> tuple[list[str], list[int] | None]:
-    """Names of classes from the command line or the file named there.
+    """Read class names from the command line, or from the file given there.
 
     Returns:
-        tuple: The names; and the number of keypoints and of numbers for each,
-        if the file says that there are.
+        tuple: The names; and, if the file has keypoints, their number and the
+        numbers per keypoint.
 
     Raises:
-        ValueError: The file does not name them.
+        ValueError: The file does not name the classes.
     """
     path = Path(given[0])
     if len(given) > 1 or path.suffix not in _FILES:
@@ -74,10 +74,10 @@ def _read_yaml(path: Path, text: str) -> tuple[list[str], list[int] | None]:
 
 
 def check_keypoints(shape, name: str) -> None:
-    """Check the number of keypoints and of numbers for each.
+    """Check the number of keypoints, and the numbers per keypoint.
 
     Raises:
-        ValueError: They are not, and where they stand: ``name``.
+        ValueError: They are wrong; the error calls them ``name``.
     """
     whole = isinstance(shape, list) and all(isinstance(n, int) for n in shape)
     if not whole or len(shape) != 2 or shape[0] < 1 or shape[1] not in (2, 3):
@@ -90,12 +90,12 @@ def check_keypoints(shape, name: str) -> None:
 def make_reader(
     classes: Sequence[str], keypoints: Sequence[int] | None = None
 ) -> LineReader:
-    """What reads a line of these classes; see :func:`.convert_text_files`.
+    """A reader of lines with these classes, see :func:`.convert_text_files`.
 
     Args:
-        classes (Sequence[str]): Names.
-        keypoints (Sequence[int], optional): Of pose labels, the number of
-            keypoints and of numbers for each, 2 or 3. Defaults to None.
+        classes (Sequence[str]): Names of the classes.
+        keypoints (Sequence[int], optional): For pose labels: the number of
+            keypoints, and the numbers per keypoint, 2 or 3. Defaults to None.
     """
 
     def read_line(line: str, width: int, height: int) -> dict:
@@ -115,7 +115,7 @@ def make_reader(
                 'must be "class cx cy width height", or a class and the x y '
                 'of three or more points.'
             )
-        # Boxes may stick out; but nothing does by more than the image's side.
+        # Boxes may stick out, but not by more than the image's side.
         if min(shares) < -1 or max(shares) > 2:
             raise ValueError('must be in shares of the image, not in pixels.')
         points, what = shares[:2], 'the centre must be in the image.'
@@ -123,7 +123,7 @@ def make_reader(
             points = shares
             what = (
                 'the points of a polygon must be in the image (keypoints '
-                'want kpt_shape in data.yaml, or --keypoints).'
+                'need kpt_shape in data.yaml, or --keypoints).'
             )
         if min(points) < -_MARGIN or max(points) > 1 + _MARGIN:
             raise ValueError(what)

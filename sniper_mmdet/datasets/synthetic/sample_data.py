@@ -1,4 +1,4 @@
-"""The sample data set: scenes of shapes and their COCO files."""
+"""The sample dataset: scenes of shapes, and their COCO files."""
 
 import json
 from collections.abc import Sequence
@@ -19,24 +19,25 @@ from ..formats.coco import CocoWriter
 from .scenes import draw_scene
 from .shapes import CLASSES, mean_area
 
-#: Raised with whatever changes the files that the same settings give.
+#: Raise it with any change of the files that the same settings give.
 VERSION = 1
 SPLITS = ('train', 'val')
-#: Part of an image that boxes can fill before random placement gets stuck.
+#: Share of an image that boxes can fill before random placement fails.
 MAX_FILL = 0.35
 
 
 @dataclass(frozen=True)
 class SampleSettings:
-    """What decides what the files of a sample data set hold.
+    """Settings that decide the content of a sample dataset.
 
     Args:
         train (int): Number of training images.
         val (int): Number of validation images.
-        seed (int): Of what is drawn at random.
-        size (Sequence[int]): Lowest and highest side of an image, px.
-        objects (Sequence[int]): Lowest and highest number an image.
-        max_size (int): Largest object, px: the square root of its box's area.
+        seed (int): Seed of the random numbers.
+        size (Sequence[int]): Least and largest side of an image, px.
+        objects (Sequence[int]): Least and largest number of objects per image.
+        max_size (int): Size of the largest object, px: the square root of its
+            box's area.
 
     Raises:
         ValueError: A setting is out of bounds.
@@ -82,23 +83,24 @@ class SampleSettings:
 def write_sample_data(
     out: Path, settings: SampleSettings, overwrite: bool = False
 ) -> bool:
-    """Draw a data set and write it, whole or not at all.
+    """Draw a dataset and write it, whole or not at all.
 
-    It holds the pictures in ``images``, ``train.json``, ``val.json`` and
-    ``settings.json``; the same settings give the same files.
+    The dataset has the folder ``images``, ``train.json``, ``val.json`` and
+    ``settings.json``. The same settings give the same files.
 
     Args:
-        out (Path): Its folder.
-        settings (SampleSettings): What is drawn.
-        overwrite (bool): Whether the folder, and all that it holds, is
-            deleted if it holds anything else.
+        out (Path): The folder of the dataset.
+        settings (SampleSettings): Settings of the dataset.
+        overwrite (bool): Whether to delete the folder, with all its content,
+            if it holds anything else.
 
     Returns:
-        bool: Whether it was written; False if it was there already.
+        bool: Whether the dataset was written; False if it existed already.
 
     Raises:
         FileError: The folder cannot be written.
-        ValueError: The folder holds something else, and may not be replaced.
+        ValueError: The folder holds something else, and ``overwrite`` is
+            False.
     """
     out = out.resolve()
     text = json.dumps(dict(version=VERSION, **asdict(settings)))
@@ -106,7 +108,7 @@ def write_sample_data(
         if _is_done(out, text, overwrite):
             return False
         out.parent.mkdir(parents=True, exist_ok=True)
-        # A sibling, so that whole sets arrive by a rename; broken ones never.
+        # A folder beside it, so that a rename makes the whole set appear.
         with scratch_folder(out) as folder:
             part = folder / 'new'
             (part / 'images').mkdir(parents=True)
@@ -123,7 +125,7 @@ def write_sample_data(
 
 
 def _is_done(out: Path, text: str, overwrite: bool) -> bool:
-    """Whether the folder holds these very files already."""
+    """Test whether the folder already holds these files."""
     if not out.exists():
         return False
     try:
@@ -138,9 +140,9 @@ def _is_done(out: Path, text: str, overwrite: bool) -> bool:
             f'folder. Received: {out}.'
         )
     if not overwrite and any(out.iterdir()):
-        what = 'is no sample data set'
+        what = 'is no sample dataset'
         if found is not None:
-            what = 'holds a sample data set of other settings'
+            what = 'holds a sample dataset of other settings'
         raise ValueError(
             f'OUT_DIR {what}: choose another one, or delete it '
             f'and all it holds by --overwrite. Received: {out}.'
@@ -149,10 +151,11 @@ def _is_done(out: Path, text: str, overwrite: bool) -> bool:
 
 
 def _write_split(folder: Path, split: str, settings: SampleSettings) -> None:
-    """Draw the images of a split and write them and their COCO file."""
+    """Draw the images of a split, and write them and their COCO file."""
     coco = CocoWriter(tuple(CLASSES))
     for index in track(range(getattr(settings, split))):
-        # Each image has a stream of its own: more images leave these alone.
+        # Each image has its own random stream: further images do not change
+        # it.
         rng = np.random.default_rng(
             [settings.seed, SPLITS.index(split), index]
         )
@@ -174,7 +177,7 @@ def _write_split(folder: Path, split: str, settings: SampleSettings) -> None:
 def to_annotation(
     label: int, box: np.ndarray, outline: list[np.ndarray]
 ) -> dict:
-    """A COCO annotation without ids; a ring's hole is cut along a seam."""
+    """A COCO annotation without ids; a seam connects the hole of a ring."""
     x1, y1, x2, y2 = (round(float(v), 2) for v in box)
     ends = [np.vstack([c, c[:1]]) for c in outline]
     polygon = outline[0] if len(outline) == 1 else np.vstack(ends)

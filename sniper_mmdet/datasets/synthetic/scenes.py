@@ -14,14 +14,14 @@ from .shapes import (
     sample_size,
 )
 
-#: Size of clutter to that of objects, and its limit: the smallest halves
-#: could not be told from whole objects, the largest would fill the image.
+#: Size of clutter relative to objects, and its limit. The smallest halves
+#: would look like whole objects; the largest would fill the image.
 CLUTTER_SCALE, MAX_CLUTTER = 1.5, 160
 MAX_IOF = 0.1
 
 
 class Scene(NamedTuple):
-    """An image (BGR) and its objects, each with the pixels that it covers."""
+    """An image (BGR), and its objects with the pixels that they cover."""
 
     image: np.ndarray
     labels: list[int]
@@ -46,7 +46,7 @@ def _draw_background(
 
 
 def iof(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Intersection over the smaller of both areas."""
+    """Intersection over the smaller of the two areas."""
     low, high = np.maximum(box, boxes), np.minimum(box, boxes)
     sides = (high[:, 2:] - low[:, :2]).clip(0)
     areas = np.prod(boxes[:, 2:] - boxes[:, :2], 1)
@@ -60,7 +60,7 @@ def _place(
     boxes: np.ndarray,
     covered: np.ndarray,
 ) -> tuple[int, int] | None:
-    """Where (x, y) it shares no pixel and little of its box with others."""
+    """A place (x, y) where it shares no pixel, and little box, with others."""
     height, width = alpha.shape
     room = np.array(covered.shape) - alpha.shape
     if room.min() < 0:
@@ -81,12 +81,12 @@ def draw_scene(
     count_range: tuple[int, int],
     max_size: float,
 ) -> Scene:
-    """Draw an image of the given ranges of sides and of object counts."""
+    """Draw an image with sides and object counts from the given ranges."""
     width, height = rng.integers(*side_range, 2, endpoint=True).tolist()
     image = _draw_background(rng, width, height)
     covered = np.zeros((height, width), bool)
     boxes, everything = np.zeros((0, 4)), []
-    # Large ones first: placed late, they would find no room too often.
+    # Large objects come first: later they would often find no room.
     count = rng.integers(*count_range, endpoint=True)
     sizes = sorted(sample_size(rng, max_size) for _ in range(count))[::-1]
     n_clutter = rng.integers(*count_range, endpoint=True)

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-#: Name to hue and its jitter, in degrees.
+#: Hue and its jitter by name, in degrees.
 CLASSES = {
     'disc': (0, 10),
     'square': (220, 14),
@@ -11,14 +11,14 @@ CLASSES = {
     'ring': (50, 6),
 }
 OTHER_HUES = (180, 300)
-#: Low, high and share of sizes (square root of the box area, in pixels).
+#: Low, high and share of sizes (square root of the box area, pixels).
 SIZE_BINS = ((8, 32, 0.62), (32, 96, 0.25), (96, np.inf, 0.13))
 #: Room around an outline for its blurred edge, in pixels.
 PAD = 2
 
 
 def _size_bins(max_size: float) -> np.ndarray:
-    """The bins below ``max_size``, their shares scaled to sum to one."""
+    """The bins below ``max_size``, with shares that sum to one."""
     bins = np.array([each for each in SIZE_BINS if each[0] < max_size])
     bins[:, 1] = bins[:, 1].clip(max=max_size)
     bins[:, 2] /= bins[:, 2].sum()
@@ -32,7 +32,7 @@ def mean_area(max_size: float) -> float:
 
 
 def sample_size(rng: np.random.Generator, max_size: float) -> float:
-    """Draw an object's size."""
+    """Sample the size of an object."""
     bins = _size_bins(max_size)
     low, high, _ = bins[rng.choice(len(bins), p=bins[:, 2])]
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
@@ -45,15 +45,16 @@ def make_outline(
     stretch: float = 1,
     fold: float = 1,
 ) -> list[np.ndarray]:
-    """Contours of a shape, its box at the origin and of area ``size**2``.
+    """Contours of a shape with a box of area ``size**2`` at the origin.
 
     Args:
         kind (str): A class, or 'line'.
         size (float): Square root of the box area.
         angle (float): Rotation in radians. Defaults to 0.
-        stretch (float): Of the width, before the rotation. Defaults to 1.
-        fold (float): Factor on the right half: 0 leaves the left half of the
-            shape, a negative one a crescent of it. Defaults to 1.
+        stretch (float): Factor of the width, before the rotation. Defaults to
+            1.
+        fold (float): Factor of the right half: 0 leaves the left half of the
+            shape, a negative factor leaves a crescent. Defaults to 1.
 
     Returns:
         list[ndarray]: The outer contour, then a hole if any.
@@ -67,7 +68,7 @@ def make_outline(
         'triangle': (np.array([(0, -1), (0.87, 0.5), (-0.87, 0.5)]), 0.18),
         'line': (np.array([(-1, 0), (1, 0)]), 0.07),
     }[kind]
-    # Round corners: sharp ones fade before the edge of the box.
+    # Corners are round: sharp corners would fade before the box's edge.
     points = (corners[:, None] + radius * circle).reshape(-1, 2)
     contours = [cv2.convexHull(points.astype(np.float32))[:, 0]]
     if kind == 'ring':
@@ -82,12 +83,12 @@ def make_outline(
 
 
 def draw_alpha(outline: list[np.ndarray], blur: float) -> np.ndarray:
-    """Opacity of the pixels, float32, of an outline in patch coordinates."""
+    """Opacity of pixels, float32, for an outline in patch coordinates."""
     width, height = np.ceil(outline[0].max(0)).astype(int) + PAD
     fine = 8 if max(width, height) < 64 else 4
     mask = np.zeros((height * fine, width * fine), np.uint8)
     for contour, value in zip(outline, (255, 0), strict=False):
-        # OpenCV counts from the centre of a pixel, boxes from its edge.
+        # OpenCV counts from the centre of a pixel, a box from its edge.
         points = np.round((contour * fine - 0.5) * 16).astype(np.int32)
         cv2.fillPoly(mask, [points], value, shift=4)
     mask = cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA)
@@ -101,7 +102,7 @@ def _hsv_to_bgr(hue: float, saturation: float, value: float) -> np.ndarray:
 
 
 def sample_colour(rng: np.random.Generator, kind: str | None) -> np.ndarray:
-    """A colour of a class's family; of no class for None."""
+    """Sample a colour of a class; None is no class."""
     if kind is not None:
         hue, jitter = CLASSES[kind]
     elif rng.random() < 0.5:

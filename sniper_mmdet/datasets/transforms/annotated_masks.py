@@ -1,4 +1,4 @@
-"""Masks as they are annotated, drawn only where a chip shows them."""
+"""Masks in annotated form, drawn only where a chip shows them."""
 
 import numpy as np
 from mmcv.image import imresize
@@ -6,23 +6,25 @@ from mmdet.datasets.transforms import LoadAnnotations
 from mmdet.structures.mask import BitmapMasks
 from pycocotools import mask as coco_mask
 
-# pycocotools draws polygons on a grid of this many lines a pixel.
+# pycocotools draws polygons on a grid with this many lines per pixel.
 _FINE = 5
 
 
 class AnnotatedMasks(BitmapMasks):
-    """Masks (N, H, W) that are drawn when their pixels are asked for.
+    """Masks (N, H, W) that are drawn when their pixels are needed.
 
-    To choose, crop and resize them takes no pixels: what is kept is which row
-    and column of the image each row and column shows. The pixels are those
-    that BitmapMasks would have, drawn one mask at a time.
+    Selection, crops and resizing need no pixels: the masks store which row and
+    column of the image each row and column shows. The pixels are the same as
+    those of BitmapMasks. Masks are drawn one at a time.
 
     Args:
-        annotations (list): Of each mask, as in COCO: a list of polygons, each
-            an array (x1, y1, x2, y2, ...), or a dict, RLE.
+        annotations (list): Annotation of each mask, as in COCO: a list of
+            polygons, arrays (x1, y1, x2, y2, ...), or a dict, RLE.
         size (tuple[int]): (height, width) of the image.
-        rows (ndarray (H,), optional): Rising. Defaults to None: all.
-        columns (ndarray (W,), optional): Likewise.
+        rows (ndarray (H,), optional): Rows of the image, ascending. Defaults
+            to None: all.
+        columns (ndarray (W,), optional): Columns of the image, ascending.
+            Defaults to None: all.
     """
 
     def __init__(self, annotations, size, rows=None, columns=None) -> None:
@@ -34,7 +36,7 @@ class AnnotatedMasks(BitmapMasks):
 
     @property
     def masks(self) -> np.ndarray:
-        """ndarray (N, H, W): uint8, drawn anew each time."""
+        """ndarray (N, H, W): uint8, drawn again on each access."""
         shown = np.zeros((len(self), self.height, self.width), np.uint8)
         for mask, annotation in zip(shown, self.annotations, strict=True):
             pixels, x, y = _draw(annotation, self.size)
@@ -65,7 +67,7 @@ class AnnotatedMasks(BitmapMasks):
         """See :meth:`BitmapMasks.resize`."""
         if interpolation != 'nearest':
             return super().resize(out_shape, interpolation)
-        # OpenCV says which row and column it takes.
+        # OpenCV shows which row and column it takes.
         h, w = out_shape
         rows = imresize(self.rows[:, None], (1, h), interpolation='nearest')
         columns = imresize(self.columns[None], (w, 1), interpolation='nearest')
@@ -73,12 +75,12 @@ class AnnotatedMasks(BitmapMasks):
         return AnnotatedMasks(self.annotations, self.size, *places)
 
     def drawn(self) -> BitmapMasks:
-        """The same as pixels, which is what later steps are quick with."""
+        """The same masks as pixels, which later steps process faster."""
         return BitmapMasks(self.masks, self.height, self.width)
 
 
 def _draw(annotation, size) -> tuple[np.ndarray, int, int]:
-    """The part of a mask with pixels, (h, w), and its x and y in the image."""
+    """Draw the non-empty part (h, w) of a mask; its x and y in the image."""
     height, width = size
     if isinstance(annotation, dict):
         if isinstance(annotation['counts'], list):
@@ -97,7 +99,7 @@ def _draw(annotation, size) -> tuple[np.ndarray, int, int]:
     w, h = np.minimum(last, (width, height)).astype(int) - first
     if w <= 0 or h <= 0:
         return np.zeros((0, 0), np.uint8), 0, 0
-    # Points of pycocotools' own grid stay what they are in another place.
+    # Points on pycocotools' own grid do not change when they are moved.
     moved = [np.trunc(_FINE * p + 0.5) / _FINE - first for p in points]
     pairs = zip(moved, points, strict=True)
     moved = [np.where(first > 0, *pair).ravel() for pair in pairs]
@@ -107,15 +109,16 @@ def _draw(annotation, size) -> tuple[np.ndarray, int, int]:
 
 
 class LoadAnnotatedMasks(LoadAnnotations):
-    """Loads masks without drawing them all, each as large as its image.
+    """Loads masks without drawing them.
 
-    Differs from its parent: ``gt_masks`` are :class:`AnnotatedMasks` where
-    they would be BitmapMasks. :class:`ChipDataset` puts it in its place.
+    Differs from its parent: ``gt_masks`` are :class:`AnnotatedMasks` instead
+    of BitmapMasks, each of which is as large as its image.
+    :class:`ChipDataset` uses it in place of its parent.
     """
 
     @classmethod
     def like(cls, step: LoadAnnotations) -> 'LoadAnnotatedMasks':
-        """The same settings."""
+        """A step with the settings of a LoadAnnotations."""
         own = cls.__new__(cls)
         vars(own).update(vars(step))
         return own

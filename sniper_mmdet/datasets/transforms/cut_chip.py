@@ -1,4 +1,4 @@
-"""Cut one chip out of an image, with its boxes and masks."""
+"""Cuts one chip from an image, with its boxes and masks."""
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -13,7 +13,7 @@ from sniper_mmdet.utils.errors import UserError
 
 from .annotated_masks import AnnotatedMasks
 
-#: What becomes of boxes that a chip does not train; None leaves it open.
+#: How boxes that a chip does not train are treated; None: by the dataset.
 OUT_OF_RANGE = (None, 'ignore', 'drop', 'keep')
 
 
@@ -21,17 +21,18 @@ OUT_OF_RANGE = (None, 'ignore', 'drop', 'keep')
 class CutChip(BaseTransform):
     """Cut and resize one chip, and move its boxes and masks into it.
 
-    Only the chip's own pixels are resized. Which boxes the chip trains is told
-    by :func:`sniper_mmdet.chips.classify_boxes`; the others that can be seen
-    in it are neither objects nor background, and ``gt_ignore_flags`` says so.
+    Only the chip's own pixels are resized.
+    :func:`sniper_mmdet.chips.classify_boxes` decides which boxes the chip
+    trains. Its other visible boxes are neither objects nor background, which
+    ``gt_ignore_flags`` marks.
 
     Required keys:
 
     - img
     - chip (dict): ``region`` (x1, y1, x2, y2) in original pixels, ``scale``
       (fx, fy) from original to level pixels, ``valid_range``; ``level``,
-      ``out_of_range`` and ``keep_unseen`` (optional); as put there by
-      :class:`ChipDataset`
+      ``out_of_range`` and ``keep_unseen`` (optional); :class:`ChipDataset`
+      adds it
     - gt_bboxes, gt_bboxes_labels, gt_ignore_flags, gt_is_group_of, gt_masks
       (optional)
 
@@ -46,24 +47,25 @@ class CutChip(BaseTransform):
     - scale_factor (tuple): From original to chip pixels, (w, h).
     - chip_offset (tuple): ``original = (chip + chip_offset) / scale_factor``.
     - chip_range (tuple): The valid range (low, high), chip pixels.
-    - chip_level (int): Index of the chip's level, where ``chip`` has one.
-    - homography_matrix (ndarray (3, 3)): From original to chip pixels; what
-      transforms change after it, they record there.
+    - chip_level (int): Index of the chip's level, if ``chip`` has one.
+    - homography_matrix (ndarray (3, 3)): From original to chip pixels; later
+      transforms add their changes.
 
     Args:
-        out_of_range (str, optional): What becomes of visible boxes that the
-            chip does not train. 'ignore': ignored where the detector's
-            assigner can (``gt_instances_ignore``). 'drop': left out, so
-            background; where the chip has ``keep_unseen`` the detector alone
-            does not see them: their flag is
-            :data:`~sniper_mmdet.structures.UNSEEN`. 'keep': trained like any
-            other. Boxes that are annotated as ignored stay so. Defaults to
-            None: what the ChipDataset says, or else 'ignore'.
-        min_visible (float): A box cut by the chip's border is left out when
+        out_of_range (str, optional): How visible boxes that the chip does not
+            train are treated. 'ignore': they are ignored if the detector's
+            assigner can do so (``gt_instances_ignore``). 'drop': they are left
+            out, so that they are background; if the chip has ``keep_unseen``,
+            only the detector does not see them, and their flag is
+            :data:`~sniper_mmdet.structures.UNSEEN`. 'keep': they are trained
+            like any other box. Boxes that are annotated as ignored stay
+            ignored. Defaults to None: the ChipDataset's setting, or else
+            'ignore'.
+        min_visible (float): A box that the chip's border cuts is left out when
             one of its visible sides is below this many chip pixels. Defaults
             to 10, as released.
-        min_visible_share (float): A box counts as whole when this share of
-            its area lies in the chip. Defaults to 1, as released.
+        min_visible_share (float): A box counts as whole when this share of its
+            area lies in the chip. Defaults to 1, as released.
     """
 
     def __init__(
@@ -80,8 +82,8 @@ class CutChip(BaseTransform):
     def transform(self, results: dict) -> dict:
         if 'chip' not in results:
             raise UserError(
-                f'{results.get("img_path")} has no chip to be cut: a pipeline '
-                'with CutChip must be that of a sniper_mmdet.ChipDataset.'
+                f'{results.get("img_path")} has no chip to cut: a pipeline '
+                'with CutChip must belong to a sniper_mmdet.ChipDataset.'
             )
         chip = results['chip']
         height, width = results['img'].shape[:2]
@@ -94,7 +96,7 @@ class CutChip(BaseTransform):
             results['img'], chip['region'], chip['scale']
         )
         h, w = results['img'].shape[:2]
-        # Sizes scale by the geometric mean of both axes.
+        # Sizes scale by the geometric mean of both factors.
         factor = (scale[0] * scale[1]) ** 0.5
         results.update(
             img_shape=(h, w),
@@ -145,7 +147,7 @@ class CutChip(BaseTransform):
         flags = results.get('gt_ignore_flags', np.zeros(len(boxes)))
         flags = np.asarray(flags, bool)
         if labels is not None:
-            # So that they can be told from those that other chips train.
+            # This distinguishes them from boxes that other chips train.
             results['gt_bboxes_labels'] = np.where(flags, -1, labels)
         if out_of_range == 'ignore':
             results['gt_ignore_flags'] = flags | ~valid

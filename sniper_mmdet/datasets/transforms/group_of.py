@@ -1,4 +1,4 @@
-"""Which boxes are around a group, from the annotations to the detector."""
+"""Passes boxes around groups from the annotations to the detector."""
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -9,18 +9,18 @@ from sniper_mmdet.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class LoadGroupOf(BaseTransform):
-    """Load which boxes are around a group; it comes after LoadAnnotations.
+    """Load which boxes are around a group, after LoadAnnotations.
 
-    Transforms that choose boxes, but for :class:`CutChip`, do not know of it:
-    those that flip or resize may follow.
+    Transforms that flip or resize may follow. Transforms that select boxes may
+    not, except for :class:`CutChip`, since they do not know this field.
 
     Required keys:
 
-    - instances (list[dict]): ``is_group_of`` of each (optional)
+    - instances (list[dict]): with ``is_group_of`` (optional)
 
     Added keys:
 
-    - gt_is_group_of (ndarray (N,)): bool.
+    - gt_is_group_of (ndarray (N,)): bool, whether a box is around a group.
     """
 
     def transform(self, results: dict) -> dict:
@@ -31,20 +31,19 @@ class LoadGroupOf(BaseTransform):
 
 @TRANSFORMS.register_module()
 class IgnoreGroupOf(BaseTransform):
-    """Annotate groups of objects as ignored; it comes before LoadAnnotations.
+    """Annotate groups of objects as ignored, before LoadAnnotations.
 
-    It is for data sets of MMDetection. OpenImages has one box of more than
-    five objects that touch each other. Background that lies in one is ignored
-    by the assigners of this package, see :class:`RangeAwareAssigner`; so is
-    what lies in a box that is ignored anyway, as a crowd is. Chips need
-    ``group_of='ignore'`` of :class:`OpenImagesDataset` instead, so that none
-    is cut for a group.
+    It is for datasets of MMDetection. OpenImages has one box around more than
+    five objects that touch each other. The assigners of this package ignore
+    background in such a box, and in any ignored box such as a crowd, see
+    :class:`RangeAwareAssigner`. Chips need ``group_of='ignore'`` of
+    :class:`OpenImagesDataset` instead, so that no chip is cut for a group.
 
     Modified keys:
 
-    - instances: ``ignore_flag`` is 1 where ``is_group_of``, or the
-      challenge's ``is_group_ofs``, is true; ``bbox_label`` is -1 where
-      ``ignore_flag`` is 1, as in a chip
+    - instances: ``ignore_flag`` is 1 if ``is_group_of``, or the challenge's
+      ``is_group_ofs``, is true; ``bbox_label`` is -1 if ``ignore_flag`` is 1,
+      as in a chip
     """
 
     def transform(self, results: dict) -> dict:

@@ -1,4 +1,4 @@
-"""What pipelines hand to detectors whose labels are not complete."""
+"""Packs inputs for detectors whose labels are not complete."""
 
 from pathlib import PurePath
 
@@ -13,28 +13,29 @@ from sniper_mmdet.utils.errors import UserError
 
 @TRANSFORMS.register_module()
 class PackKnownLabels(PackDetInputs):
-    """PackDetInputs with what is known of an image beside its boxes.
+    """PackDetInputs with further knowledge about the labels of an image.
 
-    Differs from its parent in that gt_instances and ignored_instances have
-    ``is_group_of``, Tensor (N,), bool, if :class:`LoadGroupOf` is in the
-    pipeline, and in the metainfo, which has also
+    Differs from its parent: if :class:`LoadGroupOf` is in the pipeline,
+    gt_instances and ignored_instances have ``is_group_of``, Tensor (N,), bool;
+    and the metainfo also has
 
-    - verified_labels (dict[int, bool]): of the classes that somebody looked
-      for, whether the image has them; only where the data set tells, as
-      OpenImages does by ``image_level_labels`` and ``confidences``: 1 is
-      present, 0 absent, and what lies between is a machine's guess
+    - verified_labels (dict[int, bool]): for each class that somebody looked
+      for, whether the image shows it; only if the dataset has it, as
+      OpenImages does in ``image_level_labels`` and ``confidences``: 1 is
+      present, 0 is absent, and a value between is a machine's guess
     - scored_boxes (ndarray (K, 5)): detections of a first detector in pixels
       of the sample, and their scores; only with ``scores``
-    - chip_range: where a chip has one
+    - chip_range: if the chip has one
 
     Args:
-        scores (str, optional): File of tools/misc/score_unlabelled.py.
+        scores (str, optional): File from tools/misc/score_unlabelled.py.
             Defaults to None.
-        **kwargs: Of PackDetInputs.
+        **kwargs: Arguments of PackDetInputs.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is damaged; or, when an image comes, it has none of it.
+        ValueError: The file is damaged; or, when an image comes, it lacks the
+            image.
     """
 
     mapping_table = dict(
@@ -81,7 +82,7 @@ class PackKnownLabels(PackDetInputs):
         return scored[seen].astype(np.float32)
 
     def _entry(self, results: dict) -> int:
-        """The image's place in the file; see :func:`image_keys`."""
+        """Index of the image in the file, see :func:`image_keys`."""
         parts = PurePath(results['img_path']).parts
         number = str(results.get('img_id', ''))
         for depth in range(1, len(parts) + 1):
@@ -91,7 +92,7 @@ class PackKnownLabels(PackDetInputs):
                 return self._entries[key]
         raise UserError(
             f'{self.scores.path} has no scores of {results["img_path"]}: '
-            'write it anew, of this data set, with '
+            'write it again, for this dataset, with '
             'tools/misc/score_unlabelled.py.'
         )
 

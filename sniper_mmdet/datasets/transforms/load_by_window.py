@@ -1,4 +1,4 @@
-"""Loads of an image no more than is looked at."""
+"""Loads only the windows of an image that are used."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -10,20 +10,20 @@ from sniper_mmdet.images import ImageSource, open_image, reads_windows
 from sniper_mmdet.images.stretch import ValueRange
 from sniper_mmdet.registry import TRANSFORMS
 
-#: Arguments that LoadImageFromFile has not.
+#: Arguments that LoadImageFromFile lacks.
 OWN = 'bands', 'value_range', 'cache_mb'
-# Files that stay open.
+# Number of files that stay open.
 _OPEN = 32
 
 
 @TRANSFORMS.register_module()
 class LoadImageByWindow(LoadImageFromFile):
-    """LoadImageFromFile that decodes nothing of a file that is read by window.
+    """LoadImageFromFile that reads large files by window.
 
-    Where :func:`~sniper_mmdet.images.reads_windows` says so, ``img`` is an
-    :class:`~sniper_mmdet.images.ImageSource`: :class:`CutChip` reads its
-    chip, a PyramidDetector or AutoFocus its tiles and FocusChips. Any other
-    file is loaded as by ``LoadImageFromFile``.
+    For files of :func:`~sniper_mmdet.images.reads_windows` nothing is decoded,
+    and ``img`` is an :class:`~sniper_mmdet.images.ImageSource`:
+    :class:`CutChip` reads its chip from it, a PyramidDetector or AutoFocus its
+    tiles and FocusChips. Any other file is loaded as by ``LoadImageFromFile``.
 
     Modified keys:
 
@@ -32,11 +32,10 @@ class LoadImageByWindow(LoadImageFromFile):
     Args:
         bands, value_range: See :func:`~sniper_mmdet.images.open_image`.
             Default to None.
-        cache_mb (float): Megabytes of decoded images that each worker keeps:
-            the last ones, for
-            :class:`ChipSampler`'s ``images_together``. Arrays are then read
-            only. Defaults to 0.
-        **kwargs: Of ``LoadImageFromFile``.
+        cache_mb (float): Megabytes of the last decoded images that each worker
+            keeps, for ``images_together`` of :class:`ChipSampler`. Arrays are
+            then read-only. Defaults to 0.
+        **kwargs: Arguments of ``LoadImageFromFile``.
     """
 
     def __init__(
@@ -67,14 +66,14 @@ class LoadImageByWindow(LoadImageFromFile):
         return loaded
 
     def opens(self, path: str) -> bool:
-        """Whether nothing is decoded before it is asked for."""
+        """Test whether a file is read by window."""
         if path in self._sources:
             return True
         asked = self.bands is not None or self.value_range is not None
         return asked or reads_windows(path)
 
     def _opened(self, path: str) -> ImageSource:
-        """A source that has read nothing; files stay open for the next."""
+        """Open a source; its file stays open for the next chip."""
         if path not in self._sources:
             how = self.bands, self.value_range
             self._sources[path] = open_image(path, *how)
@@ -84,7 +83,7 @@ class LoadImageByWindow(LoadImageFromFile):
         return self._sources[path].anew()
 
     def _keep(self, path: str, loaded: dict) -> None:
-        """Keep an image, and forget the oldest that there is no room for."""
+        """Keep an image, and drop the oldest ones if there is no room."""
         names = 'img', 'img_shape', 'ori_shape'
         self._kept[path] = {name: loaded[name] for name in names}
         loaded['img'].flags.writeable = False
@@ -97,7 +96,7 @@ class LoadImageByWindow(LoadImageFromFile):
             total -= size
 
     def forget(self) -> None:
-        """Let go of the images that are kept, and close files."""
+        """Drop the images in the cache, and close files."""
         self._kept.clear()
         while self._sources:
             self._sources.popitem()[1].close()
@@ -113,9 +112,9 @@ class LoadImageByWindow(LoadImageFromFile):
 
 
 def loading_whole(step: dict) -> dict:
-    """A step of a pipeline, or where it is this one, that of mmcv.
+    """Replace this step by that of mmcv; return other steps as they are.
 
-    For transforms that need an array.
+    Transforms that need an array need this.
     """
     if str(step.get('type')).split('.')[-1] != LoadImageByWindow.__name__:
         return step
@@ -124,7 +123,7 @@ def loading_whole(step: dict) -> dict:
 
 
 def loading_by_window(step: dict) -> dict:
-    """A step of a pipeline, or where it is that of mmcv, this one."""
+    """Replace mmcv's step by this one; return other steps as they are."""
     if str(step.get('type')).split('.')[-1] != 'LoadImageFromFile':
         return step
     return dict(step, type='sniper_mmdet.LoadImageByWindow')
@@ -134,7 +133,7 @@ def loading_by_window(step: dict) -> dict:
 class PackImage(PackDetInputs):
     """PackDetInputs that packs an ImageSource as it is.
 
-    ``inputs`` is then that source, which a PyramidDetector reads.
+    ``inputs`` is then the source, which a PyramidDetector reads.
     """
 
     def transform(self, results: dict) -> dict:

@@ -1,4 +1,4 @@
-"""Tells where a checkpoint is not of the detector that it is loaded into."""
+"""Reports a checkpoint that does not fit the detector."""
 
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel
@@ -16,15 +16,15 @@ from sniper_mmdet.models import AutoFocus
 
 
 class CheckpointFitHook(Hook):
-    """Tells in one sentence that weights do not fit the detector in shape.
+    """Reports in one sentence that the shapes of weights do not fit.
 
-    mmengine leaves these random, and says so in a list of all that differs. A
-    training that starts from a checkpoint may mean it, for another number of
-    classes, and is warned. One that is resumed, and a test, cannot; nor can
-    one whose detector is frozen, which needs a checkpoint of all its weights.
+    mmengine leaves such weights random, and logs a list of all differences. A
+    training that starts from a checkpoint may want that, for another number of
+    classes, and gets a warning. A resumed training, a test, and the training
+    of a frozen detector, which needs all weights, raise an error.
     """
 
-    # After EMAHook, which exchanges what is loaded.
+    # After EMAHook, which exchanges the loaded weights.
     priority = 'VERY_LOW'
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class CheckpointFitHook(Hook):
         if model is not runner.model and not isinstance(
             runner.model, DistributedDataParallel
         ):
-            return  # each process has its share of each weight
+            return  # each process has a part of each weight
         if isinstance(model, BaseTTAModel):
             model = unwrapped(model.module)
         path = runner.cfg.get('load_from') or 'the checkpoint'
@@ -55,12 +55,12 @@ class CheckpointFitHook(Hook):
     def before_train(self, runner) -> None:
         if _is_frozen(unwrapped(runner.model)) and not self._loaded:
             raise CheckpointError(
-                'model.frozen needs a detector that is trained: load_from '
-                'must be its checkpoint. Received: None.'
+                'model.frozen needs a trained detector: load_from must be its '
+                'checkpoint. Received: None.'
             )
         if self._misfit is not None:
             runner.logger.warning(
-                f'{self._misfit} What does not fit keeps its first values.'
+                f'{self._misfit} Such weights keep their first values.'
             )
             self._misfit = None
 

@@ -25,32 +25,32 @@ from .data_check_hook import DataCheckHook
 
 @HOOKS.register_module()
 class ChipMiningHook(DataCheckHook):
-    """Has a fresh chip table mined before each epoch, and logs it.
+    """Mines a new chip table before each epoch, and logs its statistics.
 
-    Before the first one it sees that the chips and the detector go together:
-    see :func:`~sniper_mmdet.engine.config_checks.check_agreement`. It checks
-    what a run reads, as any :class:`DataCheckHook`, in tests too.
+    Before the first epoch it checks that chips and detector agree, see
+    :func:`~sniper_mmdet.engine.config_checks.check_agreement`. Like any
+    :class:`DataCheckHook` it also checks the data of a run, in tests too.
 
-    A run that is resumed in the middle of an epoch goes on with the chips that
-    were still to come, with another number of processes or another batch size
-    too, and keeps the seed of its first start. Checkpoints say in
-    ``chips_seen`` how many chips of their epoch, ``chips_epoch``, all
-    processes had seen, and in ``chips_iterations`` how many iterations one
-    has. In an EpochBasedTrainLoop schedules keep their place in epochs, see
-    :func:`~sniper_mmdet.engine.schedules.resume_at`; in an IterBasedTrainLoop,
-    which counts nothing but iterations, that in iterations.
+    A run that is resumed in the middle of an epoch continues with the
+    remaining chips, even with another number of processes or another batch
+    size, and keeps its first seed. In a checkpoint ``chips_epoch`` is the
+    epoch, ``chips_seen`` the number of its chips that all processes had seen,
+    and ``chips_iterations`` the number of iterations per epoch. In an
+    EpochBasedTrainLoop schedules keep their place in epochs, see
+    :func:`~sniper_mmdet.engine.schedules.resume_at`. In an IterBasedTrainLoop,
+    which counts only iterations, they keep their place in iterations.
 
-    Negative chips are among them where the ChipDataset has ``proposals``.
+    The table has negative chips if the ChipDataset has ``proposals``.
 
-    Scalars that the visualizer's backends get, the step being the epoch
-    counted from 1, as that of validation: ``chips/level{k}_positive`` and,
-    where there are proposals, ``chips/level{k}_negative`` (coarse to fine);
-    ``chips/image``, how many an image has on average; ``chips/mpixels``, 10^6
-    level pixels that the epoch trains on, without what pads a batch.
+    The visualizer's backends get these scalars. Their step is the epoch,
+    counted from 1, as for validation: ``chips/level{k}_positive`` and, with
+    proposals, ``chips/level{k}_negative`` (coarse to fine); ``chips/image``,
+    the mean number of chips per image; ``chips/mpixels``, 10^6 level pixels of
+    the epoch, without the padding of batches.
     """
 
-    # After mmengine's DistSamplerSeedHook, which knows nothing of skipping,
-    # and before CheckpointHook.
+    # After mmengine's DistSamplerSeedHook, which does not know of skipped
+    # samples, and before CheckpointHook.
     priority = 'LOW'
 
     def __init__(self) -> None:
@@ -66,25 +66,25 @@ class ChipMiningHook(DataCheckHook):
         seen = checkpoint.get('chips_seen', 0)
         if isinstance(runner.train_loop, IterBasedTrainLoop):
             self._epoch = checkpoint.get('chips_epoch')
-            if self._epoch is None:  # chips_seen is of all epochs then
+            if self._epoch is None:  # chips_seen then counts all epochs
                 self._epoch, seen = divmod(seen, total)
         else:
             self._epoch = checkpoint['meta']['epoch']
-        # Another number of processes may have made the epoch longer.
+        # Another number of processes may make the epoch longer.
         self._seen = min(seen, total)
         self._move(runner, checkpoint)
 
     def _move(self, runner, checkpoint: dict) -> None:
-        """To epochs of another length; or say that it cannot be."""
+        """Move the run to epochs of another length, or warn that it cannot."""
         loader = runner.train_dataloader
         length = len(loader)
         if isinstance(runner.train_loop, IterBasedTrainLoop):
             before = checkpoint.get('chips_iterations', length)
             if length != before:
                 runner.logger.warning(
-                    f'All chips take {length} iterations, and took {before} '
-                    'before: max_iters, intervals and schedules of an '
-                    'IterBasedTrainLoop count iterations as ever.'
+                    f'All chips take {length} iterations now, {before} '
+                    'before. max_iters, intervals and schedules of an '
+                    'IterBasedTrainLoop still count iterations.'
                 )
             return
         left = length
@@ -103,8 +103,8 @@ class ChipMiningHook(DataCheckHook):
     def before_train(self, runner) -> None:
         super().before_train(runner)
         sampler = chip_sampler(runner)
-        # A resumed run takes the seed of its checkpoint after the sampler was
-        # built; with diff_rank_seed the runner's seed is not the ranks' own.
+        # A resumed run gets the seed of its checkpoint after the sampler is
+        # built. With diff_rank_seed the ranks' seeds are not the runner's.
         if not runner._randomness_cfg.get('diff_rank_seed'):
             sampler.seed = runner.seed
         for warning in _compare(sampler.dataset, runner.model):
@@ -123,7 +123,7 @@ class ChipMiningHook(DataCheckHook):
         if self._seen:
             sampler.skip(self._seen // get_world_size())
             runner.logger.info(
-                f'Epoch {self._epoch + 1} goes on after {self._seen} of '
+                f'Epoch {self._epoch + 1} continues after {self._seen} of '
                 f'{sampler.total_size} chips.'
             )
         if is_main_process():
@@ -145,27 +145,27 @@ class ChipMiningHook(DataCheckHook):
             for k, n in enumerate(numbers)
         }
         per_image = len(table) / len(dataset.images)
-        # An epoch keeps its length: some chips are left out, or come again.
+        # An epoch keeps its length: some chips are left out, or repeated.
         pixels = chip_pixels(table, dataset.images, dataset.settings.pyramid)
         mpixels = pixels.mean() * sampler.total_size / 1e6
         scalars['chips/image'] = per_image
         scalars['chips/mpixels'] = float(mpixels)
-        # Not through the message hub, whose scalars go into every line that
-        # LoggerHook writes. All keys but the step hold a slash: by that tools
-        # tell a line of an epoch from one of losses.
+        # Not by the message hub, whose scalars go into every line of
+        # LoggerHook. All keys but the step have a slash, by which tools
+        # distinguish the lines of epochs from those of losses.
         runner.visualizer.add_scalars(scalars, step=self._epoch + 1)
         runner.logger.info(
             f'Epoch {self._epoch + 1}: mined {len(table)} chips in '
-            f'{seconds:.2f} s, {per_image:.2f} an image; by level, coarse to '
+            f'{seconds:.2f} s, {per_image:.2f} per image; by level, coarse to '
             f'fine: {counts.sum(1).tolist()}{of_them}; {mpixels:.1f} Mpixels '
-            'an epoch'
+            'per epoch'
         )
 
     def after_train_iter(
         self, runner, batch_idx: int, data_batch=None, outputs=None
     ) -> None:
         epoch = chip_sampler(runner).epoch
-        if epoch != self._epoch:  # of an IterBasedTrainLoop
+        if epoch != self._epoch:  # in an IterBasedTrainLoop
             self._epoch, self._seen = epoch, 0
         self._seen += len(data_batch['inputs']) * get_world_size()
 
@@ -173,7 +173,7 @@ class ChipMiningHook(DataCheckHook):
         if not isinstance(runner.train_loop, IterBasedTrainLoop):
             self._epoch, self._seen = runner.epoch + 1, 0
         skipped = chip_sampler(runner).dataset.skipped.to(torch.uint8)
-        all_reduce(skipped, 'max')  # each process knows its own workers'
+        all_reduce(skipped, 'max')  # a process knows its own workers only
         skipped = skipped.nonzero().flatten().tolist()
         if skipped:
             runner.logger.warning(
@@ -183,9 +183,9 @@ class ChipMiningHook(DataCheckHook):
 
 
 def chip_sampler(runner):
-    """The ChipSampler of a runner's training; TypeError without one."""
+    """The ChipSampler of a runner's training; TypeError if it has none."""
     loader = runner.train_dataloader
-    # With a batch sampler in the config the loader's own is a placeholder.
+    # With a batch sampler in the config the loader's sampler is a placeholder.
     inner = getattr(loader.batch_sampler, 'sampler', None)
     for sampler in (loader.sampler, inner):
         if hasattr(sampler, 'skip') and hasattr(sampler, 'table'):
@@ -198,7 +198,7 @@ def chip_sampler(runner):
 
 
 def _compare(dataset, model) -> list[str]:
-    """Warnings where a ChipDataset and a detector do not agree."""
+    """Warnings if a ChipDataset and a detector do not agree."""
     model, settings = unwrapped(model), dataset.settings
     preprocessor = getattr(model, 'data_preprocessor', None)
     augments = getattr(preprocessor, 'batch_augments', None) or ()

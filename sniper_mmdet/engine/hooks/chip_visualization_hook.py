@@ -1,4 +1,4 @@
-"""Pictures of the chips that a run trains on."""
+"""Draws the chips that a run trains on."""
 
 import numpy as np
 import torch
@@ -12,36 +12,37 @@ from sniper_mmdet.utils.pictures import drawing
 from sniper_mmdet.visualization import chips as colors
 from sniper_mmdet.visualization.panels import draw_boxes, outline, with_title
 
-#: A narrower chip is enlarged, or its title would not be legible.
+#: A narrower chip is enlarged, so that its title is legible.
 _MIN_WIDTH = 256
 
 
 @HOOKS.register_module()
 class ChipVisualizationHook(Hook):
-    """Draws chips of the first batch of an epoch, for the visualizer.
+    """Draws chips of the first batch of an epoch for the visualizer.
 
-    They are drawn as they are trained, after the whole pipeline, side by side
-    in one picture, ``chips``, whose step is the epoch counted from 1. Colours
-    are those of ``browse_chips.py``: boxes that a chip trains are green, boxes
-    that it ignores grey; the border is orange around a positive chip and
-    magenta around a negative one. All backends of the visualizer get it:
-    LocalVisBackend writes ``vis_data/vis_image/chips_{epoch}.png``.
+    The chips are drawn after the whole pipeline, as they are trained, side by
+    side in one image, ``chips``, whose step is the epoch counted from 1.
+    Colours are those of ``browse_chips.py``: boxes that a chip trains are
+    green, boxes that it ignores are grey; the border of a positive chip is
+    orange, that of a negative chip is magenta. All backends of the visualizer
+    get the image: LocalVisBackend writes
+    ``vis_data/vis_image/chips_{epoch}.png``.
 
-    What costs is the drawing: once in ``interval`` epochs, on the first
+    Only the drawing takes time, once in ``interval`` epochs, on the first
     process. A run without epochs draws when it starts.
 
-    Level and sign are told by the field ``chip`` of a sample, which the hook
-    has packed. Older releases of mmengine start the workers of an
-    IterBasedTrainLoop before any hook runs: put 'chip' into the ``meta_keys``
-    of PackDetInputs there, or titles and borders do without.
+    The field ``chip`` of a sample holds level and sign; the hook adds it to
+    the samples. Older releases of mmengine start the workers of an
+    IterBasedTrainLoop before any hook runs. With these put 'chip' into the
+    ``meta_keys`` of PackDetInputs, or titles and borders lack level and sign.
 
     Args:
-        num_chips (int): Of the first batch, at most. Defaults to 8.
-        interval (int): Epochs from one picture to the next. Defaults to 1.
-        draw_ignored (bool): Whether ignored boxes are. Defaults to True.
+        num_chips (int): Largest number of chips. Defaults to 8.
+        interval (int): Epochs from one image to the next. Defaults to 1.
+        draw_ignored (bool): Whether to draw ignored boxes. Defaults to True.
 
     Raises:
-        ValueError: A setting out of bounds.
+        ValueError: A setting is out of bounds.
     """
 
     def __init__(
@@ -83,15 +84,16 @@ class ChipVisualizationHook(Hook):
 def draw_batch(
     data_batch: dict, num: int = 8, draw_ignored: bool = True
 ) -> np.ndarray:
-    """Draw the first chips of a batch, as the data loader gives it.
+    """Draw the first chips of a batch of the data loader.
 
     Args:
         data_batch (dict): ``inputs`` (C, H, W), BGR, and ``data_samples``.
-        num (int): Chips, at most. Defaults to 8.
-        draw_ignored (bool): Whether ignored boxes are. Defaults to True.
+        num (int): Largest number of chips. Defaults to 8.
+        draw_ignored (bool): Whether to draw ignored boxes. Defaults to True.
 
     Returns:
-        ndarray: uint8 (H', W', 3), BGR, about as many columns as rows.
+        ndarray: uint8 (H', W', 3), BGR, with about as many columns of chips as
+        rows.
     """
     samples = data_batch['data_samples'][:num]
     pairs = zip(data_batch['inputs'], samples, strict=False)
@@ -107,7 +109,7 @@ def draw_batch(
 
 
 def _draw_chip(chip: torch.Tensor, sample, draw_ignored: bool) -> np.ndarray:
-    """A chip with its boxes, below a title."""
+    """Draw a chip with its boxes, below a title."""
     image = chip.detach().cpu().numpy().transpose(1, 2, 0)
     image = np.clip(image, 0, 255).astype(np.uint8)
     scale = max(_MIN_WIDTH / image.shape[1], 1)
@@ -118,7 +120,7 @@ def _draw_chip(chip: torch.Tensor, sample, draw_ignored: bool) -> np.ndarray:
     )
     drawn = [(ignored, colors.IGNORED)] if draw_ignored else []
     for boxes, color in (*drawn, (trained, colors.VALID)):
-        # Half open, as boxes are.
+        # Boxes are half-open.
         corners = np.rint(boxes * scale).astype(int) - [0, 0, 1, 1]
         draw_boxes(panel, corners, color)
     title = f'{len(trained)} trained, {len(ignored)} ignored'

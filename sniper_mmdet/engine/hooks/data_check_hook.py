@@ -1,4 +1,4 @@
-"""Checks what a run reads."""
+"""Checks the data of a run."""
 
 from mmengine.hooks import Hook
 
@@ -11,10 +11,10 @@ from sniper_mmdet.registry import HOOKS
 
 @HOOKS.register_module()
 class DataCheckHook(Hook):
-    """Sees, before a run, that what it reads goes together.
+    """Checks before a run that its data, metrics and detector agree.
 
-    Data sets, the files of their metrics, the detector's heads and, unless
-    training starts anew from it, the checkpoint: see
+    It checks datasets, the files of metrics, the heads of the detector and,
+    unless it only initialises a new training, the checkpoint. See
     :mod:`sniper_mmdet.engine.data_checks`.
     """
 
@@ -26,7 +26,7 @@ class DataCheckHook(Hook):
         """Check some splits, once.
 
         Raises:
-            ValueError: Names what does not go together.
+            ValueError: Something does not agree; the error names it.
         """
         if not self._checked.issuperset(splits):
             check_run(runner, splits)
@@ -50,7 +50,7 @@ class DataCheckHook(Hook):
         self._compare(runner, 'test')
 
     def _compare(self, runner, split: str) -> None:
-        """The checkpoint's classes with those of a split."""
+        """Compare the classes of the checkpoint with those of a split."""
         loader = getattr(runner, f'{split}_dataloader')
         names = classes_of(loader.dataset)
         if has_classes(runner.model):

@@ -1,4 +1,4 @@
-"""Pictures of detections, while a detector is tested."""
+"""Draws detections during a test."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -19,17 +19,18 @@ from sniper_mmdet.visualization import MAX_PIXELS, at_most, with_palette
 
 @HOOKS.register_module()
 class DetectionVisualizationHook(DetVisualizationHook):
-    """mmdet's DetVisualizationHook, which ends no run and loses no picture.
+    """A DetVisualizationHook that never stops a run or overwrites an image.
 
-    What cannot be drawn is logged. There is a colour for each class, however
-    many the data set has of its own; a large image is drawn smaller; and a
-    picture in ``test_out_dir`` has its image's name in the data set's folder
-    of images, or one made of that, see
+    Differs from its parent: an image that cannot be drawn is logged. Each
+    class has a colour, even if the dataset has too few. A large image is drawn
+    smaller. A drawing in ``test_out_dir`` has the name of its image in the
+    dataset's folder of images, or a name made of it, see
     :class:`~sniper_mmdet.utils.pictures.PictureNames`.
 
     Args:
-        max_pixels (int): Of an image as it is drawn. Defaults to 4 million.
-        settings: Of mmdet's hook.
+        max_pixels (int): Largest number of pixels of a drawing. Defaults to 4
+            million.
+        settings: Settings of mmdet's hook.
     """
 
     def __init__(self, *, max_pixels: int = MAX_PIXELS, **settings) -> None:
@@ -44,7 +45,7 @@ class DetectionVisualizationHook(DetVisualizationHook):
         self.before_val(runner)
         self._names, self._number = PictureNames(), 0
         self._folders = set(_image_folders(runner.test_dataloader.dataset))
-        # Each process knows its own names only: here none is another's.
+        # A process knows only its own names; this keeps names unique.
         if get_world_size() > 1 and len(self._folders) > 1:
             self._folders = {PurePath(os.path.commonpath(self._folders))}
         if self.test_out_dir is not None:
@@ -77,7 +78,7 @@ class DetectionVisualizationHook(DetVisualizationHook):
             self._draw(runner, sample, 'test_img', self._number, file)
 
     def _name(self, sample: DetDataSample) -> PurePath:
-        """A name for the picture of an image, as in the folder of images."""
+        """Name of the drawing of an image, as in the folder of images."""
         path = PurePath(os.path.abspath(sample.get('img_path') or 'image'))
         folders = (f for f in self._folders if path.is_relative_to(f))
         folder = next(folders, path.parent)
@@ -110,7 +111,7 @@ class DetectionVisualizationHook(DetVisualizationHook):
 
 
 def _image_folders(dataset) -> Iterator[PurePath]:
-    """Folders of images of a data set, or of those that it is made of."""
+    """Image folders of a dataset, or of the datasets that it wraps."""
     for part in parts_of(dataset):
         prefix = getattr(part, 'data_prefix', None)
         if isinstance(prefix, dict) and isinstance(prefix.get('img'), str):

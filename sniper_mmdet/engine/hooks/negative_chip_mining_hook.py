@@ -1,4 +1,4 @@
-"""Mines negative chips too, from a file or with the model being trained."""
+"""Mines negative chips, from a proposal file or with the trained model."""
 
 import os.path as osp
 
@@ -18,46 +18,49 @@ from .chip_mining_hook import ChipMiningHook, chip_sampler
 
 @HOOKS.register_module()
 class NegativeChipMiningHook(ChipMiningHook):
-    """A ChipMiningHook that sees to negative chips.
+    """A ChipMiningHook that also mines negative chips.
 
-    From a file: the ChipDataset names it, ``proposals='FILE'``, as
-    ``tools/extract_proposals.py`` writes it. This is what was released, and
-    gives each epoch positive and negative chips from the first on.
+    With a file: the ChipDataset names a file of
+    ``tools/extract_proposals.py``, ``proposals='FILE'``. This is the released
+    way. Every epoch, from the first on, has positive and negative chips.
 
-    Online, where ``start`` is given: after so many epochs the detector being
-    trained looks at training images over its test pyramid, and its proposals
-    (without an RPN, its best detections) are what negative chips are mined
-    from, until a later pass renews them. All processes share the work. The
-    proposals are kept in ``WORK_DIR/proposals``, which all processes must
-    see, and a run that is resumed uses them again. Epochs keep the length
-    that they had without negative chips, unless ``ChipSampler.epoch_size``
-    names another.
+    Online: after ``start`` epochs the detector in training looks at training
+    images over its test pyramid. Negative chips are mined from its proposals
+    (without an RPN, from its best detections) until a later pass renews them.
+    All processes share the work. The proposals are stored in
+    ``WORK_DIR/proposals``, which all processes must see. A resumed run uses
+    them again. Epochs keep the length that they have without negative chips,
+    unless ``ChipSampler.epoch_size`` gives another.
 
-    A pass is cheap: an :class:`AutoFocus` looks at all images, but of each
-    only where its focus head expects something, and at some random places.
-    Any other detector looks at some images, other ones in each pass until all
-    had their turn; the others keep what they have. A whole pass, over all
-    levels of all images, is ``images_per_pass='all', focused=False``.
+    A pass is cheap. An :class:`AutoFocus` looks at all images, but only where
+    its focus head expects objects, and at some random places. Any other
+    detector looks at some images, and at others in each pass until all had
+    their turn. The remaining images keep their proposals. For a whole pass,
+    over all levels of all images, set
+    ``images_per_pass='all', focused=False``.
 
     Args:
-        start (int, optional): Epochs trained before the first proposals are
-            made. Defaults to None: never, there is a file.
-        interval (int, optional): Epochs after which proposals are made anew.
-            Defaults to None: once is enough.
-        num (int): Proposals an image and level. Defaults to 300.
-        iou_threshold (float): NMS over all levels. Defaults to 0.7.
-        batch_size (int): Images run together, a process. Defaults to 1.
-        num_workers (int): That read images, a process. Defaults to 2.
-        images_per_pass (int | str, optional): Images that a pass looks at,
-            or 'all'. Defaults to None: all for a pass that is focused, else
-            as many as have the pixels of an epoch of chips, at least one.
+        start (int, optional): Epochs of training before the first pass.
+            Defaults to None: no pass, there is a file.
+        interval (int, optional): Epochs from one pass to the next. Defaults to
+            None: one pass only.
+        num (int): Proposals per image and level. Defaults to 300.
+        iou_threshold (float): IoU threshold of the NMS over all levels.
+            Defaults to 0.7.
+        batch_size (int): Images per batch and process. Defaults to 1.
+        num_workers (int): Processes that read images, per process of training.
+            Defaults to 2.
+        images_per_pass (int | str, optional): Images that a pass looks at, or
+            'all'. Defaults to None: all for a focused pass, else the number of
+            images that have the pixels of an epoch of chips, at least one.
         focused (dict | bool, optional): Where an AutoFocus looks, see
             :class:`~sniper_mmdet.chips.FocusedPass`; False: everywhere.
-            Defaults to None: the defaults of that class, or everywhere with
-            any other detector, and with ``ground_truth``.
+            Defaults to None: the defaults of that class; everywhere with any
+            other detector, and with ``ground_truth``.
 
     Raises:
-        ValueError: A setting out of bounds, or neither a file nor ``start``.
+        ValueError: A setting is out of bounds, or there is neither a file nor
+            ``start``.
     """
 
     def __init__(
@@ -87,12 +90,12 @@ class NegativeChipMiningHook(ChipMiningHook):
             )
         if start is None and not (few is None and focused is None):
             raise ValueError(
-                'images_per_pass and focused are for online mining, which '
+                'images_per_pass and focused belong to online mining, which '
                 'needs start. Received: start None.'
             )
         self.start, self.interval = start, interval
         self.images_per_pass = few
-        #: A FocusedPass that was asked for, False, or None.
+        #: The FocusedPass of the setting, False, or None.
         self.focused = _focused_pass(focused)
         self.settings = num, iou_threshold, batch_size, num_workers
         self._made_at = None
@@ -119,8 +122,8 @@ class NegativeChipMiningHook(ChipMiningHook):
             )
         if self.focused and not _can_focus(model):
             raise UserError(
-                'focused is for a sniper_mmdet.AutoFocus without ground_truth:'
-                f' leave it out. Received: {type(model).__name__}.'
+                'focused needs a sniper_mmdet.AutoFocus without ground_truth: '
+                f'leave it out. Received: {type(model).__name__}.'
             )
         few, images = self.images_per_pass, len(dataset.images)
         if isinstance(few, int) and few > images:
@@ -137,7 +140,7 @@ class NegativeChipMiningHook(ChipMiningHook):
         super().before_train_epoch(runner)
 
     def _due(self, epoch: int) -> int | None:
-        """The epoch whose weights an epoch's proposals are of."""
+        """The epoch whose weights make the proposals of an epoch."""
         if self.start is None or epoch < self.start:
             return None
         since = epoch - self.start
@@ -154,8 +157,8 @@ class NegativeChipMiningHook(ChipMiningHook):
         else:
             if resumed:
                 runner.logger.warning(
-                    f'{path} is gone: proposals are made anew, with the '
-                    'weights as they are now'
+                    f'{path} is missing: proposals are made again, with the '
+                    'present weights'
                 )
             runner.logger.info(f'negative chips: making proposals for {path}')
             file = self._extract(runner, made_at, path)
@@ -199,11 +202,11 @@ class NegativeChipMiningHook(ChipMiningHook):
 
 
 def images_like_chips(dataset, num_chips: int, pyramid: ImagePyramid) -> int:
-    """How many images have as many pixels, at all levels, as so many chips.
+    """Number of images that have as many pixels, at all levels, as chips.
 
     Args:
-        dataset (ChipDataset): Of both.
-        num_chips (int): Whole chips.
+        dataset (ChipDataset): Dataset of images and chips.
+        num_chips (int): Number of whole chips.
         pyramid (ImagePyramid): Levels of the images.
     """
     pixels = _level_pixels(dataset, pyramid).sum(1).mean()
@@ -211,7 +214,7 @@ def images_like_chips(dataset, num_chips: int, pyramid: ImagePyramid) -> int:
 
 
 def _level_pixels(dataset, pyramid: ImagePyramid) -> np.ndarray:
-    """ndarray (N, L): level pixels of each image that can be read."""
+    """ndarray (N, L): level pixels of each readable image."""
     sizes = dataset.images.sizes
     sizes = sizes[sizes.all(1)]
     return pyramid.level_sizes(*sizes.T).prod(-1)

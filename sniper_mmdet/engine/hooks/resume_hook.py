@@ -1,4 +1,4 @@
-"""Moves the schedules of a run that is resumed with other epochs."""
+"""Moves the schedules of a resumed run to epochs of another length."""
 
 from mmengine.hooks import Hook
 from mmengine.runner import IterBasedTrainLoop
@@ -9,11 +9,11 @@ from sniper_mmdet.registry import HOOKS
 
 @HOOKS.register_module()
 class ResumeHook(Hook):
-    """Lets schedules of a resumed run keep their place in epochs.
+    """Keeps the place in epochs of the schedules of a resumed run.
 
-    For whole images, whose epochs MMDetection begins anew; a
-    :class:`ChipMiningHook`, which comes first, does so itself.
-    ``engine.build.build_runner`` adds it to every run.
+    It serves runs on whole images, whose epochs MMDetection begins again. A
+    :class:`ChipMiningHook`, which comes first, moves its schedules itself.
+    ``engine.build.build_runner`` adds this hook to every run.
     """
 
     priority = 'VERY_LOW'
