@@ -30,7 +30,7 @@ def propose(
     strides: Sequence[int] | None = None,
     focus_stride: int | None = None,
 ) -> tuple[Advice, list[FocusPlan]]:
-    """Propose settings for AutoFocus if it pays, else those of `suggest`.
+    """Propose settings for AutoFocus if it pays, else by ``suggest``.
 
     The finest level and the chip size are those of :func:`suggest`; the other
     levels come from the best plan of :func:`search_plans`. AutoFocus pays if
