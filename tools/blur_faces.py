@@ -1,12 +1,13 @@
-"""Hide what a detector finds in photographs and videos: faces, or others.
+"""Hide faces, or other objects, in photographs and videos.
 
     python tools/blur_faces.py INPUT CONFIG CHECKPOINT --out-dir DIR
 
-Writes a copy of each picture to DIR, under its name, and DIR/hidden.json, a
-list of what was hidden where. Photographs keep their format, EXIF, orientation
-and colour profile, but no thumbnail. Videos lose their sound. No input is ever
-written over. What the detector does not find stays as it is: look at the
-copies before they are published.
+The detector of CONFIG finds the objects. The tool writes a copy of each image
+or video to DIR, under its name, and DIR/hidden.json, which lists the hidden
+objects and their boxes. Photographs keep their format, EXIF, orientation and
+colour profile, but no thumbnail. Videos lose their sound. The tool never
+overwrites an input. An object that the detector misses stays visible: check
+the copies before you publish them.
 """
 
 from pathlib import Path
@@ -27,18 +28,25 @@ def parse_args():
     add('input', help='an image, a video, or a folder of both')
     add('config', help='test config file path')
     add('checkpoint', help='checkpoint file')
-    add('--out-dir', required=True, help='another folder than the input')
+    add(
+        '--out-dir',
+        required=True,
+        help='folder for the copies, not that of the input',
+    )
     cli.add_options(
         parser,
-        way=('blur', 'how it is hidden', dict(choices=WAYS)),
-        score_thr=(0.3, 'least score of what is hidden'),
-        margin=(0.1, 'of its longer side, by which a box is enlarged'),
-        hold=(3, 'frames of a video before and after, hidden in there, too'),
-        list='where to write what was hidden, .json or .csv (default: '
+        way=('blur', 'how objects are hidden', dict(choices=WAYS)),
+        score_thr=(0.3, 'least score of the detections that are hidden'),
+        margin=(0.1, 'enlargement of a box, as a share of its longer side'),
+        hold=(
+            3,
+            'video frames before and after in which a box is hidden, too',
+        ),
+        list='.json or .csv file for the list of hidden objects (default: '
         'hidden.json in --out-dir)',
         on_error=(
             'raise',
-            'skip: leave out, and write no copy of, what cannot be read',
+            'skip: leave out files that cannot be read, without a copy',
             dict(choices=['raise', 'skip']),
         ),
     )
@@ -47,7 +55,7 @@ def parse_args():
         nargs='+',
         default=[],
         metavar='NAME',
-        help='of what is hidden (default: all classes of the detector)',
+        help='classes to hide (default: all classes of the detector)',
     )
     add('--device', default='cuda:0' if torch.cuda.is_available() else 'cpu')
     cli.add_cfg_options(parser)

@@ -1,12 +1,13 @@
-"""Detect on one scene of any size: a GeoTIFF, a COG, a slide.
+"""Run a detector on one scene of any size: a GeoTIFF, a COG, a slide.
 
     python tools/detect_scene.py SCENE CONFIG CHECKPOINT --out-dir DIR
 
-The scene is looked at in parts, of which no more is read than is looked at;
-memory does not grow with it. DIR/parts has what each part has found: the same
-command goes on where it was cut off, and --launcher lets several processes
-share the parts. DIR/found.geojson has all detections as polygons on the map,
-DIR/picture.jpg the scene with those of --score-thr drawn.
+The tool processes the scene in parts and reads only the pixels that the
+detector needs; memory does not grow with the scene. DIR/parts keeps the
+detections of each part: after an interruption the same command continues, and
+with --launcher several processes share the parts. DIR/found.geojson has all
+detections as polygons on the map. DIR/picture.jpg shows the scene with the
+detections whose score is at least --score-thr.
 """
 
 from pathlib import Path
@@ -32,22 +33,30 @@ from sniper_mmdet.visualization import at_most, with_palette
 def parse_args():
     parser = cli.make_parser(__doc__)
     add = parser.add_argument
-    add('scene', help='what GDAL reads by window')
+    add('scene', help='file that GDAL can read by window')
     cli.add_detector(parser)
     cli.add_launcher(parser)
     add('--out-dir', required=True, metavar='DIR')
-    add('--bands', type=int, nargs='+', help='of red, green and blue, from 1')
-    told = f'LOW HIGH of what becomes 0 and 255, or {PERCENTILES}'
+    add(
+        '--bands',
+        type=int,
+        nargs='+',
+        help='bands of red, green and blue, from 1',
+    )
+    told = f'LOW HIGH, the values of 0 and 255, or {PERCENTILES}'
     add('--value-range', nargs='+', help=told)
     cli.add_options(
         parser,
-        crs=('wgs84', 'of the map', dict(choices=['wgs84', 'own', 'pixels'])),
-        score_thr=(0.3, 'of what is drawn'),
-        least_score=(0.05, 'of what is merged and written'),
-        part_pixels=(PART_PIXELS, 'original pixels of a part, at most'),
+        crs=('wgs84', 'map CRS', dict(choices=['wgs84', 'own', 'pixels'])),
+        score_thr=(0.3, 'least score of drawn detections'),
+        least_score=(0.05, 'least score of merged and written detections'),
+        part_pixels=(
+            PART_PIXELS,
+            'upper bound of the original pixels of a part',
+        ),
         on_error=(
             'raise',
-            'skip: tiles that cannot be decoded are black',
+            'skip: show tiles that cannot be decoded as black',
             dict(choices=['raise', 'skip']),
         ),
     )

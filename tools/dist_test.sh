@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
-# dist_test.sh CONFIG CHECKPOINT GPUS [ARGS of test.py]; on several machines
-# also set NNODES, NODE_RANK, MASTER_ADDR and PORT.
+# Test a detector on several GPUs, by torchrun:
+#
+#   bash tools/dist_test.sh CONFIG CHECKPOINT GPUS [ARGS of test.py]
+#
+# On several machines also set NNODES, NODE_RANK, MASTER_ADDR and PORT.
 set -euo pipefail
 
 if [ $# -lt 3 ]; then

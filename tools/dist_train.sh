@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
-# dist_train.sh CONFIG GPUS [ARGS of train.py]; on several machines also set
-# NNODES, NODE_RANK, MASTER_ADDR and PORT.
+# Train a detector on several GPUs, by torchrun:
+#
+#   bash tools/dist_train.sh CONFIG GPUS [ARGS of train.py]
+#
+# On several machines also set NNODES, NODE_RANK, MASTER_ADDR and PORT.
 set -euo pipefail
 
 if [ $# -lt 2 ]; then

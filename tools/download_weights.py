@@ -1,4 +1,4 @@
-"""Fetch what was released with the originals, and convert it.
+"""Download the files that the authors released, and convert them.
 
     python tools/download_weights.py detectors    # output/**/*.pth
     python tools/download_weights.py pretrained   # data/pretrained_model/*.pth
@@ -7,11 +7,11 @@
     python tools/download_weights.py ssh          # data/SSH_models/SSH.pth
     python tools/download_weights.py ssh-pretrained  # data/imagenet_models
 
-From the authors' links. What an interrupted download left is kept, and the
-rest is fetched by the next call; an archive that is there already, also one
-that you put there, is not fetched again. Which config a network belongs to is
-told by its tensors. The file of R-FCN-3000 lies where only a browser can fetch
-it: this tells the link and its place, and converts it once it is there.
+The tool uses the authors' links. After an interrupted download the next call
+fetches the rest; an archive that is there already, also one that you put
+there, is not fetched again. The tool finds the config of a network by its
+tensors. Only a browser can fetch the file of R-FCN-3000: the tool prints the
+link and where to put the file, and converts it once it is there.
 """
 
 import os
@@ -33,23 +33,25 @@ ROOT = Path(__file__).resolve().parents[1]
 def parse_args():
     parser = cli.make_parser(__doc__)
     choices = [*ARCHIVES, 'rfcn3k']
-    parser.add_argument('what', choices=choices, help='what to fetch')
+    parser.add_argument('what', choices=choices, help='files to fetch')
     where = (
-        'folder to unpack in; configs look for data/pretrained_model where '
+        'folder to unpack into; configs look for data/pretrained_model in the '
     )
-    where += 'they are run'
+    where += 'current folder'
     cli.add_options(
         parser,
         dest=(Path(), where),
-        url="instead of the authors' link",
-        sha256='what the digest of the archive must be',
-        no_convert=(False, 'leave the files of weights as they are'),
+        url="link to use instead of the authors'",
+        sha256='digest that the archive must have',
+        no_convert=(False, 'do not convert the weights'),
     )
     args = cli.parse(parser)
     if args.url and not re.match('https?://', args.url):
-        parser.error(f'--url must be of http or https. Received: {args.url}.')
+        parser.error(
+            f'--url must begin with http:// or https://. Received: {args.url}.'
+        )
     if args.url and args.what == 'rfcn3k':
-        parser.error(f'--url is of archives. Received: {args.url}.')
+        parser.error(f'--url is for archives only. Received: {args.url}.')
     right = not args.sha256 or re.fullmatch('[0-9a-fA-F]{64}', args.sha256)
     rule = '--sha256 must be 64 hexadecimal digits'
     cli.require(parser, right, rule, args.sha256)
@@ -65,9 +67,9 @@ def command(tool: str, *args) -> str:
 def convert_all(files: list[Path], folder: Path | None) -> bool:
     """Convert the weights among files, into a folder or each beside itself.
 
-    Tells whether some were, and none failed.
+    Returns whether at least one was converted and none failed.
     """
-    # What only fetches does without torch.
+    # Fetching alone does not need torch.
     from sniper_mmdet.released.conversion import convert_released
 
     rows = []
@@ -98,7 +100,7 @@ def convert_all(files: list[Path], folder: Path | None) -> bool:
 
 
 def checked(args, archive: Path) -> None:
-    """Print the digest of what is there, and compare it."""
+    """Print the digest of a file, and compare it with --sha256."""
     digest = sha256(archive)
     print(f'{archive}: {archive.stat().st_size} bytes, SHA-256 {digest}')
     if args.sha256 and digest != args.sha256.lower():

@@ -1,10 +1,10 @@
-"""Extract a detector's proposals, to mine negative chips from.
+"""Extract a detector's proposals, for mining negative chips.
 
     python tools/extract_proposals.py CONFIG CHECKPOINT --out FILE.npz
 
-At every level of the test pyramid the best boxes of the detector's RPN are
-taken, or, where it has none, its best detections. An extraction that was cut
-off goes on where it was when the same command is given again.
+The proposals are the best boxes of the detector's RPN at every level of the
+test pyramid or, for a detector without an RPN, its best detections. After an
+interruption the same command continues.
 """
 
 from mmengine.dist import init_dist, is_distributed, is_main_process
@@ -23,15 +23,15 @@ def parse_args():
     cli.add_split(parser, 'train')
     cli.add_options(
         parser,
-        max_per_level=(300, 'proposals an image and level'),
+        max_per_level=(300, 'proposals per image and level'),
         nms=(0.7, 'IoU threshold of the NMS over all levels'),
-        batch_size=(1, 'images run together, a process'),
-        num_workers=(2, 'that read images, a process'),
+        batch_size=(1, 'images per batch and process'),
+        num_workers=(2, 'workers per process that read images'),
     )
     parser.add_argument(
         '--on-error',
         choices=['raise', 'skip'],
-        help='an image that cannot be read stops it, or has no proposals '
+        help='an image that cannot be read ends the run, or has no proposals '
         "(default: as the config's ChipDataset has it)",
     )
     args = cli.parse(parser)
@@ -52,7 +52,7 @@ def main():
     images = build_image_dataset(cfg, args.split)
     images = extraction.WholeImages(images, args.on_error)
     how = args.max_per_level, args.nms, args.batch_size, args.num_workers
-    # Weights are loaded: what training starts from decides nothing.
+    # The checkpoint replaces the weights from which training starts.
     cfg.model.pop('init_cfg', None)
     if 'backbone' in cfg.model:
         cfg.model.backbone.init_cfg = None

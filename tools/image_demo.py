@@ -1,14 +1,15 @@
-"""Detect on an image, a folder of images or a video.
+"""Run a detector on an image, a folder of images or a video.
 
     python tools/image_demo.py INPUT CONFIG CHECKPOINT --out-dir DIR
 
-Writes each image with its detections drawn to DIR/vis, and all detections to
-DIR/predictions.json: a list with one entry per image. A frame of a video is
-called VIDEO/NUMBER.jpg; a folder's videos are looked at, too. A picture has
-its image's name; .jpg is put after a name that is no picture's, a number into
-one that is taken. What cannot be drawn is logged. With --show-focus also what
-an AutoFocus detector looked at, a panel a level, to DIR/focus; with --out-json
-also COCO results; with --out-geojson polygons for a map.
+The tool draws the detections on each image and writes it to DIR/vis, and
+writes all detections to DIR/predictions.json, a list with one entry per image.
+A drawn image keeps its file name; .jpg is appended to a name that has no
+suffix of an image, and a number is added to a name that is taken. Images that
+cannot be drawn are logged. A folder's videos are included; a frame is called
+VIDEO/NUMBER.jpg. --show-focus also writes to DIR/focus which parts an
+AutoFocus detector looked at, one panel per level. --out-json also writes COCO
+results, --out-geojson polygons on a map.
 """
 
 from pathlib import Path
@@ -43,12 +44,17 @@ def parse_args():
     add('config', help='test config file path, or mmdet::FOLDER/FILE.py')
     add('checkpoint', help='checkpoint file')
     add('--out-dir', required=True)
-    add('--score-thr', type=float, default=0.3, help='of what is drawn')
+    add(
+        '--score-thr',
+        type=float,
+        default=0.3,
+        help='least score of drawn detections',
+    )
     add(
         '--max-pixels',
         type=int,
         default=MAX_PIXELS,
-        help='of an image as it is drawn: a larger one is drawn smaller '
+        help='pixels of a drawn image; larger images are shrunk '
         '(default: %(default)s)',
     )
     add(
@@ -56,32 +62,32 @@ def parse_args():
         action='store_true',
         help='draw FocusPixels, FocusChips and detections of each level',
     )
-    add('--out-json', help='where to write all detections as COCO results')
+    add('--out-json', help='file for all detections as COCO results')
     add(
         '--ann',
-        help='COCO file that gives images and categories of --out-json their '
-        'ids; without it they count from 1',
+        help='COCO file with the ids of images and categories for --out-json; '
+        'without it ids count from 1',
     )
     add(
         '--out-geojson',
         metavar='FILE_OR_FOLDER',
-        help='where to write all detections as polygons on the map of a '
-        'GeoTIFF: a .geojson or .gpkg file; of several images a folder, '
-        'which gets NAME.geojson for each',
+        help='.geojson or .gpkg file for all detections of a GeoTIFF as '
+        'polygons on the map; for several images a folder, which gets '
+        'NAME.geojson for each',
     )
     add(
         '--crs',
         choices=['wgs84', 'own', 'pixels'],
         default='wgs84',
-        help="of --out-geojson: longitude and latitude, the image's own, or "
-        'no map (default: %(default)s)',
+        help='coordinates of --out-geojson: longitude and latitude, the '
+        "image's CRS, or pixels (default: %(default)s)",
     )
     add(
         '--batch-size',
         type=int,
         default=1,
-        help='images detected together; those of different sizes are padded '
-        'to the largest',
+        help='images per batch; images of different sizes are padded to the '
+        'largest',
     )
     add(
         '--on-error',
@@ -112,7 +118,7 @@ def main():
     files = find_inputs(args.input)
     config, paths = args.config, [args.config, args.checkpoint]
     if config.startswith('mmdet::'):
-        # It can be inherited from, but not be read.
+        # Such a config can be inherited from, but not read.
         config = Config.fromstring(f'_base_ = {config!r}', '.py')
         paths.remove(args.config)
     for path in paths:
@@ -159,13 +165,13 @@ def main():
             with drawing(f'what was looked at of {name}'):
                 panels = draw_focus(image, result, args.score_thr)
                 mmcv.imwrite(panels, str(out_dir / 'focus' / picture))
-        del image  # not held while the next is read
+        del image  # frees memory before the next image is read
         if maps:
             maps.add(result, name)
         fields = {key: result.pred_instances[key].tolist() for key in keys}
         predictions.append(dict(file=str(name), **fields))
     write_json(out, predictions)
-    print(f'{len(predictions)} images: pictures in {vis}, detections in {out}')
+    print(f'{len(predictions)} images: drawn in {vis}, detections in {out}')
 
 
 if __name__ == '__main__':

@@ -2,11 +2,11 @@
 
     python tools/propose_labels.py CONFIG CHECKPOINT FOLDER --out labels.json
 
-FOLDER has pictures in folders by class, FOLDER/CLASS/*.jpg: the likeliest
-object of each picture becomes a box of its class. With --every it is any
-folder of pictures, and all their objects are boxes of the category 'object'.
-labels.json is a COCO file, which CVAT and Label Studio import. CONFIG is that
-of a detector with a sniper_mmdet.DecoupledBBoxHead.
+FOLDER has images in one folder per class, FOLDER/CLASS/*.jpg: the likeliest
+object of each image becomes a box of its class. With --every, FOLDER is any
+folder of images, and all their objects become boxes of the category 'object'.
+labels.json is a COCO file, which CVAT and Label Studio import. CONFIG needs a
+sniper_mmdet.DecoupledBBoxHead.
 """
 
 from pathlib import Path
@@ -17,14 +17,18 @@ from sniper_mmdet.utils import cli
 def parse_args():
     parser = cli.make_parser(__doc__, cli.add_detector)
     add = parser.add_argument
-    add('folder', metavar='FOLDER', help='pictures')
-    add('--out', required=True, help='COCO file to write, .json')
-    add('--every', action='store_true', help='all objects, of no class')
-    error = 'skip: leave out pictures that cannot be read'
+    add('folder', metavar='FOLDER', help='folder of images')
+    add('--out', required=True, help='.json file to write, COCO format')
+    add(
+        '--every',
+        action='store_true',
+        help='propose all objects, without classes',
+    )
+    error = 'skip: leave out images that cannot be read'
     cli.add_options(
         parser,
-        score_thr=(0.3, 'of --every: least P(object)'),
-        batch_size=(1, 'pictures at once'),
+        score_thr=(0.3, 'least P(object) with --every'),
+        batch_size=(1, 'images per batch'),
         on_error=('raise', error, dict(choices=['raise', 'skip'])),
     )
     args = cli.parse(parser)

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# From nothing to a detector trained with SNIPER, on two CPU cores:
+# Set up the package and train a detector with SNIPER, on two CPU cores:
 #
 #   bash tools/quickstart.sh [WORK_DIR]
 #
-# Sets up (tools/setup_env.sh), makes the sample scenes, draws some chips,
-# trains, tests over the image pyramid and at its middle level alone, and, on
-# large scenes with few objects, AutoFocus beside the pyramid; draws detections
-# and what AutoFocus looked at. Steps whose result is there are skipped;
-# WORK_DIR (default: work_dirs/quickstart) holds all results.
+# The script sets up the environment (tools/setup_env.sh), makes the sample
+# scenes, draws some chips and trains. It tests over the image pyramid and at
+# its middle level alone and, on large scenes with few objects, compares
+# AutoFocus with the pyramid. It draws detections and the parts that AutoFocus
+# looked at. WORK_DIR (default: work_dirs/quickstart) holds all results; a step
+# whose result is there is skipped.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -20,8 +21,8 @@ bash "$root/tools/setup_env.sh"
 source "${VIRTUAL_ENV:-$root/.venv}/bin/activate"
 cd "$root"
 
-# Training is SNIPER's, with AutoFocus's focus head beside the detector: the
-# checkpoint is one of the plain detector too.
+# One training gives SNIPER's detector and AutoFocus's focus head: the
+# checkpoint also loads into the plain detector.
 config=configs/sniper/faster-rcnn_r18-slim_fpn_sniper_2e_sample.py
 autofocus=configs/autofocus/faster-rcnn_r18-slim_fpn_autofocus_3e_sample.py
 sparse=(test_dataloader.dataset.data_root=data/sparse/
@@ -29,8 +30,8 @@ sparse=(test_dataloader.dataset.data_root=data/sparse/
 number=0
 total=8
 
-progress() {  # of what is said, show at once what tells how far it is
-    # Not by awk: some, mawk among them, read a block before they begin.
+progress() {  # show at once the lines that report progress
+    # Some versions of awk, such as mawk, read a whole block before they start.
     local line telling='Epoch\((train|test)\) .*[05]0/|mined'
     while IFS= read -r line || [ -n "$line" ]; do
         if [[ $line =~ $telling ]]; then echo "    ${line:0:130}"; fi
@@ -57,7 +58,7 @@ step() {  # step NAME EXPECTATION RESULT COMMAND...: RESULT appears whole
     echo "    done in $((SECONDS - started)) s"
 }
 
-train() {  # the next step tests: not at the end of training too
+train() {  # without the test at the end, which is the next step
     python tools/train.py $autofocus --work-dir "$work/train" --resume \
         --cfg-options randomness.seed=0 train_cfg.max_epochs=2 \
         train_cfg.val_begin=99 &&
@@ -83,7 +84,7 @@ curve() {  # every level alone, the pyramid, and AutoFocus, on large scenes
         mv "$work/autofocus.txt.tmp" "$work/autofocus.txt"
 }
 
-pictures() {  # pictures NAME COMMAND...: a folder that appears whole
+pictures() {  # pictures NAME COMMAND...: the folder NAME appears whole
     local name=$1
     shift
     rm -rf "$work/$name.tmp"

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Set up all that the package, its tools and its tests need, on a machine that
-# has Python 3.10 to 3.13, a C++ compiler and a package index:
+# Install everything that the package, its tools and its tests need. The
+# machine needs Python 3.10 to 3.13, a C++ compiler and a package index:
 #
 #   bash tools/setup_env.sh
 #
-# Works in the active virtual environment, or else in .venv beside this
-# package, which it makes; afterwards: source .venv/bin/activate
-# What is installed already is kept: a second run takes seconds, and an
-# interrupted one goes on where it stopped. Where packages of the older line
-# are (mmengine, mmcv, mmdet) that line is completed.
+# The script works in the active virtual environment. Without one it makes
+# .venv in this package's folder; afterwards: source .venv/bin/activate
+# Installed packages stay: a second run takes seconds, and an interrupted one
+# continues. Where packages of the older line are installed (mmengine, mmcv,
+# mmdet) the script completes that line.
 #
 #   PYTHON=python3.11    the interpreter to make .venv with (default: python3)
 #   SNIPER_WHEELS=DIR    take mmcv's wheel from DIR, and keep a built one there
@@ -23,7 +23,7 @@ ready=$venv/.sniper_mmdet_ready
 pins=$venv/pins.txt
 number=0
 total=5
-# torch builds in parallel only where it finds ninja, and mmcv is built by it.
+# torch, which builds mmcv, builds in parallel only where it finds ninja.
 export PATH="$venv/bin:$PATH"
 
 step() {  # step NAME WHY
@@ -38,15 +38,15 @@ finish() { echo "    done in $((SECONDS - started)) s"; }
 
 skip() { echo "    already there, skipped${1:+ ($1)}"; }  # skip [VERSION]
 
-die() {  # die CAUSE: no command failed, so that the log has no more to say
+die() {  # die CAUSE: no command failed, so the log has no details
     printf '\nset-up stopped at step [%s/%s] %s:\n  %s\n' \
         "$number" "$total" "$name" "$1" >&2
     exit 1
 }
 
-fail() {  # fail CAUSE: the log tells the rest
+fail() {  # fail CAUSE: a command failed, and the log has details
     local tail
-    # Only what this step wrote.
+    # Only the lines of this step.
     tail=$(awk '/^=== \[/ { text = ""; next } { text = text $0 "\n" }
                 END { printf "%s", text }' "$log" | tail -n 15)
     printf '\nset-up failed at step [%s/%s] %s:\n  %s\n' \
@@ -65,7 +65,7 @@ run() {  # run COMMAND...: its output goes to the log
 
 pip() { run "$py" -m pip --no-input --disable-pip-version-check "$@"; }
 
-query() {  # query QUESTION: about what is installed, importing none of it
+query() {  # query QUESTION: asks about installed packages without imports
     "$py" - "$root" "$@" <<'PYTHON'
 import json
 import re
@@ -82,7 +82,7 @@ from sniper_mmdet.utils.dependencies import installed_lines
 
 older = installed_lines() == ['older']
 MMCV = ('onedl-mmcv', 'mmcv')
-# Each works with either line.
+# These packages work with either line.
 MIMS = {'onedl-mim': 'openmim', 'openmim': 'onedl-mim'}
 
 
@@ -140,7 +140,7 @@ def constraints():
     found = [line for line in pins() if named(line) in wanted
              or not version(named(line))]
     if older and version('numpy'):
-        # What was compiled for one major version does not run with another.
+        # Packages compiled for one major version do not run with another.
         major = int(version('numpy').split('.')[0])
         found.append(f'numpy<{major + 1}')
     return found
@@ -212,12 +212,12 @@ step 'virtual environment' "$venv; seconds"
 if [ -n "${VIRTUAL_ENV:-}" ] || "$py" -c '' 2>/dev/null; then
     check_python "$py"
     : >"$log"
-    # Its making may have been cut off, and some tools make one without pip.
+    # An interrupted run, and some tools, leave an environment without pip.
     "$py" -m pip --version >/dev/null 2>&1 || run "$py" -m ensurepip
     skip
 else
     check_python "${PYTHON:-python3}"
-    # What has no python that runs cannot be used again.
+    # An environment whose python does not run cannot be used again.
     rm -rf "$venv"
     mkdir "$venv"
     : >"$log"
@@ -262,8 +262,8 @@ else
 fi
 if [ "$was" != "$(query stamp)" ] &&
     ! "$py" -c 'import cv2' >>"$log" 2>&1; then
-    # Two builds of OpenCV are required, and share one folder. The one that
-    # opens windows needs libGL, which a server may not have.
+    # The requirements name two builds of OpenCV, which share one folder. The
+    # build that opens windows needs libGL, which a server may not have.
     echo '    cv2 does not import; installing the build without windows'
     pip install --force-reinstall --no-deps opencv-python-headless \
         -c "$pins"
@@ -305,7 +305,7 @@ ready wheel first:
             die "Python's headers are not in $headers; install them (Debian, \
 Ubuntu: apt-get install python3-dev)"
         echo "    compiling; to watch it: tail -f $log"
-        # A visible GPU would make it a build for CUDA.
+        # With a visible GPU mmcv would be built for CUDA.
         CUDA_VISIBLE_DEVICES='' run "$py" tools/misc/build_mmcv_ops.py \
             "$mmcv" ${SNIPER_WHEELS:+--wheel-dir "$SNIPER_WHEELS"}
         has_ops || fail 'mmcv was built, but its ops do not import'

@@ -1,7 +1,12 @@
 #!/usr/bin/env bash
-# slurm_test.sh PARTITION JOB_NAME CONFIG CHECKPOINT [ARGS of test.py]; GPUS,
-# GPUS_PER_NODE, CPUS_PER_TASK and SRUN_ARGS come from the environment. One
-# task a node, which starts its processes as dist_test.sh does, by torchrun.
+# Test a detector on a slurm cluster:
+#
+#   bash tools/slurm_test.sh PARTITION JOB_NAME CONFIG CHECKPOINT \
+#       [ARGS of test.py]
+#
+# GPUS, GPUS_PER_NODE, CPUS_PER_TASK and SRUN_ARGS come from the environment.
+# Each node gets one task, which starts the node's processes as dist_test.sh
+# does, by torchrun.
 set -euo pipefail
 
 if [ $# -lt 4 ]; then
@@ -14,7 +19,7 @@ nodes=$(((gpus + gpus_per_node - 1) / gpus_per_node))
 read -ra srun_args <<<"${SRUN_ARGS:-}"
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
-# Expanded on each node, where slurm says which one it is.
+# Each node expands this: there slurm sets the number of the node.
 # shellcheck disable=SC2016
 on_node='NNODES=$SLURM_NNODES NODE_RANK=$SLURM_NODEID \
     MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1) \

@@ -1,14 +1,14 @@
-"""Write the config that trains another one's detector on chips of its data.
+"""Write a config that trains the detector of CONFIG on chips.
 
     python tools/sniperize.py CONFIG --out FILE
     python tools/sniperize.py CONFIG --autofocus  # to standard output
     python tools/sniperize.py CONFIG --suggest --autofocus --out FILE
 
-CONFIG is any text config of MMDetection, or one of its zoo. What is written
+CONFIG is any text config of MMDetection, or one of its zoo. The new config
 inherits from it and changes the model's type, assigners, pipelines and
-loaders, in a few dozen lines that are there to be read. What it could not
-decide is told, on standard error and at the top of FILE; what cannot be
-trained on chips is refused, with the reason.
+loaders, in a few dozen lines that you can read. The tool lists the decisions
+that it leaves to you on standard error and at the top of FILE. It refuses a
+config that cannot be trained on chips, and gives the reason.
 """
 
 import sys
@@ -20,20 +20,24 @@ from sniper_mmdet.utils import cli
 def parse_args():
     parser = cli.make_parser(__doc__)
     add = parser.add_argument
-    add('config', help='path, or mmdet::FOLDER/FILE.py')
+    add('config', help='config path, or mmdet::FOLDER/FILE.py')
     add(
         '--autofocus',
         action='store_true',
-        help='an AutoFocus detector; runs the plain one to see its features',
+        help='make an AutoFocus detector; runs the plain one once',
     )
     add(
         '--suggest',
         action='store_true',
-        help='settings for the boxes of the training data, which is read, '
-        "instead of COCO's; with --autofocus a plan of what to look at",
+        help='choose settings by the boxes of the training data, instead of '
+        "COCO's; with --autofocus also plan which pixels to look at",
     )
-    add('--out', metavar='FILE', help='.py file; default: standard output')
-    add('--force', action='store_true', help='write over FILE if it exists')
+    add(
+        '--out',
+        metavar='FILE',
+        help='.py file to write; default: standard output',
+    )
+    add('--force', action='store_true', help='overwrite FILE if it exists')
     args = cli.parse(parser)
     out = args.out = Path(args.out) if args.out else None
     config = Path(args.config)
@@ -43,7 +47,7 @@ def parse_args():
             f'Received: {out}.'
         )
     if out and out.exists():
-        # By whatever name: '..', a link.
+        # The path may differ, by '..' or a link.
         if config.exists() and out.samefile(config):
             parser.error(f'--out must not be CONFIG. Received: {out}.')
         if not args.force:
@@ -53,7 +57,7 @@ def parse_args():
 
 def main():
     args = parse_args()
-    # Building a detector, and importing what builds it, may print.
+    # Imports and the building of a detector may print.
     with cli.quiet():
         from sniper_mmdet.sniperize import base_of, read_plain, sniperize
         from sniper_mmdet.utils.files import write_whole

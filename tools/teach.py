@@ -1,12 +1,12 @@
-"""Teach a detector new classes from pictures without boxes, in seconds.
+"""Add new classes to a detector from images without boxes, in seconds.
 
     python tools/teach.py CONFIG CHECKPOINT FOLDER --out NEW.pth
 
-FOLDER has a folder of pictures for each new class, FOLDER/CLASS/*.jpg; each
-shows an object of the class. CONFIG is that of a detector with a
-sniper_mmdet.DecoupledBBoxHead, see configs/decoupled. NEW.pth and NEW.py,
-which is written beside it, find the new classes beside the old ones: with
-tools/image_demo.py, tools/test.py and MMDetection's own, as any others do.
+FOLDER has one folder of images per new class, FOLDER/CLASS/*.jpg; each image
+shows an object of the class. CONFIG needs a sniper_mmdet.DecoupledBBoxHead,
+see configs/decoupled. The tool writes the checkpoint NEW.pth and, beside it,
+the config NEW.py. They detect the old classes and the new ones, with
+tools/image_demo.py, tools/test.py and MMDetection's own tools.
 """
 
 from sniper_mmdet.utils import cli
@@ -15,29 +15,33 @@ from sniper_mmdet.utils import cli
 def parse_args():
     parser = cli.make_parser(__doc__, cli.add_detector, cli.add_json)
     add = parser.add_argument
-    add('folder', metavar='FOLDER', help='pictures in folders by class')
-    add('--out', required=True, help='checkpoint to write, .pth')
-    add('--classes', nargs='+', help='folders to learn; default: all')
-    about = 'find the new classes instead of the old ones'
+    add(
+        'folder',
+        metavar='FOLDER',
+        help='folder of images, in one folder per class',
+    )
+    add('--out', required=True, help='.pth file of the new checkpoint')
+    add('--classes', nargs='+', help='folders to use; default: all')
+    about = 'detect the new classes instead of the old ones'
     add('--instead', action='store_true', help=about)
-    about = 'COCO file to test on: the classes get its order'
+    about = 'COCO file to test on, which gives the order of the classes'
     add('--ann', help=about)
     choices = ['lbfgs', 'released']
-    solver = "released: the original's SGD, of the new classes alone; needs "
-    solver += '--instead'
-    rois = 'the RoIs of a picture that are most likely objects, or all of it'
-    error = 'skip: leave out pictures that cannot be read'
+    solver = "optimiser; released: the original's SGD, on the new classes "
+    solver += 'alone, which needs --instead'
+    rois = 'RoIs: those that are most likely objects, or the whole image'
+    error = 'skip: leave out images that cannot be read'
     cli.add_options(
         parser,
         solver=('lbfgs', solver, dict(choices=choices)),
         rois=('objects', rois, dict(choices=['objects', 'whole'])),
-        num_rois=(4, 'RoIs of a picture'),
-        l2=(0.001, 'of lbfgs: penalty on weights'),
-        lr=(0.001, 'of released, as the next three'),
-        momentum=(0.9, 'of SGD'),
-        batch_size=(100, 'of SGD'),
-        epochs=(250, 'of SGD'),
-        seed=(0, 'of what is drawn'),
+        num_rois=(4, 'RoIs per image'),
+        l2=(0.001, 'L2 penalty on the weights, for lbfgs'),
+        lr=(0.001, 'learning rate, for released'),
+        momentum=(0.9, 'momentum, for released'),
+        batch_size=(100, 'samples per batch, for released'),
+        epochs=(250, 'epochs, for released'),
+        seed=(0, 'random seed'),
         on_error=('raise', error, dict(choices=['raise', 'skip'])),
     )
     args = cli.parse(parser)
@@ -63,11 +67,11 @@ def main():
         return
     count = sum(taught.pictures.values())
     print(
-        f'{len(taught.pictures)} classes of {count} pictures in '
-        f'{taught.seconds:.1f} s; of pictures held out '
-        f'{taught.accuracy:.0%} are named rightly.'
+        f'{len(taught.pictures)} classes from {count} images in '
+        f'{taught.seconds:.1f} s; {taught.accuracy:.0%} of the held-out '
+        'images get the right class.'
     )
-    print(f'{taught.config} finds {len(taught.classes)} classes.')
+    print(f'{taught.config} detects {len(taught.classes)} classes.')
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""Test a detector: mmdet's own flags, and --eval and --format-only."""
+"""Test a detector: mmdet's options, --eval and --format-only."""
 
 from mmdet.engine.hooks.utils import trigger_visualization_hook
 from mmdet.evaluation import DumpDetResults
@@ -18,23 +18,22 @@ def parse_args():
         '--eval',
         nargs='+',
         choices=['bbox', 'segm', 'proposal'],
-        help="what to evaluate; default: the config's own test_evaluator",
+        help="metrics to compute; default: the config's test_evaluator",
     )
     cli.add_options(
         parser,
-        work_dir='the directory to save the evaluation metrics in',
-        out='dump predictions to a pickle file (.pkl)',
+        work_dir='folder for the evaluation metrics',
+        out='pickle file for the predictions (.pkl)',
         format_only=(
             False,
-            'write COCO result json files (for the COCO test server) to '
-            'WORK_DIR/results.*.json, or those of WIDER FACE to '
-            'WORK_DIR/results/, without evaluation',
+            'write result files and do not evaluate: COCO json files (for the '
+            'COCO test server) to WORK_DIR/results.*.json, or those of WIDER '
+            'FACE to WORK_DIR/results/',
         ),
-        show=(False, 'show prediction results'),
-        show_dir='directory where painted images are saved, inside '
-        'WORK_DIR/TIMESTAMP',
-        wait_time=(2.0, 'the interval of show (s)'),
-        tta=(False, 'add the flipped image'),
+        show=(False, 'show the detections in a window'),
+        show_dir='folder for drawn images, inside WORK_DIR/TIMESTAMP',
+        wait_time=(2.0, 'seconds to show each image'),
+        tta=(False, 'test-time augmentation: add the flipped image'),
     )
     args = cli.parse(parser)
     if args.out is not None and not args.out.endswith(('.pkl', '.pickle')):
@@ -68,8 +67,8 @@ def main():
     if 'segm' in (args.eval or ()):
         model = unwrapped(runner.model)
         model = getattr(model, 'detector', model)
-        # Else found out after the last image. One-stage detectors have masks
-        # in heads of many names.
+        # The check comes first, else the error would come after the last
+        # image. One-stage detectors predict masks in heads of many names.
         if hasattr(model, 'roi_head') and not model.with_mask:
             raise SystemExit('--eval segm: the detector has no mask head.')
     if args.out is not None:

@@ -1,4 +1,4 @@
-"""Train a detector on chips, on CPU or GPU: mmdet's flags and --proposals."""
+"""Train a detector on chips, on CPU or GPU: mmdet's options, --proposals."""
 
 from mmengine.device import get_device
 
@@ -14,9 +14,9 @@ def parse_args():
     parser = cli.make_parser(__doc__, *adders)
     cli.add_options(
         parser,
-        work_dir='the dir to save logs and models',
-        proposals="proposal file (.npz), instead of the config's own",
-        amp=(False, 'enable automatic-mixed-precision training'),
+        work_dir='folder for logs and checkpoints',
+        proposals="proposal file (.npz) to use instead of the config's",
+        amp=(False, 'train in automatic mixed precision'),
         auto_scale_lr=(
             False,
             'scale the learning rate with the batch size, by the '
@@ -41,7 +41,7 @@ def main():
         if args.proposals:
             build.set_proposals(cfg, args.proposals)
     kind = cfg.optim_wrapper.get('type', '')
-    # A config in half precision is what --amp asks for.
+    # A config in half precision has what --amp asks for.
     if args.amp and not kind.endswith('HalfPrecisionOptimWrapper'):
         if get_device() == 'cpu':
             raise SystemExit('--amp needs a GPU; there is none here.')
@@ -57,8 +57,8 @@ def main():
         cfg.load_from = None if args.resume == 'auto' else args.resume
     if cfg.get('resume'):
         with cli.one_sentence('train'):
-            # No path stays none: the config that is written to the work dir
-            # is to go on from the latest checkpoint of whatever run it makes.
+            # Without a path load_from stays unset: the config in the work dir
+            # then resumes from the latest checkpoint of its own run.
             checkpoint_to_resume(cfg.work_dir, cfg.get('load_from'))
 
     prepare_cpu(args.launcher, cfg)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# SNIPER with negative chips, from a config that has none:
+# Train SNIPER with negative chips, from a config that has none:
 #
 #   bash tools/train_neg_props_and_sniper.sh CONFIG [WORK_DIR] [KEY=VALUE ...]
 #
@@ -9,12 +9,13 @@
 # 3. trains the detector on positive chips and the negative ones that are mined
 #    from the proposals.
 #
-# A stage whose result is in WORK_DIR (default: work_dirs/CONFIG's name +
-# _neg) is skipped, and one that was cut off goes on, if it is of the same
-# config and options: WORK_DIR/STAGE.txt tells. KEY=VALUE are options of the
-# config, for all stages; a WORK_DIR with a = in its name has a slash before it,
-# as ./lr=0.02. From the environment: GPUS, processes of each stage (default 1);
-# RPN_EPOCHS (default 2); EXTRACT_ARGS, arguments of tools/extract_proposals.py.
+# The default of WORK_DIR is work_dirs/CONFIG's name + _neg. A stage whose
+# result is in WORK_DIR is skipped, and an interrupted stage continues, if the
+# config and options are the same; WORK_DIR/STAGE.txt records them. KEY=VALUE
+# are options of the config, for all stages. A WORK_DIR with a = in its name
+# needs a slash before it, as ./lr=0.02. Environment variables: GPUS, the
+# processes of each stage (default 1); RPN_EPOCHS (default 2); EXTRACT_ARGS,
+# arguments of tools/extract_proposals.py.
 set -euo pipefail
 
 die() {
@@ -48,11 +49,11 @@ if command -v flock >/dev/null; then
     exec 9<"$work"
     busy=0
     flock --nonblock --conflict-exit-code 99 9 2>/dev/null || busy=$?
-    # Other codes: a file system without locks.
+    # Other codes mean that the file system has no locks.
     [ "$busy" != 99 ] || die "another run of this is at work in $work"
 fi
 
-launch() {  # launch TOOL ARGS...: on as many processes as asked for
+launch() {  # launch TOOL ARGS...: runs it on GPUS processes
     local tool=$1
     shift
     if [ "$gpus" -gt 1 ]; then
@@ -64,11 +65,11 @@ launch() {  # launch TOOL ARGS...: on as many processes as asked for
     fi
 }
 
-same() {  # same STAGE RESULT SETTINGS: what is there of a stage is of these
+same() {  # same STAGE RESULT SETTINGS: checks those of an earlier run
     local note=$work/$1.txt result=$2
     [ -e "$result" ] || result=$work/$1
     if [ -e "$result" ] && [ ! -e "$note" ]; then
-        echo "$0: nothing tells of which config and options $result is;" \
+        echo "$0: the config and options of $result are not known;" \
             'it is used as it is' >&2
     elif [ -e "$result" ] && [ "$(cat "$note")" != "$3" ]; then
         diff "$note" - <<<"$3" | grep '^[<>]' | head -n 6 >&2 || true
@@ -112,8 +113,8 @@ with cli.quiet():
 for hook in cfg.get('custom_hooks') or []:
     if str(hook.get('type')).endswith('NegativeChipMiningHook'):
         raise SystemExit(
-            f'{args.config} has a NegativeChipMiningHook, and sees to negative '
-            'chips itself: train it with tools/train.py, or give it a '
+            f'{args.config} has a NegativeChipMiningHook, which mines '
+            'negative chips itself: train it with tools/train.py, or give it a '
             'ChipMiningHook.')
 detector = cfg.model.get('detector')
 heads = detector if isinstance(detector, dict) else cfg.model
@@ -121,7 +122,7 @@ print('no' if heads.get('rpn_head') is None else 'yes')
 print('\n'.join(settings(cfg.to_dict())))
 PYTHON
 )
-# Of some networks the RPN does not see all that the backbone computes.
+# In some networks the RPN does not use all outputs of the backbone.
 rpn=()
 if [ "${about%%$'\n'*}" = yes ]; then
     rpn=(model.rpn_only=True find_unused_parameters=True)
@@ -144,7 +145,7 @@ echo '==> [2/3] proposals on the training images'
 if [ -e "$proposals" ]; then
     echo "    already there, skipped: $proposals"
 else
-    # The whole detector takes the weights of its RPN.
+    # The config builds the whole detector, which loads the RPN's weights.
     launch extract_proposals.py "$config" "$work/rpn.pth" --out "$proposals" \
         ${extract_args[@]+"${extract_args[@]}"} \
         ${1:+--cfg-options "$@"}

@@ -2,7 +2,7 @@
 # beside one of SNIPER: `model = _base_.autofocus`.
 autofocus = dict(
     type='sniper_mmdet.AutoFocus',
-    # SNIPER's own ends at 90.
+    # SNIPER's range ends at 90.
     valid_ranges=[(75, None), (32, 180), (0, 75)],
     features='backbone',
     focus_head=dict(
@@ -12,8 +12,7 @@ autofocus = dict(
         stride=16,
         precedence='last',
     ),
-    # How FocusPixels become FocusChips after the coarsest level, and after
-    # the next.
+    # Settings of FocusChips after the coarsest level, and after the next.
     focus=[
         dict(threshold=0.02, min_size=256),
         dict(threshold=0.2, min_size=320),

@@ -3,17 +3,16 @@
 # `model = _base_.autofocus`.
 autofocus = dict(
     type='sniper_mmdet.AutoFocus',
-    # As released; SNIPER's own ends at 90.
+    # As released; SNIPER's range ends at 90.
     valid_ranges=[(75, None), (32, 180), (0, 75)],
     focus_head=dict(
         type='sniper_mmdet.FocusHead',
-        # The map of stride 16, and that of stride 8 beside it.
+        # The maps of stride 16 and 8.
         in_indices=(1, 0),
         in_channels=512,
         stride=16,
     ),
-    # How FocusPixels become FocusChips after the coarsest level, and after
-    # the next.
+    # Settings of FocusChips after the coarsest level, and after the next.
     focus=[
         dict(threshold=0.02, min_size=256),
         dict(threshold=0.2, min_size=320),

@@ -1,6 +1,6 @@
-# SNIPER on large images with small objects, of which there are few: an
-# ImageNet MobileNetV2 below the slim FPN, and other colours each time. A
-# config names the data, levels, ranges and chips.
+# SNIPER on large images with few small objects: an ImageNet MobileNetV2 below
+# the slim FPN, and random colours. A config names the data, levels, ranges and
+# chips.
 _base_ = [
     './models/faster-rcnn_r18-slim_fpn_pyramid.py',
     './models/mobilenetv2_fpn.py',

@@ -1,4 +1,4 @@
-# The detector of large_images_chips.py as mmdet trains it, on slices.
+# The detector of large_images_chips.py, trained by mmdet on slices.
 _base_ = [
     './models/faster-rcnn_r18-slim_fpn_stock.py',
     './models/mobilenetv2_fpn.py',

@@ -1,6 +1,7 @@
-# What makes a config learn BCCD on a CPU, on chips or by MMDetection's own
-# multi-scale pipeline. It shares no name with MMDetection's configs, so a
-# config inherits both and takes what it needs, as with any_detector.py.
+# Settings that train a detector on BCCD on a CPU, on chips or by MMDetection's
+# own multi-scale pipeline. No name here is used by MMDetection's configs, so
+# that a config can inherit both and take what it needs, as with
+# any_detector.py.
 _base_ = './any_detector.py'
 
 slim_backbone = dict(
@@ -70,14 +71,14 @@ image_dataloader = dict(
     ),
 )
 
-# MMDetection's own way: whole images, resized at random.
+# MMDetection's own training: whole images, resized at random.
 stock_dataloader = dict(
     batch_size=4,
     num_workers=1,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
-        # Two boxes of BCCD have no area: a loss would be NaN.
+        # Two boxes of BCCD have no area, which would make a loss NaN.
         filter_cfg=dict(filter_empty_gt=True, bbox_min_size=1),
         pipeline=[
             dict(type='LoadImageFromFile'),

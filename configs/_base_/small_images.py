@@ -1,5 +1,5 @@
-# Small images, whole: an ImageNet MobileNetV2 below the slim FPN, as mmdet
-# trains it. A config names the data, its classes and the scale.
+# Plain mmdet on small, whole images: an ImageNet MobileNetV2 below the slim
+# FPN. A config names the data, its classes and the scale.
 _base_ = [
     './models/faster-rcnn_r18-slim_fpn_stock.py',
     './models/mobilenetv2_fpn.py',

@@ -1,9 +1,10 @@
-# What makes a two-stage detector of MMDetection's learn from labels that are
-# not complete: background is weighted softly, and what lies in a group of
-# objects is no background. It shares no name with MMDetection's configs, so a
-# config inherits both and takes what it needs: model = _base_.soft_sampling.
-# As released, a group is told by the share of a RoI that lies in it alone, and
-# a match with an object counts before it.
+# Settings with which a two-stage detector of MMDetection learns from
+# incomplete labels: background has soft weights, and RoIs in a group of
+# objects are not background. No name here is used by MMDetection's configs, so
+# that a config can inherit both and take what it needs:
+# `model = _base_.soft_sampling`. As released, a RoI belongs to a group only by
+# the share of the RoI that lies in it, and a match with an object counts
+# first.
 _assigner = dict(
     type='sniper_mmdet.RangeAwareAssigner', ignore_iou_thr=1.0, in_region=0.9
 )
@@ -15,7 +16,7 @@ soft_sampling = dict(
     ),
 )
 
-# OpenImages: boxes of groups are ignored.
+# For OpenImages: boxes of groups are ignored.
 openimages_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='sniper_mmdet.IgnoreGroupOf'),

@@ -1,8 +1,8 @@
-# What makes an SSH learn from chips and test on the pyramid that they are cut
-# from: a config inherits this file beside one of SSH, and
+# Settings that train an SSH on chips and test it on an image pyramid. A config
+# inherits this file beside one of SSH, and has
 # `model = dict(_base_.ssh_on_chips, scales=..., valid_ranges=...)`.
 ssh_on_chips = dict(
-    # As chips are resized, and of any batch size.
+    # Levels are resized like chips, and batches may have any size.
     exact=False,
     batch_size=None,
     max_per_img=1000,
@@ -10,13 +10,13 @@ ssh_on_chips = dict(
         # Levels smaller than a chip are padded to one.
         batch_augments=[dict(type='BatchFixedSizePad', size=(512, 512))],
     ),
-    # Boxes are continuous.
+    # Boxes are half-open, as in mmdet.
     bbox_head=dict(gt_offset=0),
     train_cfg=dict(
         assigner=dict(
             type='sniper_mmdet.RangeAwareAssigner', ignore_iou_thr=0.3
         )
     ),
-    # One NMS over all levels.
+    # One NMS runs over all levels.
     test_cfg=dict(nms=None),
 )

@@ -3,8 +3,8 @@ _base_ = '../sniper/faster-rcnn_r18-slim_fpn_sniper_20e_aerial-cars.py'
 model = dict(
     type='sniper_mmdet.AutoFocus',
     max_proposals=100,
-    # Cars below 36 px are for the finest level. Cells of 8 px, so that what
-    # is looked at is little larger than a car.
+    # Cars below 36 px are for the finest level. Cells have 8 px, so that
+    # FocusChips are little larger than a car.
     focus_head=dict(
         type='sniper_mmdet.FocusHead',
         in_channels=128,
@@ -20,12 +20,12 @@ model = dict(
     ],
 )
 
-# Most of a frame holds no car.
+# Most of a frame has no cars.
 train_dataloader = dict(
     sampler=dict(epoch_size=1000),
     dataset=dict(negatives=dict(max_per_image=4)),
 )
-# Whole passes: what was measured had these.
+# The measured runs mined on whole images.
 custom_hooks = [
     dict(
         type='sniper_mmdet.NegativeChipMiningHook',

@@ -1,5 +1,5 @@
-# From random weights in minutes on two CPU cores; scales are factors, so that
-# scenes of any size can be tested.
+# This trains from random weights in minutes on two CPU cores. Scales are
+# factors, so that scenes of any size can be tested.
 _base_ = '../sniper/faster-rcnn_r18-slim_fpn_sniper_2e_sample.py'
 
 _scales = [0.375, 0.75, 1.5]
@@ -8,8 +8,7 @@ model = dict(
     type='sniper_mmdet.AutoFocus',
     scales=_scales,
     max_proposals=100,
-    # The fine levels are for objects of up to 40 chip pixels at the one
-    # before.
+    # A fine level is for objects of up to 40 chip pixels at the level before.
     focus_head=dict(
         type='sniper_mmdet.FocusHead',
         in_channels=128,
@@ -19,7 +18,8 @@ model = dict(
         sizes=(3, 40, 60),
         loss_weight=4.0,
     ),
-    # From the curve of other scenes than those of docs/benchmarks.md.
+    # The thresholds come from the curve of other scenes than those of
+    # docs/benchmarks.md.
     focus=[
         dict(threshold=0.001, dilation=3, min_size=96),
         dict(threshold=0.01, dilation=3, min_size=128),

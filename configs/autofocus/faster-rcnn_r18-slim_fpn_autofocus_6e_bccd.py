@@ -2,7 +2,8 @@ _base_ = '../sniper/faster-rcnn_r18-slim_fpn_sniper_6e_bccd.py'
 
 model = dict(
     type='sniper_mmdet.AutoFocus',
-    # The fine level is for platelets: up to 48 chip pixels at the coarse one.
+    # The fine level is for platelets, of up to 48 chip pixels at the coarse
+    # level.
     focus_head=dict(
         type='sniper_mmdet.FocusHead',
         in_channels=128,

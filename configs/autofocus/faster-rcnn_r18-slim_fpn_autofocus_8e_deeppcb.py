@@ -1,5 +1,5 @@
-# A coarse level to find FocusPixels on, and a finer one than SNIPER's to spend
-# what they save.
+# A coarse level predicts FocusPixels, and a level finer than SNIPER's uses the
+# pixels that they save.
 _base_ = '../sniper/faster-rcnn_r18-slim_fpn_sniper_13e_deeppcb.py'
 
 _scales = [0.5, 1.0, 2.0]
@@ -9,8 +9,8 @@ model = dict(
     max_proposals=100,
     scales=_scales,
     valid_ranges=[(72, None), (40, 96), (0, 56)],
-    # Defects of 22-70 px: those below 44 px are for the finest level. Cells
-    # of 8 px, so that what is looked at is little larger than a defect.
+    # Defects have 22-70 px; those below 44 px are for the finest level. Cells
+    # have 8 px, so that FocusChips are little larger than a defect.
     focus_head=dict(
         type='sniper_mmdet.FocusHead',
         in_channels=128,

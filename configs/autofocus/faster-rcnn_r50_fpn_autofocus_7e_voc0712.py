@@ -4,7 +4,7 @@ _base_ = [
 ]
 
 model = _base_.autofocus
-# Its first map has stride 4.
+# The detector's first map has stride 4.
 model.focus_head.update(in_indices=(2, 1))
 
 val_evaluator = [_base_.val_evaluator, dict(type='sniper_mmdet.PixelsMetric')]

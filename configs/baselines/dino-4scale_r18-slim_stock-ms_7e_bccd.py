@@ -1,6 +1,7 @@
-# A small DINO, trained by MMDetection alone on whole images resized at random,
-# tested at the middle scale. It needs onedl-mmdetection 3.5.1: the DINO of
-# mmdet 3.3 has 256 channels, whatever a config says.
+# A baseline of SNIPER: a small DINO in plain MMDetection, trained on whole
+# images, resized at random, and tested at the middle scale. It needs
+# onedl-mmdetection 3.5.1: the DINO of mmdet 3.3 has 256 channels, whatever a
+# config says.
 _base_ = [
     'mmdet::dino/dino-4scale_r50_8xb2-12e_coco.py',
     '../_base_/slim_bccd.py',

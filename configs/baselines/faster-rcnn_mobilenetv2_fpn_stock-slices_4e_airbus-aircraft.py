@@ -6,7 +6,7 @@ _base_ = '../_base_/large_images_slices.py'
 data_root = 'data/airbus_aircraft/'
 _type = 'sniper_mmdet.AirbusAircraftDataset'
 
-# Slices of 512 px.
+# The slices have 512 px.
 test_pipeline = _base_.test_pipeline
 test_pipeline[1].update(scale_factor=0.78125)
 

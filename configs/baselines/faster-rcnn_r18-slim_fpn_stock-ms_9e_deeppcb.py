@@ -1,5 +1,5 @@
-# What SNIPER is compared with: the same detector, trained by mmdet alone on
-# whole images resized at random, tested at the middle scale.
+# A baseline of SNIPER: the same detector in plain mmdet, trained on whole
+# images, resized at random, and tested at the middle scale.
 _base_ = [
     '../_base_/models/faster-rcnn_r18-slim_fpn_stock.py',
     '../_base_/datasets/stock_multi-scale.py',

@@ -1,5 +1,5 @@
-# A small RetinaNet, trained by MMDetection alone on whole images resized at
-# random, tested at the middle scale.
+# A baseline of SNIPER: a small RetinaNet in plain MMDetection, trained on
+# whole images, resized at random, and tested at the middle scale.
 _base_ = [
     'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py',
     '../_base_/slim_bccd.py',

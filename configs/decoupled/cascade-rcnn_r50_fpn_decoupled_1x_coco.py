@@ -1,5 +1,5 @@
-# COCO: the stages of a cascade tell objects from background, and the last one
-# tells what they are.
+# COCO: the stages of a cascade predict objectness, and the last one also the
+# class.
 _base_ = [
     'mmdet::cascade_rcnn/cascade-rcnn_r50_fpn_1x_coco.py',
     '../_base_/models/decoupled.py',

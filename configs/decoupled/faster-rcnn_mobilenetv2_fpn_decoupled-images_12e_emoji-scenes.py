@@ -1,5 +1,5 @@
-# 60 classes, of which 12 have pictures without boxes only: image-level labels
-# in training, one such picture for two with boxes.
+# 60 classes, of which 12 have only images without boxes, with image-level
+# labels; training takes one such image for two with boxes.
 _base_ = './faster-rcnn_mobilenetv2_fpn_decoupled_12e_emoji-scenes.py'
 
 _type = 'sniper_mmdet.EmojiScenesDataset'

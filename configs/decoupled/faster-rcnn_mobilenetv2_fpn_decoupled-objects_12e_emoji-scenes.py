@@ -1,5 +1,6 @@
-# Objects of any class. It is tested on the recall of those 12 classes that
-# training has no boxes of; its weights are those of the decoupled config.
+# Detection of objects of any class. The test measures the recall of the 12
+# classes without boxes in training; the weights are those of the decoupled
+# config.
 _base_ = './faster-rcnn_mobilenetv2_fpn_decoupled_12e_emoji-scenes.py'
 
 model = dict(roi_head=dict(bbox_head=dict(class_agnostic=True)))

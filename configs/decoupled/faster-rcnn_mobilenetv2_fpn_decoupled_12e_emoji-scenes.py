@@ -1,4 +1,4 @@
-# Objectness, and 48 classes of emoji; tools/teach.py adds others.
+# Objectness, and 48 classes of emoji; tools/teach.py adds other classes.
 _base_ = [
     './faster-rcnn_mobilenetv2_fpn_plain_12e_emoji-scenes.py',
     '../_base_/models/decoupled.py',
@@ -6,7 +6,7 @@ _base_ = [
 
 model = _base_.decoupled
 
-# What other configs test, or learn from pictures without boxes.
+# Other configs test these classes, or learn them from images without boxes.
 novel_classes = (
     'clown-face',
     'cowboy-hat-face',

@@ -1,5 +1,5 @@
 # COCO-format data. Emoji of 20 to 120 px on streets, 256x256 px; 48 classes
-# have boxes. What a decoupled head is compared with.
+# have boxes. This is the baseline of the decoupled head.
 _base_ = '../_base_/small_images.py'
 
 data_root = 'data/emoji_scenes/'

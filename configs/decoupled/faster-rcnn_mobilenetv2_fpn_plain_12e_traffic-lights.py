@@ -1,5 +1,5 @@
-# COCO-format data. Traffic lights of about 30 px, pictures of up to 640 px; 14
-# kinds in 3 colours. What a decoupled head is compared with.
+# COCO-format data. Traffic lights of about 30 px, images of up to 640 px; 14
+# kinds in 3 colours. This is the baseline of the decoupled head.
 _base_ = '../_base_/small_images.py'
 
 data_root = 'data/traffic_lights/'
@@ -11,7 +11,7 @@ _scale = (640, 640)
 
 model = dict(roi_head=dict(bbox_head=dict(num_classes=14)))
 
-# Arrows are not flipped: left would be right.
+# Images are not flipped: an arrow to the left would become one to the right.
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True),

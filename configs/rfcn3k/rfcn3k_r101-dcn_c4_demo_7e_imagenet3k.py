@@ -1,4 +1,4 @@
-# What the original's demo shows: hard NMS of each class, scores above 0.4.
+# Settings of the original's demo: hard NMS of each class, scores above 0.4.
 _base_ = './rfcn3k_r101-dcn_c4_7e_imagenet3k.py'
 
 model = dict(

@@ -6,7 +6,7 @@ _base_ = [
 model = dict(
     _base_.pyramid,
     detector='ATSS',
-    # Of the background, anchors like an ignored box are ignored.
+    # Background anchors that resemble an ignored box are ignored.
     train_cfg=dict(
         assigner=dict(
             type='sniper_mmdet.RangeAwareATSSAssigner', ignore_iou_thr=0.3

@@ -3,7 +3,7 @@ _base_ = [
     '../_base_/any_detector.py',
 ]
 
-# The RPN, and each of the three stages.
+# Assigners of the RPN and of the three stages.
 training = _base_.model.train_cfg
 stages = [training.rpn, *training.rcnn]
 for stage, iou in zip(stages, [0.3, 0.5, 0.6, 0.7], strict=True):

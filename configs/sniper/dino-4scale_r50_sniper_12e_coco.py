@@ -6,7 +6,8 @@ _base_ = [
 model = dict(
     _base_.pyramid,
     detector='DINO',
-    # Queries like an ignored box are ignored, unless matched with an object.
+    # Queries that resemble an ignored box are ignored, unless they match an
+    # object.
     bbox_head=dict(type='sniper_mmdet.RangeAwareDINOHead'),
     test_cfg=dict(max_per_img=300),
 )

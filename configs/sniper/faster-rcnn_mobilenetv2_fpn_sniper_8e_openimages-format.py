@@ -1,5 +1,6 @@
 # A small set in OpenImages' format: 256x256 px, objects of 30 to 130 px, 60
-# classes in 6, group boxes, verified labels, 30% of the boxes missing.
+# classes in 6 parent classes, group boxes, verified labels, 30% of the boxes
+# missing.
 _base_ = [
     '../_base_/models/faster-rcnn_r18-slim_fpn_pyramid.py',
     '../_base_/models/mobilenetv2_fpn.py',

@@ -20,7 +20,7 @@ model = dict(
     roi_head=dict(bbox_head=dict(num_classes=1)),
 )
 
-# Few scenes to learn from, and no direction is up.
+# The training scenes are few, and no direction is up.
 train_pipeline = [
     dict(type='sniper_mmdet.LoadImageByWindow'),
     dict(type='LoadAnnotations', with_bbox=True),

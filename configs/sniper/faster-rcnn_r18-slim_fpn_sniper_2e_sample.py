@@ -1,4 +1,4 @@
-# The quick start: from random weights in minutes on two CPU cores.
+# The quick start: it trains from random weights in minutes on two CPU cores.
 _base_ = [
     '../_base_/models/faster-rcnn_r18-slim_fpn_pyramid.py',
     '../_base_/datasets/sample_chips.py',

@@ -1,5 +1,5 @@
 # BCCD (Shenggan/BCCD_Dataset), PASCAL VOC format: 640x480 blood smears, cells
-# of about 100 and 200 px, platelets of 40 px. Evaluated as COCO does.
+# of about 100 and 200 px, platelets of 40 px. The evaluation is COCO's.
 _base_ = [
     '../_base_/models/faster-rcnn_r18-slim_fpn_pyramid.py',
     '../_base_/slim_bccd.py',

@@ -1,4 +1,4 @@
-# A small FCOS that learns BCCD on a CPU.
+# A small FCOS that trains on BCCD on a CPU.
 _base_ = [
     'mmdet::fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py',
     '../_base_/slim_bccd.py',

@@ -6,7 +6,7 @@ _base_ = [
 model = dict(
     _base_.pyramid,
     detector='FCOS',
-    # Points that an ignored box would have are ignored.
+    # Points that an ignored box would choose are ignored.
     bbox_head=dict(type='sniper_mmdet.RangeAwareFCOSHead'),
     test_cfg=_base_.level_nms,
 )

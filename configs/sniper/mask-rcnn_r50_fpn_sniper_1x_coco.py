@@ -4,7 +4,7 @@ _base_ = [
 ]
 
 model = dict(_base_.pyramid, detector='MaskRCNN', **_base_.two_stage)
-# Masks are padded to the size of a chip with it.
+# Masks are padded to the size of a chip, too.
 _pad = dict(type='BatchFixedSizePad', size=(512, 512), pad_mask=True)
 model['data_preprocessor'].update(batch_augments=[_pad])
 train_dataloader = dict(_base_.chip_dataloader, _delete_=True)

@@ -6,7 +6,7 @@ _base_ = [
 model = dict(
     _base_.pyramid,
     detector='RTMDet',
-    # Of the background, what is predicted like an ignored box is ignored.
+    # Background is ignored if its predicted box resembles an ignored box.
     train_cfg=dict(
         assigner=dict(
             type='sniper_mmdet.RangeAwareDynamicSoftLabelAssigner',
@@ -15,8 +15,8 @@ model = dict(
     ),
     test_cfg=_base_.level_nms,
 )
-# 16 chips a GPU; the learning rate, 0.004, stays as it is for a batch of 256,
-# so scale it to yours.
+# 16 chips per GPU. The learning rate, 0.004, is that of a batch of 256: scale
+# it to yours.
 train_dataloader = dict(_base_.chip_dataloader, _delete_=True)
 train_dataloader['dataset'].update(
     pipeline=[
@@ -30,6 +30,6 @@ train_dataloader['dataset'].update(
 )
 val_dataloader = dict(_base_.image_dataloader, _delete_=True)
 test_dataloader = val_dataloader
-# The average of the weights stays; there are no pipelines to switch.
+# The hook for averaged weights stays; there are no pipelines to switch.
 _average, _switch = _base_.custom_hooks
 custom_hooks = [*_base_.chip_hooks, _average]

@@ -1,4 +1,4 @@
-# A small RTMDet that learns BCCD on a CPU.
+# A small RTMDet that trains on BCCD on a CPU.
 _base_ = [
     'mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py',
     '../_base_/slim_bccd.py',
@@ -10,7 +10,7 @@ model = dict(
     detector='RTMDet',
     backbone=dict(widen_factor=0.25, init_cfg=None),
     neck=dict(in_channels=[64, 128, 256], out_channels=64),
-    # From random weights, boxes start with two strides a side.
+    # With random weights, boxes start with sides of two strides.
     bbox_head=dict(
         num_classes=3, in_channels=64, feat_channels=64, exp_on_reg=True
     ),

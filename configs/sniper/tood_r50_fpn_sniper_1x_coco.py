@@ -6,8 +6,8 @@ _base_ = [
 model = dict(
     _base_.pyramid,
     detector='TOOD',
-    # Of the background, what is predicted like an ignored box is ignored; in
-    # the first epochs, anchors like one.
+    # Background is ignored if its predicted box, or in the first epochs its
+    # anchor, resembles an ignored box.
     train_cfg=dict(
         initial_assigner=dict(
             type='sniper_mmdet.RangeAwareATSSAssigner', ignore_iou_thr=0.3

@@ -1,7 +1,7 @@
-# As released for OpenImages V4: 601 classes, two levels, chips without
-# negatives. Other than there, the weights of Soft Sampling reach the
-# gradients; and the network starts from ImageNet, for the detector that the
-# original starts from is not published.
+# As released for OpenImages V4: 601 classes, two levels, no negative chips.
+# There are two differences: the weights of Soft Sampling reach the gradients,
+# and the network starts from ImageNet, because the detector from which the
+# original starts is not published.
 _base_ = [
     '../_base_/models/faster-rcnn_r101-dcn_c4c5_pyramid.py',
     '../_base_/datasets/openimages_chips.py',
@@ -10,7 +10,7 @@ _base_ = [
 ]
 
 model = dict(
-    # What the authors tested with.
+    # Settings of the authors' test.
     scales=[(512, 512), (768, 1024)],
     valid_ranges=[(240, None), (0, 300)],
     batch_size=[4, 2],
@@ -40,8 +40,8 @@ model = dict(
 train_dataloader = dict(
     dataset=dict(
         scales=[(-1, 512), 1.0],
-        # The finer one without objects of 450 px or more, as released, which
-        # hardly fit a chip.
+        # As released, the finer level does not train objects of 450 px or
+        # more, which hardly fit a chip.
         valid_ranges=[(240, None), (0, 300)],
     )
 )

@@ -1,5 +1,5 @@
 # MMDetection's RetinaNet for OpenImages with Soft Sampling; boxes of groups
-# are ignored, and only classes that somebody looked for are learned.
+# are ignored, and only verified classes are learned.
 _base_ = [
     'mmdet::openimages/retinanet_r50_fpn_32xb2-1x_openimages.py',
     '../_base_/soft_sampling.py',

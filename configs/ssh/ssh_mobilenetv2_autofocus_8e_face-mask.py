@@ -1,7 +1,7 @@
 _base_ = './ssh_mobilenetv2_sniper_8e_face-mask.py'
 
-# As proposed for these faces: what the finer level is for is up to 96 px at
-# the coarser one.
+# As proposed for these faces: the finer level is for faces of up to 96 px at
+# the coarser level.
 _sizes = (2, 96, 125)
 
 model = dict(

@@ -1,5 +1,5 @@
 # COCO-format data. Street photographs of 400 px, faces of about 23 px, most of
-# them masked. MMDetection's own way: whole images, resized at random.
+# them masked. MMDetection's own training: whole images, resized at random.
 _base_ = [
     '../_base_/models/ssh_mobilenetv2.py',
     '../_base_/ssh_on_chips.py',
@@ -21,7 +21,7 @@ model = dict(
     exact=False,
     max_per_img=200,
     bbox_head=dict(gt_offset=0),
-    # Its AP counts weak detections too.
+    # The AP counts weak detections too.
     test_cfg=dict(score_thr=0.01),
 )
 train_dataloader = dict(dataset=dict(ann_file='train.json', **_data))

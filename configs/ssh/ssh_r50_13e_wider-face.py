@@ -1,4 +1,4 @@
-# ResNet-50 in place of VGG-16; its own map of stride 32 is module 3's.
+# ResNet-50 instead of VGG-16; its map of stride 32 feeds module 3.
 _base_ = './ssh_vgg16_13e_wider-face.py'
 
 model = dict(
@@ -13,7 +13,7 @@ model = dict(
         depth=50,
         out_indices=(1, 2, 3),
         frozen_stages=1,
-        # An image at a time has no statistics.
+        # Batches of one image give no useful statistics.
         norm_cfg=dict(type='BN', requires_grad=False),
         norm_eval=True,
         init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet50'),

@@ -7,7 +7,7 @@ model = dict(
     type='sniper_mmdet.AutoFocus',
     focus_head=dict(
         type='sniper_mmdet.FocusHead',
-        # Module 2's map, and module 1's beside it.
+        # The maps of module 2 and module 1.
         in_indices=(1, 0),
         in_channels=768,
         stride=16,

@@ -1,5 +1,6 @@
-# Not trained here. Images are 1024 px wide, and of their faces 17% are below
-# 10 px high, 64% of 10 to 50 px: the finest level makes 16 px of 5.
+# This config was not trained here. Images are 1024 px wide; 17% of their faces
+# are below 10 px high, 64% have 10 to 50 px. The finest level enlarges 5 px to
+# 16.
 _base_ = ['./ssh_vgg16_13e_wider-face.py', '../_base_/ssh_on_chips.py']
 
 _scales = [(-1, 512), 1.667, 3.0]

@@ -1,9 +1,10 @@
-"""Settings fitted to one checkpoint: measured once, then simulated.
+"""Settings of AutoFocus fitted to one checkpoint: measured, then simulated.
 
-``recording`` runs the network once on each image at each of many levels;
-``simulation`` tells what AutoFocus with any setting would have found and
-looked at, ``scoring`` its AP. ``levels`` asks which sizes the detector finds
-well at which level, ``candidates`` are settings to try, ``search`` tries them.
-``tuner`` does all of it for a config and confirms by real runs; ``adding`` is
-for a new focus head; ``report`` writes and draws.
+``recording`` runs the network once on each image at each of many levels. From
+that ``simulation`` computes what AutoFocus with any setting would detect and
+look at, and ``scoring`` the AP. ``levels`` measures which object sizes the
+detector finds well at which level, ``candidates`` lists settings to try, and
+``search`` tries them. ``tuner`` does all this for a config and confirms the
+result by real runs. ``adding`` is for a new focus head; ``report`` writes and
+plots the results.
 """

@@ -1,4 +1,4 @@
-"""Adds a focus head to a trained detector: plan, training, tuning."""
+"""A focus head for a trained detector: plan, training, tuning."""
 
 import math
 from pathlib import Path
@@ -31,23 +31,23 @@ def write_plan(
     seed: int = 0,
     split: str = 'val',
 ) -> FocusPlan:
-    """Find the levels that suit a detector, and write its new config.
+    """Find levels that suit a detector, and write its new config.
 
     Args:
         detector (TrainedDetector): The detector.
-        factor (float, optional): Of the finest level. Defaults to None: of
-            those at which the detector finds the smallest objects as well as
-            at any other, seen by running it, see :func:`~sniper_mmdet.
-            sniperize.focus_plan.plan_for`.
-        num (int): Images that it is run on, 0 for none: the levels are then
-            what its config says. Defaults to 16.
-        iterations (int): Of training. Defaults to 800.
-        seed (int): Of training. Defaults to 0.
-        split (str): Of those images, see
+        factor (float, optional): Factor of the finest level. Defaults to None:
+            one of those at which the detector finds the smallest objects as
+            well as at any other. It is chosen by running the detector, see
+            :func:`~sniper_mmdet. sniperize.focus_plan.plan_for`.
+        num (int): Number of images on which the detector runs. 0 for none: the
+            levels then follow from its config. Defaults to 16.
+        iterations (int): Training iterations. Defaults to 800.
+        seed (int): Seed of training. Defaults to 0.
+        split (str): Split of these images, see
             :func:`~sniper_mmdet.fitting.splits.splits`. Defaults to 'val'.
 
     Raises:
-        ValueError: No plan suits it.
+        ValueError: No plan suits the detector.
     """
     own, target = detector.trained_for()
     finest = [own if factor is None else factor]
@@ -66,23 +66,24 @@ def train_and_tune(
     split: str = 'val',
     loss: float = 0.2,
 ) -> Tuned | None:
-    """Train the focus head of a config, and tune all that needs no training.
+    """Train the focus head of a config, and tune the other settings.
 
-    What is chosen is added to the config.
+    The tuned settings are added to the config.
 
     Args:
         path (Path): The config.
-        checkpoint (Path): Where the weights are to be.
-        num (int): Images to tune on; 0: nothing is tuned. Defaults to 16.
-        split (str): Of those images, see
+        checkpoint (Path): File for the weights.
+        num (int): Number of images to tune on; 0 for no tuning. Defaults to
+            16.
+        split (str): Split of these images, see
             :func:`~sniper_mmdet.fitting.splits.splits`. Defaults to 'val'.
         loss (float): See :func:`~sniper_mmdet.fitting.tuner.tune`.
 
     Raises:
-        ValueError: The data do not go together, or cannot be tuned on.
+        ValueError: The data do not match each other, or do not allow tuning.
     """
     cfg = load_config(str(path))
-    # What is measured after minutes of training is looked at before.
+    # Check the data before minutes of training, not after.
     require_coco(cfg)
     if num:
         splits(cfg, split, num)
@@ -102,9 +103,9 @@ def train_and_tune(
 
 
 def _one_level(factor: float, stride: int) -> FocusPlan:
-    """A plan to run a detector by, whose levels do not matter.
+    """A plan for a first run of a detector; its levels do not matter.
 
-    Both of it are looked at whole, and nothing is known of what they cost.
+    Both levels are looked at whole, and their cost is unknown.
     """
     return FocusPlan(
         factors=(factor / 2, factor),
@@ -122,7 +123,7 @@ def _one_level(factor: float, stride: int) -> FocusPlan:
 def _studied(
     detector, own, num, split
 ) -> tuple[list[float], tuple[float, float]]:
-    """Factors of the finest level to choose from, and sizes for a level."""
+    """Return factors of the finest level to try, and sizes for a level."""
     cfg = load_config(str(detector.path))
     require_coco(cfg)
     (tuning, drawn), _ = splits(cfg, split, num)

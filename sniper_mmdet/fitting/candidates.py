@@ -1,4 +1,4 @@
-"""Settings of AutoFocus to try."""
+"""Candidates for the settings of AutoFocus."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -11,30 +11,30 @@ from sniper_mmdet.tuning.plan import LEAST_SIZE
 
 from .simulation import Setting
 
-#: What is tried together, and then by factors.
+#: Values that are tried together, and then varied by factors.
 THRESHOLDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 _TIMES = (0.5, 0.7, 0.85, 1.2, 1.4, 2)
 _CHIPS = (32, 64, 128, 256)
-#: What is tried alone.
+#: Values that are tried one by one.
 _DILATIONS = (1, 2, 3, 5)
 _MIN_SIZES = (32, 48, 64, 96, 128, 192, 256, 320)
-#: By how much ranges reach over the size at which they would meet.
+#: Factors by which ranges exceed the size at which they would meet.
 _OVERLAPS = (1.0, 1.2, 1.5)
 
 
 def pyramids(
     factors: np.ndarray, finest: int, size: float, smallest: float = np.inf
 ) -> list[tuple[tuple[int, ...], tuple[Range, ...]]]:
-    """Pyramids to try: two or three levels, and their test ranges.
+    """Return pyramids to try: two or three levels, and their test ranges.
 
     Args:
-        factors (ndarray (L,)): Of all levels, coarse to fine.
-        finest (int): The finest is this level, or one beside it.
-        size (float): Level pixels below which a FocusPixel asks for a look
-            at the next level: there the ranges of two levels meet.
-        smallest (float): Size, original pixels, that the coarsest level must
-            show large enough to be noticed: in few images it is chance that
-            tells whether smaller ones are. Without effect where none does.
+        factors (ndarray (L,)): Factors of all levels, coarse to fine.
+        finest (int): Index of the finest level; its neighbours are tried too.
+        size (float): Size in level pixels below which objects have
+            FocusPixels: there the ranges of two levels meet.
+        smallest (float): Size in original pixels that the coarsest level must
+            show large enough to be noticed: in few images chance decides
+            whether smaller ones are. It has no effect if no level does so.
             Defaults to inf: any level will do.
     """
     noticing = np.flatnonzero(factors * smallest >= LEAST_SIZE)
@@ -56,18 +56,18 @@ def pyramids(
 def with_ranges(
     levels: tuple[int, ...], factors: np.ndarray, size: float
 ) -> list[tuple[tuple[int, ...], tuple[Range, ...]]]:
-    """Levels with test ranges to try; see :func:`pyramids`."""
+    """Return levels with test ranges to try; see :func:`pyramids`."""
     meet = size / factors[list(levels[:-1])]
     return [(levels, _ranges(meet, over)) for over in _OVERLAPS]
 
 
 def _apart(factors: np.ndarray, coarse: int, fine: int) -> bool:
-    """Whether two levels are a factor of two apart, or rounded to that."""
+    """Whether two levels are a factor of two apart, up to rounding."""
     return bool(2 * factors[coarse] <= factors[fine] * 1.01)
 
 
 def _ranges(meet: np.ndarray, over: float) -> tuple[Range, ...]:
-    """Ranges that overlap about the sizes where they would meet."""
+    """Return ranges that overlap about the sizes where they would meet."""
     lows = [*(round(one / over, 1) for one in meet.tolist()), None]
     highs = [None, *(round(one * over, 1) for one in meet.tolist())]
     return tuple(zip(lows, highs, strict=True))
@@ -76,7 +76,7 @@ def _ranges(meet: np.ndarray, over: float) -> tuple[Range, ...]:
 def grid(
     setting: Setting, thresholds: Iterable[tuple[float, ...]]
 ) -> Iterator[Setting]:
-    """Each of the thresholds with each least chip."""
+    """Yield each threshold with each least chip."""
     for values, chip in product(thresholds, _CHIPS):
         focus = (replace(step, min_size=chip) for step in setting.focus)
         changed = replace(setting, focus=tuple(focus))
@@ -84,7 +84,7 @@ def grid(
 
 
 def with_thresholds(setting: Setting, values: Iterable[float]) -> Setting:
-    """A setting with other thresholds."""
+    """Return a setting with other thresholds."""
     focus = tuple(
         replace(step, threshold=value)
         for step, value in zip(setting.focus, values, strict=True)
@@ -93,10 +93,10 @@ def with_thresholds(setting: Setting, values: Iterable[float]) -> Setting:
 
 
 def neighbours(setting: Setting) -> Iterator[Setting]:
-    """Settings that differ in one thing.
+    """Yield settings that differ in one value.
 
-    Not in the border: what a chip's side cuts is not known here, so that none
-    would always seem best.
+    The border is not varied: the simulation does not know what the side of a
+    chip cuts, so that no border would always seem best.
     """
     for k, step in enumerate(setting.focus):
         for change in (

@@ -1,4 +1,4 @@
-"""Which levels suit a detector: what sizes it finds well at which factor."""
+"""Study of the object sizes that a detector finds well at each level."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,30 +15,31 @@ from sniper_mmdet.models import PyramidDetector
 
 from .recording import Recording, record
 
-#: From the config's finest level to those that are looked at.
+#: Factors from the config's finest level to the levels that are tried.
 _STEPS = (2.0 ** np.arange(-3, 1, 0.5)).tolist()
-#: The largest factor that is tried, if the config has no larger one.
+#: Largest factor that is tried, unless the config has a larger one.
 _LARGEST = 3.0
-#: Part of the best AP for which a finer level is not worth its pixels, and
-#: part that still counts as found well.
+#: Part of the best AP at which a finer level is not worth its pixels, and part
+#: at which objects count as found well.
 _BEST, _WELL = 0.97, 0.8
 
 
 @dataclass(frozen=True)
 class LevelStudy:
-    """Which sizes a detector finds well at which level.
+    """Object sizes that a detector finds well at each level.
 
     Args:
         scales (tuple): The levels, coarse to fine.
         factors (ndarray (F,)): Median factors from original to level pixels.
-        edges (ndarray (B + 1,)): Of the classes of sizes, original pixels:
-            as many objects in each.
-        AP (ndarray (F, B)): In %, of each level alone, of objects of each
-            class of sizes, the others ignored.
+        edges (ndarray (B + 1,)): Limits of bins of sizes with equally many
+            objects, original pixels.
+        AP (ndarray (F, B)): AP in % of each level alone for the objects of
+            each bin; other objects are ignored.
         as_good (tuple[int]): Levels that find the smaller half of the objects
-            as well as any; all objects, if none finds those.
-        target (tuple[float]): (low, high) sizes that are found well, level
-            pixels.
+            as well as any level; if no level finds these, the same for all
+            objects.
+        target (tuple[float]): (low, high) sizes that the detector finds well,
+            level pixels.
     """
 
     scales: tuple
@@ -50,19 +51,19 @@ class LevelStudy:
 
     @property
     def finest(self) -> int:
-        """The coarsest level that finds small objects as well as any."""
+        """int: The coarsest level that finds small objects as well as any."""
         return self.as_good[0]
 
 
 def ladder(
     scales: Sequence[Scale], size: tuple[int, int] = (1920, 1080)
 ) -> list[Scale]:
-    """Levels to try: a pyramid's own, and steps of 1.41 about its finest.
+    """List a pyramid's levels, and steps of 1.41 about its finest one.
 
     Args:
-        scales (Sequence): Of the pyramid, coarse to fine.
-        size (tuple[int]): (width, height) of an image, which tells the order
-            of levels of different kinds. Defaults to (1920, 1080).
+        scales (Sequence): Levels of the pyramid, coarse to fine.
+        size (tuple[int]): (width, height) of an image, by which levels of
+            different kinds are ordered. Defaults to (1920, 1080).
     """
 
     def factor(scale: Scale) -> float:
@@ -88,7 +89,7 @@ def level_study(
     scales: Sequence,
     indices: Sequence[int] | None = None,
 ) -> LevelStudy:
-    """Run a detector at several levels, and see what it finds well there.
+    """Run a detector at several levels, and study what it finds well.
 
     The arguments are those of :func:`~sniper_mmdet.fitting.recording.record`.
     """
@@ -96,7 +97,7 @@ def level_study(
 
 
 def study(recording: Recording, bins: int = 4) -> LevelStudy:
-    """See which sizes are found well at which level of a recording."""
+    """Study which object sizes each level of a recording finds well."""
     sizes = recording.object_sizes
     edges = np.unique(np.quantile(sizes, np.linspace(0, 1, bins + 1)))
     edges = edges if len(edges) > 1 else np.append(edges, edges + 1)
@@ -104,13 +105,14 @@ def study(recording: Recording, bins: int = 4) -> LevelStudy:
     factors = recording.factors
     levels = range(len(recording.scales))
     classes = list(zip(edges[:-1], edges[1:], strict=True))
-    # Half of the objects: a class has few, and chance decides between levels.
+    # The rule uses half of the objects: a bin has few, and chance would
+    # decide.
     ranges = [(edges[0], np.median(sizes)), (edges[0], edges[-1]), *classes]
     found = np.array([_by_size(recording, k, ranges) for k in levels])
     half, every, found = found[:, 0], found[:, 1], found[:, 2:]
     small = half if half.any() else every
     most = found.max(0)
-    # What no level finds tells nothing, unless nothing is found at all.
+    # Bins where no level finds anything do not count, unless all are empty.
     known = most > 0 if most.any() else most == 0
     well = (found >= _WELL * most)[:, known]
     middle = [
@@ -118,7 +120,7 @@ def study(recording: Recording, bins: int = 4) -> LevelStudy:
         for low, high in classes
     ]
     at = factors[:, None] * np.array(middle)[known]
-    # Half a step on, as levels between were not looked at.
+    # The limit is half a step further: levels between were not tried.
     low = np.where(well, at, np.inf).min(0) / 2**0.25
     high = np.where(well, at, 0).max(0) * 2**0.25
     return LevelStudy(
@@ -127,13 +129,14 @@ def study(recording: Recording, bins: int = 4) -> LevelStudy:
         edges,
         found,
         tuple(np.flatnonzero(small >= _BEST * small.max()).tolist()),
-        # The largest: small objects are not seen larger than the finest shows.
+        # The largest size: small objects are no larger than at the finest
+        # level.
         (float(np.median(low)), float(high.max())),
     )
 
 
 def _by_size(recording: Recording, level: int, ranges) -> list[float]:
-    """AP in % of one level alone, of sizes in each range, ends included."""
+    """Return AP in % of one level for sizes in ranges, ends included."""
     merge, detections, annotations = recording.model.merge_levels, [], []
     for key, image in enumerate(recording.images):
         found = merge([image.found[image.found.levels == level]])
@@ -163,7 +166,7 @@ def _by_size(recording: Recording, level: int, ranges) -> list[float]:
         areaRng=sides.tolist(),
         areaRngLbl=[str(side) for side in sides],
     )
-    # IoU thresholds, recalls, classes, sizes; of the most detections.
+    # Axes: IoU thresholds, recalls, classes, sizes; with most detections.
     precision = evaluation.eval['precision'][..., -1]
     every = range(len(sides))
     return [100 * mean_of_known(precision[..., k]) for k in every]

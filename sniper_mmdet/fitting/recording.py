@@ -1,4 +1,4 @@
-"""What a detector finds at many levels of images, run once."""
+"""Recordings of a detector's outputs on images at many levels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,17 +18,17 @@ _NAMES = 'bboxes', 'scores', 'labels', 'levels'
 
 @dataclass(frozen=True)
 class RecordedImage:
-    """What was found in one image, level by level, before any merge.
+    """The detections in one image, level by level, before any merge.
 
     Args:
         size (tuple[int]): (width, height), original pixels.
         sizes (ndarray (L, 2)): (width, height) of the levels.
         maps (list[ndarray (h, w)]): Probabilities of FocusPixels of each level
-            but the finest; none of a detector without a focus head.
-        found (:obj:`InstanceData`): Detections of all levels and sizes:
-            ``bboxes``, original pixels, ``scores``, ``labels``, ``levels``;
-            on the CPU.
-        objects (list[dict]): Annotated: ``bbox`` (x, y, w, h), ``iscrowd``,
+            but the finest; empty for a detector without a focus head.
+        found (:obj:`InstanceData`): Detections of all levels and sizes, on the
+            CPU: ``bboxes``, original pixels, ``scores``, ``labels``,
+            ``levels``.
+        objects (list[dict]): Annotations: ``bbox`` (x, y, w, h), ``iscrowd``,
             ``label``.
     """
 
@@ -41,12 +41,13 @@ class RecordedImage:
 
 @dataclass(frozen=True)
 class Recording:
-    """What a detector finds at many levels.
+    """The outputs of a detector at many levels.
 
     Args:
-        model (:obj:`PyramidDetector`): Whose merge and stride count.
-        scales (tuple): Of the levels, coarse to fine.
-        images (list[:obj:`RecordedImage`]): Each at all levels.
+        model (:obj:`PyramidDetector`): The detector, whose merge and stride
+            count.
+        scales (tuple): Scales of the levels, coarse to fine.
+        images (list[:obj:`RecordedImage`]): The images, each at all levels.
     """
 
     model: PyramidDetector
@@ -55,14 +56,14 @@ class Recording:
 
     @property
     def factors(self) -> np.ndarray:
-        """ndarray (L,): median over the images, original to level pixels."""
+        """ndarray (L,): Median factors from original to level pixels."""
         return np.median(
             [image.sizes[:, 0] / image.size[0] for image in self.images], 0
         )
 
     @property
     def object_sizes(self) -> np.ndarray:
-        """ndarray (N,): of all objects but crowds, original pixels."""
+        """ndarray (N,): Sizes of all objects but crowds, original pixels."""
         boxes = [
             one['bbox']
             for image in self.images
@@ -78,19 +79,19 @@ def record(
     scales: Sequence,
     indices: Sequence[int] | None = None,
 ) -> Recording:
-    """Run a detector once over images, at every level whole.
+    """Run a detector once on whole images at every level.
 
     Args:
-        model (:obj:`PyramidDetector`): If it is AutoFocus, its maps too.
-        dataset (BaseDataset): Of mmdet, with a pipeline of tests.
+        model (:obj:`PyramidDetector`): The detector; AutoFocus gives maps too.
+        dataset (BaseDataset): Data set of mmdet with a test pipeline.
         scales (Sequence): Two levels or more, coarse to fine; see
             :class:`~sniper_mmdet.chips.ImagePyramid`.
-        indices (Sequence[int], optional): Images of the data set. Defaults to
-            None: all.
+        indices (Sequence[int], optional): Indices of images of the data set.
+            Defaults to None: all images.
 
     Raises:
-        UserError: Feature maps answer by level, or levels are exact: both are
-            of the detector's own levels only.
+        UserError: The detector has ``maps`` or ``exact``, which hold for its
+            own levels only.
     """
     if model.answers.maps is not None or model.pyramid.exact:
         raise UserError(
@@ -128,7 +129,7 @@ def record(
 
 
 def _unmerged(results: list[InstanceData]) -> InstanceData:
-    """All that the levels found, without masks, on the CPU."""
+    """Concatenate the detections of all levels, without masks, on the CPU."""
     plain = [
         InstanceData(**{name: result[name].cpu() for name in _NAMES})
         for result in results

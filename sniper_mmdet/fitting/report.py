@@ -1,4 +1,4 @@
-"""What was tuned, as a config, as text and as a picture."""
+"""Results of tuning as a config, as text and as a plot."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def config_text(tuned: Tuned, base: str) -> str:
-    """A config that inherits from ``base`` and has what was chosen."""
+    """Write a config with the chosen settings that inherits from ``base``."""
     told = 'Chosen by tools/analysis_tools/tune.py for one checkpoint.'
     model = assignment('model', tuned.model)
     return '\n'.join(
@@ -23,7 +23,7 @@ def config_text(tuned: Tuned, base: str) -> str:
 
 
 def summary(tuned: Tuned) -> dict:
-    """All figures, for other programs."""
+    """Return all figures, for other programs."""
     found = tuned.study
     return dict(
         model=tuned.model,
@@ -43,7 +43,7 @@ def summary(tuned: Tuned) -> dict:
 
 
 def text(tuned: Tuned) -> str:
-    """What the detector finds at which level, and what was chosen."""
+    """Describe the study of levels and the chosen settings."""
     found = tuned.study
     edges = [f'{edge:.0f}' for edge in found.edges]
     heads = [f'{a}-{b} px' for a, b in zip(edges, edges[1:], strict=False)]
@@ -62,24 +62,26 @@ def text(tuned: Tuned) -> str:
     lines = [
         'AP of each level alone, by sizes of objects',
         table(levels, '.1f'),
-        f'The detector finds well what has {low:.0f} to {high:.0f} level px.',
+        f'The detector finds objects of {low:.0f} to {high:.0f} level px '
+        'well.',
         '',
         table(rows, dict(formats, seconds='.2f')),
-        '"expected" is by simulation and "confirmed" by a real run, both on '
-        'the images of tuning; the others are of images that were not used: '
-        '"pyramid" is of all chosen levels whole, "before" of CONFIG.',
+        '"expected" is by simulation, "confirmed" by a real run, both on the '
+        'images of tuning. The other rows are on images that were not used: '
+        '"pyramid" has all chosen levels whole, "before" the settings of '
+        'CONFIG.',
         f'{simulated}{seconds["search"]:.0f} s, after {seconds["record"]:.0f} '
-        's in which the network ran once; to run each would take about '
+        's in which the network ran once; real runs of all would take about '
         f'{seconds["each"]:.0f} s.',
-        'Thresholds that were chosen on training images, or of no more than '
-        f'{FEW} objects, are lowered by a factor of {SAFETY:g}, by less of up '
-        f'to {MANY} objects, unless there is a budget.',
+        'Thresholds that were chosen on training images, or on no more than '
+        f'{FEW} objects, are lowered by a factor of {SAFETY:g}; on up to '
+        f'{MANY} objects by less. A budget needs no such factor.',
     ]
     return '\n'.join(lines)
 
 
 def draw_curve(tuned: Tuned) -> Figure:
-    """AP against the share of the pyramid's pixels."""
+    """Plot AP against the share of the pyramid's pixels."""
     from matplotlib.figure import Figure
 
     fig = Figure((5, 3.6), layout='tight')

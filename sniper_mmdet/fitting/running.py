@@ -1,4 +1,4 @@
-"""Settings of AutoFocus run for real."""
+"""Real runs of settings of AutoFocus."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -22,21 +22,22 @@ def run(
     budget: FocusBudget = NO_BUDGET,
     whole: Point | None = None,
 ) -> tuple[list[Point], Point]:
-    """Run settings, and their pyramid, which take turns image by image.
+    """Run settings and their pyramid, in turns image by image.
 
     Args:
-        cfg (Config): Whose test data are meant.
-        indices (Sequence[int]): Of its images.
+        cfg (Config): Config with the test data.
+        indices (Sequence[int]): Indices of the test images to use.
         model (:obj:`AutoFocus`): The detector.
-        scales (tuple): What the levels of the settings are.
-        settings (Sequence[:obj:`Setting`]): Of the same levels and ranges;
-            no two are equal.
-        budget (:obj:`FocusBudget`): Of each image. Defaults to no bound.
-        whole (:obj:`Point`, optional): What their pyramid gives, if that is
-            known. Defaults to None: it is run too.
+        scales (tuple): Scales of the levels of the settings.
+        settings (Sequence[:obj:`Setting`]): Different settings with the same
+            levels and ranges.
+        budget (:obj:`FocusBudget`): Budget of each image. Defaults to no
+            bound.
+        whole (:obj:`Point`, optional): Result of the pyramid, if it is known.
+            Defaults to None: the pyramid is run too.
 
     Returns:
-        tuple: A point for each setting, and that of the whole pyramid.
+        tuple: The points of the settings, and the point of the pyramid.
     """
     levels = [scales[level] for level in settings[0].levels]
     ways = {

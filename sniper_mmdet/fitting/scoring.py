@@ -1,4 +1,4 @@
-"""COCO's AP of boxes, image by image, so that most of it is found once."""
+"""COCO's AP of boxes, image by image, so that matches can be reused."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,7 +7,7 @@ import numpy as np
 
 from sniper_mmdet.evaluation.matching import match, mean_of_known
 
-#: Detections of a class that count in an image, as COCO has it.
+#: Detections per class and image that count, as in COCO.
 _MOST = 100
 _RECALLS = np.linspace(0, 1, 101)
 
@@ -15,8 +15,8 @@ _RECALLS = np.linspace(0, 1, 101)
 class Matches(NamedTuple):
     """The detections of one class in one image, matched to its objects.
 
-    ``scores`` (D,), falling; ``hits`` and ``ignored``, bool (T, D), at the
-    IoU thresholds of COCO; ``count``, how many objects there are.
+    ``scores`` (D,) are falling. ``hits`` and ``ignored`` are bool (T, D), at
+    the IoU thresholds of COCO. ``count`` is the number of objects.
     """
 
     scores: np.ndarray
@@ -31,14 +31,14 @@ def match_image(
     labels: np.ndarray,
     objects: Sequence[dict],
 ) -> dict[int, Matches]:
-    """By label, the matches of an image, of each class that is in it.
+    """Match the detections of an image, by label.
 
     Args:
         boxes (ndarray (D, 4)): x1, y1, x2, y2.
-        scores (ndarray (D,)): By falling score.
-        labels (ndarray (D,)): Theirs.
-        objects (Sequence[dict]): ``bbox`` (x, y, w, h), ``iscrowd``,
-            ``label``.
+        scores (ndarray (D,)): Scores, falling.
+        labels (ndarray (D,)): Labels of the boxes.
+        objects (Sequence[dict]): Annotations: ``bbox`` (x, y, w, h),
+            ``iscrowd``, ``label``.
     """
     boxes = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], 1)
     boxes = boxes.astype(np.float64)
@@ -53,7 +53,17 @@ def match_image(
 
 
 def average_precision(images: Sequence[dict[int, Matches]]) -> float:
-    """COCO's AP in %, of all images together; NaN without an object."""
+    """Compute COCO's AP in % over all images; NaN without an object.
+
+    Examples:
+        >>> import numpy as np
+        >>> objects = [dict(bbox=[0, 0, 10, 10], iscrowd=0, label=0)]
+        >>> matches = match_image(
+        ...     np.array([[0, 0, 10, 10]]), np.array([0.9]), np.array([0]),
+        ...     objects)
+        >>> f'{average_precision([matches]):.1f}'
+        '100.0'
+    """
     labels = {label for image in images for label in image}
     own = [[image[k] for image in images if k in image] for k in labels]
     return 100 * mean_of_known(np.array([_of_class(one) for one in own]))
@@ -68,7 +78,7 @@ def _of_class(matches: Sequence[Matches]) -> float:
     wrong = ~(hits | np.concatenate(ignored, 1)[:, order])
     hits = hits.cumsum(1)
     precision = hits / np.maximum(hits + wrong.cumsum(1), 1)
-    # The best at this recall or a higher one; none beyond the last.
+    # The best precision at this recall or a higher one; 0 beyond the last.
     precision = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]
     precision = np.pad(precision, ((0, 0), (0, 1)))
     recall = hits / sum(counts)

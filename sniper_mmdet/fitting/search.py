@@ -1,4 +1,4 @@
-"""Tries settings of AutoFocus by simulation, and chooses."""
+"""Search for settings of AutoFocus by simulation."""
 
 from collections.abc import Iterable, Sequence
 from itertools import product
@@ -17,13 +17,23 @@ from .candidates import (
 from .levels import LevelStudy
 from .simulation import Point, Setting, Simulation
 
-#: AP in which pyramids of different pixels count as alike.
+#: Difference of AP up to which pyramids count as equally good.
 _ALIKE = 0.3
 _ROUNDS = 4
 
 
 def frontier(points: Iterable[Point]) -> list[Point]:
-    """The points that none beats in AP for as few pixels, cheapest first."""
+    """Return the points that no cheaper point beats in AP, cheapest first.
+
+    Examples:
+        >>> from sniper_mmdet.fitting.simulation import Point
+        >>> points = [
+        ...     Point(None, AP=47.4, pixels=4.6e5, share=0.23),
+        ...     Point(None, AP=46.9, pixels=2e5, share=0.1),
+        ...     Point(None, AP=46.5, pixels=3e5, share=0.15)]
+        >>> [point.AP for point in frontier(points)]
+        [46.9, 47.4]
+    """
     best = []
     for point in sorted(points, key=lambda one: (one.pixels, -one.AP)):
         if not best or point.AP > best[-1].AP:
@@ -37,19 +47,29 @@ def choose(
     budget: float | None = None,
     loss: float = 0.2,
 ) -> Point:
-    """The point that is wanted.
+    """Choose a point by a budget or by a loss of AP.
 
     Args:
-        points (Sequence[:obj:`Point`]): To choose from.
+        points (Sequence[:obj:`Point`]): Points to choose from.
         whole (float): AP of the pyramid.
-        budget (float, optional): The best AP for at most this share of the
-            pyramid's pixels. Defaults to None: see ``loss``.
-        loss (float): The fewest pixels for at most so much AP less than the
-            best of them and of the pyramid: what is better than the pyramid
+        budget (float, optional): Choose the best AP at no more than this share
+            of the pyramid's pixels. Defaults to None: see ``loss``.
+        loss (float): Choose the fewest pixels at no more than this loss of AP
+            to the best point and the pyramid. A point that beats the pyramid
             by what it leaves out may have lost objects too. Defaults to 0.2.
 
     Returns:
-        :obj:`Point`: What comes nearest, where none does.
+        :obj:`Point`: The nearest point if none meets the condition.
+
+    Examples:
+        >>> from sniper_mmdet.fitting.simulation import Point
+        >>> points = [
+        ...     Point(None, AP=46.9, pixels=2e5, share=0.1),
+        ...     Point(None, AP=47.4, pixels=4.6e5, share=0.23)]
+        >>> choose(points, whole=47.3).AP
+        47.4
+        >>> choose(points, whole=47.3, budget=0.15).AP
+        46.9
     """
     if budget is not None:
         within = [one for one in points if one.share <= budget]
@@ -64,7 +84,7 @@ def choose(
 
 
 def near(curve: Sequence[Point], wanted: Point) -> list[Point]:
-    """A point, one that costs less and two that cost more, to be run."""
+    """Return a point, a cheaper one and two more expensive ones, to be run."""
     less = [one for one in curve if one.pixels <= 0.9 * wanted.pixels]
     found = [*less[-1:], wanted]
     for _ in range(2):
@@ -79,16 +99,17 @@ def best_pyramid(
     own: Setting,
     keep_levels: bool = False,
 ) -> Setting:
-    """The levels and ranges with the fewest pixels that lose next to nothing.
+    """Find the cheapest levels and ranges that lose almost no AP.
 
-    All are tried whole; those alike in AP to the best are then looked at in
-    parts.
+    All pyramids are tried whole. Those with about the AP of the best are then
+    simulated with AutoFocus.
 
     Args:
-        simulation (:obj:`Simulation`): Of all levels.
-        found (:obj:`LevelStudy`): Of the same.
-        own (:obj:`Setting`): The config's, of which the rest is.
-        keep_levels (bool): Try other ranges alone. Defaults to False.
+        simulation (:obj:`Simulation`): Simulation of all levels.
+        found (:obj:`LevelStudy`): Study of the same levels.
+        own (:obj:`Setting`): The config's setting, which gives the other
+            values.
+        keep_levels (bool): Try other ranges only. Defaults to False.
     """
     recording = simulation.recording
     size = recording.model.focus_head.sizes[1]
@@ -119,16 +140,17 @@ def search(
     budget: float | None = None,
     loss: float = 0.2,
 ) -> tuple[list[Point], Point, Point]:
-    """Try thresholds and least chips, then all else about what is wanted.
+    """Try thresholds and least chips, then variations of the chosen point.
 
     Args:
-        simulation (:obj:`Simulation`): Of the levels of ``start``.
-        start (:obj:`Setting`): Its levels and ranges stay.
+        simulation (:obj:`Simulation`): Simulation with the levels of
+            ``start``.
+        start (:obj:`Setting`): First setting; its levels and ranges stay.
         budget, loss: See :func:`choose`.
 
     Returns:
-        tuple: All points that were tried, the one that is wanted, and that
-        of the whole pyramid.
+        tuple: All points that were tried, the chosen one, and the point of the
+        whole pyramid.
     """
     whole = simulation.point(start.whole)
     points = {start.whole: whole}

@@ -1,4 +1,4 @@
-"""What AutoFocus would find and look at, from what all levels found."""
+"""Simulation of AutoFocus from recorded outputs of all levels."""
 
 import math
 from dataclasses import dataclass, replace
@@ -21,9 +21,11 @@ class Setting:
     """Settings of AutoFocus that need no training.
 
     Args:
-        levels (tuple[int]): Of a recording, coarse to fine.
-        ranges (tuple[tuple]): (low, high) sizes of each, original pixels.
-        focus (tuple[:obj:`FocusSettings`]): Of each but the finest.
+        levels (tuple[int]): Indices of levels of a recording, coarse to fine.
+        ranges (tuple[tuple]): (low, high) sizes of each level, original
+            pixels.
+        focus (tuple[:obj:`FocusSettings`]): Settings of each level but the
+            finest.
         border (float): Original pixels; see
             :class:`~sniper_mmdet.models.AutoFocus`.
     """
@@ -42,14 +44,15 @@ class Setting:
 
 @dataclass(frozen=True)
 class Point:
-    """What a setting gives, by simulation or by a real run.
+    """The result of a setting, by simulation or by a real run.
 
     Args:
         setting (:obj:`Setting`): The setting.
-        AP (float): In %.
-        pixels (float): Level pixels per image.
-        share (float): Theirs of the pixels of the setting's whole levels.
-        seconds (float): Per image, of a real run. Defaults to NaN.
+        AP (float): AP in %.
+        pixels (float): Number of level pixels per image.
+        share (float): Ratio of ``pixels`` to the pixels of the setting's whole
+            levels.
+        seconds (float): Seconds per image of a real run. Defaults to NaN.
     """
 
     setting: Setting
@@ -60,15 +63,17 @@ class Point:
 
 
 class Simulation:
-    """Tells AP and pixels of any setting, of one recording.
+    """Computes AP and pixels of any setting from one recording.
 
-    FocusChips are cut from the recorded maps as a detector cuts them, and a
-    map counts only where its level is looked at. A finer level finds in its
-    chips what it found in the whole level and what they do not cut. What a
-    network sees at a chip's side is left out: a real run tells that.
+    FocusChips are cut from the recorded maps as AutoFocus cuts them, and a map
+    counts only where its level is looked at. A finer level detects in its
+    chips the objects that it detected in the whole level and that the chips do
+    not cut. The simulation leaves out what a network sees at the side of a
+    chip, which only real runs show.
 
     Args:
-        recording (:obj:`Recording`): With maps, or only of whole levels.
+        recording (:obj:`Recording`): Recording with maps, or of whole levels
+            only.
     """
 
     def __init__(self, recording: Recording) -> None:
@@ -86,11 +91,11 @@ class Simulation:
 
     @cached_property
     def stride(self) -> int:
-        """Of FocusPixels, level pixels."""
+        """int: Stride of FocusPixels, level pixels."""
         return self.recording.model.focus_head.stride
 
     def point(self, setting: Setting) -> Point:
-        """What a setting gives on all images together."""
+        """Return the result of a setting on all images."""
         matches, seen, whole = [], 0, 0
         for index, image in enumerate(self.recording.images):
             matches.append(self._matched(index, self.kept(index, setting)))
@@ -105,7 +110,7 @@ class Simulation:
         return Point(setting, *map(float, found))
 
     def kept(self, index: int, setting: Setting) -> np.ndarray:
-        """bool (N,): which of an image's detections would be merged."""
+        """Return whether each detection of an image would be merged, (N,)."""
         image = self.recording.images[index]
         boxes, sizes, levels = self._arrays[index]
         pyramid = ImagePyramid([1.0] * len(setting.levels), setting.ranges)
@@ -128,7 +133,7 @@ class Simulation:
         return kept
 
     def _chips(self, index, levels, focus) -> np.ndarray:
-        """ndarray (C, 4): looked at of the last of the levels, its pixels."""
+        """Return the chips (C, 4) of the last of the levels, its pixels."""
         image = self.recording.images[index]
         size = image.sizes[levels[-1]]
         if not focus:
@@ -144,7 +149,7 @@ class Simulation:
         return move_chips(chips, before, size, stride)
 
     def _matched(self, index, kept) -> dict:
-        """Matches of an image, found once for what is the same."""
+        """Return the matches of an image, cached for equal detections."""
         key, known = kept.tobytes(), self._matches[index]
         if key not in known:
             image = self.recording.images[index]

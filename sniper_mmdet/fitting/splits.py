@@ -1,4 +1,4 @@
-"""Images to tune on, and others to measure on."""
+"""Splits into images to tune on and images to measure on."""
 
 import os.path as osp
 from collections.abc import Sequence
@@ -11,23 +11,25 @@ from sniper_mmdet.datasets.annotations import dataset_name
 from sniper_mmdet.datasets.coco_reader import reads_coco
 from sniper_mmdet.datasets.reading import build_read, build_unread
 
-#: A config whose test data are meant, and which of its images.
+#: A config with test data, and the indices of some of its images.
 Images = tuple[Config, list[int]]
 
 
 def splits(cfg: Config, split: str, num: int = 0) -> tuple[Images, Images]:
-    """Images to tune on, and images to measure on.
+    """Choose images to tune on and images to measure on.
 
     Args:
-        cfg (Config): With test data and a CocoMetric.
-        split (str): 'val': of the test data every second image is to tune on,
-            the others to measure on; 'train': the training data are to tune
-            on, all test data to measure on.
-        num (int): Images of each, evenly drawn; 0 for all. Defaults to 0.
+        cfg (Config): Config with test data and a CocoMetric.
+        split (str): 'val': tune on every second image of the test data,
+            measure on the others; 'train': tune on the training data, measure
+            on all test data.
+        num (int): Number of images of each, at even intervals; 0 for all.
+            Defaults to 0.
 
     Raises:
-        OSError: There is no such file of annotations.
-        ValueError: Either has no box, or the training data cannot be tested.
+        OSError: An annotation file does not exist.
+        ValueError: One of them has no box, or the training data do not allow a
+            test.
     """
     tested = build_read(cfg.test_dataloader.dataset)
     every = range(len(tested))
@@ -44,10 +46,10 @@ def splits(cfg: Config, split: str, num: int = 0) -> tuple[Images, Images]:
 
 
 def training_as_test(cfg: Config) -> Config:
-    """A config that tests on the whole images of the training data.
+    """Make a config that tests on the whole images of the training data.
 
     Raises:
-        ValueError: They are not one data set in COCO's format.
+        ValueError: The training data are not one data set in COCO's format.
     """
     data = _innermost((cfg.get('train_dataloader') or {}).get('dataset') or {})
     if not data.get('ann_file') or not reads_coco(build_unread(data)):
@@ -72,7 +74,7 @@ def _innermost(dataset: dict) -> dict:
 
 
 def _drawn(indices: Sequence[int], num: int) -> list[int]:
-    """So many of them, evenly."""
+    """Return ``num`` indices at even intervals."""
     places = np.arange(len(indices))
     if 0 < num < len(indices):
         places = np.linspace(0, len(indices) - 1, num).round().astype(int)

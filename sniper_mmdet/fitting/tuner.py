@@ -1,4 +1,4 @@
-"""Tunes AutoFocus for a config and a checkpoint, and confirms it."""
+"""Tuning of AutoFocus for a config and a checkpoint."""
 
 import time
 from dataclasses import dataclass, replace
@@ -24,35 +24,36 @@ from .search import (
 from .simulation import Point, Setting, Simulation
 from .splits import splits
 
-#: A focus head is surer of images that it was trained on, and chance decides
-#: about a few objects: thresholds that were chosen there, or of so few
-#: objects, are lowered by this factor; those of so many are not.
+#: A focus head is too confident on its training images, and with few objects
+#: chance decides. Thresholds that were chosen on training images, or on FEW
+#: objects, are lowered by the factor SAFETY; thresholds that were chosen on
+#: MANY objects are not.
 SAFETY, FEW, MANY = 0.5, 100, 1000
-#: Settings of other levels, or that were not tuned.
+#: Settings for other levels, or settings that are not tuned.
 _RESET = 'batch_size', 'budget', 'budget_mpixel'
 _STAGES = 'record', 'search', 'confirm', 'measure'
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """What was chosen for a checkpoint, and what it gives.
+    """The settings that were chosen for a checkpoint, and their results.
 
     Args:
-        study (:obj:`LevelStudy`): What the detector finds at which level.
-        model (dict): What was chosen, as the model of a config has it.
-        curve (list[:obj:`Point`]): The best that were simulated, those of few
-            pixels first.
-        rows (dict[str, dict]): AP, ``loss`` of AP against the pyramid, both
-            in %, ``share`` of its pixels, ``Mpixel`` and ``seconds`` an image.
-            On the images of tuning: ``expected`` by simulation, whose
-            ``seconds`` are None, and ``confirmed`` by a real run. On others:
-            ``measured``; ``pyramid``, the chosen levels whole; ``before`` and
-            ``pyramid before``, what the config has; none of these unless it
-            was to be measured.
-        seconds (dict[str, float]): Of ``record``, ``search``, ``confirm`` and
-            ``measure``; and ``each``, what it would take to run each of the
-            settings that were simulated.
-        tried (int): How many settings were simulated.
+        study (:obj:`LevelStudy`): Object sizes that each level finds well.
+        model (dict): The chosen settings, as the model of a config has them.
+        curve (list[:obj:`Point`]): The best points of the simulation, cheapest
+            first.
+        rows (dict[str, dict]): Each row has AP, ``loss`` of AP to the pyramid,
+            both in %, ``share`` of its pixels, and ``Mpixel`` and ``seconds``
+            per image. Rows on the images of tuning are ``expected``, by
+            simulation, whose ``seconds`` are None, and ``confirmed``, by a
+            real run. Rows on other images, only if ``measure`` was True, are
+            ``measured``; ``pyramid``, the chosen levels whole; and ``before``
+            and ``pyramid before``, the settings of the config.
+        seconds (dict[str, float]): Time of ``record``, ``search``, ``confirm``
+            and ``measure``; and ``each``, an estimate of the time to run all
+            simulated settings.
+        tried (int): Number of simulated settings.
     """
 
     study: LevelStudy
@@ -73,34 +74,35 @@ def tune(
     measure: bool = True,
     keep_levels: bool = False,
 ) -> Tuned:
-    """Choose all settings that need no training, by measurement.
+    """Choose all settings of AutoFocus that need no training.
 
-    The detector runs once over the images of tuning, at many levels; levels,
-    ranges, thresholds and the rest are tried by simulation, the best run for
-    real, and the chosen one is measured on images that were not used.
+    The detector runs once on the images of tuning, at many levels. Levels,
+    ranges, thresholds and the other settings are tried by simulation. The best
+    settings are run for real, and the chosen one is measured on images that
+    were not used.
 
     Args:
-        cfg (Config): Of AutoFocus, with a CocoMetric.
-        checkpoint (str): Its weights.
-        budget (float, optional): The best AP for at most this share of the
-            pyramid's pixels. Defaults to None: see ``loss``.
-        loss (float): The fewest pixels for at most so much AP, in %, less
-            than the best of any setting. Defaults to 0.2.
+        cfg (Config): Config of AutoFocus with a CocoMetric.
+        checkpoint (str): File of its weights.
+        budget (float, optional): Choose the best AP at no more than this share
+            of the pyramid's pixels. Defaults to None: see ``loss``.
+        loss (float): Choose the fewest pixels at no more than this loss of AP,
+            in %, to the best setting. Defaults to 0.2.
         split, num: See :func:`~sniper_mmdet.fitting.splits.splits`.
             Thresholds from training data, or from few objects, are lowered
             by :func:`safety`, unless there is a budget. Default to 'val' and
             0.
-        measure (bool): Also run it on images that were not used. Defaults to
-            True.
-        keep_levels (bool): Levels stay those of the config, which are all
-            that the detector is run at. Defaults to False.
+        measure (bool): Also run the choice on images that were not used.
+            Defaults to True.
+        keep_levels (bool): Keep the levels of the config, and run the detector
+            at these only. Defaults to False.
 
     Raises:
         OSError: A file is missing.
         ValueError: The config, the checkpoint, the budget or the images are
-            not what they must be.
+            not suitable.
     """
-    FocusBudget(budget)  # which checks it
+    FocusBudget(budget)  # checks the budget
     if not loss >= 0:
         raise ValueError(
             f'the loss must be a number of AP from 0 on. Received: {loss}.'
@@ -133,7 +135,7 @@ def tune(
         )
     curve = frontier(points)
     settings = [point.setting for point in near(curve, wanted)]
-    # What a border is for is seen in real runs alone.
+    # Only real runs show the effect of a border.
     settings.append(replace(wanted.setting, border=own.border / 2))
     if budget is None:
         by = safety(split, len(recording.object_sizes))
@@ -142,7 +144,7 @@ def tune(
     candidates = [*map(simulation.point, settings)]
     ends.append(time.perf_counter())
     ways = model, recording.scales
-    # The pyramid is what was recorded, and takes longer than all of them.
+    # The recording has the pyramid, whose run would take longest.
     real, _ = run(*tuning, *ways, settings, whole=whole)
     confirmed = choose(real, whole.AP, budget, loss)
     expected = candidates[real.index(confirmed)]
@@ -154,7 +156,7 @@ def tune(
         rows.update(_measured(others, ways, expected.setting, own))
     ends.append(time.perf_counter())
     seconds = dict(zip(_STAGES, np.diff(ends).tolist(), strict=True))
-    # As many seconds a pixel as it took to record.
+    # The estimate takes the seconds per pixel of the recording.
     recorded = sum(image.sizes.prod(1).sum() for image in recording.images)
     simulated = len(tuning[1]) * sum(point.pixels for point in points)
     seconds['each'] = float(seconds['record'] * simulated / recorded)
@@ -163,7 +165,12 @@ def tune(
 
 
 def safety(split: str, objects: int) -> float:
-    """By what thresholds are lowered that were chosen on so many objects."""
+    """Return the factor for thresholds chosen on a number of objects.
+
+    Examples:
+        >>> safety('train', 5000), safety('val', 100), safety('val', 1000)
+        (0.5, 0.5, 1.0)
+    """
     if split == 'train':
         return SAFETY
     power = np.interp(np.log(max(objects, 1)), np.log([FEW, MANY]), [1, 0])
@@ -171,7 +178,7 @@ def safety(split: str, objects: int) -> float:
 
 
 def _changes(cfg: Config, recording: Recording, chosen: Setting) -> dict:
-    """What of a config's model changes."""
+    """Return the changes of a config's model."""
     return dict(
         scales=[recording.scales[level] for level in chosen.levels],
         valid_ranges=list(chosen.ranges),
@@ -182,7 +189,7 @@ def _changes(cfg: Config, recording: Recording, chosen: Setting) -> dict:
 
 
 def _own_setting(recording: Recording) -> Setting:
-    """The settings that the detector has."""
+    """Return the detector's own settings."""
     model = recording.model
     return Setting(
         tuple(map(recording.scales.index, model.pyramid.scales)),
@@ -193,7 +200,7 @@ def _own_setting(recording: Recording) -> Setting:
 
 
 def _measured(others, ways, chosen: Setting, own: Setting) -> dict[str, dict]:
-    """Rows of what was chosen and of what the config has, on other images."""
+    """Measure the chosen settings and the config's, on other images."""
     (new,), whole = run(*others, *ways, [chosen])
     (old,), old_whole = run(*others, *ways, [own], ways[0].budget)
     return {

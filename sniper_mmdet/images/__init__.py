@@ -1,6 +1,7 @@
-"""Pixels of images of any size: no more is read than is looked at.
+"""Reading of images of any size, region by region, and writing of images.
 
-:class:`Photograph` is an image file that is changed and keeps all else.
+:func:`open_image` opens an image and reads only the regions that are needed.
+:class:`Photograph` changes an image file and keeps its metadata.
 """
 
 from .cutting import (

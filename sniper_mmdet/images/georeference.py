@@ -1,4 +1,4 @@
-"""Where the pixels of a raster lie on a map."""
+"""The position of a raster's pixels on a map."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ WGS84 = 'EPSG:4326'
 
 
 class Georeference(NamedTuple):
-    """The place of a raster on a map.
+    """The position of a raster on a map.
 
-    Points are arrays (N, 2) of x and y. Of pixels these are the columns and
-    rows that GDAL counts: (0, 0) is the upper left corner of the first pixel,
-    not its centre. In any CRS x is the easting or the longitude.
+    Points are arrays (N, 2) of x and y. Points in pixels are GDAL's columns
+    and rows: (0, 0) is the upper left corner of the first pixel, not its
+    centre. In every CRS x is the easting or the longitude.
 
     Attributes:
-        transform (Affine): From pixels to the raster's own CRS.
-        crs (CRS | None): None where no more is known than the transform, as
-            of a world file.
-        size (tuple[int]): (width, height), px.
+        transform (Affine): Transform from pixels to the raster's own CRS.
+        crs (CRS | None): The raster's CRS; None if only the transform is
+            known, as from a world file.
+        size (tuple[int]): (width, height) in pixels.
     """
 
     transform: Affine
@@ -39,9 +39,9 @@ class Georeference(NamedTuple):
 
     @classmethod
     def of(cls, path: str | Path) -> Georeference | None:
-        """That of a file, by its header and what lies beside it.
+        """Read the georeference of a file from its header and sidecar files.
 
-        None where it has none, or no more than some points of it (GCPs).
+        The result is None if the file has none, or ground control points only.
 
         Raises:
             UserError: rasterio is not installed.
@@ -61,10 +61,10 @@ class Georeference(NamedTuple):
     def to_map(
         self, pixels: np.ndarray, crs: CRS | str | None = None
     ) -> np.ndarray:
-        """Pixels in a CRS, by default the raster's own.
+        """Convert pixels to a CRS, by default the raster's own.
 
         Raises:
-            UserError: They have no place there.
+            UserError: The pixels have no position in the CRS.
         """
         points = _moved(self.transform, pixels)
         return points if crs is None else _warped(points, self.crs, crs)
@@ -72,12 +72,12 @@ class Georeference(NamedTuple):
     def to_pixels(
         self, points: np.ndarray, crs: CRS | str | None = None
     ) -> np.ndarray:
-        """Points of a CRS, by default the raster's own, as pixels.
+        """Convert points of a CRS, by default the raster's own, to pixels.
 
-        They may lie outside of the raster.
+        The pixels may lie outside the raster.
 
         Raises:
-            UserError: They have no place in the raster's CRS.
+            UserError: The points have no position in the raster's CRS.
         """
         if crs is not None:
             points = _warped(points, crs, self.crs)
@@ -100,7 +100,7 @@ def _warped(
         return points
     try:
         moved = np.array(transform(source, target, *points.T)[:2]).T
-    except Exception as error:  # whatever PROJ raises
+    except Exception as error:  # PROJ's errors differ
         raise UserError(
             f'there is no way from {source} to {target}: {error}'
         ) from error

@@ -1,11 +1,11 @@
-"""Parts of a picture, made so that nobody can be known by them."""
+"""Hiding of parts of an image, so that nobody can be recognised."""
 
 import cv2
 import numpy as np
 
 WAYS = ('blur', 'pixelate', 'box')
-#: So many means of pixels along the longer side are all that is left, each of
-#: at least so many pixels.
+#: Number of means of pixels that are left along the longer side, and least
+#: number of pixels per mean.
 CELLS, LEAST_CELL = 6, 4
 
 
@@ -15,20 +15,26 @@ def hide(
     way: str = 'blur',
     margin: float = 0.0,
 ) -> None:
-    """Hide what is in boxes, in place.
+    """Hide the content of boxes, in place.
 
-    Of each box there are left the means of at most 6 x 6 cells, each of 4 x 4
-    px or more: drawn as they are ('pixelate'), or with even changes from one
-    to the next ('blur'); or nothing at all ('box'). An alpha channel is
-    treated as the others.
+    A box keeps the means of at most 6 x 6 cells of 4 x 4 px or more: as they
+    are ('pixelate'), or with smooth transitions ('blur'). With 'box' it keeps
+    nothing. An alpha channel is treated like the others.
 
     Args:
-        image (ndarray): (H, W) or (H, W, C), of any kind of number.
-        boxes (ndarray (N, 4)): x1, y1, x2, y2; every pixel is hidden that one
-            touches.
+        image (ndarray): (H, W) or (H, W, C), of any dtype.
+        boxes (ndarray (N, 4)): x1, y1, x2, y2; all pixels that a box touches
+            are hidden.
         way (str): One of :data:`WAYS`. Defaults to 'blur'.
-        margin (float): By how much of its longer side a box is enlarged on
+        margin (float): Share of its longer side by which a box is enlarged on
             each side. Defaults to 0.0.
+
+    Examples:
+        >>> import numpy as np
+        >>> image = np.full((6, 6), 9, np.uint8)
+        >>> hide(image, np.array([[1, 1, 4, 3]]), way='box')
+        >>> image[1].tolist()
+        [9, 0, 0, 0, 9, 9]
     """
     for x1, y1, x2, y2 in regions(boxes, image.shape[1::-1], margin):
         part = image[y1:y2, x1:x2]
@@ -38,7 +44,7 @@ def hide(
 def regions(
     boxes: np.ndarray, size: tuple[int, int], margin: float = 0.0
 ) -> np.ndarray:
-    """Whole pixels (N, 4) that boxes touch, enlarged; without empty ones.
+    """Return the pixels (N, 4) that enlarged boxes touch, without empty ones.
 
     Args:
         boxes (ndarray (N, 4)): x1, y1, x2, y2.

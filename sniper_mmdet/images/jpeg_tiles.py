@@ -1,6 +1,6 @@
-"""Tiles of a TIFF that are JPEGs, decoded by libjpeg-turbo.
+"""Reader of JPEG tiles of a TIFF, decoded by libjpeg-turbo.
 
-GDAL takes three times as long for them. Pixels are those that OpenCV decodes.
+GDAL takes three times as long. Pixels are those that OpenCV decodes.
 """
 
 import itertools
@@ -12,7 +12,7 @@ from rasterio.io import DatasetReader
 
 from sniper_mmdet.utils.kept import Kept
 
-# Decoded tiles of all files: neighbouring chips share some.
+# Decoded tiles of all files, because neighbouring chips share some.
 _KEPT = Kept(2**27)
 # Larger tiles are nearly whole images.
 _SIDE = 1024
@@ -21,14 +21,14 @@ _START, _END = b'\xff\xd8', b'\xff\xd9'
 
 
 def has_jpeg_tiles(file: DatasetReader, bands: Sequence[int]) -> bool:
-    """Whether the tiles of a raster are JPEGs of the bands that are asked for.
+    """Whether the tiles of a raster are JPEGs of the requested bands.
 
-    False without simplejpeg, which decodes them.
+    It is False without simplejpeg, which decodes them.
 
     Args:
         file (DatasetReader): The raster.
         bands (Sequence[int]): The bands that become red, green and blue, or
-            the one that becomes grey.
+            the band that becomes grey.
     """
     colours = {'ycbcr': [1, 2, 3], 'minisblack': [1]}
     how = file.profile
@@ -45,11 +45,11 @@ def has_jpeg_tiles(file: DatasetReader, bands: Sequence[int]) -> bool:
 
 
 class JpegTiles:
-    """Windows of a raster and of its overviews, from tiles that are JPEGs.
+    """Reads windows of a raster and of its overviews from JPEG tiles.
 
     Args:
         file (DatasetReader): The raster, see :func:`has_jpeg_tiles`.
-        state (tuple): What changes when the file is written anew.
+        state (tuple): A value that changes when the file is written again.
     """
 
     def __init__(self, file: DatasetReader, state: tuple) -> None:
@@ -60,16 +60,16 @@ class JpegTiles:
     def read(
         self, overview: int, block: tuple[int, int], window: Sequence[int]
     ) -> np.ndarray | None:
-        """A window of the raster or of one of its overviews.
+        """Read a window of the raster or of one of its overviews.
 
         Args:
-            overview (int): The number of the overview, or -1 for the raster.
+            overview (int): Index of the overview, or -1 for the raster.
             block (tuple[int]): (height, width) of its tiles.
             window (Sequence[int]): (x1, y1, x2, y2), pixels of the overview.
 
         Returns:
             ndarray | None: uint8 (h, w, 3), BGR. None if a tile is absent or
-            does not decode: GDAL then says why.
+            cannot be decoded: GDAL then gives the reason.
         """
         x, y, x2, y2 = window
         high, wide = block
@@ -93,13 +93,13 @@ class JpegTiles:
         return pixels
 
     def close(self) -> None:
-        """Close the file, and keep none of its tiles."""
+        """Close the file, and drop its tiles."""
         self._stream.close()
         name = self._file.name
         _KEPT.forget(lambda key: key[0] == name)
 
     def _decode(self, overview: int, place: str) -> np.ndarray | None:
-        """uint8 (h, w, 3), BGR: a tile, or None: it is not a whole JPEG."""
+        """Decode a tile to uint8 (h, w, 3), BGR; None if it is broken."""
         import simplejpeg
 
         offset = self._tag(f'BLOCK_OFFSET_{place}', overview)
@@ -109,7 +109,7 @@ class JpegTiles:
         self._stream.seek(int(offset))
         tile = self._stream.read(int(size))
         if overview not in self._shared:
-            # What all tiles of a level have in common is stored once.
+            # The file has the shared tables of a level's tiles only once.
             tables = bytes.fromhex(self._tag('JPEGTABLES', overview) or '')
             self._shared[overview] = tables.removesuffix(_END)
         if shared := self._shared[overview]:

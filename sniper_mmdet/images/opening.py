@@ -1,4 +1,4 @@
-"""Opens an image file as what reads it best."""
+"""Opening of image files, whole or by window."""
 
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -10,14 +10,14 @@ from sniper_mmdet.utils.image import IMAGE_SUFFIXES
 from .source import ImageSource, WholeImage
 from .stretch import ValueRange
 
-#: What may be read by window; others are decoded whole.
+#: Suffixes of files that may be read by window; others are decoded whole.
 RASTER_SUFFIXES = {
     *('.tif', '.tiff', '.jp2', '.j2k', '.vrt', '.img', '.ntf', '.svs'),
 }
 
 
 def require_rasterio(what: object) -> None:
-    """Raises UserError where rasterio is not installed: ``what`` needs it."""
+    """Raise UserError if rasterio, which ``what`` needs, is not installed."""
     if find_spec('rasterio') is None:
         raise UserError(
             f'{what} needs rasterio, which is not installed; install it '
@@ -26,9 +26,10 @@ def require_rasterio(what: object) -> None:
 
 
 def reads_windows(path: str | Path) -> bool:
-    """Whether a file is read by window: a raster in tiles, as COG.
+    """Whether a file is read by window: a tiled raster, such as a COG.
 
-    Also one that OpenCV does not read. Without rasterio none is.
+    This includes files that OpenCV cannot read. Without rasterio no file is
+    read by window.
     """
     if Path(path).suffix.lower() not in RASTER_SUFFIXES:
         return False
@@ -46,29 +47,41 @@ def open_image(
     value_range: ValueRange | str | None = None,
     on_error: str = 'raise',
 ) -> ImageSource:
-    """Open an image, of which only what is asked for is read, if that can be.
+    """Open an image for reading by region.
 
     Args:
-        path (str | Path): What OpenCV or, with rasterio, GDAL reads.
-        bands (Sequence[int], optional): Which of a raster become red, green
-            and blue, from 1 on, or the one that becomes grey. Defaults to
-            None: those that are said to be; else the first three of three,
-            the first of less.
-        value_range (Sequence | str, optional): (low, high) of what becomes 0
-            to 255, or one a band; or 'percentiles', the 2nd and the 98th of
-            an overview. Defaults to None: pixels have eight bits.
+        path (str | Path): File that OpenCV or, with rasterio, GDAL can read.
+        bands (Sequence[int], optional): Bands of a raster that become red,
+            green and blue, counted from 1, or the band that becomes grey.
+            Defaults to None: the bands that the file marks as these; else the
+            first three of three, or the first of fewer.
+        value_range (Sequence | str, optional): (low, high), the values that
+            become 0 and 255, or one such pair per band; or 'percentiles', the
+            2nd and the 98th of an overview. Defaults to None: pixels have
+            eight bits.
         on_error (str): 'raise', or 'skip': tiles of a raster that cannot be
             decoded are logged, and are black. Defaults to 'raise'.
 
     Returns:
-        :obj:`ImageSource`: Read by window where :func:`reads_windows` says
-        so, or where ``bands`` or ``value_range`` are given.
+        :obj:`ImageSource`: The image. It is read by window if
+        :func:`reads_windows` says so, or if ``bands`` or ``value_range`` are
+        given.
 
     Raises:
         FileNotFoundError: There is no such file.
-        UserError: It has no such bands, no eight bits and no ``value_range``;
-            or what reads it is not installed.
-        OSError: It cannot be read.
+        UserError: The file has no such bands, or neither eight bits nor a
+            ``value_range``; or the library that reads it is not installed.
+        OSError: The file cannot be read.
+
+    Examples:
+        >>> import cv2, numpy as np, tempfile
+        >>> path = f'{tempfile.mkdtemp()}/image.png'
+        >>> _ = cv2.imwrite(path, np.zeros((600, 800, 3), np.uint8))
+        >>> source = open_image(path)
+        >>> source.shape
+        (600, 800, 3)
+        >>> source.read((100, 50, 500, 350), (200, 150)).shape
+        (150, 200, 3)
     """
     if not Path(path).exists():
         raise FileNotFoundError(f'{path} does not exist.')

@@ -1,9 +1,9 @@
-"""How a picture is turned to be looked at, by the tag of its camera."""
+"""Rotation of stored images to their display orientation (EXIF)."""
 
 import numpy as np
 
-#: By EXIF's orientation: whether columns are rows, and then whether left and
-#: right, top and bottom are swapped.
+#: By EXIF's orientation: whether to transpose, then whether to swap left and
+#: right, top and bottom.
 _TURNS = {
     1: (False, False, False),
     2: (False, True, False),
@@ -17,7 +17,7 @@ _TURNS = {
 
 
 def turn(image: np.ndarray, orientation: int) -> np.ndarray:
-    """A stored image (H, W, ...) as it is looked at; a view of it."""
+    """Return a stored image (H, W, ...) as it is displayed, a view of it."""
     swaps, right, down = _TURNS[orientation]
     image = image.swapaxes(0, 1) if swaps else image
     image = image[:, ::-1] if right else image
@@ -27,12 +27,17 @@ def turn(image: np.ndarray, orientation: int) -> np.ndarray:
 def turn_boxes(
     boxes: np.ndarray, orientation: int, size: tuple[int, int]
 ) -> np.ndarray:
-    """Boxes of a stored image as they are looked at.
+    """Convert boxes of a stored image to the displayed image.
 
     Args:
         boxes (ndarray (N, 4)): x1, y1, x2, y2.
         orientation (int): EXIF's, 1 to 8.
         size (tuple[int]): Width and height of the stored image.
+
+    Examples:
+        >>> import numpy as np
+        >>> turn_boxes(np.array([[0, 0, 10, 20]]), 6, (100, 50)).tolist()
+        [[30, 0, 50, 10]]
     """
     swaps, right, down = _TURNS[orientation]
     if swaps:
@@ -43,7 +48,7 @@ def turn_boxes(
 def turn_boxes_back(
     boxes: np.ndarray, orientation: int, size: tuple[int, int]
 ) -> np.ndarray:
-    """Boxes that were found in an image as it is looked at, as it is stored.
+    """Convert boxes of the displayed image to the stored image.
 
     Args:
         boxes (ndarray (N, 4)): x1, y1, x2, y2.

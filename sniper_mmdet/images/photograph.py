@@ -1,4 +1,4 @@
-"""Photographs that are changed in a few places, and keep all else."""
+"""Image files that are edited in a few places and keep their metadata."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +11,8 @@ from sniper_mmdet.utils.image import images_of_any_size
 from .orientation import turn
 from .source import ImageError
 
-#: Tags that tell of a picture and hold no other one, as thumbnails and the
-#: notes of a camera's maker do.
+#: EXIF tags that describe an image. Thumbnails and a maker's notes are left
+#: out: they can hold another image.
 _KEPT = {
     getattr(ExifTags.Base, name)
     for name in (
@@ -22,28 +22,29 @@ _KEPT = {
     ).split()
 } | {ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo}
 _ORIENTATION = ExifTags.Base.Orientation
-#: What is changed as another kind of pixels, besides palettes.
+#: Modes of Pillow that are edited as they are; others, such as palettes, are
+#: converted.
 _WORKED_AS = {'1': 'L', 'La': 'LA', 'RGBa': 'RGBA'}
 _PLAIN = 'L LA RGB RGBA RGBX CMYK YCbCr LAB HSV I I;16 F'.split()
 #: Formats that Pillow writes by another name.
 _WRITTEN_AS = {'MPO': 'JPEG', 'DIB': 'BMP'}
-#: How well a format is written that does not say how it was.
+#: Quality of formats whose files do not state it.
 _QUALITY = dict(WEBP=95, AVIF=90)
 
 
 class Photograph:
-    """The pixels of an image file, and what else is to be kept of it.
+    """The pixels of an image file, and the metadata to keep.
 
-    Kept are the format, the kind of pixels, EXIF without thumbnail and maker's
-    notes (which show the picture as it was), the orientation, the colour
-    profile, the resolution, and a JPEG's quality. Pictures with a palette get
-    true colours; colours of 16 bits are read as 8, grey of 16 bits stays.
+    It keeps the format, the mode of the pixels, EXIF without thumbnail and
+    maker's notes (which show the image as it was), the orientation, the colour
+    profile, the resolution, and a JPEG's quality. Images with a palette become
+    true colour. Colours of 16 bits become 8 bits, grey of 16 bits stays.
 
     Args:
-        path (str | Path): The file; of several pictures the first is read.
+        path (str | Path): The file; the first image of several is read.
 
     Raises:
-        ImageError: It cannot be read.
+        ImageError: The file cannot be read.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -53,7 +54,7 @@ class Photograph:
                 self.pages = getattr(image, 'n_frames', 1)
                 image.load()
                 self._read(image)
-        except Exception as error:  # whatever decoders raise
+        except Exception as error:  # decoders' errors differ
             text = ' '.join(str(error).split())
             raise ImageError(
                 f'{path} cannot be read as an image: {text:.200}'
@@ -63,7 +64,7 @@ class Photograph:
         self.format = _WRITTEN_AS.get(image.format, image.format)
         exif = image.getexif()
         found = exif.get(_ORIENTATION, 1)
-        #: int: EXIF's, 1 where there is none, or one that there is not.
+        #: int: EXIF's orientation; 1 if it is missing or invalid.
         self.orientation = found if found in range(1, 9) else 1
         self._exif, self._info = _harmless(exif), dict(image.info)
         self._options = {}
@@ -83,23 +84,24 @@ class Photograph:
                 work = 'RGBA' if clear else 'RGB'
             image = image if image.mode == work else image.convert(work)
             self._work, pixels = work, np.array(image)
-        #: ndarray (H, W) or (H, W, C): As they are stored; may be changed.
+        #: ndarray (H, W) or (H, W, C): Pixels as stored; may be changed.
         self.pixels = pixels
 
     @property
     def size(self) -> tuple[int, int]:
-        """tuple[int]: Width and height, as stored."""
+        """tuple[int]: Width and height as stored."""
         return self.pixels.shape[1], self.pixels.shape[0]
 
     def views(self) -> Iterator[tuple[np.ndarray, int]]:
-        """The picture as detectors want it, in each way it may be seen.
+        """Yield the image for detectors, in each way it may be displayed.
 
-        That is as its orientation tells, then as it is stored, for tags are
-        often wrong; where it is transparent also on white; of more than 8
-        bits from 0 to its highest value, and without the outer hundredths.
+        The first view follows the orientation tag, the second is as stored,
+        because tags are often wrong. Transparent images are also shown on
+        white. Images of more than 8 bits are scaled from 0 to their highest
+        value, and also without the outer hundredths.
 
         Returns:
-            Iterator: uint8 (H, W, 3), BGR, and the orientation by which it was
+            tuple: uint8 (H, W, 3), BGR, and the orientation by which it was
             turned.
         """
         for seen in self._colours():
@@ -108,12 +110,12 @@ class Photograph:
                 yield np.ascontiguousarray(image), orientation
 
     def _colours(self) -> Iterator[np.ndarray]:
-        """uint8 (H, W, 3), RGB, as stored."""
+        """Yield views of the stored image, uint8 (H, W, 3), RGB."""
         pixels = self.pixels
         if self._work in ('I', 'I;16', 'F'):
             pixels = np.nan_to_num(pixels.astype(float), posinf=0, neginf=0)
-            # What uses a few of its bits would be black, and so would all
-            # around a pixel that is much too bright.
+            # An image that uses few of its bits would be black, and so would
+            # one with a pixel that is much too bright.
             whole = min(pixels.min(), 0), pixels.max()
             for low, high in (whole, np.percentile(pixels, (1, 99))):
                 grey = (pixels - low) * (255 / max(high - low, 1e-9))
@@ -133,14 +135,14 @@ class Photograph:
 
     @property
     def is_writable(self) -> bool:
-        """bool: Whether its format can be written; else it becomes a PNG."""
+        """bool: Whether the format can be written; else it becomes a PNG."""
         return self.format in Image.SAVE
 
     def save(self, path: str | Path) -> None:
-        """Write it as it is now, to a file that is not its own.
+        """Write the edited image to another file.
 
         Raises:
-            ImageError: Its format cannot hold it.
+            ImageError: The format cannot hold the image.
         """
         image, name = self._image(), self.format
         if not self.is_writable:
@@ -173,19 +175,19 @@ class Photograph:
 
 
 def _harmless(exif: Image.Exif) -> bytes | None:
-    """What may be kept of EXIF; None where that is nothing."""
+    """Return the EXIF tags to keep, or None."""
     kept = Image.Exif()
     for tag, value in exif.items():
         if tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
             value = dict(exif.get_ifd(tag))
-            # A place within the old file, the latter.
+            # The latter is an offset in the old file.
             for other in (ExifTags.Base.MakerNote, ExifTags.IFD.Interop):
                 value.pop(other, None)
         if tag in _KEPT:
             kept[tag] = value
     try:
         return kept.tobytes() if len(kept) else None
-    except Exception:  # values that are broken
+    except Exception:  # broken values
         kept = Image.Exif()
         kept[_ORIENTATION] = exif.get(_ORIENTATION, 1)
         return kept.tobytes()

@@ -1,4 +1,4 @@
-"""Rasters that GDAL reads by window, from overviews where it is shrunk."""
+"""Rasters that GDAL reads by window, from overviews where possible."""
 
 import math
 import os
@@ -30,21 +30,22 @@ from .stretch import (
     to_eight_bits,
 )
 
-# Bytes of decoded tiles that GDAL keeps, of all files together.
+# Bytes of decoded tiles that GDAL keeps for all files together.
 _CACHE = 2**27
-# Pixels of a window that are read as they are; more are shrunk by GDAL.
+# Pixels of a window up to which it is read at full size; GDAL shrinks larger
+# windows.
 _MOST = 2**25
-# Pixels of an image that is decoded whole, at most.
+# Upper bound of the pixels of an image that is decoded whole.
 _WHOLE = 2**28
-# Where the tiles are among the files that are open.
+# Key of the tiles among the open files.
 _TILES = 'tiles'
-# Sides of what is looked at for percentiles.
+# Sides of the overview from which percentiles are taken.
 _SAMPLE = 1024
 
 
 @contextmanager
 def gdal(path: str):
-    """Errors of GDAL as one sentence, and little memory."""
+    """A context in which GDAL uses little memory and raises one sentence."""
     try:
         with rasterio.Env(GDAL_CACHEMAX=_CACHE), warnings.catch_warnings():
             warnings.simplefilter('ignore', NotGeoreferencedWarning)
@@ -57,7 +58,7 @@ def gdal(path: str):
 def is_tiled(path: str | Path) -> bool:
     """Whether a raster is stored in tiles, or too large for the memory.
 
-    False too where it is none, which whoever reads it will tell.
+    It is False for other files, too: reading them raises the error.
     """
     try:
         with gdal(str(path)), rasterio.open(path) as file:
@@ -68,12 +69,12 @@ def is_tiled(path: str | Path) -> bool:
 
 
 class RasterImage(ImageSource):
-    """An image of any size, of which windows are read.
+    """An image of any size that is read by window.
 
-    Pixels of a window at its own size or enlarged are those of the whole
-    image. What is shrunk comes from the smallest overview that is not smaller;
-    without one GDAL averages what it reads. Where there is no data, by the
-    file's mask, pixels are black.
+    A window at its own size or enlarged has the pixels of the whole image. A
+    shrunk window comes from the smallest overview that is not smaller; without
+    one GDAL averages pixels. Pixels without data, by the file's mask, are
+    black.
 
     Args:
         path, bands, value_range, on_error: See :func:`open_image`.
@@ -103,7 +104,7 @@ class RasterImage(ImageSource):
             meanings = [one.name for one in file.colorinterp]
             palette = ColorInterp.palette in file.colorinterp
             self._palette = file.colormap(1) if palette else None
-        # Numbers of colours have no average.
+        # Indices of a palette have no average.
         nearest = self._palette is not None
         self._resampling = [Resampling.average, Resampling.nearest][nearest]
         self._sizes = [(file.width, file.height), *sizes]
@@ -138,7 +139,7 @@ class RasterImage(ImageSource):
         pixels = self._read(level - 1, (x, y, x2, y2), size)
         if pixels.shape[1::-1] == size == (right - left, bottom - top):
             return pixels  # those of the whole image
-        # What was read may have been shrunk, and reach further.
+        # The pixels may have been shrunk, and reach beyond the region.
         shrunk = pixels.shape[1] / (x2 - x), pixels.shape[0] / (y2 - y)
         place = np.subtract(corners, (x, y, x, y)) * np.tile(shrunk, 2)
         if np.allclose(place, (0, 0, *pixels.shape[1::-1]), atol=1e-6):
@@ -146,7 +147,7 @@ class RasterImage(ImageSource):
         return _resized_part(pixels, place, size)
 
     def close(self):
-        # Of copies too, which share what is open.
+        # Count for copies too, which share the open file.
         while self._files:
             file = self._files.popitem()[1]
             if self._process == os.getpid():
@@ -156,7 +157,7 @@ class RasterImage(ImageSource):
         return dict(self.__dict__, _files={})
 
     def _level(self, scale: float) -> int:
-        """The smallest of the overviews that is not enlarged."""
+        """Return the smallest overview that need not be enlarged."""
         fits = [
             k
             for k, (width, _) in enumerate(self._sizes)
@@ -165,14 +166,14 @@ class RasterImage(ImageSource):
         return fits[-1] if fits else 0
 
     def _read(self, overview: int, window, size) -> np.ndarray:
-        """uint8 (h, w, 3): a window, shrunk where it is too large."""
+        """Read a window, uint8 (h, w, 3), shrunk if it is too large."""
         x, y, x2, y2 = window
         width, height = x2 - x, y2 - y
         self._check()
         file = self._file(overview)
         shape = height, width
         if width * height > max(_MOST, 4 * size[0] * size[1]):
-            # Twice as large as is wanted, so that resizing it is smooth.
+            # Twice the wanted size, so that the final resizing is smooth.
             shape = min(height, 2 * size[1]), min(width, 2 * size[0])
         self.pixels_read += width * height
         self.bytes_read += self._bytes(overview, window)
@@ -207,11 +208,11 @@ class RasterImage(ImageSource):
             bands = to_eight_bits(bands, self.value_range)
         if mask is not None:
             bands = np.where(mask, bands, 0)
-        # Red, green, blue to OpenCV's order; it is fast where NumPy is not.
+        # From RGB to OpenCV's order, which OpenCV does faster than NumPy.
         return cv2.merge([bands[k] for k in (-1, len(bands) // 2, 0)])
 
     def _rest(self, file, window, shape: tuple[int, int]) -> np.ndarray:
-        """(B, h, w): a window tile by tile, without those that are broken."""
+        """Read a window (B, h, w) tile by tile, without broken tiles."""
         x, y, x2, y2 = window
         high, wide = file.block_shapes[0]
         bands = np.zeros((len(self.bands), y2 - y, x2 - x), file.dtypes[0])
@@ -239,8 +240,8 @@ class RasterImage(ImageSource):
         return range_of(sample)
 
     def _file(self, overview: int):
-        """The file, -1, or one of its overviews, opened when needed."""
-        if self._process != os.getpid():  # a copy, as a fork makes them
+        """Return the file, -1, or one of its overviews, opened when needed."""
+        if self._process != os.getpid():  # a fork's copy
             self._files, self._process = {}, os.getpid()
         if overview not in self._files:
             level = {} if overview < 0 else dict(overview_level=overview)
@@ -249,7 +250,7 @@ class RasterImage(ImageSource):
         return self._files[overview]
 
     def _bytes(self, overview: int, window) -> int:
-        """What the tiles of a window take in the file; 0 if not known."""
+        """Return the bytes of a window's tiles in the file; 0 if unknown."""
         file, total = self._file(-1), 0
         high, wide = self._file(overview).block_shapes[0]
         x, y, x2, y2 = window
@@ -265,7 +266,7 @@ class RasterImage(ImageSource):
         return state.st_size, state.st_mtime_ns
 
     def _check(self) -> None:
-        """Raises ImageError if the file is another one by now."""
+        """Raise ImageError if the file has been replaced."""
         if self._signature() != self._state:
             raise ImageError(f'{self.path} has changed while it was read.')
 
@@ -273,10 +274,10 @@ class RasterImage(ImageSource):
 def _resized_part(
     pixels: np.ndarray, place: np.ndarray, size: tuple[int, int]
 ) -> np.ndarray:
-    """A part of an array that ends between its pixels, resized."""
+    """Resize a part of an array whose ends lie between pixels."""
     left, top, right, bottom = place
     fx, fy = (right - left) / size[0], (bottom - top) / size[1]
-    # From centres of pixels to centres of pixels.
+    # The transform maps centres of pixels to centres of pixels.
     matrix = np.array(
         [
             [fx, 0, left + fx / 2 - 0.5],

@@ -1,4 +1,4 @@
-"""A part of an image as an image."""
+"""A part of an image as an image source."""
 
 from collections.abc import Sequence
 
@@ -6,10 +6,11 @@ from .source import ImageSource
 
 
 class Region(ImageSource):
-    """What a source has in a region; its pixels begin at the region's corner.
+    """A region of an image source; its pixels begin at the region's corner.
 
     Args:
-        source (:obj:`ImageSource`): Of the whole image, which stays open.
+        source (:obj:`ImageSource`): Source of the whole image, which stays
+            open.
         region (Sequence[int]): (x1, y1, x2, y2), original pixels.
     """
 
@@ -35,4 +36,4 @@ class Region(ImageSource):
         return self.source.read(moved, size)
 
     def close(self):
-        """Nothing is open here."""
+        """Do nothing: the source of the whole image owns the open file."""

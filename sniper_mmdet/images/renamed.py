@@ -1,4 +1,4 @@
-"""COCO files whose images got other names."""
+"""COCO files whose images get other names."""
 
 import json
 from collections.abc import Collection
@@ -9,16 +9,16 @@ from sniper_mmdet.utils.files import write_json
 
 
 def load_coco(ann: str | Path, source: Path, names: dict[Path, Path]) -> dict:
-    """A COCO file, all of whose images are there.
+    """Load a COCO file, and check that all of its images exist.
 
     Args:
         ann (str | Path): The file.
-        source (Path): Folder of the images, for errors.
-        names (dict): Its images, relative to it.
+        source (Path): Folder of the images, for error messages.
+        names (dict): The images of the folder, relative to it.
 
     Raises:
-        FileNotFoundError: No such file.
-        UserError: It is no COCO file, or images are missing.
+        FileNotFoundError: There is no such file.
+        UserError: The file is not a COCO file, or images are missing.
     """
     try:
         coco = json.loads(Path(ann).read_text(encoding='utf-8'))
@@ -43,14 +43,14 @@ def write_renamed(
     names: dict[Path, Path],
     failed: Collection[Path],
 ) -> None:
-    """Write a COCO file with new names, and all else as it was.
+    """Write a COCO file with new file names.
 
     Args:
-        coco (dict): Its content; see :func:`load_coco`.
-        path (str | Path): The file, whose folder is made.
+        coco (dict): Content of the file; see :func:`load_coco`.
+        path (str | Path): File to write; its folder is made.
         names (dict): New names by the old ones.
-        failed (Collection[Path]): Images that it is not to have, and nothing
-            that is annotated in them.
+        failed (Collection[Path]): Images that are left out, with their
+            annotations.
     """
     images, lost = [], set()
     for image in coco['images']:

@@ -1,4 +1,4 @@
-"""What gives pixels of an image, region by region."""
+"""Image sources: pixels of an image, region by region."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -10,20 +10,20 @@ from sniper_mmdet.utils.image import read_image, resize
 
 
 class ImageError(OSError):
-    """An image that cannot be read, and why, in a sentence."""
+    """An image cannot be read; the text is a sentence for the user."""
 
 
 class ImageSource(ABC):
-    """Gives regions of an image file, resized.
+    """Reads resized regions of an image file.
 
-    It is copied to another process by its path: what is open stays here.
+    A copy for another process has the path only: open files stay here.
 
     Attributes:
         path (str): The file.
-        shape (tuple[int]): (height, width, 3), as that of an array.
-        pixels_read (int): How many were read so far, of the file or of its
-            overviews, each time that they were.
-        bytes_read (int): What they take in the file, so far as is known.
+        shape (tuple[int]): (height, width, 3), like that of an array.
+        pixels_read (int): Number of pixels that were read so far, from the
+            file or its overviews; pixels that are read twice count twice.
+        bytes_read (int): Number of bytes of these in the file, if known.
     """
 
     path: str
@@ -35,36 +35,36 @@ class ImageSource(ABC):
     def read(
         self, region: Sequence[float], size: tuple[int, int]
     ) -> np.ndarray:
-        """A region, resized.
+        """Read a region, resized.
 
         Args:
-            region (Sequence[float]): (x1, y1, x2, y2), original pixels, in
-                the image.
-            size (tuple[int]): (width, height) that it is resized to.
+            region (Sequence[float]): (x1, y1, x2, y2) inside the image,
+                original pixels.
+            size (tuple[int]): (width, height) of the result.
 
         Returns:
             ndarray: uint8 (height, width, 3), BGR.
 
         Raises:
-            ImageError: It cannot be read.
+            ImageError: The region cannot be read.
         """
 
     def anew(self) -> 'ImageSource':
-        """The same, of which nothing was read; both share what is open."""
+        """Return a copy with counts of 0; both share the open file."""
         other = object.__new__(type(self))
         vars(other).update(vars(self), pixels_read=0, bytes_read=0)
         return other
 
     @abstractmethod
     def close(self) -> None:
-        """Close the file; it is opened again when more is read."""
+        """Close the file; the next read opens it again."""
 
 
 class WholeImage(ImageSource):
-    """An image that is decoded whole, when it is first needed.
+    """An image that is decoded as a whole when it is first needed.
 
     Args:
-        path (str | Path): What OpenCV reads.
+        path (str | Path): File that OpenCV can read.
     """
 
     def __init__(self, path: str | Path) -> None:

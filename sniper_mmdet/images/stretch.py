@@ -1,4 +1,4 @@
-"""Bands of a raster as three of eight bits."""
+"""Conversion of a raster's bands to three bands of eight bits."""
 
 from collections.abc import Sequence
 
@@ -6,11 +6,11 @@ import numpy as np
 
 from sniper_mmdet.utils.errors import UserError
 
-#: What value_range may be, beside numbers: percentiles of an overview.
+#: The value of value_range that stands for percentiles of an overview.
 PERCENTILES = 'percentiles'
 _PERCENTILES = 2, 98
 
-#: One (low, high) for all bands, or one each.
+#: One (low, high) for all bands, or one per band.
 ValueRange = Sequence[float] | Sequence[Sequence[float]]
 
 
@@ -20,18 +20,19 @@ def chosen_bands(
     bands: Sequence[int] | None,
     path: str,
 ) -> list[int]:
-    """The bands that become red, green and blue, or one that becomes grey.
+    """Choose the bands for red, green and blue, or one band for grey.
 
     Args:
-        count (int): How many there are.
-        meanings (Sequence[str]): GDAL's, as 'red' or 'gray', one a band.
-        bands (Sequence[int], optional): As asked for, from 1 on. None takes
-            red, green and blue, or the first, if there are no more than it
-            and an alpha.
-        path (str): For errors.
+        count (int): Number of bands of the file.
+        meanings (Sequence[str]): GDAL's color interpretation of each band,
+            such as 'red' or 'gray'.
+        bands (Sequence[int], optional): Bands that the user wants, from 1 on.
+            None takes red, green and blue, or the first band if the others are
+            at most an alpha.
+        path (str): The file, for error messages.
 
     Raises:
-        UserError: There are no such bands, or it is not known which.
+        UserError: There are no such bands, or the choice is not clear.
     """
     if bands is not None:
         if len(bands) not in (1, 3) or not all(1 <= b <= count for b in bands):
@@ -49,16 +50,16 @@ def chosen_bands(
     if seen == 3:
         return [1, 2, 3]
     raise UserError(
-        f'{path} has {count} bands, none of which is said to be red, green '
+        f'{path} has {count} bands, none of which is marked as red, green '
         'and blue: bands must name them, as bands=(3, 2, 1).'
     )
 
 
 def range_of(sample: np.ndarray) -> np.ndarray:
-    """float (B, 2): percentiles 2 and 98 of each band, without NaN.
+    """Return percentiles 2 and 98 of each band, float (B, 2), without NaN.
 
     Args:
-        sample (ndarray (B, h, w)): Pixels; masked or NaN where there are none.
+        sample (ndarray (B, h, w)): Pixels; missing ones are masked or NaN.
     """
     filled = np.ma.filled(np.ma.asarray(sample, dtype=float), np.nan)
     filled = filled.reshape(len(filled), -1)
@@ -68,11 +69,11 @@ def range_of(sample: np.ndarray) -> np.ndarray:
 
 
 def to_eight_bits(pixels: np.ndarray, value_range: ValueRange) -> np.ndarray:
-    """uint8 (B, h, w): low becomes 0, high 255, what is beyond an end that.
+    """Scale pixels to uint8 (B, h, w): low becomes 0, high 255, with clipping.
 
     Args:
-        pixels (ndarray (B, h, w)): Of any kind; NaN becomes 0.
-        value_range (Sequence): (low, high), or one a band.
+        pixels (ndarray (B, h, w)): Pixels of any dtype; NaN becomes 0.
+        value_range (Sequence): (low, high), or one per band.
     """
     bounds = np.broadcast_to(
         np.asarray(value_range, np.float32), (len(pixels), 2)
@@ -84,7 +85,7 @@ def to_eight_bits(pixels: np.ndarray, value_range: ValueRange) -> np.ndarray:
 
 
 def check_range(value_range, path: str) -> None:
-    """Raises UserError where it is neither numbers nor 'percentiles'."""
+    """Raise UserError if a range is neither numbers nor 'percentiles'."""
     if value_range is None or value_range == PERCENTILES:
         return
     bounds = np.asarray(value_range, float)

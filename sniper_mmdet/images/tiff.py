@@ -1,4 +1,4 @@
-"""One image as a TIFF in tiles, with overviews: read by window."""
+"""Writing of one image as a tiled TIFF with overviews."""
 
 import warnings
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from sniper_mmdet.utils.image import read_image
 from .source import ImageError
 
 _LOSSLESS = ['uint8', 'uint16']
-# Of pixels, by what can keep them.
+# Dtypes of pixels that lossless compressions keep.
 _KINDS = {
     'jpeg': ['uint8'],
     'deflate': _LOSSLESS,
@@ -25,31 +25,31 @@ _KINDS = {
     'none': _LOSSLESS,
 }
 _COLOURS = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]
-# Sides of tiles are multiples of it.
+# Sides of tiles are multiples of this number.
 _STEP = 16
-# Holds what a file was made from, and how.
+# Tag that records the source of a file and how it was made.
 _NOTE = 'TIFFTAG_IMAGEDESCRIPTION'
 
 
 def write_tiled(
     source: Path, path: Path, compress: str, quality: int, block: int
 ) -> bool:
-    """Write an image as a TIFF in tiles, whole or not at all.
+    """Write an image as a tiled TIFF, whole or not at all.
 
-    It is a COG, a cloud optimized GeoTIFF. Pixels are those that
-    ``LoadImageFromFile`` loads, turned as EXIF says; but those of 16 bits stay
-    so. Grey images have one band. An image that is no wider than a tile gets
-    smaller tiles.
+    The file is a COG, a cloud optimized GeoTIFF. The pixels are those that
+    ``LoadImageFromFile`` loads, with EXIF's orientation applied, but 16 bits
+    stay 16 bits. Grey images have one band. An image that is no wider than a
+    tile gets smaller tiles.
 
     Args:
-        source (Path): What OpenCV reads; it is decoded whole, and there twice
-            while it is handed to GDAL.
+        source (Path): File that OpenCV can read. It is decoded whole, and in
+            memory twice while GDAL takes it.
         path (Path): The TIFF; its folder must exist.
         compress, quality, block: See :func:`.tiled.convert_folder`.
 
     Returns:
-        bool: Whether it was written. If not, it is there: whole, made of a
-        file of as many bytes, in the same way.
+        bool: Whether it was written. If not, it exists already: complete, and
+        made in the same way from a file of the same number of bytes.
 
     Raises:
         ImageError: The image cannot be read, or its pixels cannot be kept.
@@ -70,10 +70,10 @@ def write_tiled(
             image.update_tags(**{_NOTE: note})
             try:
                 _write(image, part, block, settings)
-            except Exception as error:  # GDAL's have no parent in public
+            except Exception as error:  # GDAL's errors have no public parent
                 reason = str(error).replace(part.name, path.name).rstrip('.')
                 raise FileError(path, reason) from error
-            # GDAL does not tell of all that a full disk did not take.
+            # GDAL does not report all failures of a full disk.
             if not _is_whole(part, note, block):
                 reason = 'its end is missing; the disk may be full'
                 raise FileError(path, reason)
@@ -82,11 +82,11 @@ def write_tiled(
 
 @contextmanager
 def _gdal() -> Iterator[None]:
-    """GDAL with little memory, that does not list folders of many files."""
+    """A context in which GDAL uses little memory and does not list folders."""
     options = dict(
         GDAL_CACHEMAX=2**26,  # bytes
         GDAL_DISABLE_READDIR_ON_OPEN='EMPTY_DIR',
-        GDAL_VALIDATE_CREATION_OPTIONS=False,  # of tiles below 128 it warns
+        GDAL_VALIDATE_CREATION_OPTIONS=False,  # it warns of tiles below 128
     )
     with rasterio.Env(**options), warnings.catch_warnings():
         warnings.simplefilter('ignore', NotGeoreferencedWarning)
@@ -94,7 +94,7 @@ def _gdal() -> Iterator[None]:
 
 
 def _opened(source: Path, compress: str) -> rasterio.DatasetReader:
-    """An image in memory, as GDAL has it."""
+    """Open an image in memory as a data set of GDAL."""
     try:
         pixels = read_image(source, any_depth=True)
     except OSError as error:
@@ -105,7 +105,7 @@ def _opened(source: Path, compress: str) -> rasterio.DatasetReader:
             f'keep; deflate keeps {" and ".join(_LOSSLESS)}.'
         )
     height, width = pixels.shape[:2]
-    # Row by row: most are seen to be coloured at once.
+    # The first rows show of most images that they have colours.
     grey = all((row == row[:, :1]).all() for row in pixels)
     bands = [0] if grey else [2, 1, 0]
     size = dict(width=width, height=height, count=len(bands))
@@ -119,7 +119,7 @@ def _opened(source: Path, compress: str) -> rasterio.DatasetReader:
 def _write(
     image: rasterio.DatasetReader, path: Path, block: int, settings: dict
 ) -> None:
-    # What is one tile would be decoded whole.
+    # An image of one tile would be decoded whole.
     wide = max((image.width - 1) // _STEP * _STEP, _STEP)
     factors = _factors(image, block)
     copy(
@@ -136,7 +136,7 @@ def _write(
 
 
 def _factors(image: rasterio.DatasetReader, block: int) -> list[int]:
-    """Of overviews: 2, 4, 8, until the smaller side is below a tile's."""
+    """Return factors 2, 4, 8, until the smaller side is below a tile's."""
     factors, least = [], min(image.width, image.height)
     while least >= block * 2 ** len(factors):
         factors.append(2 ** (len(factors) + 1))
@@ -152,7 +152,7 @@ def _is_whole(path: Path, note: str, block: int) -> bool:
         with rasterio.open(path) as file:
             made, factors = file.overviews(1), _factors(file, block)
             same = file.tags().get(_NOTE) == note
-        # GDAL may leave out the smallest.
+        # GDAL may leave out the smallest overview.
         if not same or len(made) < len(factors) - 1 or made[:1] != factors[:1]:
             return False
         overviews = (dict(overview_level=k) for k in range(len(made)))
@@ -164,7 +164,7 @@ def _is_whole(path: Path, note: str, block: int) -> bool:
 
 
 def _ends(path: Path, level: dict) -> Iterator[int]:
-    """Where each tile of an overview ends in its file; 0 of one missing."""
+    """Yield the end of each tile of an overview in its file; 0 if missing."""
     with rasterio.open(path, **level) as file:
         high, wide = file.block_shapes[0]
         columns, rows = -(-file.width // wide), -(-file.height // high)

@@ -1,4 +1,4 @@
-"""Folders of images, written anew so that they are read by window."""
+"""Conversion of folders of images to tiled TIFFs."""
 
 import multiprocessing
 from collections.abc import Iterable, Iterator
@@ -18,21 +18,22 @@ from .opening import require_rasterio
 from .renamed import load_coco, write_renamed
 from .source import ImageError
 
-#: What tiles can be compressed by.
+#: Compressions of tiles.
 COMPRESSIONS = 'jpeg', 'deflate', 'zstd', 'none'
 # A JPEG takes some time to begin with.
 _BLOCKS = dict(jpeg=256)
 
 
 class Converted(NamedTuple):
-    """What became of a folder's images.
+    """The result of the conversion of a folder.
 
     Attributes:
-        written (int): How many were written.
-        skipped (int): How many were there already.
-        left_out (list[str]): Why others were left out, a sentence each.
-        bytes_before (int): Of the images that are written or were there.
-        bytes_after (int): Of their TIFFs.
+        written (int): Number of images that were written.
+        skipped (int): Number of images that were there already.
+        left_out (list[str]): Reasons why images were left out, one sentence
+            each.
+        bytes_before (int): Bytes of the images that were written or there.
+        bytes_after (int): Bytes of their TIFFs.
     """
 
     written: int
@@ -53,28 +54,29 @@ def convert_folder(
     ann: str | Path | None = None,
     out_ann: str | Path | None = None,
 ) -> Converted:
-    """Write each image of a folder as a TIFF in tiles, with overviews.
+    """Write each image of a folder as a tiled TIFF with overviews.
 
-    ``a/b.jpg`` becomes ``a/b.tif``. What is there already, whole and made in
-    the same way of a file of as many bytes, is left as it is. A process has
-    one image at a time in memory, whole, and twice for a moment.
+    ``a/b.jpg`` becomes ``a/b.tif``. A TIFF that exists already stays if it is
+    complete and was made in the same way from a file of the same number of
+    bytes. A process holds one whole image in memory, for a moment two copies
+    of it.
 
     Args:
         source (str | Path): The folder, read recursively.
-        out (str | Path): Folder of the TIFFs, not in ``source``.
-        compress (str): 'jpeg'; or 'deflate', 'zstd', which is read faster, or
-            'none', the fastest, which keep all pixels as they are, of 16 bits
-            too, in larger files. Defaults to 'jpeg'.
-        quality (int): Of JPEG, 1 to 100. Defaults to 90.
+        out (str | Path): Folder for the TIFFs, not in ``source``.
+        compress (str): 'jpeg', or 'deflate', 'zstd' or 'none', which keep all
+            pixels as they are, also of 16 bits, in larger files. 'zstd' is
+            read faster than 'deflate', 'none' fastest. Defaults to 'jpeg'.
+        quality (int): Quality of JPEG, 1 to 100. Defaults to 90.
         block (int, optional): Sides of a tile, a multiple of 16. Defaults to
-            None: 256 of JPEG, 128 of others, which are fastest.
-        num_procs (int): How many processes convert. Defaults to 1.
+            None: 256 for JPEG, 128 for the others, which are fastest.
+        num_procs (int): Number of processes. Defaults to 1.
         on_error (str): Whether to 'stop' at an image that cannot be
             converted, or to 'skip' it. Defaults to 'stop'.
-        ann, out_ann (str | Path, optional): COCO file of images, which are
-            named from ``source``, and where to write it with their new names.
-            Images that are left out are left out of it, with what is
-            annotated in them. Default to None.
+        ann, out_ann (str | Path, optional): COCO file whose file names are
+            relative to ``source``, and file for a copy with the new names. The
+            copy lacks images that are left out, with their annotations.
+            Default to None.
 
     Raises:
         ImageError: An image cannot be converted.
@@ -98,7 +100,7 @@ def convert_folder(
     convert = partial(_convert, source, out, (compress, quality, block))
     count, failed, sizes = [0, 0], {}, [0, 0]
     progress = Progress(len(names))
-    # Closed at an error, so that no process goes on with other images.
+    # An error closes the results, so that no process continues.
     with (
         closing(progress),
         closing(_map(convert, names.items(), num_procs)) as results,
@@ -119,7 +121,7 @@ def convert_folder(
 
 
 def new_names(source: Path, out: Path) -> dict[Path, Path]:
-    """The TIFFs of a folder's images, by these; relative to their folders.
+    """Map a folder's images to their TIFFs; paths are relative.
 
     Raises:
         UserError: There is no image, or two would get one name; or the TIFFs
@@ -152,7 +154,7 @@ def _convert(
     how: tuple[str, int, int],
     name: tuple[Path, Path],
 ) -> bool | ImageError:
-    """Whether an image was written, or why it cannot be."""
+    """Convert an image; return whether it was written, or an error."""
     from .tiff import write_tiled
 
     try:
@@ -162,17 +164,17 @@ def _convert(
 
 
 def _map(function: partial, items: Iterable, num_procs: int) -> Iterator:
-    """Results of a function, in order, by several processes if asked."""
+    """Yield results of a function in order, by several processes if asked."""
     if num_procs == 1:
         yield from map(function, items)
         return
-    # A fork would copy threads' locks, of GDAL and OpenCV too.
+    # A fork would copy locks of threads, also those of GDAL and OpenCV.
     context = multiprocessing.get_context('spawn')
     try:
         with ProcessPoolExecutor(num_procs, context) as executor:
             yield from executor.map(function, items)
     except BrokenProcessPool:
         raise UserError(
-            'a process was killed, as it is when memory is used up; less is '
+            'a process was killed, probably for lack of memory; less is '
             f'needed with a lower num_procs. Received: {num_procs}.'
         ) from None

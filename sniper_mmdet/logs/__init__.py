@@ -1,4 +1,4 @@
-"""What runs have logged, read and drawn: NumPy and Matplotlib only."""
+"""Reading and plotting of the logs of runs: NumPy and Matplotlib only."""
 
 from .curves import draw_curves
 from .reading import RunLog, last_metrics

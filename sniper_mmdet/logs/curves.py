@@ -1,4 +1,4 @@
-"""A picture of what runs have logged."""
+"""Plots of the logs of runs."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ def draw_curves(
     legend: Sequence[str] | None = None,
     title: str | None = None,
 ) -> Figure:
-    """Draw what runs have logged, a panel for numbers that can be compared.
+    """Plot the logs of runs, one panel for each kind of numbers.
 
-    A run is a work dir, or one scalars.json; for keys see
-    :meth:`RunLog.find`. ``legend`` has a name for each run, or for each key of
-    the first run, then of the next; without one, runs have their own.
+    A run is a work dir, or one scalars.json; for keys see :meth:`RunLog.find`.
+    ``legend`` has a name for each run, or for each key of each run, run by
+    run; by default runs keep their names.
 
     Raises:
         ValueError: A run has no log, or has not logged a key.
     """
-    # Takes a while to import, and nothing else here needs it.
+    # The import is slow, and only this function needs it.
     from matplotlib.figure import Figure
 
     panels = _panels(runs, keys, legend)
@@ -44,7 +44,7 @@ def draw_curves(
         axis.set_xlabel(unit)
         axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         if kind == 'chips':
-            # Clear of the frame, as much when every epoch has as many.
+            # The curves keep clear of the frame, also if every epoch is equal.
             top = max(value for points, _ in curves for _, value in points)
             axis.set_ylim(0, 1.1 * top or 1)
         axis.grid(alpha=0.3)
@@ -55,13 +55,13 @@ def draw_curves(
 
 
 def _panels(runs, keys, legend) -> dict[tuple, list[tuple]]:
-    """(points, style) of the curves, by kind, name and unit of the panel."""
+    """Group curves, (points, style), by kind, name and unit of the panel."""
     panels = defaultdict(list)
     heads = legend or (runs if len(runs) > 1 else [''])
     by_key = len(heads) > len(runs)
     for r, run in enumerate(runs):
         log = RunLog(run)
-        # Steps up to here are epochs: a loop without any validates by
+        # Steps up to this one are epochs; a loop without epochs validates by
         # iteration.
         last = dict(train=-1, chips=math.inf)
         last['val'] = max(filter(None, log.epochs.values()), default=0)
@@ -79,7 +79,7 @@ def _panels(runs, keys, legend) -> dict[tuple, list[tuple]]:
 
 
 def _style(kind, name, run) -> dict:
-    """How a curve looks; of chips: a colour a level, dashes if negative."""
+    """Style of a curve; chips have a colour per level, dashes if negative."""
     if kind == 'train':
         return dict(linewidth=1)
     if not name.startswith('chips/level'):
@@ -93,11 +93,12 @@ def _style(kind, name, run) -> dict:
 
 
 def _panel(kind, name) -> str:
-    """The panel of a curve, which holds numbers that can be compared."""
+    """Return the panel of a curve, which has numbers of one kind."""
     if kind == 'train':
         if 'loss' in name:
             return 'loss'
-        # Cascades and logs with hierarchy: s0.acc, train/data_time.
+        # Names as of cascades, s0.acc, and of logs with hierarchy,
+        # train/data_time.
         name = re.split('[./]', name)[-1]
         return next((k for k in ('time', 'lr') if name.endswith(k)), name)
     if kind == 'chips':

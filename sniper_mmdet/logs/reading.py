@@ -1,4 +1,4 @@
-"""Logs of runs, as LocalVisBackend and the LoggerHook write them."""
+"""Logs of runs, written by LocalVisBackend and the LoggerHook."""
 
 import contextlib
 import json
@@ -10,10 +10,10 @@ import numpy as np
 
 
 class RunLog:
-    """What a run logged, the logs of its starts joined.
+    """The log of a run; the logs of its starts are joined.
 
-    What one start did after the checkpoint from which the next one goes on
-    does not count.
+    Entries of a start after the checkpoint from which the next start resumes
+    do not count.
 
     Args:
         run (str): A work dir, or one scalars.json.
@@ -21,10 +21,10 @@ class RunLog:
     Attributes:
         curves (dict): Values by kind ('train', 'val' or 'chips'), key and
             step.
-        epochs (dict): The epoch of each iteration that was logged.
+        epochs (dict): Epoch of each logged iteration.
 
     Raises:
-        ValueError: There is no log, or a file is none.
+        ValueError: There is no log, or a file is not a log.
     """
 
     def __init__(self, run: str) -> None:
@@ -46,19 +46,19 @@ class RunLog:
             elif all(name.startswith('chips/') for name in entry):
                 kind = 'chips'
             for key, value in entry.items():
-                # Of validation: seconds an image, by the same names.
+                # Validation logs seconds per image by the same names.
                 time = kind == 'val' and key in ('time', 'data_time')
                 if isinstance(value, (int, float)) and not time:
                     self.curves[kind][key][step] = value
 
     def find(self, key: str) -> list[tuple[str, str]]:
-        """Kind and name of all that a key stands for.
+        """Return kind and name of all curves that match a key.
 
-        It is a name, its end after a slash or its start before one; 'chips'
-        is those by level.
+        A key is a name, the part after its slash or the part before it;
+        'chips' matches the chips by level.
 
         Raises:
-            ValueError: It stands for nothing.
+            ValueError: Nothing matches.
         """
         prefix = 'chips/level' if key == 'chips' else f'{key}/'
         names = [(kind, n) for kind in self.curves for n in self.curves[kind]]
@@ -71,20 +71,21 @@ class RunLog:
                 return found
         there = ', '.join(sorted({name for _, name in names})) or 'nothing'
         raise ValueError(
-            f'--keys must be what {self.run} has logged, which is: {there}. '
+            f'--keys must be names that {self.run} has logged: {there}. '
             f'Received: {key}.'
         )
 
     def seconds(self, include_outliers: bool = False) -> dict:
-        """Mean seconds of an iteration, by epoch; None where there are none.
+        """Return mean seconds per iteration, by epoch, or None.
 
-        The first value of each epoch counts if ``include_outliers``.
+        With ``include_outliers`` the first value of each epoch counts too. The
+        epoch is None in a loop without epochs.
 
         Raises:
-            ValueError: The run has not logged them.
+            ValueError: The run has not logged times.
         """
         curves = self.curves['train']
-        # 'train/time' where the LogProcessor logs with hierarchy.
+        # The name is 'train/time' if the LogProcessor logs with hierarchy.
         names = [name for name in curves if name.split('/')[-1] == 'time']
         if not names:
             raise ValueError(
@@ -99,12 +100,12 @@ class RunLog:
 
 
 def last_metrics(work_dir: str, key: str = 'coco/bbox_mAP') -> dict:
-    """The last evaluation with a key that is logged under a work dir.
+    """Return the last logged evaluation that has a key, in a work dir.
 
     Raises:
-        ValueError: There is none.
+        ValueError: There is no such evaluation.
     """
-    # One folder a start, named by its time; tools/test.py has its own kind.
+    # Each start has a folder named by its time; those of tools/test.py differ.
     root = Path(work_dir)
     logs = [*root.glob('*/*.json'), *root.glob('*/vis_data/scalars.json')]
     logs.sort(key=lambda path: path.relative_to(root).parts[0])
@@ -115,7 +116,7 @@ def last_metrics(work_dir: str, key: str = 'coco/bbox_mAP') -> dict:
 
 
 def _log_files(path) -> list[Path]:
-    """The logs of a run, in the order in which they were written."""
+    """Return the logs of a run, in the order in which they were written."""
     if path.is_file():
         return [path]
     found = sorted(path.glob('*/vis_data/scalars.json'))
@@ -129,9 +130,9 @@ def _log_files(path) -> list[Path]:
 
 
 def _entries(path, strict=True) -> Iterator[dict]:
-    """The lines of a log; ``strict``: each with a step, but for the last.
+    """Yield the lines of a log; with ``strict`` each must have a step.
 
-    A run that was killed while it wrote may have left half a line.
+    The last line may lack one: a killed run may have left half a line.
     """
     lines = path.read_text(errors='replace').splitlines()
     for number, line in enumerate(lines, start=1):
@@ -148,15 +149,15 @@ def _entries(path, strict=True) -> Iterator[dict]:
 
 
 def _placed(path, last) -> Iterator[tuple[int, dict]]:
-    """The lines of a log, each with the iteration it stands at.
+    """Yield the lines of a log, each with its iteration.
 
-    Lines of losses have an iteration of their own, those of validation and of
-    chips stand where they were written. Of a start that ended before its first
-    loss nobody can tell from where it went on: its lines stand at ``last``.
+    Lines of losses have an iteration; lines of validation and of chips get
+    that of the place where they were written. A start that ended before its
+    first loss does not show where it resumed: its lines get ``last``.
     """
     entries = [*_entries(path)]
     iters = [entry['iter'] for entry in entries if 'iter' in entry]
-    # Logged every few iterations, from the one at which the run goes on.
+    # Losses are logged every few iterations, from the one of the resume.
     interval = min(np.diff(iters[:3]), default=1)
     here = max(iters[0] - interval, 0) if iters else last
     for entry in entries:

@@ -1,6 +1,6 @@
 """Detectors and their parts, by kind, as MMDetection has them.
 
-What differs from a parent of mmdet is said in each class's docstring.
+The docstring of each class says how it differs from its parent in mmdet.
 """
 
 from sniper_mmdet.moved import getattr_of

@@ -1,10 +1,10 @@
-"""Everything of the original releases: files, names, outputs, downloads.
+"""The original releases: files, names of tensors, outputs, downloads.
 
-What reads the originals' files belongs here, and what says how their tensors
-and outputs are called and lie; networks that compute as the originals do are
-in ``sniper_mmdet.models``. What holds for one paper only is a module of
-tables, as ``sniper``, that ``weights`` and ``outputs`` take.
+This room reads the originals' files and knows names and layouts of their
+tensors and outputs. The networks themselves are in ``sniper_mmdet.models``.
+Each paper has a module of tables, such as ``sniper``, for ``weights`` and
+``outputs``.
 
-Nothing is imported here: ``mxnet_params``, ``weights`` and ``sniper`` need
+This file imports nothing: ``mxnet_params``, ``weights`` and ``sniper`` need
 NumPy alone, ``download`` and ``archives`` Python alone.
 """

@@ -1,4 +1,4 @@
-"""Unpacks an archive, without trusting it."""
+"""Safe unpacking of an archive."""
 
 import gzip
 import os
@@ -13,25 +13,26 @@ from sniper_mmdet.utils.files import FileError, whole_file
 
 _MB = 10**6
 _GZIP = b'\x1f\x8b'
-#: What an archive may unpack to: so many times its size, and always so much.
-#: Weights and proposals hardly shrink; gzip reaches a thousand times.
+#: Bounds of the unpacked size: a multiple of the archive's size, and a size
+#: that is always allowed. Weights and proposals hardly compress; gzip can
+#: compress a thousandfold.
 _MOST_TIMES = 20
 _MOST = 1000 * _MB
 
 
 def unpack(path: Path, folder: Path, inside: str = '') -> list[Path]:
-    """Unpack a .tar.gz of plain files; all of it is checked first.
+    """Unpack a .tar.gz of plain files, after a check of all its members.
 
-    All of its files appear, or none. Links in the folder are followed, as
-    that of a ``data`` that lies on another disk; so links of the archive,
-    which could point anywhere, are refused. ``inside`` is a folder therein to
-    unpack in: if the archive has it too, it may have nothing beside. What
-    macOS adds to archives, ``._NAME``, is left out.
+    Either all files appear, or none. Links in the folder are followed, such as
+    a ``data`` that lies on another disk. Links in the archive could point
+    anywhere and are refused. ``inside`` is a subfolder to unpack into: if the
+    archive has it too, the archive must have nothing else. Files that macOS
+    adds to archives, ``._NAME``, are left out.
 
     Raises:
-        FileError: There is no room for it.
-        ValueError: It is none, or damaged, or too large for its size, or a
-            member would leave the folder or is no plain file.
+        FileError: The disk has no room for the files.
+        ValueError: The file is not an archive, is damaged or unpacks to too
+            much, or a member would leave the folder or is not a plain file.
     """
     with open(path, 'rb') as file:
         start = file.read(16)
@@ -43,7 +44,7 @@ def unpack(path: Path, folder: Path, inside: str = '') -> list[Path]:
     try:
         with _Bounded(path) as stream, TarFile(fileobj=stream) as archive:
             members = [_checked(member, path) for member in archive]
-            # To the very end, where the checksum is.
+            # Read to the very end, where the checksum is.
             while stream.read(_MB):
                 pass
             files = {
@@ -83,10 +84,10 @@ def unpack(path: Path, folder: Path, inside: str = '') -> list[Path]:
 
 
 class _Bounded(gzip.GzipFile):
-    """A .gz that is read up to a limit: a small one can unpack to anything.
+    """A .gz file with a limit on its unpacked size.
 
     Raises:
-        ValueError: More is to be read.
+        ValueError: The unpacked size exceeds the limit.
     """
 
     def __init__(self, path: Path) -> None:
@@ -99,7 +100,7 @@ class _Bounded(gzip.GzipFile):
         return data
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        if whence == os.SEEK_SET:  # to unpack on the way there
+        if whence == os.SEEK_SET:  # reads up to there
             self._require(offset)
         return super().seek(offset, whence)
 
@@ -116,7 +117,7 @@ def _checked(member: TarInfo, path: Path) -> TarInfo:
     parts = re.split(r'[/\\]', member.name)
     if not parts[0] or ':' in parts[0] or '..' in parts:
         reason = 'would be written outside of the folder'
-    # A sparse file can be of any size, whatever the archive's.
+    # A sparse file can have any size, whatever the archive's.
     elif member.issparse() or not (member.isfile() or member.isdir()):
         reason = 'is neither a plain file nor a folder'
     else:

@@ -1,8 +1,9 @@
-"""Reads the ``.caffemodel`` files that Caffe writes, without Caffe.
+"""Reader of Caffe's ``.caffemodel`` files, without Caffe.
 
-They are protobuf messages: fields one after the other, each a varint, number
-and kind of the field, and its value. Kinds: 0 a varint, 1 eight bytes, 2 a
-varint length and so many bytes, 5 four bytes. What is read of them:
+The files are protobuf messages, sequences of fields. A field is a varint,
+which has the number and the kind of the field, and its value. Kinds are 0, a
+varint; 1, eight bytes; 2, a varint length and that number of bytes; and 5,
+four bytes. The reader uses these fields:
 
 - net: layers, 100, or 2 in the older format
 - layer: name, 1; blobs, 7. Older: name, 4; blobs, 6
@@ -10,7 +11,8 @@ varint length and so many bytes, 5 four bytes. What is read of them:
   shape: num, channels, height and width, 1 to 4
 - shape: sides, 1
 
-Numbers of a field may be packed into one of kind 2 or be given one by one.
+The numbers of a field may be packed into one field of kind 2, or be given one
+by one.
 """
 
 import math
@@ -22,31 +24,33 @@ from typing import BinaryIO, NoReturn
 import numpy as np
 
 _VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5
-#: By the number of a net's field: those of a layer's name and blobs.
+#: Numbers of the fields of a layer's name and blobs, by that of the net's
+#: field.
 _LAYERS = {100: (1, 7), 2: (4, 6)}
 _MAX_NDIM = 32
-#: Layers and tensors beyond any network: small ones take more memory than the
-#: file has bytes.
+#: Limit of layers and tensors, more than any network has: small ones take more
+#: memory than the file has bytes.
 _MAX_LAYERS = 100_000
 
 
 def read_caffemodel(path: str | Path) -> dict[str, np.ndarray]:
     """Read the tensors of a Caffe ``.caffemodel`` file, of either format.
 
-    What the file says is checked against its size before memory is taken.
+    Sizes in the file are checked against its length before memory is
+    allocated.
 
     Returns:
-        dict: Arrays by name, in the file's order: the layer's, a dot and the
-        number of its blob, of which 0 is the weight and 1 the bias. Layers
-        without blobs are left out. Of several layers of one name the last
-        counts, as in Caffe. Shapes are the file's: in the older format four
-        sides, (1, 1, 1, C) of a bias. float32, or float64 where the file has
-        that.
+        dict: Arrays by name, in the file's order. A name is that of the layer,
+        a dot and the number of the blob: 0 is the weight, 1 the bias. Layers
+        without blobs are left out. The last one of several layers with one
+        name counts, as in Caffe. Shapes are those of the file; in the older
+        format they have four sides, (1, 1, 1, C) for a bias. Arrays are
+        float32, or float64 if the file has float64.
 
     Raises:
-        FileNotFoundError: No such file.
-        ValueError: It is another kind of file or is damaged, or holds no
-            weights, or is of a format before that of 2014.
+        FileNotFoundError: There is no such file.
+        ValueError: The file is of another kind, is damaged, holds no weights,
+            or has a format from before 2014.
     """
     with open(path, 'rb') as file:
         size = os.fstat(file.fileno()).st_size
@@ -143,9 +147,9 @@ def _read_shape(message: '_Message') -> list[int]:
 
 
 class _Message:
-    """A part of a file that is one message, read on field by field.
+    """A part of a file that is one message, read field by field.
 
-    It never reads beyond its end, and a message in it cannot end beyond it.
+    Reading never goes beyond its end, and neither does a nested message.
     """
 
     def __init__(
@@ -166,7 +170,7 @@ class _Message:
             self.fail(f'{self.what} has more than {_MAX_NDIM} sides')
 
     def fields(self) -> Iterator[tuple[int, int]]:
-        """Numbers and kinds; the value is to be read before the next."""
+        """Yield number and kind of fields; read each value before the next."""
         while self.left:
             number, kind = divmod(self.varint('a field'), 8)
             if number == 0 or kind not in (_VARINT, _EIGHT, _BYTES, _FOUR):
@@ -212,7 +216,7 @@ class _Message:
             )
 
     def numbers(self, kind: int, dtype: np.dtype) -> bytearray:
-        """Values of a field, packed or one."""
+        """Read the values of a field, packed or a single one."""
         what = f'the values of {self.what}'
         if kind != _BYTES and kind != {4: _FOUR, 8: _EIGHT}[dtype.itemsize]:
             self.fail(f'{what} are of kind {kind}, as no numbers are')
@@ -222,7 +226,7 @@ class _Message:
         return self._take(length, what)
 
     def _length(self, kind: int, what: str) -> int:
-        """Bytes of a field's value, which are there."""
+        """Read the length of a field's value; check that the bytes exist."""
         length = {_EIGHT: 8, _FOUR: 4}.get(kind)
         if length is None:
             length = self.varint(f'the length of {what}')

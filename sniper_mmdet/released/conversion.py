@@ -1,4 +1,4 @@
-"""Turns the files of the originals into checkpoints of configs."""
+"""Conversion of the originals' files to checkpoints of configs."""
 
 import os
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ from sniper_mmdet.released.weights import Conversion, convert
 
 
 def read_released(path: str | Path) -> dict[str, np.ndarray]:
-    """The tensors of a file of an original; one of no suffix is MXNet's."""
+    """Read the tensors of an original file; without a suffix it is MXNet's."""
     is_caffe = Path(path).suffix == '.caffemodel'
     return read_caffemodel(path) if is_caffe else read_params(path)
 
@@ -34,20 +34,19 @@ def convert_file(
     tables: ModuleType | None = None,
     class_shift: bool = False,
 ) -> Conversion:
-    """Convert a .params or .caffemodel file into a config's checkpoint.
+    """Convert a .params or .caffemodel file to a checkpoint of a config.
 
-    The checkpoint (.pth) names the classes of the config's test data, which
-    mmdet's inference looks for. Options are settings that override the
-    config's; what to ignore, and the tables of a paper, see
-    :func:`~.weights.convert`; by default the tables are those of the config's
-    network. ``class_shift`` calls output c by the name of class c + 1, and the
-    last by that of class 0: for weights that were trained with the shift of
-    the original R-FCN-3000.
+    The checkpoint (.pth) has the class names of the config's test data, which
+    mmdet's inference needs. ``options`` override the config's settings. For
+    ``ignore`` and ``tables`` see :func:`~.weights.convert`; the default tables
+    are those of the config's network. ``class_shift`` assigns output c to
+    class c + 1, and the last output to class 0: for weights that were trained
+    with the shift of the original R-FCN-3000.
 
     Raises:
-        OSError: There is no such file, or none can be written.
-        ValueError: The file is of another kind, or contradicts itself; a
-            MismatchError where it does not fit the detector.
+        OSError: There is no such file, or the checkpoint cannot be written.
+        ValueError: The file is of another kind, or contradicts itself;
+            MismatchError if it does not fit the detector.
     """
     cfg = load_config(str(config), options)
     params = read_released(path)
@@ -60,7 +59,7 @@ def convert_file(
     except ValueError as error:
         error.args = (
             f'{path} does not fit {config}: {error} Is it another network? '
-            'Otherwise --ignore names what may be left out.',
+            'Otherwise --ignore names tensors to leave out.',
         )
         raise
     meta = _dataset_meta(cfg)
@@ -78,13 +77,14 @@ def convert_file(
 def convert_released(
     path: Path, out: Path, root: Path
 ) -> tuple[str, str | None, str]:
-    """Convert a file of the originals into a checkpoint of its config.
+    """Convert an original file to a checkpoint of its config.
 
     ``root`` is the folder that holds ``configs``.
 
     Returns:
-        tuple: What became of it: 'converted', 'unknown' (no config has such a
-        network) or 'failed'; the config's path, if there is one; why.
+        tuple: The result, 'converted', 'unknown' (no config has such a
+        network) or 'failed'; the config's path, if there is one; and a text
+        with details.
     """
     result = 'failed'
     try:
@@ -96,13 +96,13 @@ def convert_released(
         return result, None, str(error)
     try:
         done = convert_file(path, out, config)
-    except Exception as error:  # one file's, which is to stop no other
+    except Exception as error:  # other files shall still be converted
         return 'failed', config, f'{type(error).__name__}: {error}'
     return 'converted', config, f'{done.counts}\nwrote {out}'
 
 
 def _dataset_meta(cfg: Config) -> dict:
-    """Classes and colours of a config's test data."""
+    """Return the classes and colours of a config's test data."""
     dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
     while 'dataset' in dataset or 'datasets' in dataset:
         dataset = dataset.get('dataset') or dataset.datasets[0]

@@ -1,4 +1,4 @@
-"""Fetches an archive over HTTP, without trusting what comes."""
+"""Safe download of an archive over HTTP."""
 
 import hashlib
 import json
@@ -22,41 +22,43 @@ from sniper_mmdet.utils.files import (
 __getattr__ = getattr_of(__name__)
 
 _MB = 10**6
-#: Bytes read at once; what of them came when the connection breaks is lost.
+#: Bytes per read; a broken connection loses those of the current read.
 _PIECE = 1 << 16
 _GZIP = b'\x1f\x8b'
-#: Seconds to wait for a connection, and for each further piece.
+#: Seconds to wait for a connection, and for each further read.
 _TIMEOUT = 20
-#: Connections before a download is given up for this time.
+#: Number of connections before a download gives up.
 _TRIES = 5
-# Named as in the authors' own scripts: some servers refuse an unknown agent.
+# The name is that of the authors' scripts: some servers refuse an unknown
+# agent.
 _AGENT = 'github sniper_mmdet'
 
 
 class _StayOnHttps(HTTPRedirectHandler):
-    """Follows no redirection from https to what can be changed on its way."""
+    """Refuses redirections from https to protocols without encryption."""
 
     def redirect_request(self, req, fp, code, msg, headers, newurl):
         if req.type == 'https' and not newurl.startswith('https:'):
             raise ValueError(
-                f'{req.full_url} leads to {newurl}, which is not https: what '
-                'comes from there may be of anyone.'
+                f'{req.full_url} leads to {newurl}, which is not https: its '
+                'content cannot be trusted.'
             )
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def fetch(url: str, path: Path) -> None:
-    """Fetch a .tar.gz, which appears whole or not at all.
+    """Download a .tar.gz, which appears whole or not at all.
 
-    What came so far is kept in ``path.part``, and beside it what the server
-    knows it by. When the connection breaks, and at the next call, the rest is
-    asked for, if the server says that it is of the same file; else all of it.
-    Redirections are followed, but none from https to http.
+    The received part is kept in ``path.part``, and beside it the server's tag
+    of the file. After a broken connection, and at the next call, the rest is
+    requested if the server confirms that the file is the same; else the whole
+    file. Redirections are followed, but not from https to http.
 
     Raises:
-        OSError: Nothing answers, or with an error, or the connection breaks
-            again and again; a FileError: the file cannot be written.
-        ValueError: What comes is no such archive.
+        OSError: The server does not answer or answers with an error, or the
+            connection breaks too often; FileError if the file cannot be
+            written.
+        ValueError: The response is not such an archive.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with claimed(f'{path}.lock', path):
@@ -65,7 +67,7 @@ def fetch(url: str, path: Path) -> None:
         except OSError as error:
             if (reason := why_not_written(error)) is None:
                 raise
-            kept = f'what came so far is kept in {path}.part'
+            kept = f'the received part is kept in {path}.part'
             raise FileError(path, f'{reason}; {kept}') from None
 
 
@@ -84,7 +86,8 @@ def _fetch(url: str, path: Path) -> None:
             opener = build_opener(_StayOnHttps)
             response = opener.open(request, timeout=_TIMEOUT)
         except HTTPError as error:
-            # Asked for what follows the end: all is there, or of another file.
+            # The request was beyond the end: all is there, or the file
+            # differs.
             if error.code == 416 and start:
                 if error.headers.get('Content-Range') == f'bytes */{start}':
                     _finish(part, path)
@@ -114,12 +117,12 @@ def _fetch(url: str, path: Path) -> None:
 
 
 def _note_of(part: Path) -> Path:
-    """Beside a part: of which link it is, and the server's tag of its file."""
+    """Return the file beside a part that has its link and the server's tag."""
     return Path(f'{part}.json')
 
 
 def _tag_of(part: Path, url: str) -> str:
-    """By what the server knows the file of a part; '' if there is none."""
+    """Return the server's tag of a part's file; '' without one."""
     try:
         note = json.loads(_note_of(part).read_text())
         return note['tag'] if note['url'] == url and part.exists() else ''
@@ -128,9 +131,9 @@ def _tag_of(part: Path, url: str) -> str:
 
 
 def _tag(response: HTTPResponse) -> str:
-    """What tells the answer's file from others byte by byte, or ''."""
+    """Return the response's tag that identifies a file byte by byte, or ''."""
     tag = response.headers.get('ETag') or 'W/'
-    if tag.startswith('W/'):  # one for files that are much the same
+    if tag.startswith('W/'):  # a weak tag, of similar files
         tag = response.headers.get('Last-Modified') or ''
     return tag
 
@@ -148,7 +151,7 @@ def _receive(
     path: Path,
     tag: str,
 ) -> bool:
-    """Write an answer at the end of part, or anew; whether it is whole."""
+    """Write a response to a part; return whether the file is complete."""
     begin, total = _span(response)
     if begin and (begin != start or _tag(response) != tag):
         part.unlink(missing_ok=True)
@@ -187,12 +190,12 @@ def _receive(
 
 
 def _span(response: HTTPResponse) -> tuple[int, int | None]:
-    """Where an answer begins, and the size of the file if it is told."""
+    """Return where a response begins, and the file's size if known."""
     if response.status == 206:
         given = response.headers.get('Content-Range', '')
         match = re.fullmatch(r'bytes (\d+)-\d+/(\d+|\*)', given)
         if match is None:
-            return -1, None  # of a part that is nowhere
+            return -1, None  # a part of unknown place
         begin, total = match.groups()
         return int(begin), None if total == '*' else int(total)
     length = response.headers.get('Content-Length')
@@ -200,7 +203,7 @@ def _span(response: HTTPResponse) -> tuple[int, int | None]:
 
 
 def _read(response: HTTPResponse) -> bytes | None:
-    """The next piece, empty at the end; None where the connection breaks."""
+    """Read the next piece, empty at the end; None if the connection breaks."""
     try:
         return response.read(_PIECE)
     except (OSError, HTTPException):
@@ -208,7 +211,7 @@ def _read(response: HTTPResponse) -> bytes | None:
 
 
 def sha256(path: Path) -> str:
-    """The digest of a file, hexadecimal."""
+    """Return the SHA-256 digest of a file, hexadecimal."""
     digest = hashlib.sha256()
     with open(path, 'rb') as file:
         while piece := file.read(_MB):

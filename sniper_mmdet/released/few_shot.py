@@ -1,4 +1,4 @@
-"""The few-shot classifier of R-FCN-3000's release, as MXNet trained it."""
+"""The few-shot classifier of R-FCN-3000, trained as by MXNet."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,7 +8,7 @@ import numpy as np
 def few_shot_start(
     num_classes: int, num_features: int, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Weights (C, F), uniform in -0.01 to 0.01, and a bias (C,) of zeros."""
+    """Return weights (C, F), uniform in -0.01 to 0.01, and a bias of zeros."""
     rng = np.random.default_rng(seed)
     weight = rng.uniform(-0.01, 0.01, (num_classes, num_features))
     return weight.astype(np.float32), np.zeros(num_classes, np.float32)
@@ -24,28 +24,29 @@ def train_few_shot(
     momentum: float = 0.9,
     batch_size: int = 100,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Train a linear softmax classifier by the released optimiser.
+    """Train a linear softmax classifier with the released optimiser.
 
-    SGD on the mean loss of a batch, without weight decay, in the order of the
-    samples; the last batch of an epoch is filled up from their start, and
-    what fills it counts (``Module.fit`` of demo/linear_classifier.py).
+    The optimiser is SGD on the mean loss of a batch, without weight decay, in
+    the order of the samples. The first samples fill up the last batch of an
+    epoch, and count again (``Module.fit`` of demo/linear_classifier.py).
 
     Args:
         x (ndarray (N, F)): Features.
         y (ndarray (N,)): Classes.
-        weight (ndarray (C, F)): Where it starts from, as the bias (C,).
-        epochs (int | Sequence[int]): After which weights are given, in
+        weight (ndarray (C, F)): Initial weights.
+        bias (ndarray (C,)): Initial bias.
+        epochs (int | Sequence[int]): Epochs after which to yield weights, in
             order. Defaults to 250.
         lr (float): Learning rate. Defaults to 0.001.
-        momentum (float): Of SGD. Defaults to 0.9.
-        batch_size (int): Fewer samples than that fill a batch by turns.
+        momentum (float): Momentum of SGD. Defaults to 0.9.
+        batch_size (int): Samples per batch; fewer samples repeat to fill it.
             Defaults to 100.
 
     Yields:
         tuple: Weights (C, F) and bias (C,), float32.
     """
     wanted = [epochs] if isinstance(epochs, int) else list(epochs)
-    # The bias is one more weight, of a feature that is always 1.
+    # The bias is the weight of a feature that is always 1.
     ones = np.ones((len(x), 1), np.float32)
     x = np.hstack([np.asarray(x, np.float32), ones])
     w = np.hstack([weight, bias[:, None]]).astype(np.float32)

@@ -1,6 +1,6 @@
-"""Reads the ``.params`` files that MXNet writes, without MXNet.
+"""Reader of MXNet's ``.params`` files, without MXNet.
 
-Numbers are little-endian, and nothing is aligned. A file is two u64, 0x112
+Numbers are little-endian, and nothing is aligned. A file has two u64, 0x112
 and 0; a u64 count and the tensors; a u64 count, the same or 0, and the names,
 each after its u64 length. A tensor starts with a u32, its version:
 
@@ -8,8 +8,9 @@ each after its u64 length. A tensor starts with a u32, its version:
 - v1: u32 count of dimensions, i64 each
 - older: the u32 is that count; u32 each
 
-and goes on with the i32 kind and i32 number of its device, i32 type, values.
-Without dimensions v3 has one value; the others end there and have none.
+It continues with the i32 kind and i32 number of its device, the i32 type and
+the values. A tensor without dimensions has one value in v3; in the other
+versions it ends there and has none.
 """
 
 import math
@@ -23,28 +24,28 @@ import numpy as np
 
 _START = struct.pack('<QQ', 0x112, 0)
 _V1, _V2, _V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
-#: By MXNet's number.
+#: Types by MXNet's number.
 _TYPES = 'float32 float64 float16 uint8 int32 int8 int64'.split()
 _MAX_NDIM = 32
-#: Beyond any network: empty arrays take more memory than the file has bytes.
+#: Limits beyond any network: empty arrays take more memory than the file has
+#: bytes.
 _MAX_TENSORS = 100_000
 
 
 def read_params(path: str | Path) -> dict[str, np.ndarray]:
     """Read the tensors of an MXNet ``.params`` file.
 
-    Each has memory of its own, which can be written to, and no other copy is
-    made. What the file says is checked against its size before memory is
-    taken.
+    Each array owns writable memory, and no further copy is made. Sizes in the
+    file are checked against its length before memory is allocated.
 
     Returns:
-        dict: Arrays by name, in the file's order. Names are the file's, as
-        'arg:conv0_weight', or '0', '1', ... if it has none. A tensor without
-        values, which has no shape or type either, is (0,) float32.
+        dict: Arrays by name, in the file's order. Names are those of the file,
+        such as 'arg:conv0_weight', or '0', '1', ... if it has none. A tensor
+        without values, which also lacks shape and type, is (0,) float32.
 
     Raises:
-        FileNotFoundError: No such file.
-        ValueError: It is another kind of file, or is damaged, or has a name
+        FileNotFoundError: There is no such file.
+        ValueError: The file is of another kind, is damaged, or has a name
             twice, sparse tensors, or a type other than float16, 32 and 64,
             int8, 32 and 64, and uint8.
     """
@@ -69,7 +70,7 @@ def read_params(path: str | Path) -> dict[str, np.ndarray]:
 
 
 class _Reader:
-    """Reads on, and never beyond what the file has."""
+    """Reads a file in order, never beyond its end."""
 
     def __init__(self, file: BinaryIO, path: str | Path) -> None:
         self.file, self.path = file, path
@@ -92,7 +93,7 @@ class _Reader:
         return data
 
     def number(self, code: str, what: str, most: float = math.inf) -> int:
-        """Read a number of struct's code, at least 0."""
+        """Read a number of a struct code, which must be 0 or more."""
         form = struct.Struct(f'<{code}')
         (number,) = form.unpack(self.take(form.size, what))
         if not 0 <= number <= most:
@@ -136,7 +137,7 @@ class _Reader:
         asked = f'the type of {what} ({", ".join(_TYPES)})'
         kind = self.number('i', asked, len(_TYPES) - 1)
         dtype = np.dtype(_TYPES[kind]).newbyteorder('<')
-        # NumPy takes no such shape either, even where a side is 0.
+        # NumPy refuses such a shape, too, even if a side is 0.
         most = math.prod(side or 1 for side in shape) * dtype.itemsize
         if min(shape, default=0) < 0 or most > sys.maxsize:
             self.fail(f'the shape of {what} is impossible. Received: {shape}')

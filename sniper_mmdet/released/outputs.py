@@ -1,4 +1,4 @@
-"""What a detector computes, as the original has it, and how near that is."""
+"""Outputs of a detector in the original's form, and their comparison."""
 
 import re
 import zipfile
@@ -15,7 +15,7 @@ from sniper_mmdet.models import PyramidDetector
 from sniper_mmdet.released import ssh
 from sniper_mmdet.released.tables import tables_of_model
 
-#: What a file calls an output: its name, and how many channels are there.
+#: Pattern of an output's name in a file, with its number of channels.
 _OUTPUT = re.compile(r'out\.(.+?)(?:_output)?(?:\.first_(\d+)_channels)?')
 
 
@@ -26,27 +26,28 @@ def released_outputs(
     rois: np.ndarray | None = None,
     tables: ModuleType | None = None,
 ) -> dict[str, np.ndarray]:
-    """Run one of the released networks as the original is run.
+    """Run a released network in the way of the original.
 
     Args:
-        model (PyramidDetector): Of a config of a released network.
-        data (ndarray): (N, 3, H, W), RGB, BGR of SSH, the means subtracted.
+        model (PyramidDetector): Detector of a released network's config.
+        data (ndarray): (N, 3, H, W), RGB, or BGR for SSH, minus the means.
         rois (ndarray, optional): (R, 5), index of the image and x1, y1, x2,
-            y2, input pixels, the last pixel included; they take the place of
-            the proposals. Defaults to None: SSH has none.
-        tables (ModuleType, optional): ``OUTPUTS`` of the paper, see
-            ``sniper``, and ``run_second_stage``, where its second stage is
-            run otherwise, see ``rfcn3k``. Defaults to None: of the paper
-            whose network it is.
+            y2, input pixels, the last pixel included; they replace the
+            proposals. Defaults to None: SSH has no RoIs.
+        tables (ModuleType, optional): Tables of the paper with ``OUTPUTS``,
+            see ``sniper``, and ``run_second_stage`` if its second stage
+            differs, see ``rfcn3k``. Defaults to None: the tables of the
+            network.
 
     Returns:
-        dict[str, ndarray]: By the original's names. Of SSH and R-FCN-3000
-        those in their ``OUTPUTS``; else ``cat4``, C4 and C5, or
-        ``last-1x1-conv-relu6``, MobileNetV2's last map; ``rpn_cls_score``,
-        ``rpn_bbox_pred``; ``conv_new_1_relu``, what RoIs are pooled from;
-        ``offset``, ``deformable_roi_pool``, ``cls_score``, ``bbox_pred``; of
-        detectors that have them ``mask_offset``, ``mask_out`` and
-        ``conv_new_out``, the FocusPixels' logits.
+        dict[str, ndarray]: Outputs by the original's names. SSH and R-FCN-3000
+        have those of their ``OUTPUTS``. The other networks have ``cat4``, C4
+        and C5, or ``last-1x1-conv-relu6``, MobileNetV2's last map;
+        ``rpn_cls_score``, ``rpn_bbox_pred``; ``conv_new_1_relu``, the map from
+        which RoIs are pooled; ``offset``, ``deformable_roi_pool``,
+        ``cls_score``, ``bbox_pred``; and, if the detector has them,
+        ``mask_offset``, ``mask_out`` and ``conv_new_out``, the FocusPixels'
+        logits.
     """
     outputs = {}
     tables = tables or tables_of_model(model)
@@ -82,7 +83,7 @@ def released_outputs(
 
 
 def _run_second_stage(model, features, rpn_outputs, rois: Tensor) -> dict:
-    """Run the second stage of SNIPER's detectors: modules have all of it."""
+    """Run the second stage of SNIPER's detectors; hooks see the outputs."""
     roi_head = model.detector.roi_head
     maps = roi_head.reduced(features)
     roi_head._bbox_forward(maps, rois)
@@ -92,9 +93,16 @@ def _run_second_stage(model, features, rpn_outputs, rois: Tensor) -> dict:
 
 
 def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
-    """The largest of all cells, relative to the number that is expected.
+    """Return the largest error of all cells, relative to the expected number.
 
-    Where the root mean square of all is larger, it is relative to that.
+    The error is relative to the root mean square of all cells if that is
+    larger.
+
+    Examples:
+        >>> import numpy as np
+        >>> error = relative_error(np.array([1.0, 2.02]), np.array([1.0, 2.0]))
+        >>> f'{error:.3f}'
+        '0.010'
     """
     size = np.sqrt((expected.astype(np.float64) ** 2).mean())
     errors = np.abs(found - expected) / np.maximum(np.abs(expected), size)
@@ -109,18 +117,18 @@ def compare_outputs(
 ) -> dict[str, float | str]:
     """Compare the outputs of a detector with those of the original.
 
-    An .npz file has the latter as ``out.NAME_output``, or ``out.NAME``, of
-    large ones ``out.NAME_output.first_32_channels``, and ``data`` and, but of
-    SSH, ``rois``, as :func:`released_outputs` takes them. One of several cases
-    has the case's name and a dot before each.
+    An .npz file has the outputs as ``out.NAME_output`` or ``out.NAME``, large
+    ones as ``out.NAME_output.first_32_channels``. It has the inputs as
+    ``data`` and, except for SSH, ``rois``, see :func:`released_outputs`. In a
+    file of several cases each key begins with the case's name and a dot.
 
     Returns:
-        dict[str, float | str]: The relative error by name; text where the
-        detector has no such output, or one of another shape.
+        dict[str, float | str]: The relative error by name, or a text if the
+        detector has no such output or one of another shape.
 
     Raises:
         OSError: There is no such file.
-        ValueError: It holds something else.
+        ValueError: The file has another content.
     """
     try:
         with np.load(path) as file:

@@ -1,28 +1,34 @@
-"""How MXNet's networks order classes and anchors, and how mmdet's do."""
+"""Reordering of classes and anchors between MXNet's networks and mmdet's."""
 
 import numpy as np
 
 
 def object_first(values: np.ndarray) -> np.ndarray:
-    """(2 * A, ...), all backgrounds, all objects; to pairs of an anchor.
+    """Reorder (2 * A, ...) from all backgrounds, all objects to pairs.
 
-    mmdet has an anchor's object, then its background.
+    A pair is an anchor's object, then its background, as in mmdet.
     """
     pairs = values.reshape(2, -1, *values.shape[1:])[::-1].swapaxes(0, 1)
     return pairs.reshape(values.shape)
 
 
 def backgrounds_first(values: np.ndarray) -> np.ndarray:
-    """What :func:`object_first` takes, from what it gives."""
+    """Undo :func:`object_first`."""
     pairs = values.reshape(-1, 2, *values.shape[1:])[:, ::-1].swapaxes(0, 1)
     return pairs.reshape(values.shape)
 
 
 def background_last(values: np.ndarray) -> np.ndarray:
-    """(1 + classes, ...): the background, which MXNet has first, last."""
+    """Move the background of (1 + classes, ...) from the start to the end.
+
+    Examples:
+        >>> import numpy as np
+        >>> background_last(np.array([0, 1, 2])).tolist()
+        [1, 2, 0]
+    """
     return np.roll(values, -1, axis=0)
 
 
 def background_first(values: np.ndarray) -> np.ndarray:
-    """What :func:`background_last` takes, from what it gives."""
+    """Undo :func:`background_last`."""
     return np.roll(values, 1, axis=0)

@@ -2,8 +2,8 @@
 
 from sniper_mmdet.released import sniper
 
-#: By name: links that a browser can follow, none of which could be tried, and
-#: where the original keeps what they lead to.
+#: Links for a browser, by name, and the original's place for the file. None of
+#: the links could be tested.
 LINKS = dict(
     detector=(
         'https://drive.google.com/file/d/10QOmpklDcY2eO-Lfc3IjY0b9XcTEiYY8',
@@ -22,13 +22,13 @@ LINKS = dict(
         'demo/image.tar',
     ),
 )
-#: By backbone, see :func:`sniper.backbone_of`.
+#: Configs by backbone, see :func:`sniper.backbone_of`.
 CONFIGS = {
     'R-101': 'rfcn3k/rfcn3k_r101-dcn_c4_7e_imagenet3k',
     'R-50': 'rfcn3k/rfcn3k_r50-dcn_c4_7e_imagenet3k',
 }
 _HEAD = 'roi_head.bbox_head'
-#: As those of ``sniper``, to the end.
+#: These and all further tables are as in ``sniper``.
 PARAMETER = sniper.PARAMETER
 KINDS = sniper.KINDS
 DETECTOR = sniper.DETECTOR
@@ -62,13 +62,13 @@ OUTPUTS = {
 
 
 def config_of(shapes: dict[str, tuple]) -> str:
-    """The config of a released network: path from where ``configs`` is.
+    """Return the path of a released network's config, ``configs/...``.
 
     Args:
-        shapes (dict[str, tuple]): Of its tensors, by the file's names.
+        shapes (dict[str, tuple]): Shapes of its tensors, by the file's names.
 
     Raises:
-        ValueError: It belongs to none.
+        ValueError: No config has such a network.
     """
     names = {name.split(':', 1)[-1] for name in shapes}
     backbone = sniper.backbone_of(names)
@@ -81,11 +81,11 @@ def config_of(shapes: dict[str, tuple]) -> str:
 
 
 def run_second_stage(model, features, rpn_outputs, rois) -> dict:
-    """Run what follows the RPN on RoIs (R, 5), half-open.
+    """Run the second stage on RoIs (R, 5), half-open.
 
     Returns:
-        dict[str, Tensor]: The outputs, by the original's names, that no
-        module has: means and probabilities.
+        dict[str, Tensor]: Outputs that no module has, by the original's names:
+        means and probabilities.
     """
     head = model.detector.roi_head
     maps = head.maps(features)

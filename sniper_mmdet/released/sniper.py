@@ -7,19 +7,19 @@ import numpy as np
 
 from sniper_mmdet.released import reordering as order
 
-#: By name: the link, the archive, and the folder that it is unpacked in.
-#: Of none a checksum is known.
+#: By name: the link, the archive, and the folder into which it is unpacked. No
+#: checksums are known.
 ARCHIVES = dict(
     detectors=('https://bit.ly/3j6mAXJ', 'sniper_models.tar.gz', 'output'),
     pretrained=('https://bit.ly/2WgSJ6b', 'pretrained_model.tar.gz', 'data'),
     proposals=('https://bit.ly/3j8SOl7', 'proposals.tar.gz', 'data'),
 )
-#: Where configs look for the networks that training starts from.
+#: Folder where configs look for pretrained networks.
 PRETRAINED = 'data/pretrained_model'
 _FOCUS = 'autofocus/faster-rcnn'
-#: Of a detector by backbone, rows of its classifier and further heads; of a
-#: classification network by backbone. Released COCO detectors of SNIPER were
-#: trained on train2014 and val2014.
+#: Configs of detectors by backbone, rows of the classifier and further heads;
+#: those of classification networks by backbone. Released COCO detectors of
+#: SNIPER were trained on train2014 and val2014.
 CONFIGS = {
     ('R-101',): 'sniper/faster-rcnn_r101-dcn_c4c5_sniper_7e_coco',
     ('R-50',): 'sniper/faster-rcnn_r50-dcn_c4c5_sniper_7e_coco',
@@ -37,18 +37,18 @@ CONFIGS = {
     ('R-50', 81, 'focus'): f'{_FOCUS}_r50-dcn_c4c5_autofocus_7e_coco',
     ('MobileNetV2', 81, 'focus'): f'{_FOCUS}_mobilenetv2_autofocus_7e_coco',
 }
-#: Kinds of tensors here, where they have other names.
+#: Kinds of tensors with other names in PyTorch.
 KINDS = dict(gamma='weight', beta='bias')
 KINDS |= dict(moving_mean='running_mean', moving_var='running_var')
-#: A tensor's layer, the kind of layer within that, and the kind of tensor.
+#: Pattern of a name: layer, kind of layer within it, kind of tensor.
 PARAMETER = re.compile(
     rf'(.+?)(?:-(conv2d|batchnorm))?_({"|".join(["weight", "bias", *KINDS])})'
 )
-#: A part of names that only detectors have.
+#: Part of a name that only detectors have.
 DETECTOR = 'rpn_'
-#: The module here by a regular expression of a tensor's name, without 'arg:',
-#: 'aux:' and its last word, the kind: a template of ``Match.expand``, or a
-#: function of the match. The first that matches counts.
+#: Module in the detector by a regular expression of the tensor's name without
+#: 'arg:', 'aux:' and its last word, the kind. The value is a template of
+#: ``Match.expand``, or a function of the match. The first match counts.
 MODULES = {
     r'(bn_data|conv0|bn0)': r'backbone.\1',
     r'stage(\d)_unit(\d+)_(bn[123]|conv[123]|sc|offset)': lambda m: (
@@ -79,20 +79,20 @@ MODULES = {
     r'conv_new_3': 'focus_head.convs.1.conv',
     r'conv_new_out': 'focus_head.out',
 }
-#: What is done to a tensor's values, by its name without 'arg:' and 'aux:'.
+#: Conversion of a tensor's values, by its name without 'arg:' and 'aux:'.
 CHANGES = dict(
-    # fix_gamma: MXNet takes it for 1, whatever the file says.
+    # fix_gamma: MXNet takes gamma for 1, whatever the file says.
     bn_data_gamma=np.ones_like,
     rpn_cls_score_weight=order.object_first,
     rpn_cls_score_bias=order.object_first,
     cls_score_weight=order.background_last,
     cls_score_bias=order.background_last,
 )
-#: Regular expression of the last layers of a classifier, after the backbone.
+#: Regular expression of the layers of a classifier after the backbone.
 CLASSIFIER = r'(bn1|fc\d*|pred.*|.*fullyconnected\d*)_[a-z_]+'
-#: Regular expression of tensors that nothing here needs: there are none.
+#: Regular expression of tensors that are not needed: there are none.
 UNUSED = r'(?!)'
-#: Modules by the name of the original's output, and how that lies.
+#: Modules by the name of the original's output, and its layout.
 OUTPUTS = {
     'rpn_cls_score': (
         'detector.rpn_head.rpn_cls',
@@ -114,7 +114,7 @@ OUTPUTS = {
 
 
 def backbone_of(names: Iterable[str]) -> str | None:
-    """The backbone of a network, by the names of its tensors alone."""
+    """Return the backbone of a network, by the names of its tensors."""
     names = list(names)
     if any(name.startswith('first-3x3-conv') for name in names):
         return 'MobileNetV2'
@@ -123,13 +123,13 @@ def backbone_of(names: Iterable[str]) -> str | None:
 
 
 def config_of(shapes: dict[str, tuple]) -> str:
-    """The config of a released network: path from where ``configs`` is.
+    """Return the path of a released network's config, ``configs/...``.
 
     Args:
-        shapes (dict[str, tuple]): Of its tensors, by the file's names.
+        shapes (dict[str, tuple]): Shapes of its tensors, by the file's names.
 
     Raises:
-        ValueError: It belongs to none.
+        ValueError: No config has such a network.
     """
     shapes = {name.split(':', 1)[-1]: shape for name, shape in shapes.items()}
     network = (backbone_of(shapes) or 'an unknown backbone',)

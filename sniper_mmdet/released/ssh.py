@@ -1,4 +1,4 @@
-"""The tables of SSH, a face detector of Caffe: archives, tensors, outputs."""
+"""The tables of SSH, a face detector in Caffe: archives, tensors, outputs."""
 
 import re
 
@@ -6,8 +6,8 @@ import numpy as np
 
 from sniper_mmdet.released import reordering as order
 
-#: As in ``sniper``. The first holds data/SSH_models/SSH.caffemodel, the other
-#: data/imagenet_models/VGG16.caffemodel.
+#: As in ``sniper``. The first archive holds data/SSH_models/SSH.caffemodel,
+#: the other one data/imagenet_models/VGG16.caffemodel.
 ARCHIVES = {
     'ssh': ('https://bit.ly/3j6ofwl', 'SSH_models.tar.gz', 'data'),
     'ssh-pretrained': (
@@ -16,10 +16,10 @@ ARCHIVES = {
         'data',
     ),
 }
-#: A tensor's layer, nothing, and the number of its blob.
+#: Pattern of a name: layer, nothing, number of the blob.
 PARAMETER = re.compile(r'(.+?)()\.([01])')
 KINDS = {'0': 'weight', '1': 'bias'}
-#: A part of names that only detectors have.
+#: Part of a name that only detectors have.
 DETECTOR = 'ssh_'
 _MODULES = {
     '3x3': 'conv3x3.conv',
@@ -48,12 +48,12 @@ CHANGES = {
     for blob in (0, 1)
 }
 CLASSIFIER = r'fc\d+(_.*)?\.[01]'
-#: What a file of the training network has twice, which mines anchors.
+#: Tensors that a file of the training network, which mines anchors, has twice.
 UNUSED = r'm\d@ssh_.*_ohem\.[01]'
 
 
 def _probabilities(scores: np.ndarray) -> np.ndarray:
-    """Of scores (2 * A, ...) as they lie here, as the original has them."""
+    """Return the original's probabilities from mmdet's scores (2 * A, ...)."""
     pairs = order.backgrounds_first(scores).reshape(2, -1, *scores.shape[1:])
     exp = np.exp(pairs - pairs.max(0))
     return (exp / exp.sum(0)).reshape(scores.shape)
@@ -81,12 +81,12 @@ OUTPUTS = {
 
 
 def config_of(shapes: dict[str, tuple]) -> str:
-    """The config of a released network: path from where ``configs`` is.
+    """Return the path of a released network's config, ``configs/...``.
 
-    That of a VGG-16 for ImageNet is the one that starts from it.
+    A VGG-16 for ImageNet belongs to the config that starts from it.
 
     Raises:
-        ValueError: It belongs to none.
+        ValueError: No config has such a network.
     """
     first, last = (shapes.get(f'conv{n}.0') for n in ('1_1', '5_3'))
     if first != (64, 3, 3, 3) or last != (512, 512, 3, 3):

@@ -1,4 +1,4 @@
-"""Which paper's tables a network or a file of the originals goes by."""
+"""Choice of the tables for a network or a file of the originals."""
 
 from collections.abc import Collection
 from types import ModuleType
@@ -8,7 +8,7 @@ from sniper_mmdet.released import rfcn3k, sniper, ssh
 
 
 def tables_of_model(model: PyramidDetector) -> ModuleType:
-    """Those of a network that was built."""
+    """Return the tables of a built network."""
     detector = getattr(model, 'detector', model)
     if isinstance(detector, RFCN3k):
         return rfcn3k
@@ -17,7 +17,7 @@ def tables_of_model(model: PyramidDetector) -> ModuleType:
 
 
 def tables_of_names(names: Collection[str]) -> ModuleType:
-    """Those of a file's tensors, by their names."""
+    """Return the tables of a file, by the names of its tensors."""
     if names and all(map(ssh.PARAMETER.fullmatch, names)):
         return ssh
     is_rfcn3k = any('rfcn_' in name for name in names)

@@ -1,4 +1,4 @@
-"""The tensors of the released MXNet files, by their names here."""
+"""Mapping of the released tensors to those of detectors."""
 
 import re
 from collections.abc import Iterable
@@ -9,14 +9,14 @@ import numpy as np
 
 from sniper_mmdet.released import sniper
 
-#: What the released networks predict boxes' deltas divided by.
+#: Divisors of the deltas of boxes that the released networks predict.
 BOX_STDS = np.array([0.1, 0.1, 0.2, 0.2], np.float32)
 
 _LAYERS = dict(conv2d='.conv', batchnorm='.bn')
 
 
 class MismatchError(ValueError):
-    """A file and a detector do not fit: ``conversion`` says where."""
+    """A file does not fit a detector; ``conversion`` has the details."""
 
     def __init__(self, message: str, conversion: 'Conversion') -> None:
         super().__init__(message)
@@ -25,13 +25,13 @@ class MismatchError(ValueError):
 
 @dataclass
 class Conversion:
-    """What became of a file's tensors.
+    """The result of the mapping of a file's tensors.
 
     Attributes:
-        state (dict[str, ndarray]): float32, by names here.
-        mapped (dict[str, str]): Names here by names of the file.
-        unused (list[str]): Names of the file that have no place here.
-        missing (list[str]): Names here that the file has nothing for.
+        state (dict[str, ndarray]): float32 tensors by the detector's names.
+        mapped (dict[str, str]): The detector's names by those of the file.
+        unused (list[str]): Names of the file without a counterpart.
+        missing (list[str]): The detector's names without a counterpart.
     """
 
     state: dict[str, np.ndarray] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Conversion:
         )
 
     def __str__(self) -> str:
-        """A line per tensor, then the counts."""
+        """Return a line per tensor, then the counts."""
         lines = [
             f'mapped   {name} -> {target} {self.state[target].shape}'
             for name, target in self.mapped.items()
@@ -65,23 +65,23 @@ def convert(
 ) -> Conversion:
     """Map the tensors of a file to those of a detector, by their shapes.
 
-    A file of a classification network, one without an RPN, gives the
-    backbone alone; the layers after it are unused.
+    A file without an RPN is a classification network and gives the backbone
+    alone; the layers after it are unused.
 
     Args:
-        params (dict[str, ndarray]): As
+        params (dict[str, ndarray]): Tensors of the file, read by
             :func:`~sniper_mmdet.released.mxnet_params.read_params` or
-            :func:`~sniper_mmdet.released.caffemodel.read_caffemodel` has
-            them. Of a shape, leading sides of 1 do not count.
-        shapes (dict[str, tuple]): Of the detector's tensors.
+            :func:`~sniper_mmdet.released.caffemodel.read_caffemodel`. Leading
+            sides of 1 do not count in shapes.
+        shapes (dict[str, tuple]): Shapes of the detector's tensors.
         ignore (Iterable[str]): Regular expressions of names, of the file or
-            here, that may be unused or missing.
-        tables (ModuleType): Of the paper, see ``sniper``. Defaults to
-            SNIPER's and AutoFocus's.
+            the detector, that may be unused or missing.
+        tables (ModuleType): Tables of the paper, see ``sniper``. Defaults to
+            those of SNIPER and AutoFocus.
 
     Raises:
-        MismatchError: A tensor without a place, a place without its tensor, a
-            wrong shape, a number that is not finite.
+        MismatchError: A tensor has no counterpart, a wrong shape or a number
+            that is not finite.
         ValueError: The two box layers of a file contradict each other.
     """
     ignore = [re.compile(pattern) for pattern in ignore]
@@ -114,7 +114,7 @@ def convert(
         if target in done.state or target.endswith('num_batches_tracked'):
             continue
         done.missing.append(target)
-        # A classifier has no offsets yet.
+        # A classifier has no offsets.
         outside = not target.startswith('backbone.') or '.offset.' in target
         expected = only_backbone and outside
         if not expected and not _any(ignore, target):
@@ -128,10 +128,10 @@ def convert(
 
 
 def _plain_boxes(params: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Parameters whose box layer predicts deltas divided by BOX_STDS.
+    """Return parameters whose box layer predicts deltas divided by BOX_STDS.
 
     Released files hold the layer as trained, and a copy named ``*_test`` that
-    is multiplied by them; a file may hold the copy alone.
+    is multiplied by BOX_STDS. A file may hold the copy alone.
     """
     params = dict(params)
     for name in [n for n in params if n.endswith('_test')]:
@@ -156,17 +156,17 @@ def _plain_boxes(params: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _sides(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """A shape without its leading ones."""
+    """Return a shape without leading sides of 1."""
     first = next((i for i, side in enumerate(shape) if side != 1), len(shape))
     return tuple(shape[first:])
 
 
 def place_of(stem: str, tables: ModuleType) -> str | None:
-    """The name here of a tensor, if it has one.
+    """Return the detector's name of a tensor, if it has one.
 
     Args:
-        stem (str): Its name without 'arg:' and 'aux:'.
-        tables (ModuleType): Of the paper, see ``sniper``.
+        stem (str): Name in the file without 'arg:' and 'aux:'.
+        tables (ModuleType): Tables of the paper, see ``sniper``.
     """
     match = tables.PARAMETER.fullmatch(stem)
     if match is None:

@@ -1,7 +1,8 @@
-"""Writes the config that trains another one's detector on chips.
+"""Writer of the config that trains an MMDetection detector on chips.
 
-What a config of MMDetection says is kept; what chips and an image pyramid
-change is written beside it. What cannot be decided from a config is told.
+The new config inherits from a config of MMDetection and changes what chips and
+an image pyramid need. Decisions that it leaves to the user are listed as
+notes.
 """
 
 from .config import base_of, read_plain, sniperize

@@ -1,4 +1,4 @@
-"""Adds a focus head to the config of a detector that is trained."""
+"""A config that adds a focus head to a trained detector."""
 
 import os
 from pathlib import Path
@@ -25,11 +25,11 @@ from .focus_plan import trained_for, usable_strides
 from .focus_text import focus_text
 from .rules import name_of
 
-#: Prefix of weights that a trained detector lacks.
+#: Prefix of the weights that a trained detector lacks.
 FOCUS_HEAD = 'focus_head.'
 
-# Of the focus head: narrow, with a look around, a loss for one FocusPixel in a
-# thousand, and a start from which that is learned in minutes.
+# Settings of the focus head: it is narrow, sees some context, has a loss for
+# one FocusPixel in a thousand, and starts so that it learns in minutes.
 _HEAD = dict(
     feat_channels=64,
     kernel_sizes=(3, 3),
@@ -37,34 +37,36 @@ _HEAD = dict(
     loss_cls=dict(type='FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25),
     init_cfg=dict(type='Kaiming', layer='Conv2d', mode='fan_in'),
 )
-# That a two-stage detector keeps in a small FocusChip.
+# Proposals that a two-stage detector keeps in a small FocusChip.
 _PROPOSALS = 100
-# By this loss, what may be a FocusPixel has from 0.02 to 0.3, as the data are:
-# until a threshold is tuned, a budget decides, of so much more than is true.
+# With this loss, probable FocusPixels get from 0.02 to 0.3, depending on the
+# data. Until the thresholds are tuned, a budget decides; it is this many times
+# the pixels of true FocusPixels.
 _THRESHOLD, _MORE = 0.02, 2
 
 
 class TrainedDetector:
-    """A detector that is trained, and is to have a focus head.
+    """A trained detector that gets a focus head.
 
     Args:
-        config (str): Of the detector, plain or a pyramid's, see
-            :func:`~sniper_mmdet.sniperize.read_plain`.
-        checkpoint (str): Its weights.
-        folder (Path): Where its new config is to be; made if it is missing.
-        options (dict, optional): That override the config's, which is then
-            written beside it. Defaults to None.
+        config (str): Config of the detector, plain or in a PyramidDetector,
+            see :func:`~sniper_mmdet.sniperize.read_plain`.
+        checkpoint (str): File of its weights.
+        folder (Path): Folder for the new config; made if it does not exist.
+        options (dict, optional): Settings that override the config's; the
+            result is then written beside the new config. Defaults to None.
 
     Attributes:
-        images (ImageBoxes): Its training data.
-        strides (list[int]): Of its feature maps, those for a focus head.
-        path (Path): Of the new config.
-        notes (list[str]): What the new config cannot keep, a sentence each.
+        images (ImageBoxes): The training data.
+        strides (list[int]): Strides of the feature maps for a focus head.
+        path (Path): Path of the new config.
+        notes (list[str]): Settings that the new config cannot keep, one
+            sentence each.
 
     Raises:
         OSError: There is no such checkpoint.
-        ValueError: The checkpoint is of another detector, no focus head can
-            be added to it, or the data have no boxes.
+        ValueError: The checkpoint belongs to another detector, a focus head
+            cannot be added, or the data have no boxes.
     """
 
     def __init__(
@@ -103,7 +105,7 @@ class TrainedDetector:
             cfg.dump(folder / self._base)
 
     def trained_for(self) -> tuple[float, tuple[float, float]]:
-        """See :func:`~sniper_mmdet.sniperize.focus_plan.trained_for`."""
+        """Call :func:`~sniper_mmdet.sniperize.focus_plan.trained_for`."""
         return trained_for(self._cfg, self.images)
 
     def write(self, plan: FocusPlan, iterations: int, seed: int) -> None:
@@ -128,10 +130,11 @@ class TrainedDetector:
 
 
 def _feature_maps(detector: nn.Module) -> probe.Features:
-    """Those of the backbone, unless they cannot be seen or are too coarse.
+    """Return the maps of the backbone, or else those of the neck.
 
-    A neck has learned the detector's own objects, of the sizes and the days of
-    its training; what ImageNet taught a backbone is true of other days too.
+    The neck serves if the backbone's maps cannot be seen or are too coarse. A
+    neck has learned the objects of the training data, with their sizes and
+    days; ImageNet features of a backbone hold for other days too.
     """
     try:
         found = probe.feature_maps(detector, 'backbone')
@@ -142,7 +145,7 @@ def _feature_maps(detector: nn.Module) -> probe.Features:
 
 
 def _bare_model(cfg: Config) -> dict:
-    """The config of a detector, without a pyramid around it."""
+    """Return the config of a detector without its PyramidDetector."""
     model = cfg.get('model') or {}
     if name_of(model) == 'PyramidDetector':
         return PyramidDetector.detector_config(model)

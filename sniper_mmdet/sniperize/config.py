@@ -1,4 +1,4 @@
-"""Reads a config, and writes the one that trains its detector on chips."""
+"""Reading of a config, and text of the config for chips."""
 
 from pathlib import Path
 
@@ -13,10 +13,10 @@ from .draft import Draft
 
 
 def read_plain(config: str) -> Config:
-    """A config, by its path or ``mmdet::FOLDER/FILE.py``, to write another of.
+    """Read a config, given by its path or ``mmdet::FOLDER/FILE.py``.
 
     Raises:
-        ValueError: It cannot be read, or nothing can inherit from it.
+        ValueError: The config cannot be read, or does not allow inheritance.
     """
     found = Path(config).absolute()
     if '::' not in config and not found.is_file():
@@ -25,9 +25,9 @@ def read_plain(config: str) -> Config:
     try:
         lazy = found.is_file() and Config._is_lazy_import(base)
         if not lazy:
-            # As the config that is to be written reads it.
+            # The new config reads it in the same way.
             cfg = Config.fromstring(f'_base_ = {base!r}\n', '.py')
-    except (Exception, SystemExit) as error:  # a config is a program
+    except (Exception, SystemExit) as error:  # configs run code
         why = f'{config} cannot be read: {probe.reason_of(error)}'
         if '::' in config and isinstance(error, FileNotFoundError):
             why = f'there is no config {config}.'
@@ -45,29 +45,36 @@ def read_plain(config: str) -> Config:
 def sniperize(
     cfg: Config, base: str, autofocus: bool = False, suggest: bool = False
 ) -> tuple[str, list[str]]:
-    """The text of a config for chips that inherits from another one.
+    """Write a config for chips that inherits from another config.
 
     Args:
-        cfg (Config): Of any detector of MMDetection, see :func:`read_plain`.
-        base (str): What it inherits from: where ``cfg`` is, seen from there.
-        autofocus (bool): An AutoFocus detector instead of a pyramid's.
-        suggest (bool): Levels, ranges, chips and FocusPixels for the boxes of
-            the config's training data, which is read, instead of those
-            released for COCO.
+        cfg (Config): Config of any MMDetection detector, see
+            :func:`read_plain`.
+        base (str): Path of ``cfg``, relative to the new config.
+        autofocus (bool): Write an AutoFocus instead of a PyramidDetector.
+        suggest (bool): Choose levels, ranges, chips and FocusPixels by the
+            boxes of the config's training data, instead of those released for
+            COCO.
 
     Returns:
-        tuple: The text, and what it could not decide, a sentence each; the
-        text holds the sentences too.
+        tuple: The text, and the decisions that are left to the user, one
+        sentence each; the text holds the sentences too.
 
     Raises:
-        ValueError: The detector cannot be trained on chips, in one sentence.
+        ValueError: The detector cannot be trained on chips.
+
+    Examples:
+        >>> name = 'mmdet::retinanet/retinanet_r18_fpn_1x_coco.py'
+        >>> text, notes = sniperize(read_plain(name), base=name)
+        >>> "type='sniper_mmdet.PyramidDetector'" in text
+        True
     """
     rules.refuse_shapes(cfg)
     rules.refuse_detector(cfg.get('model') or {})
     draft = Draft(cfg, autofocus)
     images, pipeline = data.images(draft)
     loading, others = data.chip_transforms(draft, pipeline)
-    # What cannot be built is refused before anything is written for it.
+    # A detector that cannot be built is refused first.
     built = probe.built(cfg.model)
     features = probe.feature_maps(built) if autofocus else None
     if suggest:

@@ -1,7 +1,7 @@
-"""The part of a config for chips that is about data.
+"""The data part of a config for chips.
 
-Data sets stay what they are, chips are cut of their images; of pipelines stays
-what does not change sizes.
+Data sets stay, and chips are cut from their images. Pipelines keep the
+transforms that do not change sizes.
 """
 
 from sniper_mmdet.chips import ImagePyramid
@@ -12,26 +12,26 @@ from . import rules
 from .draft import Draft
 from .rules import Steps, name_of, names
 
-#: Why a data set's own pipeline is replaced by none.
+#: Why a data set's own pipeline is removed.
 _FOR_CHIPS = (
-    'Its pipeline is not used; an image without a box gives negative chips, '
-    'if any.'
+    'The pipeline of this data set is not used; an image without boxes can '
+    'only give negative chips.'
 )
 
 
 def images(
     draft: Draft, pipeline: str = '[]', why: str = _FOR_CHIPS
 ) -> tuple[str, Steps]:
-    """Statements that give the data to train on, and its own pipeline.
+    """Write the statements for the training data and its own pipeline.
 
     Args:
-        draft (Draft): Of the config.
-        pipeline (str): What replaces it, a name. Defaults to none, as chips
-            are cut from the images.
-        why (str): A comment on that.
+        draft (Draft): Draft of the config.
+        pipeline (str): Name of the pipeline that replaces it. Defaults to an
+            empty one, because chips are cut from the images.
+        why (str): Comment on the replacement.
 
     Raises:
-        ValueError: There is no training data, or none with boxes.
+        ValueError: There are no training data, or they have no boxes.
     """
     if not (data := draft.part('train_dataloader').get('dataset')):
         raise ValueError(
@@ -41,13 +41,14 @@ def images(
     lines, pipelines, outer = [], [], []
 
     def visit(data: dict, path: str, source: str) -> None:
-        # ``path`` is where it is to be, ``source`` where it is.
+        # ``path`` is the place in the new config, ``source`` that in the old
+        # one.
         while name_of(data) in rules.AROUND:
             if name_of(data) == 'RepeatDataset':
                 draft.note(
                     f'RepeatDataset(times={data["times"]}) is taken out: an '
-                    'epoch is one pass over all chips, and as many epochs as '
-                    'before are a shorter training.'
+                    'epoch is one pass over all chips, so that the same '
+                    'number of epochs is a shorter training.'
                 )
             outer.extend(data.get('pipeline') or [])
             data, source = data['dataset'], f'{source}.dataset'
@@ -80,26 +81,26 @@ def images(
 
 
 def chip_transforms(draft: Draft, pipeline: Steps) -> tuple[Steps, Steps]:
-    """What of a training pipeline comes before a chip is cut, and after."""
+    """Split a training pipeline into the parts before and after CutChip."""
     loading, others, packing = rules.parts_of(pipeline, 'train')
     taken_out = [name_of(step) for step in others if not rules.is_kept(step)]
     if taken_out:
         draft.note(
-            f'Taken out of the training pipeline: {names(taken_out)}; chips '
-            'have their own places and scales, and only what keeps the size '
-            'of a chip can be put back, after CutChip.'
+            f'The training pipeline no longer has {names(taken_out)}: chips '
+            'have their own places and scales. Only transforms that keep the '
+            'size of a chip can be put back, after CutChip.'
         )
     loading = [loading_by_window(step) for step in loading]
     return loading, [*filter(rules.is_kept, others), *packing]
 
 
 def train_loader(draft: Draft) -> str:
-    """A statement: chips are loaded as the config's images were."""
+    """Write the train_dataloader, with the settings of the config's."""
     loader = dict(draft.part('train_dataloader'))
     sampler = name_of(loader.get('sampler') or {})
     if sampler not in ('', 'DefaultSampler', 'InfiniteSampler'):
         draft.note(
-            f'{sampler} is taken out: ChipSampler shows every chip once an '
+            f'{sampler} is taken out: ChipSampler shows every chip once per '
             'epoch.'
         )
     for key in ('sampler', 'batch_sampler', 'dataset'):
@@ -123,7 +124,7 @@ def train_loader(draft: Draft) -> str:
 
 
 def test_loaders(draft: Draft) -> list[str]:
-    """Statements: whole images as loaded, for validation and test."""
+    """Write the loaders of whole images for validation and test."""
     blocks, known = [], {}
     for split in ('val', 'test'):
         name = f'{split}_dataloader'
@@ -157,13 +158,13 @@ def _image_pipeline(draft: Draft, pipeline: Steps, split: str) -> Steps:
     taken_out = [n for n in map(name_of, others) if n not in rules.OF_LEVELS]
     if taken_out:
         draft.note(
-            f'Taken out of the {split} pipeline: {names(taken_out)}; only '
-            'what keeps an image as it is, uint8, can be put back.'
+            f'The {split} pipeline no longer has {names(taken_out)}: only '
+            'transforms that keep an image as it is, uint8, can be put back.'
         )
     return [*loading, *packing]
 
 
 def levels(pyramid: ImagePyramid) -> dict[str, list]:
-    """Scales and valid ranges as a config has them."""
+    """Return scales and valid ranges for a config."""
     ranges = [(low or 0, high) for low, high in pyramid.valid_ranges]
     return dict(scales=list(pyramid.scales), valid_ranges=ranges)

@@ -1,4 +1,4 @@
-"""What changes of a detector for chips and levels, as sniperize writes it."""
+"""The detector part of a config for chips."""
 
 import math
 
@@ -15,16 +15,16 @@ from .focus_head import focus_settings
 from .probe import Features
 from .rules import HEADS, class_of, dicts, name_of, names
 
-#: Levels have sizes that strides up to this divide, or larger ones.
+#: Sizes of levels are multiples of this stride, or of larger ones.
 DIVISOR = 32
 
 
 def divisor(model: dict, own: int) -> int:
-    """What the sides of a batch are multiples of.
+    """Return the number of which the sides of a batch are multiples.
 
-    Of the strides of a head's anchors or points only those count whose maps
-    a neck takes from the backbone: it makes the others of these, by
-    convolutions of any size.
+    The strides of a head's anchors or points count only for maps that a neck
+    takes from the backbone: it makes the other maps from these, by
+    convolutions that take any size.
     """
     neck, *_ = [*dicts(model.get('neck')), {}]
     channels, taken = neck.get('in_channels'), None
@@ -41,11 +41,12 @@ def divisor(model: dict, own: int) -> int:
 
 
 def level_test_cfg(cfg: dict) -> tuple[dict, dict, str]:
-    """What a test_cfg becomes: NMS of a level only takes out doubles.
+    """Change a test_cfg for a level, where NMS only removes duplicates.
 
     Returns:
-        tuple: Changes of the test_cfg, what the pyramid takes over of it, and
-        what that replaces, in words. Without NMS it stays as it is.
+        tuple: Changes of the test_cfg, settings that the pyramid takes from
+        it, and the replaced settings in words. A test_cfg without NMS stays as
+        it is.
     """
     changes, change, replaced = {}, {}, []
     own = (cfg['rcnn'] or {}) if 'rcnn' in cfg else cfg
@@ -76,10 +77,10 @@ def level_test_cfg(cfg: dict) -> tuple[dict, dict, str]:
 
 
 def level_padding(draft: Draft) -> tuple[dict, dict]:
-    """The data_preprocessor, and what levels change of its padding.
+    """Return the data_preprocessor, and the changes of its padding.
 
     Raises:
-        ValueError: It is one of another kind.
+        ValueError: It is not a DetDataPreprocessor.
     """
     model = draft.cfg.model
     cfg = model.get('data_preprocessor') or draft.part('data_preprocessor')
@@ -95,19 +96,18 @@ def level_padding(draft: Draft) -> tuple[dict, dict]:
 
 
 def preprocessor(draft: Draft, loading: list[dict]) -> dict:
-    """What changes of the data_preprocessor, which pads chips and levels.
+    """Return the changes of the data_preprocessor, which pads chips.
 
-    Masks are padded too where the transforms that load chips load them.
+    Masks are padded too if the transforms that load chips load masks.
 
     Raises:
-        ValueError: It is one of another kind.
+        ValueError: It is not a DetDataPreprocessor.
     """
     cfg, delta = level_padding(draft)
     if cfg.get('batch_augments'):
         draft.note(
             f'{names(map(name_of, cfg["batch_augments"]))} of the '
-            'data_preprocessor is replaced by one that pads to the size of a '
-            'chip.'
+            'data_preprocessor is replaced by padding to the size of a chip.'
         )
     size = draft.chips.chip_size
     pad = dict(type='BatchFixedSizePad', size=(size, size))
@@ -123,11 +123,11 @@ def model(
     training: str,
     heads: dict,
 ) -> str:
-    """Statements that wrap the detector of a config.
+    """Write the statements that wrap the detector of a config.
 
-    ``features`` are its maps for a focus head, if it is to have one;
-    ``training`` the statements that change its assigners, if any; and
-    ``heads`` is what changes of its heads.
+    ``features`` are its maps for a focus head, if it gets one. ``training``
+    are statements that change its assigners, if any. ``heads`` are the changes
+    of its heads.
     """
     cfg, lines = draft.cfg.model, []
     test_cfg, merging, replaced = level_test_cfg(cfg.get('test_cfg') or {})
@@ -136,21 +136,21 @@ def model(
     delta.update(levels(draft.test_pyramid), **merging, **heads)
     if replaced:
         draft.note(
-            f'Of test_cfg, {replaced}: weak boxes and near ones are for the '
-            'soft-NMS that merges the levels (model.merge).'
+            f'In test_cfg, {replaced}: the soft-NMS that merges the levels '
+            '(model.merge) needs weak boxes and near ones.'
         )
     if cfg.get('data_preprocessor'):
         delta['data_preprocessor'] = preprocessor
     else:
-        # The runner gives the model that of the config.
+        # The runner passes the config's data_preprocessor to the model.
         lines.append(assignment('data_preprocessor', preprocessor) + '\n')
     if training:
         delta['train_cfg'] = Code('_training')
     if test_cfg:
         delta['test_cfg'] = test_cfg
         lines.append(
-            '# Boxes are merged over the levels: NMS of a level only takes '
-            'out doubles.'
+            '# Boxes are merged over the levels: NMS of a level only removes '
+            'duplicates.'
         )
     if draft.autofocus:
         delta.update(focus_settings(draft, *features))

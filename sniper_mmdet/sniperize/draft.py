@@ -1,4 +1,4 @@
-"""A config that becomes one for chips, as its parts are being written."""
+"""The state of a config for chips while its parts are written."""
 
 from dataclasses import dataclass, field
 
@@ -15,25 +15,25 @@ from sniper_mmdet.tuning import Advice
 
 @dataclass
 class Draft:
-    """What all that is written of a config reads, and adds its notes to."""
+    """The source config, its settings, and the notes on the new config."""
 
-    #: The config that is read, of any detector of MMDetection.
+    #: The source config, of any MMDetection detector.
     cfg: Config
-    #: Whether an AutoFocus detector is written, instead of a pyramid's.
+    #: Whether to write an AutoFocus instead of a PyramidDetector.
     autofocus: bool = False
-    #: Settings for its data; None: those released for COCO.
+    #: Settings for the training data; None: those released for COCO.
     advice: Advice | None = None
-    #: What could not be decided, a sentence each.
+    #: Decisions that are left to the user, one sentence each.
     notes: list[str] = field(default_factory=list)
 
     @property
     def chips(self) -> ChipSettings:
-        """ChipSettings: Of training."""
+        """ChipSettings: Settings of training."""
         return self.advice.settings if self.advice else RELEASED_COCO
 
     @property
     def test_pyramid(self) -> ImagePyramid:
-        """ImagePyramid: Of testing."""
+        """ImagePyramid: Levels and ranges of testing."""
         if self.advice:
             return self.advice.test_pyramid
         return (
@@ -41,10 +41,10 @@ class Draft:
         )
 
     def part(self, name: str) -> dict:
-        """A part of the config; an empty one where there is none."""
+        """Return a part of the config, or an empty one."""
         return self.cfg.get(name) or {}
 
     def note(self, sentence: str) -> None:
-        """Add a note, once."""
+        """Add a note, unless it is there already."""
         if sentence not in self.notes:
             self.notes.append(sentence)

@@ -1,17 +1,17 @@
-"""The focus head that goes with a detector's feature maps."""
+"""Choice of the feature maps of a focus head."""
 
 import math
 
 from .draft import Draft
 
-# Of feature maps whose cells can be the FocusPixels of a plan.
+# Strides of feature maps whose cells can be FocusPixels of a plan.
 _STRIDES = (4, 8, 16)
 
 
 def focus_strides(maps: list[tuple[int, int]]) -> list[int]:
-    """Of feature maps, (channels, stride), the strides that a plan can have.
+    """Return strides for a plan from feature maps (channels, stride).
 
-    From fine to coarse; none where a detector has no such map.
+    They are sorted from fine to coarse.
     """
     return sorted({stride for _, stride in maps}.intersection(_STRIDES))
 
@@ -19,14 +19,14 @@ def focus_strides(maps: list[tuple[int, int]]) -> list[int]:
 def focus_head_config(
     maps: list[tuple[int, int]], stride: int | None = None
 ) -> dict:
-    """What a focus head takes of feature maps: a part of its config.
+    """Return the part of a focus head's config that depends on the maps.
 
     Args:
-        maps (list[tuple]): Channels and stride of each.
-        stride (int, optional): Of FocusPixels, of one of the maps: that one
-            is taken, and the next coarser beside it, which shows more around
-            an object. Defaults to None, as released: the stride nearest to
-            16, and beside 16 that of 8.
+        maps (list[tuple]): Channels and stride of each map.
+        stride (int, optional): Stride of FocusPixels, that of a map. The head
+            takes this map and the next coarser one, which has more context.
+            Defaults to None, as released: the stride nearest to 16, and with
+            16 also the map of stride 8.
 
     Returns:
         dict: ``in_channels``, ``in_indices`` and ``stride``.
@@ -48,10 +48,10 @@ def focus_head_config(
 def focus_settings(
     draft: Draft, features: str, maps: list[tuple[int, int]]
 ) -> dict:
-    """What an AutoFocus detector has besides a pyramid's: its focus head.
+    """Return the settings that AutoFocus adds: its focus head.
 
-    That sees the maps of the plan that is proposed, else those of strides 16
-    and 8 if there are such.
+    The head sees the maps of the proposed plan, else those of strides 16 and 8
+    if they exist.
     """
     advice = draft.advice
     head = dict(type='sniper_mmdet.FocusHead')
@@ -60,11 +60,11 @@ def focus_settings(
     if stride != 16 and not advice:
         draft.note(
             f'No map of the {features} has stride 16; FocusPixels are cells '
-            f'of the one of stride {stride} (there are: {strides}).'
+            f'of the map of stride {stride} (there are: {strides}).'
         )
     thresholds = 'thresholds of focus are' if advice else 'focus is'
     draft.note(
-        f'{thresholds} as released; tools/analysis_tools/focus_curve.py tells '
+        f'{thresholds} as released; tools/analysis_tools/focus_curve.py shows '
         'which thresholds suit the trained focus head.'
     )
     settings = dict(focus_head=head)

@@ -1,4 +1,4 @@
-"""Levels that suit a detector that is trained already."""
+"""Choice of levels for a trained detector."""
 
 from collections.abc import Sequence
 
@@ -13,21 +13,22 @@ from sniper_mmdet.tuning.ranges import WIDER
 from .focus_head import focus_strides
 from .rules import dicts, leaves, name_of
 
-# What costs up to so much more costs about the same.
+# Plans that cost up to so much more count as equally cheap.
 _ALIKE = 1.5
 
 
 def trained_for(
     cfg: Config, images: ImageBoxes
 ) -> tuple[float, tuple[float, float]]:
-    """What the config of a detector says of the sizes that it is for.
+    """Read from a config the sizes for which a detector was trained.
 
-    Of a pyramid, its finest level and its ranges; of another one, what the
-    test pipeline resizes images to, and how large most of the boxes are there.
+    A PyramidDetector gives its finest level and its ranges. Another detector
+    gives the size to which its test pipeline resizes images, and the sizes of
+    most boxes there.
 
     Args:
-        cfg (Config): Plain, or of a PyramidDetector.
-        images (ImageBoxes): Its training data.
+        cfg (Config): Config of a plain detector or of a PyramidDetector.
+        images (ImageBoxes): The training data.
 
     Returns:
         tuple: Factor of the finest level, and (low, high) sizes that a level
@@ -48,7 +49,7 @@ def trained_for(
 
 
 def _resized(cfg: Config, width: float, height: float) -> float:
-    """By which a test enlarges images; 1 where it does not."""
+    """Return the factor by which a test resizes images, 1 without Resize."""
     data = (cfg.get('test_dataloader') or {}).get('dataset') or {}
     for leaf, _ in leaves(data, ''):
         for step in dicts(leaf.get('pipeline')):
@@ -64,10 +65,10 @@ def _resized(cfg: Config, width: float, height: float) -> float:
 
 
 def usable_strides(maps: Sequence[tuple[int, int]]) -> list[int]:
-    """Strides of feature maps, (channels, stride), for a focus head.
+    """Return the strides of maps, (channels, stride), for a focus head.
 
     Raises:
-        ValueError: There is none.
+        ValueError: There is no such map.
     """
     strides = focus_strides(maps)
     if not strides:
@@ -84,28 +85,28 @@ def plan_for(
     target: tuple[float, float],
     strides: Sequence[int],
 ) -> FocusPlan:
-    """The plan of few pixels for a detector.
+    """Choose a plan with few pixels for a detector.
 
     The finest level is the finest of those that cost about the same: a level
-    that is looked at in parts adds little, and shows small objects best.
+    that is looked at in parts costs little, and shows small objects best.
 
     Args:
         images (ImageBoxes): The training data.
         finest (Sequence[float]): Factors that the finest level may have.
         target (tuple[float]): Sizes that a level is for, level pixels.
-        strides (Sequence[int]): Of feature maps for a focus head.
+        strides (Sequence[int]): Strides of the feature maps for a focus head.
 
     Raises:
-        ValueError: There is none that notices what it must.
+        ValueError: No plan notices enough of the objects.
     """
     found = [search_plans(images, f, target, strides) for f in finest]
     if not any(found):
         factors = ' or '.join(f'{factor:.3g}' for factor in finest)
         raise ValueError(
             'AutoFocus cannot help here: no coarser level shows 95% of the '
-            f'boxes that a finest level of {factors} times is for large '
-            'enough to be noticed, or sizes are tested on no level that suits '
-            f'them. Received: {len(images.boxes)} boxes in {len(images)} '
+            f'boxes for a finest level of {factors} times large enough to be '
+            'noticed, or no level suits some of the sizes. '
+            f'Received: {len(images.boxes)} boxes in {len(images)} '
             f'images, and sizes of {target[0]:.0f} to {target[1]:.0f} px for '
             'a level.'
         )

@@ -1,4 +1,4 @@
-"""Text of the config that trains a focus head, and nothing else."""
+"""Text of a config that trains only a focus head."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,12 +14,12 @@ from .detector import level_padding, level_test_cfg
 from .draft import Draft
 from .rules import name_of
 
-# Level pixels of a side of what is trained on, at most.
+# Upper bound of the sides of training images, level pixels.
 _CROP = 768
-# By which the levels that are trained on differ from those of a test: few
-# images show few objects, each of which is of many sizes then.
+# Range of factors between the levels of training and of testing. Few images
+# show few objects; this shows each of them in many sizes.
 _JITTER = 2 ** np.arange(-1.25, 1.3, 0.25)
-# Iterations until the learning rate is what it is to be.
+# Iterations of the learning rate's warm-up.
 _WARM_UP = 30
 
 
@@ -32,29 +32,31 @@ def focus_text(
     iterations: int,
     seed: int,
 ) -> str:
-    """The text of a config of an AutoFocus over a frozen detector.
+    """Write a config of AutoFocus around a frozen detector.
 
     Args:
-        draft (Draft): Of the config of the detector, plain or a pyramid's.
-            What cannot be kept of it is added to its notes.
-        base (str): What it inherits from: where that config is.
+        draft (Draft): Draft of the detector's config, plain or with a
+            PyramidDetector. Settings that cannot be kept are added to its
+            notes.
+        base (str): Path of that config, from which the new one inherits.
         plan (FocusPlan): Levels and ranges.
-        settings (dict): Of the detector: its focus head and what goes with it.
-        checkpoint (str): The weights of the detector.
-        iterations (int): Of training.
-        seed (int): Of training.
+        settings (dict): Settings of AutoFocus: the focus head and its like.
+        checkpoint (str): File of the detector's weights.
+        iterations (int): Training iterations.
+        seed (int): Seed of training.
 
     Raises:
-        ValueError: It has no training data, or its pipelines do not fit.
+        ValueError: The config has no training data, or its pipelines do not
+            fit.
     """
     statements, pipeline = data.images(
-        draft, '_whole_images', 'All of them, as a test looks at them.'
+        draft, '_whole_images', 'Whole images, as in testing.'
     )
     loading, _, _ = rules.parts_of(pipeline, 'train')
     levels = plan.factors[:-1]
     blocks = [
         assignment('_base_', base),
-        '# The levels on which the focus head looks.\n'
+        '# The levels that the focus head sees.\n'
         + assignment('_whole_images', _training(loading, levels)),
         statements,
         assignment('train_dataloader', _loader(draft)),
@@ -74,7 +76,7 @@ def focus_text(
 
 
 def _training(loading: Sequence[dict], factors: Sequence[float]) -> list:
-    """Whole images at the levels that notice, a little larger or smaller."""
+    """Write the data: whole images at the coarse levels, randomly resized."""
     kept = [
         loading_whole(step)
         for step in loading
@@ -92,7 +94,7 @@ def _training(loading: Sequence[dict], factors: Sequence[float]) -> list:
         dict(type='RandomChoice', transforms=resized),
         dict(type='RandomCrop', **crop),
         dict(type='RandomFlip', prob=0.5),
-        # Against learning a few images of one day by heart.
+        # Augmentation, so that a few images of one day are not memorised.
         dict(type='PhotoMetricDistortion'),
         dict(type='PackDetInputs'),
     ]
@@ -117,7 +119,7 @@ def _model(draft: Draft, plan: FocusPlan, settings: dict) -> str:
     if _is_pyramid(draft):
         delta['batch_size'] = None
         if (cfg.get('data_preprocessor') or {}).get('batch_augments'):
-            # Those of chips, which are all of one size.
+            # These pad chips, which all have one size.
             delta['data_preprocessor'] = dict(batch_augments=None)
     else:
         delta['detector'] = cfg.type
@@ -134,7 +136,7 @@ def _model(draft: Draft, plan: FocusPlan, settings: dict) -> str:
             delta['test_cfg'] = test_cfg
             lines.append(
                 '# Boxes are merged over the levels: NMS of a level only '
-                'takes out doubles.'
+                'removes duplicates.'
             )
     delta.update(
         scales=list(plan.factors),
@@ -149,7 +151,7 @@ def _is_pyramid(draft: Draft) -> bool:
 
 
 def _loop(checkpoint: str, iterations: int, seed: int) -> str:
-    """Statements: where training starts, how long and how it goes."""
+    """Write checkpoint, length and optimizer of training."""
     by_iterations = dict(by_epoch=False)
     optimizer = dict(type='AdamW', lr=1e-3, weight_decay=1e-4)
     hooks = dict(

@@ -1,6 +1,7 @@
-"""Which boxes a detector can ignore, neither as objects nor as background.
+"""Whether and how a detector can ignore boxes that a chip does not train.
 
-A chip shows boxes that it does not train; heads tell their assigners of them.
+Ignored boxes are neither objects nor background. Heads pass them to their
+assigners.
 """
 
 from mmdet.models import dense_heads as dense
@@ -12,17 +13,17 @@ from sniper_mmdet.utils.config_text import call, comment
 from .draft import Draft
 from .rules import HEADS, class_of, name_of, names, walk
 
-#: Heads that tell their assigners which boxes to ignore; others read only
-#: what is to be found, whatever train_cfg says.
+#: Heads that pass ignored boxes to their assigners; other heads read objects
+#: only, whatever train_cfg says.
 _TELLING = (
     dense.AnchorHead,
     dense.RepPointsHead,
     roi.CascadeRoIHead,
     roi.StandardRoIHead,
 )
-#: VFNetHead tells them, and then learns from all scores alike: ours does not.
+#: VFNetHead passes them on, but learns from all scores; ours does not.
 _NOT_TELLING = dense.FreeAnchorRetinaHead, dense.VFNetHead, roi.SparseRoIHead
-#: Heads of which this package has one that ignores what nobody tells.
+#: Heads for which this package has a variant that ignores boxes itself.
 RANGE_AWARE_HEADS = {
     getattr(dense, f'{kind}Head'): f'sniper_mmdet.RangeAware{kind}Head'
     for kind in (
@@ -30,7 +31,7 @@ RANGE_AWARE_HEADS = {
         'DETR DINO FCOS Fovea NASFCOS VFNet YOLOV3 YOLOX'
     ).split()
 }
-#: Assigners of which this package has one that ignores by IoU.
+#: Assigners for which this package has a variant that ignores by IoU.
 RANGE_AWARE = {
     f'{kind}Assigner': f'sniper_mmdet.RangeAware{ours}Assigner'
     for kind, ours in dict(
@@ -42,24 +43,24 @@ RANGE_AWARE = {
         Uniform='Uniform',
     ).items()
 }
-#: IoU with an ignored box above which nothing is background, at least: of
-#: SNIP, and higher where an assigner calls more background.
+#: Least ignore_iou_thr, that of SNIP; higher if an assigner calls boxes of a
+#: higher IoU background.
 IGNORE_IOU = 0.3
 
 
 def training(draft: Draft) -> tuple[str, dict, dict]:
-    """Lets a detector ignore the boxes that a chip does not train.
+    """Let a detector ignore the boxes that a chip does not train.
 
     Returns:
-        tuple: Statements that change assigners, if any; what changes of the
-        model's heads; and the transform that cuts chips: it drops those boxes
-        where a head cannot ignore them.
+        tuple: Statements that change assigners, if any; changes of the model's
+        heads; and the transform that cuts chips, which drops those boxes if a
+        head cannot ignore them.
     """
     cut = dict(type='sniper_mmdet.CutChip')
     if cannot := without_ignoring(draft.cfg.model):
         draft.note(
-            f'{names(cannot)} cannot ignore a box: one that a chip shows but '
-            "does not train is background (out_of_range='drop'); 'keep' "
+            f'{names(cannot)} cannot ignore a box: a box that a chip shows '
+            "but does not train is background (out_of_range='drop'); 'keep' "
             'would train it.'
         )
         return '', {}, dict(cut, out_of_range='drop')
@@ -71,12 +72,12 @@ def training(draft: Draft) -> tuple[str, dict, dict]:
         if 'ignore_iof_thr' in change:
             draft.note(
                 f'ignore_iof_thr={cfg["ignore_iof_thr"]} of {name_of(cfg)} is '
-                'off: it would ignore objects in front of an ignored box, '
-                'too.'
+                'off: it would also ignore objects in front of an ignored '
+                'box.'
             )
     if lines:
         why = (
-            'What resembles a box that a chip does not train is neither '
+            'A box that resembles one which a chip does not train is neither '
             'object nor background.'
         )
         lines[:0] = [comment(why), '_training = _base_.model.train_cfg']
@@ -84,15 +85,15 @@ def training(draft: Draft) -> tuple[str, dict, dict]:
 
 
 def assigners(part, path: str) -> list[tuple[dict, str]]:
-    """Assigners of a train_cfg, and the expression that names each."""
+    """Return the assigners of a train_cfg, with expressions for them."""
     return [pair for pair in walk(part, path) if pair[1].endswith('assigner')]
 
 
 def without_ignoring(model: dict) -> list[str]:
-    """What of a detector trains an ignored box as background.
+    """Return the parts of a detector that train ignored boxes as background.
 
-    Heads that do not tell their assigners of one, and assigners that none of
-    this package replaces; the detector itself where neither is known.
+    These are heads that do not pass ignored boxes on, and assigners without a
+    variant in this package; or the detector itself if neither is known.
     """
     found, heads = [], _heads(model)
     if not heads:
@@ -102,14 +103,14 @@ def without_ignoring(model: dict) -> list[str]:
         told = issubclass(head, _TELLING) and not issubclass(
             head, _NOT_TELLING
         )
-        # One of Soft Sampling inherits from one that ignores.
+        # Heads of Soft Sampling inherit from heads that ignore.
         named = {f'sniper_mmdet.{one.__name__}' for one in head.__mro__}
         if not (told or head in RANGE_AWARE_HEADS or named & ours):
             found.append(name_of(model[key]))
-    # Of these, the head decides.
+    # For these the head decides.
     known = {'GridAssigner', 'HungarianAssigner', *RANGE_AWARE}
     if dense.RepPointsHead in heads.values():
-        # By it RepPoints learns where objects are, and not what is one.
+        # RepPoints uses this assigner for places of objects, not for classes.
         known.add('PointAssigner')
     known.update(name_of(dict(type=kind)) for kind in RANGE_AWARE.values())
     used = {name_of(cfg) for cfg, _ in assigners(model.get('train_cfg'), '')}
@@ -117,7 +118,7 @@ def without_ignoring(model: dict) -> list[str]:
 
 
 def range_aware_heads(model: dict) -> dict[str, dict]:
-    """What changes of a detector's heads for them to ignore boxes."""
+    """Return the changes of a detector's heads that make them ignore boxes."""
     return {
         key: dict(type=RANGE_AWARE_HEADS[head])
         for key, head in _heads(model).items()
@@ -126,7 +127,7 @@ def range_aware_heads(model: dict) -> dict[str, dict]:
 
 
 def _heads(model: dict) -> dict[str, type]:
-    """The classes of a detector's heads, by their keys."""
+    """Return the classes of a detector's heads, by their keys."""
     return {
         key: class_of(MODELS, model[key], f'model.{key}')
         for key in HEADS
@@ -135,14 +136,14 @@ def _heads(model: dict) -> dict[str, type]:
 
 
 def range_aware(assigner: dict) -> dict:
-    """What changes of an assigner for it to ignore boxes by IoU."""
+    """Return the changes of an assigner that make it ignore boxes by IoU."""
     if name_of(assigner) not in RANGE_AWARE:
         return {}
     low = assigner.get('neg_iou_thr', IGNORE_IOU)
     lows = low if isinstance(low, (list, tuple)) else [low]
     change = dict(type=RANGE_AWARE[name_of(assigner)])
     change['ignore_iou_thr'] = max(IGNORE_IOU, *lows)
-    # It would ignore objects in front of an ignored box, too.
+    # ignore_iof_thr would also ignore objects in front of an ignored box.
     if assigner.get('ignore_iof_thr', -1) > 0:
         change['ignore_iof_thr'] = -1
     return change

@@ -1,6 +1,6 @@
-"""What changes of the loop around a detector: its optimizer, hooks, metrics.
+"""The optimizer, hooks and metrics of a config for chips.
 
-And what every config leaves open of it, in notes.
+It also writes the notes on decisions that are left to the user.
 """
 
 from collections.abc import Iterator
@@ -11,9 +11,9 @@ from . import rules
 from .draft import Draft
 from .rules import dicts, name_of, names
 
-#: Of optimizers, unless a config says otherwise.
+#: Default constructor of optimizers.
 _CONSTRUCTOR = 'DefaultOptimWrapperConstructor'
-#: What mmengine's own constructor of optimizers reads of paramwise_cfg.
+#: Keys of paramwise_cfg that mmengine's default constructor reads.
 _PARAMWISE = (
     'bias_decay_mult bias_lr_mult bypass_duplicate custom_keys '
     'dcn_offset_lr_mult dwconv_decay_mult flat_decay_mult norm_decay_mult'
@@ -21,7 +21,7 @@ _PARAMWISE = (
 
 
 def optimizer(draft: Draft) -> str:
-    """A statement, where parameters are told apart by their places."""
+    """Write the optim_wrapper if it selects parameters by name."""
     wrapper = draft.part('optim_wrapper')
     kind = name_of(dict(type=wrapper.get('constructor') or _CONSTRUCTOR))
     if kind == _CONSTRUCTOR:
@@ -30,9 +30,8 @@ def optimizer(draft: Draft) -> str:
     kept = {k: v for k, v in settings.items() if k in _PARAMWISE}
     taken_out = [kind, *(key for key in settings if key not in kept)]
     draft.note(
-        f'{names(taken_out)} of optim_wrapper is taken out: it looks for the '
-        'backbone where the wrapper has the detector; all layers learn at '
-        'one rate now.'
+        f'{names(taken_out)} of optim_wrapper is taken out: in the wrapper '
+        'it does not find the backbone. All layers learn at one rate now.'
     )
     settings = dict(_delete_=True, **kept) if kept else None
     delta = dict(constructor=_CONSTRUCTOR, paramwise_cfg=settings)
@@ -40,7 +39,7 @@ def optimizer(draft: Draft) -> str:
 
 
 def hooks(draft: Draft) -> str:
-    """A statement: chips are mined, what the wrapper cannot have is gone."""
+    """Write the hooks: add chip mining, remove those that do not fit."""
     kept, taken_out = [dict(type='sniper_mmdet.ChipMiningHook')], []
     for i, hook in enumerate(draft.cfg.get('custom_hooks') or []):
         name = name_of(hook)
@@ -57,22 +56,22 @@ def hooks(draft: Draft) -> str:
         )
     if 'SetEpochInfoHook' in taken_out:
         draft.note(
-            'SetEpochInfoHook is taken out: the wrapper has no set_epoch, so '
-            'what the detector changes by epoch stays as it starts.'
+            'SetEpochInfoHook is taken out: the wrapper has no set_epoch. '
+            'Settings that the detector changes by epoch keep their start.'
         )
     return assignment('custom_hooks', kept)
 
 
 def evaluators(draft: Draft) -> str:
-    """Statements that count the pixels that AutoFocus looks at, too."""
+    """Write evaluators that also count the pixels AutoFocus looks at."""
     lines = []
     for name in ('val_evaluator', 'test_evaluator'):
         own = draft.cfg.get(name)
         is_one = isinstance(own, dict)
         if is_one and name_of(own).endswith('Evaluator'):
             draft.note(
-                f'{name} stays as it is: {name_of(own)} takes no '
-                'sniper_mmdet.PixelsMetric beside others.'
+                f'{name} stays as it is: {name_of(own)} does not allow a '
+                'sniper_mmdet.PixelsMetric.'
             )
         elif own:
             kept = Code(f'_base_.{name}' if is_one else f'*_base_.{name}')
@@ -82,14 +81,14 @@ def evaluators(draft: Draft) -> str:
 
 
 def general_notes(draft: Draft) -> Iterator[str]:
-    """What every config leaves open, and what this one's numbers tell."""
+    """Yield notes on decisions that are left to the user."""
     loop, loader = draft.part('train_cfg'), draft.part('train_dataloader')
     size = draft.chips.chip_size
     chips = f'{loader.get("batch_size", 1)} chips of {size}x{size} px'
     if not draft.advice:
         yield (
             'scales, valid_ranges and chip_size are those released for COCO: '
-            '--suggest writes others, for the sizes of your boxes.'
+            '--suggest chooses them by the sizes of your boxes.'
         )
     if loop.get('max_iters'):
         yield (
@@ -99,9 +98,9 @@ def general_notes(draft: Draft) -> Iterator[str]:
     else:
         yield (
             f'max_epochs={loop.get("max_epochs")} and the learning rate are '
-            'kept: an epoch is all chips now, several an image '
-            '(tools/analysis_tools/chip_statistics.py counts them), an '
-            f'iteration {chips}.'
+            'kept: an epoch is all chips now, several per image '
+            '(tools/analysis_tools/chip_statistics.py counts them), and an '
+            f'iteration is {chips}.'
         )
     if norms := trained_norms(draft.cfg.model):
         yield (
@@ -124,20 +123,20 @@ def general_notes(draft: Draft) -> Iterator[str]:
         )
     if draft.cfg.get('tta_model'):
         yield (
-            'tta_model and tta_pipeline stay, and do not fit: the pyramid is '
-            'what they are for.'
+            'tta_model and tta_pipeline stay, but do not fit: the pyramid '
+            'replaces them.'
         )
 
 
 def classes_of_heads(model: dict) -> set[int]:
-    """How many classes the heads of a detector tell apart."""
+    """Return the numbers of classes of a detector's heads."""
     heads = [model.get(key) for key in ('bbox_head', 'mask_head', 'roi_head')]
     found = [part.get('num_classes') for part in dicts(heads)]
     return {number for number in found if isinstance(number, int)}
 
 
 def trained_norms(model: dict) -> list[str]:
-    """Modules of a detector whose batch norm is trained."""
+    """Return the modules of a detector whose batch norm is trained."""
     return [
         key
         for key, value in model.items()

@@ -1,4 +1,4 @@
-"""What sniperize sees of a detector by building it, and running it once."""
+"""Inspection of a detector by building it and running it once."""
 
 from copy import deepcopy
 
@@ -10,14 +10,14 @@ from sniper_mmdet.chips.presets import RELEASED_COCO
 
 from .rules import dicts
 
-#: The name of a module, and of each of its maps the channels and the stride.
+#: The name of a module, and channels and stride of each of its maps.
 Features = tuple[str, list[tuple[int, int]]]
 
 
 def reason_of(error: BaseException) -> str:
-    """The line of an exception that tells most: of what it was raised from.
+    """Return the most useful line of an exception, that of its cause.
 
-    Of a failed import, the failure inside of it.
+    For a failed import it is the error inside the import.
     """
     inner = error
     while inner is not None:
@@ -25,17 +25,17 @@ def reason_of(error: BaseException) -> str:
         inner = error.__cause__
         if inner is None and isinstance(error, ImportError):
             inner = error.__context__
-    # The text of a KeyError is in quotes.
+    # The text of a KeyError has quotes.
     text = str(error.args[0] if isinstance(error, KeyError) else error)
     line = next(filter(None, map(str.strip, text.splitlines())), '')
     return f'{type(error).__name__}: {line}'.removesuffix(': ')
 
 
 def built(model: dict) -> nn.Module:
-    """A detector without weights.
+    """Build a detector without weights.
 
     Raises:
-        ValueError: It cannot be built here.
+        ValueError: The detector cannot be built here.
     """
     try:
         with torch.random.fork_rng(devices=[]):
@@ -47,13 +47,14 @@ def built(model: dict) -> nn.Module:
 
 
 def feature_maps(detector: nn.Module, name: str | None = None) -> Features:
-    """What gives a detector's heads maps, and each one's channels and stride.
+    """Find the module of a detector that gives feature maps, and the maps.
 
-    That is the module of the name, or 'neck', or 'backbone' without one. Its
-    maps of two empty chips are looked at.
+    The module is ``name``, or else 'neck', or 'backbone' without a neck. It
+    runs on two empty chips.
 
     Raises:
-        ValueError: It cannot be run here, or gives something else.
+        ValueError: The detector cannot run here, or the module gives something
+            else.
     """
     seen, size = [None], RELEASED_COCO.chip_size
     neck = getattr(detector, 'neck', None)
@@ -62,8 +63,8 @@ def feature_maps(detector: nn.Module, name: str | None = None) -> Features:
         module = getattr(detector, name)
         module.register_forward_hook(lambda *args: seen.append(args[-1]))
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            # As in training: some detectors then have more maps, and batch
-            # norm takes more than one image.
+            # The mode is that of training: some detectors have more maps then,
+            # and batch norm needs more than one image.
             detector.train()
             detector.extract_feat(torch.zeros(2, 3, size, size))
     except Exception as error:  # a detector is a program
@@ -79,27 +80,27 @@ def feature_maps(detector: nn.Module, name: str | None = None) -> Features:
         raise ValueError(
             f'a focus head cannot see the {name} of '
             f'{type(detector).__name__}, which does not give one feature map '
-            'a level and image.'
+            'per level and image.'
         )
     return name, [(m.shape[1], round(size / m.shape[-1])) for m in maps]
 
 
 def maps_of_wrapped(model: dict) -> list[tuple[int, int]]:
-    """Channels and stride of each map that a focus head sees, or could see.
+    """Return channels and stride of each map for a focus head.
 
     Args:
         model (dict): Config of a PyramidDetector or an AutoFocus detector.
 
     Raises:
-        ValueError: It cannot be built or run here.
+        ValueError: The detector cannot be built or run here.
     """
     return feature_maps(built(model).detector, model.get('features'))[1]
 
 
 def without_weights(model: dict) -> dict:
-    """A copy of a config that loads and downloads nothing when built.
+    """Copy a config so that building it loads and downloads nothing.
 
-    Batch norm over several GPUs is one of this process, which may be alone.
+    Batch norm over several GPUs becomes a local one, for a single process.
     """
     model = deepcopy(model)
     for part in dicts(model):

@@ -1,4 +1,4 @@
-"""Settings for the boxes of a config's own data."""
+"""Settings that suit the boxes of a config's training data."""
 
 from sniper_mmdet.engine.build import build_boxes_dataset
 from sniper_mmdet.tuning import propose, suggest
@@ -10,19 +10,19 @@ from .probe import Features, maps_of_wrapped
 
 
 def settle(draft: Draft, features: Features | None) -> None:
-    """Let a draft have the settings for its training data, which is read.
+    """Read a draft's training data, and choose the settings for it.
 
     Args:
-        draft (Draft): Of the config.
+        draft (Draft): Draft of the config.
         features (tuple, optional): The maps that a focus head could see; None
-            for a detector without one.
+            for a detector without a focus head.
 
     Raises:
-        OSError, ValueError: The data cannot be read, or has no box.
+        OSError, ValueError: The data cannot be read, or have no boxes.
     """
     images = build_boxes_dataset(draft.cfg, 'train').images
     if features is None:
-        # A pyramid looks at levels whole: each must be worth it.
+        # A pyramid looks at whole levels: each one must be worth it.
         advice, plans = propose(images)
         draft.advice = suggest(images) if advice.plan else advice
         if advice.plan:
@@ -41,14 +41,14 @@ def settle(draft: Draft, features: Features | None) -> None:
 
 
 def focus_heads(model: dict) -> dict[int, dict]:
-    """What a focus head takes, by the stride that FocusPixels can have.
+    """Return arguments of a focus head by the possible strides of FocusPixels.
 
     Args:
         model (dict): Config of a PyramidDetector or an AutoFocus detector.
 
     Returns:
-        dict: Parts of a config, see :func:`focus_head_config`; none where
-        the detector cannot be built or run here.
+        dict: Parts of a config, see :func:`focus_head_config`; empty if the
+        detector cannot be built or run here.
     """
     try:
         maps = maps_of_wrapped(model)

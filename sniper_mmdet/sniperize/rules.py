@@ -1,6 +1,6 @@
-"""What sniperize refuses and keeps of MMDetection's configs.
+"""Rules on what sniperize refuses and keeps of MMDetection's configs.
 
-Types are told by the names that a config calls them by.
+Types are identified by their names in a config.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from mmengine.registry import Registry
 
 #: Transforms of a pipeline.
 Steps = list[dict]
-#: Why a detector cannot be wrapped, by the classes that it is of.
+#: Why a detector cannot be wrapped, by its classes.
 REFUSED = {
     'SemiBaseDetector': 'it trains on labelled and unlabelled branches of '
     'images, and chips have one',
@@ -29,12 +29,12 @@ REFUSED = {
     'Detectron2Wrapper': 'a model of detectron2 does its own preprocessing, '
     'where chips and levels are to be padded',
     'CLRNet': 'it predicts lanes, not boxes',
-    'RPN': 'an RPN alone is what --cfg-options model.rpn_only=True makes of '
-    "the two-stage detector's config",
+    'RPN': '--cfg-options model.rpn_only=True makes an RPN alone from the '
+    "two-stage detector's config",
 }
-#: Where a detector has its heads.
+#: Keys of a detector's heads.
 HEADS = ('bbox_head', 'query_head', 'roi_head', 'rpn_head')
-#: Parts of a config that are one dict each, where they are there.
+#: Parts of a config that must be dicts, if they exist.
 DICTS = (
     'data_preprocessor model model.backbone model.bbox_head '
     'model.data_preprocessor model.roi_head model.rpn_head model.test_cfg '
@@ -43,34 +43,33 @@ DICTS = (
     'train_dataloader train_dataloader.dataset val_dataloader '
     'val_dataloader.dataset test_dataloader test_dataloader.dataset'
 ).split()
-#: Transforms that leave boxes and the size of a chip as they are, or move
-#: boxes along.
+#: Transforms that keep the size of a chip and keep or move its boxes.
 KEPT = (
     'AutoContrast Brightness Color ColorTransform Contrast Corrupt CutOut '
     'Equalize Invert PhotoMetricDistortion Posterize RandomFlip '
     'RandomGrayscale Sharpness Solarize SolarizeAdd YOLOXHSVRandomAug'
 ).split()
-#: Transforms that levels leave nothing to do for in a test.
+#: Test transforms that levels make unnecessary.
 OF_LEVELS = (
     'CenterCrop FixScaleResize FixShapeResize Pad RandomFlip Resize '
     'ResizeShortestEdge'
 ).split()
-#: Of transforms: what another one holds.
+#: Keys of transforms that hold other transforms.
 NESTED = ('RandomApply', 'RandomChoice', 'RandomOrder')
-#: Why there are no chips of what a transform loads.
+#: Data that a transform loads and that chips do not have.
 UNCUT = dict(
     LoadPanopticAnnotations='panoptic segments',
     LoadProposals='proposals',
     LoadTextAnnotations='texts',
 )
-#: What a test pipeline knows of an image only after a Resize, Pad or flip.
+#: Metainfo that an image has only after a Resize, Pad or flip.
 OF_RESIZED = ('border', 'flip', 'flip_direction', 'pad_shape', 'scale_factor')
-#: Data sets around one whose images are taken themselves.
+#: Wrappers of data sets, of which only the inner data set is used.
 AROUND = ('ChipDataset', 'MultiImageMixDataset', 'RepeatDataset')
-#: Hooks of what is no more: pipelines to switch.
+#: Hooks that switch pipelines, which chips do not have.
 SWITCHES = ('PipelineSwitchHook', 'YOLOXModeSwitchHook')
 
-#: Data sets that hold no boxes of single images, and what they hold.
+#: Data sets without boxes of single images, and their content.
 _NO_BOXES = dict(
     BaseVideoDataset='videos',
     CocoPanopticDataset='panoptic segments',
@@ -80,21 +79,21 @@ _NO_BOXES = dict(
 
 
 def name_of(cfg: dict) -> str:
-    """The type of a part of a config, without its scope."""
+    """Return the type of a part of a config, without its scope."""
     kind = cfg.get('type', '')
     return getattr(kind, '__name__', str(kind)).split('.')[-1]
 
 
 def names(values: Iterable[str]) -> str:
-    """Each name once, as they come."""
+    """Join names, each once, in their order."""
     return ', '.join(dict.fromkeys(values))
 
 
 def class_of(registry: Registry, cfg: dict, field: str) -> type:
-    """The class that a part of a config is built of.
+    """Return the class of a part of a config.
 
     Raises:
-        ValueError: Nothing of that name is registered.
+        ValueError: The type is not registered.
     """
     kind = cfg.get('type')
     if isinstance(kind, type):
@@ -103,14 +102,14 @@ def class_of(registry: Registry, cfg: dict, field: str) -> type:
         found = scoped.get(kind) if kind else None
     if found is None:
         raise ValueError(
-            f'{field}.type must name what is registered; does the config '
+            f'{field}.type must be a registered type; does the config '
             f'lack custom_imports? Received: {kind!r}.'
         )
     return found
 
 
 def refuse_shapes(cfg: Config) -> None:
-    """Raises ValueError where a dict or a list is something else."""
+    """Raise ValueError if a part is not the dict or list that it must be."""
     for path in sorted([*DICTS, 'custom_hooks']):
         part, kind = cfg, list if path == 'custom_hooks' else dict
         for key in path.split('.'):
@@ -123,7 +122,7 @@ def refuse_shapes(cfg: Config) -> None:
 
 
 def refuse_detector(model: dict) -> None:
-    """Raises ValueError, with the reason, for what no pyramid can wrap."""
+    """Raise ValueError, with the reason, for an unsuitable model."""
     if not model:
         raise ValueError('the config has no model.')
     if name_of(model) in ('PyramidDetector', 'AutoFocus'):
@@ -150,7 +149,7 @@ def refuse_detector(model: dict) -> None:
 
 
 def refuse_data(data: dict) -> None:
-    """Raises ValueError for a data set that has no boxes to cut around."""
+    """Raise ValueError for a data set without boxes."""
     found = class_of(DATASETS, data, 'train_dataloader.dataset')
     for name, what in _NO_BOXES.items():
         if issubclass(found, getattr(mmdet_datasets, name, ())):
@@ -161,10 +160,11 @@ def refuse_data(data: dict) -> None:
 
 
 def parts_of(pipeline: Steps, split: str) -> tuple[Steps, Steps, Steps]:
-    """Copies of the transforms that load, of others, and of those that pack.
+    """Split a pipeline into copies of loading, other and packing transforms.
 
     Raises:
-        ValueError: None loads, none packs, or what is loaded no chip has.
+        ValueError: No transform loads or packs, or one loads data that chips
+            do not have.
     """
     loading, others, packing = [], [], []
     for step in pipeline:
@@ -179,7 +179,7 @@ def parts_of(pipeline: Steps, split: str) -> tuple[Steps, Steps, Steps]:
                 f'{step["type"]} of the {split} pipeline loads {what}, which '
                 'chips and levels do not have.'
             )
-        # Levels are resized and chips are cut of uint8; the values are alike.
+        # Levels and chips come from uint8 images; the values are the same.
         step.pop('to_float32', None)
     if not loading or not packing:
         raise ValueError(
@@ -190,14 +190,14 @@ def parts_of(pipeline: Steps, split: str) -> tuple[Steps, Steps, Steps]:
 
 
 def is_kept(step: dict) -> bool:
-    """Whether a transform does to a chip what it did to an image."""
+    """Whether a transform works on a chip as it does on an image."""
     if name_of(step) in NESTED:
         return all(map(is_kept, dicts(step.get('transforms'))))
     return name_of(step) in KEPT
 
 
 def walk(part, path: str = '') -> Iterator[tuple[dict, str]]:
-    """All dicts in a part of a config, outer ones first, and their paths."""
+    """Yield all dicts of a part, outer ones first, and their paths."""
     inner = []
     if isinstance(part, dict):
         yield part, path
@@ -209,12 +209,12 @@ def walk(part, path: str = '') -> Iterator[tuple[dict, str]]:
 
 
 def dicts(part) -> list[dict]:
-    """All parts of a config that have a type, outer ones first."""
+    """Return all parts of a config that have a type, outer ones first."""
     return [one for one, _ in walk(part) if 'type' in one]
 
 
 def leaves(data: dict, path: str) -> Iterator[tuple[dict, str]]:
-    """Data sets inside of others, and the path of each."""
+    """Yield the innermost data sets, and their paths."""
     if 'datasets' in data:
         for i, part in enumerate(data['datasets']):
             yield from leaves(part, f'{path}.datasets[{i}]')
@@ -225,7 +225,7 @@ def leaves(data: dict, path: str) -> Iterator[tuple[dict, str]]:
 
 
 def classes_of(data: dict) -> int | None:
-    """How many classes a data set names, if it does."""
+    """Return the number of classes that a data set names, or None."""
     classes = (data.get('metainfo') or {}).get('classes')
     if classes is None:
         found = class_of(DATASETS, data, 'train_dataloader.dataset')

@@ -1,9 +1,9 @@
-"""Which settings suit data and checkpoints: NumPy, SciPy and Numba.
+"""Choice of settings for data and checkpoints: NumPy, SciPy and Numba only.
 
-``suggest`` proposes settings from annotations, ``search_plans`` finds how
-AutoFocus looks at little, ``propose`` does both. ``forecast`` and
-``focus_share`` tell what settings cost and reach, ``chip_statistics`` what
-chips cost and cover.
+``suggest`` proposes settings from annotations. ``search_plans`` finds the
+pyramids on which AutoFocus looks at few pixels. ``propose`` does both.
+``forecast`` and ``focus_share`` estimate what settings cost and which boxes
+they reach, ``chip_statistics`` counts chips and the boxes they cover.
 """
 
 from .advice import Advice, suggest

@@ -1,6 +1,6 @@
-"""Which levels, valid ranges and chips suit a data set's object sizes.
+"""Levels, valid ranges and chip size that suit the objects of a data set.
 
-Rules of thumb, taken from the settings released for COCO: there most boxes
+The rules of thumb come from the settings released for COCO, where most boxes
 are trained at 64 to 240 level pixels.
 """
 
@@ -28,36 +28,37 @@ from .plan import FocusPlan
 from .ranges import OVERLAP, as_range, level_ranges, test_ranges
 from .reasons import MAX_FACTOR, reasons_of
 
-#: Sizes, level pixels, that a level is for: the released ranges end at 240
-#: (80 * 3), and what is below 64 is for a finer level.
+#: Sizes in level pixels that a level is meant for: the released ranges end at
+#: 240 (80 * 3), and a finer level takes boxes below 64.
 TARGET = (64.0, 240.0)
 
-#: The largest chip that is proposed, level pixels.
+#: Side of the largest chip that is proposed, level pixels.
 MOST_CHIP = RELEASED_COCO.chip_size
-# Largest size trained, and stride, to the side of a chip.
+# Ratios of the largest trained size, and of the stride, to a chip's side.
 _OF_CHIP = TARGET[1] / MOST_CHIP
 _STRIDE = np.divide(RELEASED_COCO.stride, MOST_CHIP).tolist()
 
 
 @dataclass(frozen=True)
 class Advice:
-    """Settings proposed for a data set; levels are coarse to fine.
+    """Settings that are proposed for a data set; levels are coarse to fine.
 
     Attributes:
         scales (tuple): Levels of training and testing.
-        valid_ranges (tuple): (low, high) a level in training, original
+        valid_ranges (tuple): (low, high) per level in training, original
             pixels.
-        test_valid_ranges (tuple): Those of testing.
-        chip_size (int): Level pixels.
-        stride (tuple[int]): Of the grid of chips, level pixels.
+        test_valid_ranges (tuple): (low, high) per level in testing.
+        chip_size (int): Sides of a chip, level pixels.
+        stride (tuple[int]): Stride of the grid of chips, level pixels.
         target (tuple[float]): Sizes that a level is for, level pixels.
-        focus_sizes (tuple[int]): Of FocusPixels, level pixels.
-        focus (tuple[FocusSettings]): One a level but the finest; the
-            thresholds are those released: annotations tell no better ones.
-        reasons (tuple[str]): Why, a sentence each.
-        focus_stride (int): Of FocusPixels, level pixels.
-        plan (FocusPlan, optional): That AutoFocus is proposed by; None where
-            it does not pay.
+        focus_sizes (tuple[int]): ``sizes`` of FocusPixels, level pixels.
+        focus (tuple[FocusSettings]): Settings of each level but the finest.
+            The thresholds are the released ones: annotations say nothing about
+            them.
+        reasons (tuple[str]): Reasons for the settings, one sentence each.
+        focus_stride (int): Stride of FocusPixels, level pixels.
+        plan (FocusPlan, optional): The plan of AutoFocus; None where AutoFocus
+            does not pay.
     """
 
     scales: tuple[Scale, ...]
@@ -74,10 +75,11 @@ class Advice:
 
     @property
     def settings(self) -> ChipSettings:
-        """ChipSettings: Of training; of a plan, of AutoFocus.
+        """ChipSettings: Settings of training; with a plan, those of AutoFocus.
 
-        Levels of a plan are far apart: a coarse one trains few of the boxes
-        that it must notice, so chips are cut for those, too.
+        Levels of a plan are far apart, so that a coarse level trains few of
+        the boxes that it must notice. Chips are therefore cut for those boxes,
+        too.
         """
         pyramid = ImagePyramid(self.scales, self.valid_ranges)
         noticed = self.focus_sizes if self.plan else None
@@ -87,7 +89,7 @@ class Advice:
 
     @property
     def test_pyramid(self) -> ImagePyramid:
-        """ImagePyramid: Of testing."""
+        """ImagePyramid: The levels and valid ranges of testing."""
         return ImagePyramid(self.scales, self.test_valid_ranges)
 
 
@@ -97,28 +99,42 @@ def suggest(
     num_levels: int | None = None,
     target: tuple[float, float] = TARGET,
 ) -> Advice:
-    """Propose levels, valid ranges and chips from sizes of boxes and images.
+    """Propose levels, valid ranges and a chip size from a data set's boxes.
 
-    The finest level brings the 5th percentile of sizes to ``target[0]``, but
-    enlarges at most threefold. Each level has half the factor of the one
-    before, until the 99th percentile is within ``target[1]`` and the longest
-    boxes fit a chip, or the whole image is in one; inner levels that no box
-    needs are left out. A level trains what is within the target there, the
-    finest also all that is smaller, the coarsest all that is larger. Levels
-    are factors; one that is alone is named by the long side where images are
-    of many sizes and boxes differ clearly less as parts of them.
+    The finest level enlarges the 5th percentile of the box sizes to
+    ``target[0]``, but at most threefold. Each coarser level has half the
+    factor of the one before. The coarsest level is the one at which the 99th
+    percentile is within ``target[1]`` and the longest boxes fit a chip, or at
+    which the whole image is one chip. Inner levels that no box needs are left
+    out. A level trains the boxes whose size is within the target there, the
+    finest level also all smaller ones, the coarsest level all larger ones.
+    Levels are factors. A single level is given by the image's long side if
+    image sizes vary and box sizes vary clearly less relative to their images.
 
     Args:
         images (ImageBoxes): The data set.
-        chip_size (int, optional): Level pixels. Defaults to None: from 256 to
-            512, twice the largest size that is trained and room for the
-            longest boxes, but no larger than the finest level.
-        num_levels (int, optional): Defaults to None: as many as it takes.
-        target (tuple[float]): Level pixels. A smaller chip lowers both.
+        chip_size (int, optional): Sides of a chip, level pixels. Defaults to
+            None: from 256 to 512, twice the largest size that is trained and
+            room for the longest boxes, but no larger than the finest level.
+        num_levels (int, optional): Number of levels. Defaults to None: as many
+            as the rules above give.
+        target (tuple[float]): (low, high), sizes that a level is for, level
+            pixels. A smaller chip lowers both.
 
     Raises:
         ValueError: No box is large enough for chips, or an argument is out
             of bounds.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sniper_mmdet.chips import ImageBoxes
+        >>> boxes = [[10, 10, 30, 30], [400, 200, 600, 400]]
+        >>> images = ImageBoxes(
+        ...     widths=np.array([1000]), heights=np.array([600]),
+        ...     boxes=np.array(boxes, np.float32), offsets=np.array([0, 2]))
+        >>> advice = suggest(images)
+        >>> advice.scales, advice.valid_ranges, advice.chip_size
+        ((1.1, 2.21), ((58, None), (None, 109)), 512)
     """
     _check(target, chip_size, num_levels)
     low, high = fitted(*target, chip_size or MOST_CHIP)
@@ -132,7 +148,7 @@ def suggest(
         low, high = fitted(low, high, chip)
     bounds = level_ranges(factors, (low, high))
     focus_sizes = [size * low / TARGET[0] for size in RELEASED_FOCUS_SIZES]
-    # As released, to the size of a chip and in cells of 16 px.
+    # The released values, scaled to the chip size, in cells of 16 px.
     focus = [RELEASED_FOCUS[level > 0] for level in range(len(factors) - 1)]
     least = [step.min_size * chip // MOST_CHIP // 16 * 16 for step in focus]
     return Advice(
@@ -152,31 +168,32 @@ def suggest(
 
 
 def fitted(low: float, high: float, chip_size: int) -> tuple[float, float]:
-    """A target lowered to what chips hold, and levels 2 apart have."""
+    """Lower a target so that chips hold its sizes and levels are 2 apart."""
     high = min(high, _OF_CHIP * chip_size)
     return min(low, high / (2 * OVERLAP)), high
 
 
 def chip_stride(chip_size: int) -> tuple[int, int]:
-    """Of the grid of chips, level pixels: as released, a ninth of a chip."""
+    """Stride of the grid of chips, as released a ninth of a chip."""
     return tuple(round(share * chip_size) for share in _STRIDE)
 
 
 def ends_of(
     data: Measured, low: float, high: float, chip_size: int | None
 ) -> tuple[float, int, float, float]:
-    """The finest factor, the chip, and two bounds.
+    """Return the finest factor, the chip size and two bounds of factors.
 
-    A chip that is not given is for what the finest level trains, and no
-    larger than that level. At factors below the first bound the largest boxes
-    are within the target, and the longest fit a chip. At the second an image
-    is one chip, and no level need be coarser.
+    Without ``chip_size`` the chip suits the sizes that the finest level
+    trains, and is no larger than that level. At factors below the first bound
+    the largest boxes are within the target, and the longest boxes fit a chip.
+    At the second bound an image is one chip: no level needs to be coarser.
     """
     whole = min((chip_size or MOST_CHIP) / data.side, 1)
     finest = min(max(low / data.small, whole), MAX_FACTOR)
     if chip_size is None:
         top = high if finest == whole else min(data.large * finest, high)
-        # A side must be shorter than the chip less its stride, and a bit.
+        # A chip holds boxes whose sides are a bit shorter than chip less
+        # stride.
         longest = (data.longest * finest + 2) / (1 - _STRIDE[1])
         wanted = min(max(top / _OF_CHIP, longest, 256), MOST_CHIP)
         wanted = min(wanted, data.largest_side * finest)
@@ -206,7 +223,7 @@ def _check(target, chip_size, num_levels) -> None:
 def _levels(
     data, low, high, chip_size, num_levels
 ) -> tuple[list[float], int, bool]:
-    """Factors, coarse to fine; the chip; is the coarsest level one chip?"""
+    """Return factors, chip size and whether the coarsest level is one chip."""
     finest, chip_size, limit, whole = ends_of(data, low, high, chip_size)
 
     def trains(factor):
@@ -234,7 +251,7 @@ def _levels(
 
 
 def _scales(data, factors, one_chip) -> tuple[Scale, ...]:
-    """Levels as a config has them; ``one_chip``: size of the coarsest one."""
+    """Levels for a config; ``one_chip`` is the size of the coarsest one."""
     if data.relative:
         return ((-1, one_chip or max(round(factors[0] * data.side), 1)),)
     scales: list[Scale] = [float(f'{factor:.3g}') for factor in factors]

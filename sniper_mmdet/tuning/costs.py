@@ -1,4 +1,4 @@
-"""What settings cost and cover on a data set, and what there is to see."""
+"""Estimates of the cost and coverage of settings on a data set."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -25,19 +25,33 @@ def forecast(
     test_pyramid: ImagePyramid | None = None,
     seed: int = 0,
 ) -> dict:
-    """What settings cost and cover: :func:`chip_statistics` of one epoch.
+    """Estimate cost and coverage by :func:`chip_statistics` of one epoch.
 
     Args:
         images (ImageBoxes): The data set.
-        settings (ChipSettings): Of training.
-        test_pyramid (ImagePyramid, optional): Defaults to the settings'.
-        seed (int): Defaults to 0.
+        settings (ChipSettings): Settings of training.
+        test_pyramid (ImagePyramid, optional): Levels of testing. Defaults to
+            those of training.
+        seed (int): Seed of the chips. Defaults to 0.
 
     Returns:
-        dict: Those statistics and ``uncovered_boxes``: those that train
-        nowhere; ``seen``: 5th, 50th and 95th percentile of the sizes that
-        boxes train at, level pixels, None without any;
-        ``test_pixels_per_image``: of all levels whole.
+        dict: The statistics and three more entries. ``uncovered_boxes`` is the
+        number of boxes that train at no level. ``seen`` has the 5th, 50th and
+        95th percentile of the sizes at which boxes train, level pixels, or
+        None without any. ``test_pixels_per_image`` is the number of pixels of
+        all whole levels of testing.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sniper_mmdet.chips import ImageBoxes
+        >>> from sniper_mmdet.tuning import suggest
+        >>> boxes = [[10, 10, 30, 30], [400, 200, 600, 400]]
+        >>> images = ImageBoxes(
+        ...     widths=np.array([1000]), heights=np.array([600]),
+        ...     boxes=np.array(boxes, np.float32), offsets=np.array([0, 2]))
+        >>> expected = forecast(images, suggest(images).settings)
+        >>> expected['chips_per_image'], expected['boxes_covered']
+        (2.0, 1.0)
     """
     table = mine_chips(images, settings, seed)
     found = chip_statistics(images, settings, [table])
@@ -56,11 +70,11 @@ def forecast(
 
 
 class FocusShare(NamedTuple):
-    """What true FocusPixels lead to.
+    """Pixels that AutoFocus looks at and boxes that it reaches.
 
     Attributes:
         pixels (float): Share of the pixels of all levels.
-        boxes (float): Share of the boxes, 1 without any.
+        boxes (float): Share of the boxes, 1 without boxes.
     """
 
     pixels: float
@@ -74,18 +88,32 @@ def focus_share(
     focus: Sequence[FocusSettings],
     stride: int = 16,
 ) -> FocusShare:
-    """What AutoFocus would look at and reach with a perfect focus head.
+    """Estimate what AutoFocus looks at and reaches with a perfect focus head.
 
-    The FocusPixels of each level are those of the annotated boxes. A
-    box is reached when it lies in what is looked at of a level whose range
-    holds its size; the coarsest level is looked at whole.
+    The FocusPixels of each level are those of the annotated boxes. A box is
+    reached if it lies in the parts that AutoFocus looks at of a level whose
+    range holds its size; the coarsest level is looked at whole.
 
     Args:
         images (ImageBoxes): The data set.
-        pyramid (ImagePyramid): Of testing.
-        sizes (Sequence[float]): Of FocusPixels, chip pixels.
-        focus (Sequence[FocusSettings]): One a level but the finest.
-        stride (int): Of FocusPixels, level pixels. Defaults to 16.
+        pyramid (ImagePyramid): Levels and valid ranges of testing.
+        sizes (Sequence[float]): ``sizes`` of FocusPixels, chip pixels.
+        focus (Sequence[FocusSettings]): Settings of each level but the finest.
+        stride (int): Stride of FocusPixels, level pixels. Defaults to 16.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sniper_mmdet.chips import (
+        ...     FocusSettings, ImageBoxes, ImagePyramid)
+        >>> boxes = [[100, 100, 116, 116], [1500, 300, 1516, 316]]
+        >>> images = ImageBoxes(
+        ...     widths=np.array([2000]), heights=np.array([2000]),
+        ...     boxes=np.array(boxes, np.float32), offsets=np.array([0, 2]))
+        >>> pyramid = ImagePyramid([0.5, 2.0], [(64, None), (0, 120)])
+        >>> share = focus_share(
+        ...     images, pyramid, (5, 64, 90), [FocusSettings(0.2, 3, 256)])
+        >>> f'{share.pixels:.1%} of the pixels, {share.boxes:.0%} of the boxes'
+        '18.2% of the pixels, 100% of the boxes'
     """
     looked = look(images, pyramid, sizes, focus, stride)
     whole = pyramid.level_sizes(images.widths, images.heights).prod(-1).sum()
@@ -97,7 +125,7 @@ def focus_share(
 
 
 def some_images(images: ImageBoxes, most: int) -> ImageBoxes:
-    """At most so many images, evenly drawn."""
+    """At most ``most`` images, at even intervals."""
     if len(images) <= most:
         return images
     kept = np.linspace(0, len(images) - 1, most).round().astype(int)

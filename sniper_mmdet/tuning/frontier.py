@@ -1,4 +1,4 @@
-"""Whole levels and plans of AutoFocus beside each other."""
+"""Comparison of plans of AutoFocus with whole levels."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,28 +10,28 @@ from sniper_mmdet.utils.cli import table
 from .advice import Advice
 from .plan import FocusPlan
 
-# Plans that are told, at most.
+# Upper bound of the plans in the comparison.
 _MOST = 6
 
 
 def ways_to_look(
     images: ImageBoxes, advice: Advice, plans: Sequence[FocusPlan]
 ) -> Iterator[dict]:
-    """What tests cost, by way: a dict each.
+    """Compare what inference costs and reaches, by plan and by whole levels.
 
-    ``scales``, ``stride`` of FocusPixels, ``pixels`` an image, ``of_finest``
-    level, ``boxes`` reached, ``smallest`` and ``largest``, see
-    :class:`FocusPlan`, and ``proposed``. Where levels are looked at whole
-    there is no ``stride`` and no ``smallest``.
+    Each way is a dict: ``scales``, ``stride`` of FocusPixels, ``pixels`` per
+    image, their share ``of_finest`` level, share of ``boxes`` reached,
+    ``smallest`` and ``largest`` (see :class:`FocusPlan`), and ``proposed``.
+    ``stride`` and ``smallest`` are None where levels are looked at whole.
 
     Args:
         images (ImageBoxes): The data set.
         advice (Advice): The proposal.
-        plans (Sequence[FocusPlan]): What was to choose from, cheapest first.
+        plans (Sequence[FocusPlan]): The plans to compare, cheapest first.
     """
     pyramid = advice.test_pyramid
     levels = pyramid.level_sizes(images.widths, images.heights).prod(-1)
-    # The finest level alone, and all of them.
+    # The finest level alone, and all levels.
     for count in sorted({1, len(pyramid)}):
         pixels = float(levels[:, -count:].sum(1).mean())
         yield dict(
@@ -59,7 +59,7 @@ def ways_to_look(
 
 
 def ways_table(ways: Sequence[dict]) -> str:
-    """Lines of what :func:`ways_to_look` tells; * is what is proposed."""
+    """Format the result of :func:`ways_to_look`; * marks the proposal."""
     rows = []
     for way in ways:
         stride, smallest = way['stride'], way['smallest']
@@ -78,7 +78,7 @@ def ways_table(ways: Sequence[dict]) -> str:
 
 
 def gain_of(advice: Advice, plans: Sequence[FocusPlan]) -> str:
-    """What AutoFocus gains, or why it is not proposed, in a sentence."""
+    """Say in a sentence what AutoFocus saves, or why it is not proposed."""
     plan = advice.plan
     if plan:
         whole = plan.pixels / plan.of_finest / 1e6
@@ -94,6 +94,6 @@ def gain_of(advice: Advice, plans: Sequence[FocusPlan]) -> str:
         )
     return (
         'AutoFocus has no plan here: on each coarse level that saves pixels, '
-        'more than 5% of the boxes are too small to be noticed, or sizes are '
-        'tested on no level that suits them.'
+        'more than 5% of the boxes are too small to be noticed, or no level '
+        'suits some of the sizes.'
     )

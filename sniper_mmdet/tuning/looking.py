@@ -1,10 +1,11 @@
-"""What AutoFocus looks at with true FocusPixels, of many images in a moment.
+"""Fast simulation of AutoFocus with FocusPixels of annotated boxes.
 
-The same as :mod:`sniper_mmdet.chips.focus` on masks, but of corners alone:
-true FocusPixels are rectangles of cells, and so is what becomes of them.
+The results are those of :mod:`sniper_mmdet.chips.focus`, which works on masks.
+This module works on corners alone: the FocusPixels of a box form a rectangle
+of cells, and so do all later steps.
 
-All compiled functions are in this file: Numba, which keeps what it compiled,
-looks for changes in the file of a function alone.
+All compiled functions are in this file, because Numba's cache notices changes
+in the file of a function only.
 """
 
 from collections.abc import Sequence
@@ -22,14 +23,15 @@ from sniper_mmdet.chips.compiled import njit
 
 
 class Looked(NamedTuple):
-    """What is looked at, and what that reaches.
+    """Pixels that AutoFocus looks at, and boxes that it reaches.
 
     Attributes:
-        pixels (ndarray (N, L)): int64, of each image and level, level pixels.
-        largest (ndarray (N,)): int64, of the largest part of each image that
-            is looked at in one piece, level pixels.
-        reached (ndarray (M,)): bool, which boxes lie in what is looked at of
-            a level whose range holds their size.
+        pixels (ndarray (N, L)): int64, number of pixels of each image and
+            level, level pixels.
+        largest (ndarray (N,)): int64, number of level pixels of the largest
+            part of each image that is looked at in one piece.
+        reached (ndarray (M,)): bool, whether a box lies in the parts that
+            AutoFocus looks at of a level whose range holds its size.
     """
 
     pixels: np.ndarray
@@ -45,18 +47,18 @@ def look(
     stride: int = 16,
     border: float = 0,
 ) -> Looked:
-    """What AutoFocus would look at and reach with a perfect focus head.
+    """Simulate what AutoFocus looks at and reaches with a perfect focus head.
 
     Args:
         images (ImageBoxes): The data set.
-        pyramid (ImagePyramid): Of testing.
-        sizes (Sequence[float]): Of FocusPixels, level pixels.
-        focus (Sequence[FocusSettings]): One a level but the finest; their
-            thresholds are without effect.
-        stride (int): Of FocusPixels, level pixels. Defaults to 16.
-        border (float): A box is not reached in a FocusChip of which a side,
-            other than the image's, is closer than this, original pixels.
-            Defaults to 0.
+        pyramid (ImagePyramid): Levels and valid ranges of testing.
+        sizes (Sequence[float]): ``sizes`` of FocusPixels, level pixels.
+        focus (Sequence[FocusSettings]): Settings of each level but the finest;
+            their thresholds have no effect.
+        stride (int): Stride of FocusPixels, level pixels. Defaults to 16.
+        border (float): Original pixels. A FocusChip does not reach a box that
+            is closer than this to one of its sides, unless that side is the
+            image's. Defaults to 0.
     """
     levels = pyramid.level_sizes(images.widths, images.heights)
     pixels = np.zeros(levels.shape[:2], np.int64)
@@ -80,7 +82,7 @@ def look(
 
 @njit
 def _look(boxes, offsets, sides, levels, valid, settings, found):
-    """Fill what is found, image by image."""
+    """Fill the arrays of results, image by image."""
     span, steps, stride, border = settings
     pixels, largest, reached = found
     for i in range(len(sides)):
@@ -102,7 +104,7 @@ def _look(boxes, offsets, sides, levels, valid, settings, found):
                 pixels[i, k + 1] += area
                 largest[i] = max(largest[i], area)
             there = _scaled(boxes[own], finer / sides[i])
-            # Levels are of whole pixels: a border may be off by one.
+            # Levels have whole pixels, so that a border may be off by one.
             margin = border * finer / sides[i] if border else -np.ones(2)
             for b in range(len(there)):
                 if valid[own.start + b, k + 1] and _inside(
@@ -121,7 +123,7 @@ def _scaled(boxes, factors):
 
 @njit
 def _inside(box, chips, size, margin):
-    """Whether a box lies in a chip, so far from its sides that are inner."""
+    """Whether a box lies in a chip, away from the chip's inner sides."""
     for c in range(len(chips)):
         inside = True
         for axis in range(2):
@@ -137,8 +139,8 @@ def _inside(box, chips, size, margin):
 
 @njit
 def _true_cells(boxes, span, chips, size, dilation, stride):
-    """Of each box that marks FocusPixels in chips: the cells, dilated."""
-    # Of an even side, the larger half is after the cell.
+    """Dilated cells of each box that marks FocusPixels in chips."""
+    # An even side has its larger half after the cell.
     before, after = (dilation - 1) // 2, dilation // 2
     found = []
     for b in range(len(boxes)):
@@ -175,7 +177,7 @@ def _true_cells(boxes, span, chips, size, dilation, stride):
 
 @njit
 def _focus_chips(cells, size, min_size, stride):
-    """As :func:`~sniper_mmdet.chips.focus.focus_chips`, of marked cells."""
+    """Like :func:`~sniper_mmdet.chips.focus.focus_chips`, from cells."""
     counts = -(-size // stride)
     least = np.minimum(-(-min_size // stride), counts)
     chips = _merged(cells, least, counts)
@@ -191,7 +193,7 @@ def _focus_chips(cells, size, min_size, stride):
 
 @njit
 def _move_chips(chips, size, finer, stride):
-    """As :func:`~sniper_mmdet.chips.focus.move_chips`."""
+    """Like :func:`~sniper_mmdet.chips.focus.move_chips`."""
     ratio = finer / size / stride
     moved = np.empty_like(chips)
     for c in range(len(chips)):
@@ -208,7 +210,7 @@ def _move_chips(chips, size, finer, stride):
 
 @njit
 def _merged(chips, least, counts):
-    """Boxes of cells, merged and grown about their centres until apart."""
+    """Merge boxes of cells and grow them about their centres until apart."""
     before = -1
     while True:
         chips = _joined(chips)
@@ -226,7 +228,7 @@ def _merged(chips, least, counts):
 
 @njit
 def _joined(boxes):
-    """One box around all that touch each other, corners too."""
+    """Replace boxes that touch, also at corners, by one box around them."""
     boxes = boxes[np.argsort(boxes[:, 0])]
     group = np.arange(len(boxes))
     for i in range(len(boxes)):

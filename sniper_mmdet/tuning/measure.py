@@ -1,4 +1,4 @@
-"""Sizes of a data set's boxes and images, as rules for settings see them."""
+"""Measures of the sizes of boxes and images, for the rules of settings."""
 
 from typing import NamedTuple
 
@@ -7,20 +7,20 @@ import numpy as np
 from sniper_mmdet.chips import ImageBoxes, box_sizes
 from sniper_mmdet.chips.presets import RELEASED_COCO
 
-# Levels are named by the long side for images of this many at least.
+# Levels are given by the long side only if images have this many sizes.
 _MANY_SIDES = 8
 
 
 class Measured(NamedTuple):
-    """Sizes of boxes and images; of one image where all are relative to it."""
+    """Sizes of boxes and images, or sizes relative to the image."""
 
-    relative: bool  # the level is named by the long side
-    sizes: np.ndarray  # of boxes, pixels
-    small: float  # 5th percentile of them
-    large: float  # 99th
-    longest: float  # 99.5th of long sides of boxes
-    side: float  # of an image: the long one, typical
-    largest_side: float  # the same, largest
+    relative: bool  # the level is given by the long side
+    sizes: np.ndarray  # sizes of boxes, pixels
+    small: float  # 5th percentile of the sizes
+    large: float  # 99th percentile of the sizes
+    longest: float  # 99.5th percentile of the boxes' long sides
+    side: float  # typical long side of an image
+    largest_side: float  # largest long side of an image
 
     @property
     def where(self) -> str:
@@ -28,14 +28,14 @@ class Measured(NamedTuple):
 
 
 def measure(images: ImageBoxes) -> list[Measured]:
-    """In pixels; before that as parts of their images, if it may be better."""
+    """Measure boxes, first relative to images if that may suit them better."""
     sides = images.boxes[:, 2:] - images.boxes[:, :2]
     kept = (sides >= RELEASED_COCO.min_side).all(1)
     if not kept.any():
         raise ValueError(
-            'settings can be proposed for boxes with sides of '
-            f'{RELEASED_COCO.min_side} px or more only. Received: '
-            f'{len(kept)} boxes, none of them such, in {len(images)} images.'
+            'settings can be proposed only for boxes with sides of '
+            f'{RELEASED_COCO.min_side} px or more. Received: {len(kept)} '
+            f'boxes, all of them smaller, in {len(images)} images.'
         )
     sizes = box_sizes(images.boxes)[kept].astype(float)
     longest = sides[kept].max(1)
@@ -49,7 +49,7 @@ def measure(images: ImageBoxes) -> list[Measured]:
         return Measured(*own, *map(float, sides))
 
     found = [measured(False, 1, np.median(of_image), of_image.max())]
-    # With a few sizes of images only it may be a coincidence.
+    # With few image sizes the relation may be a coincidence.
     if len(np.unique(of_box)) >= _MANY_SIDES and (
         np.log(sizes / of_box).std() < 0.9 * np.log(sizes).std()
     ):

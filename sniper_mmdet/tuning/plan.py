@@ -1,6 +1,7 @@
-"""Plans: pyramids on which AutoFocus looks at little and reaches all.
+"""Plans of AutoFocus: pyramids that reach all boxes with few pixels.
 
-A plan costs what true FocusPixels, those of the annotated boxes, lead to.
+The cost of a plan is the number of pixels to which the FocusPixels of the
+annotated boxes lead.
 """
 
 import math
@@ -22,59 +23,60 @@ from .costs import some_images
 from .looking import look
 from .ranges import OVERLAP, WIDER, focused_ranges
 
-#: Strides of FocusPixels that are tried unless others are asked for. One of 4
-#: takes four times as many cells of the focus head as one of 8, and shows it
-#: less around each.
+#: Strides of FocusPixels that are tried by default. Stride 4 has four times as
+#: many cells as stride 8, and the focus head sees less context per cell.
 STRIDES = (8, 16)
 
-#: Share of the boxes that a plan must reach, and of those to be noticed that
-#: must be large enough for it.
+#: Share of the boxes that a plan must reach, and share of the boxes to be
+#: noticed that must be large enough.
 REACHED, NOTICED = 0.99, 0.95
-#: The same, of a plan that is proposed, if there is one.
+#: The same shares for a plan that is proposed, if one has them.
 SAFE = 0.99
-#: Least size that a FocusPixel can be learned for, level pixels, as released.
+#: Least size for which FocusPixels can be learned, level pixels, as released.
 LEAST_SIZE = 5.0
 
-# Between neighbouring levels; above 6, sizes are between two levels.
+# Ratios between neighbouring levels; above 6 some sizes suit no level.
 _RATIOS = np.arange(2, 6.1, 0.25)
 _MOST_LEVELS = 4
-# What an object must have at least of to leave a trace on a map, level pixels.
+# Least size at which an object leaves a trace on a map, level pixels.
 _TRACE = 2
-# Original pixels around a FocusChip, of AutoFocus: no box there is kept.
+# Border of AutoFocus in original pixels: FocusChips drop boxes within it.
 _BORDER = 10
-# What a further level, on which objects can be missed, or cells below 8 px
-# count as: they must save a third.
+# Factor of the cost for a further level, which can miss objects, or for cells
+# below 8 px: either must save a third.
 _DEAR = 1.5
-# What costs up to so much more is as cheap.
+# Plans that cost up to so much more count as equally cheap.
 _AS_CHEAP = 1.05
 
 
 @dataclass(frozen=True)
 class FocusPlan:
-    """A pyramid, coarse to fine, and how AutoFocus goes through it.
+    """A pyramid, coarse to fine, and the settings of AutoFocus on it.
 
     Attributes:
-        factors (tuple[float]): Levels.
-        stride (int): Of FocusPixels, level pixels.
-        sizes (tuple[int]): Of FocusPixels, level pixels, see
+        factors (tuple[float]): Factors of the levels.
+        stride (int): Stride of FocusPixels, level pixels.
+        sizes (tuple[int]): ``sizes`` of FocusPixels, level pixels, see
             :func:`~sniper_mmdet.chips.focus.focus_labels`: up to the largest
-            that the next level trains.
-        focus (tuple[FocusSettings]): One a level but the finest. FocusChips
-            are at least as wide, at the next level, as an object in the
-            middle of what that is for: a larger one has FocusPixels all over.
-            No object is as close to a side as ``border``.
-        test_valid_ranges (tuple): (low, high) a level, original pixels.
-        pixels (float): Level pixels an image that are looked at, on average.
-        share (float): Of those of all its levels.
-        of_finest (float): Of those of its finest level.
-        boxes (float): Share of the boxes that are reached.
-        noticed (float): Share of the boxes that the coarsest level must
-            notice, since its range does not hold them, that are at least
+            size that the next level trains.
+        focus (tuple[FocusSettings]): Settings of each level but the finest. At
+            the next level FocusChips are at least as wide as an object in the
+            middle of the sizes that the level is for: a larger object has
+            FocusPixels all over. No object is closer to a side than
+            ``border``.
+        test_valid_ranges (tuple): (low, high) per level, original pixels.
+        pixels (float): Mean number of level pixels per image that AutoFocus
+            looks at.
+        share (float): Ratio of ``pixels`` to the pixels of all levels.
+        of_finest (float): Ratio of ``pixels`` to those of the finest level.
+        boxes (float): Share of the boxes that AutoFocus reaches.
+        noticed (float): The coarsest level must notice the boxes that its
+            range does not hold. This is the share of them that are at least
             ``least_size`` there.
-        smallest (float): Of those boxes, the 5th percentile of sizes on that
-            level, level pixels.
-        largest (float): Level pixels of the largest part that is looked at
-            in one piece, in any image that was counted.
+        smallest (float): 5th percentile of the sizes of those boxes on the
+            coarsest level, level pixels.
+        largest (float): Level pixels of the largest part of any counted image
+            that is looked at in one piece.
     """
 
     factors: tuple[float, ...]
@@ -92,7 +94,7 @@ class FocusPlan:
 
     @property
     def cost(self) -> float:
-        """float: Pixels, and more for further levels and for small cells."""
+        """float: Pixels, with a penalty for further levels and small cells."""
         dear = len(self.factors) - 2 + (self.stride < 8)
         return self.pixels * _DEAR**dear
 
@@ -107,31 +109,44 @@ def search_plans(
     least_size: float = LEAST_SIZE,
     most_images: int = 2000,
 ) -> list[FocusPlan]:
-    """The plans that no other one beats, cheapest first.
+    """Search plans; return those that no other plan beats, cheapest first.
 
-    Levels are from 2 to 4, a ratio of 2 to 6 apart. A plan reaches 99% of the
-    boxes and shows 95% of those that the coarsest level must notice at
-    ``least_size`` there; each size but 1% of the boxes is tested at a level
-    where it is within the target, or at an end of the pyramid. Beaten is what
-    costs more than another one and shows what must be noticed no larger.
+    A plan has 2 to 4 levels, a ratio of 2 to 6 apart. It reaches 99% of the
+    boxes, and 95% of the boxes that the coarsest level must notice have at
+    least ``least_size`` there. All sizes but those of 1% of the boxes are
+    tested at a level where they are within the target, or at an end of the
+    pyramid. A plan is beaten by another one that costs less and shows the
+    boxes to be noticed at least as large.
 
     Args:
         images (ImageBoxes): The data set.
-        finest (float): Factor of the finest level.
+        finest (float): Factor of the finest level, original to level pixels.
         target (tuple[float]): Sizes that a level is for, level pixels.
-        strides (Sequence[int]): Of FocusPixels, those that can be had.
-            Defaults to 8 and 16.
-        num_levels (int, optional): Defaults to None: any number.
-        coarsest (float, optional): The largest factor of a coarsest level.
-            Defaults to None: at which 99% of the boxes are no larger than
-            the target.
-        least_size (float): Least size that a FocusPixel can be learned for,
+        strides (Sequence[int]): Strides of FocusPixels to try. Defaults to 8
+            and 16.
+        num_levels (int, optional): Number of levels. Defaults to None: any.
+        coarsest (float, optional): Largest factor of the coarsest level.
+            Defaults to None: the factor at which 99% of the boxes are no
+            larger than the target.
+        least_size (float): Least size for which FocusPixels can be learned,
             level pixels. Defaults to :data:`LEAST_SIZE`.
-        most_images (int): Images that are looked at, evenly drawn; of sizes
-            all boxes count. Defaults to 2000.
+        most_images (int): Upper bound of the images that are simulated, at
+            even intervals; the boxes of all images count for sizes. Defaults
+            to 2000.
 
     Returns:
-        list[FocusPlan]: None where no plan does all this.
+        list[FocusPlan]: An empty list if no plan meets the conditions.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sniper_mmdet.chips import ImageBoxes
+        >>> boxes = [[100, 100, 116, 116], [1500, 300, 1516, 316]]
+        >>> images = ImageBoxes(
+        ...     widths=np.array([2000]), heights=np.array([2000]),
+        ...     boxes=np.array(boxes, np.float32), offsets=np.array([0, 2]))
+        >>> plans = search_plans(images, finest=2.0, target=(64, 240))
+        >>> plans[0].factors, f'{plans[0].of_finest:.1%} of the finest level'
+        ((0.333, 2.0), '3.4% of the finest level')
     """
     sizes = box_sizes(images.boxes).astype(float)
     if not len(sizes):
@@ -160,9 +175,9 @@ def search_plans(
 
 
 def best_plan(plans: Sequence[FocusPlan]) -> FocusPlan:
-    """Of a frontier: what shows most of those that cost next to the least.
+    """Choose among plans of near-least cost the one with the largest boxes.
 
-    Plans that show 99% of what must be noticed large enough come first.
+    Plans that show 99% of the boxes to be noticed large enough come first.
     """
     safe = [plan for plan in plans if plan.noticed >= SAFE] or plans
     most = safe[0].cost * _AS_CHEAP
@@ -170,7 +185,7 @@ def best_plan(plans: Sequence[FocusPlan]) -> FocusPlan:
 
 
 def _pyramids(finest, coarsest, num_levels) -> Iterator[tuple[float, ...]]:
-    """Factors, rounded as a config has them."""
+    """Factors of pyramids to try, rounded for a config."""
     for count in range(2, _MOST_LEVELS + 1):
         for ratio in _RATIOS if num_levels in (None, count) else ():
             factors = finest / ratio ** np.arange(count - 1, -1, -1)
@@ -179,7 +194,7 @@ def _pyramids(finest, coarsest, num_levels) -> Iterator[tuple[float, ...]]:
 
 
 def _leaves_gaps(sizes, factors, target) -> bool:
-    """Whether more than 1% of the sizes are within no level's target."""
+    """Whether more than 1% of the sizes are in the target of no level."""
     low, high = target[0] / WIDER, target[1] * WIDER
     between = np.zeros(len(sizes), bool)
     for coarse, fine in zip(factors, factors[1:], strict=False):

@@ -1,24 +1,29 @@
-"""Which sizes a level trains and tests, given those that it is for."""
+"""Valid ranges of levels in training and testing."""
 
 import math
 from collections.abc import Iterable, Sequence
 
 from sniper_mmdet.chips.pyramid import Range
 
-#: Neighbouring ranges of training overlap at least by this factor.
+#: Neighbouring ranges of training overlap by at least this factor.
 OVERLAP = 1.3
-#: Test ranges to training ranges: 80 to 90, 150 to 180, 120 to 75 as released.
+#: Ratios of the released test ranges to the training ranges: 80 to 90, 150 to
+#: 180, 120 to 75.
 WIDER = 1.2
 
 
 def level_ranges(
     factors: Sequence[float], target: tuple[float, float]
 ) -> list[tuple[float, float]]:
-    """Sizes that levels train, coarse to fine: original pixels.
+    """Valid ranges of training, coarse to fine, original pixels.
 
-    A level trains what is within the target there, the finest also all below,
-    the coarsest all above. However far apart two levels are, their ranges
-    overlap.
+    A level trains the sizes within the target there, the finest level also all
+    smaller sizes, the coarsest level all larger sizes. The ranges of
+    neighbours overlap, however far apart the levels are.
+
+    Examples:
+        >>> level_ranges((0.5, 2), target=(60, 240))
+        [(92.3076923076923, inf), (0.0, 120.0)]
     """
     low, high = target
     neighbours = zip(factors, factors[1:], strict=False)
@@ -30,18 +35,19 @@ def level_ranges(
 def test_ranges(
     factors: Sequence[float], target: tuple[float, float]
 ) -> tuple[Range, ...]:
-    """Valid ranges of testing: those of training, wider at both ends."""
+    """Valid ranges of testing, wider than those of training at both ends."""
     return _wider(level_ranges(factors, target))
 
 
 def focused_ranges(factors: Sequence[float], high: float) -> tuple[Range, ...]:
-    """Valid ranges of AutoFocus: neighbours meet where FocusPixels end.
+    """Valid ranges of testing for AutoFocus, which meet where FocusPixels end.
 
-    All below has a FocusPixel, and the finer level finds it better, also
-    where the coarse one trains on it. Both ends are wider than that.
+    All smaller objects have FocusPixels, and the finer level detects them
+    better, even those on which the coarse level trains. Both ends of a range
+    are wider than that.
 
     Args:
-        factors (Sequence[float]): Of levels, coarse to fine.
+        factors (Sequence[float]): Factors of the levels, coarse to fine.
         high (float): Largest size that a level is for, level pixels.
     """
     ends = [high / factor for factor in factors[1:]]
@@ -53,7 +59,7 @@ def _wider(bounds: Iterable[tuple[float, float]]) -> tuple[Range, ...]:
 
 
 def as_range(low: float, high: float) -> Range:
-    """Whole pixels, the lower end down and the upper end up."""
+    """Round a range to whole pixels, outwards."""
     return (
         math.floor(low + 1e-6) or None,
         None if high == math.inf else math.ceil(high - 1e-6),

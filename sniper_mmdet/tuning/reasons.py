@@ -1,10 +1,10 @@
-"""Why settings are proposed, in sentences."""
+"""Reasons for proposed settings, in sentences."""
 
 from collections.abc import Iterator, Sequence
 
 from .measure import Measured
 
-#: Enlarging beyond the finest level released shows nothing that is not there.
+#: Enlarging more than the finest released level shows no new detail.
 MAX_FACTOR = 3.0
 
 
@@ -20,11 +20,11 @@ def reasons_of(
     low: float,
     high: float,
 ) -> Iterator[str]:
-    """Why the finest level, the coarsest, and the ranges are what they are."""
+    """Explain the choice of the finest level, the coarsest and the ranges."""
     if data.relative:
         yield (
-            'The level is named by the long side: as parts of their images '
-            'the boxes differ clearly less in size than in pixels.'
+            'The level is given by the long side: box sizes vary clearly less '
+            'relative to their images than in pixels.'
         )
     factor = factors[-1]
     small = data.small * factor
@@ -35,7 +35,7 @@ def reasons_of(
     if factor == MAX_FACTOR and small < 0.99 * low:
         text += (
             f'; {low:.0f} px would take {low / data.small:.2g} times, but '
-            'enlarging more than 3 times shows nothing new'
+            'enlarging more than 3 times shows no new detail'
         )
     yield text + '.'
     name = 'Coarsest level' if len(factors) > 1 else 'It is the only level'
@@ -56,7 +56,8 @@ def reasons_of(
     overlaps = [finer[1] / coarse[0] for coarse, finer in neighbours]
     if overlaps:
         yield (
-            f'A level trains what is {low:.0f} to {high:.0f} px there, the '
-            'finest also all below, the coarsest all above; neighbouring '
-            f'ranges overlap by a factor of {min(overlaps):.1f} or more.'
+            f'A level trains boxes of {low:.0f} to {high:.0f} px there, the '
+            'finest level also all smaller ones, the coarsest all larger '
+            'ones; neighbouring ranges overlap by a factor of '
+            f'{min(overlaps):.1f} or more.'
         )

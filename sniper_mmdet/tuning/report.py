@@ -1,4 +1,4 @@
-"""Proposed settings beside others, and what there is to know of them."""
+"""Comparison of proposed settings with others, and warnings."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -21,7 +21,7 @@ from .warnings import warnings_of
 
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 CHIP_SIZES = (256, 384, 512)
-# Images that are counted, at most.
+# Upper bound of the images that are counted.
 _MOST = 4000
 
 
@@ -34,22 +34,23 @@ def report_settings(
     num_without_area: int | None = None,
     strides: Sequence[int] | None = None,
 ) -> tuple[dict, Advice]:
-    """Propose settings, and count what they cost beside others.
+    """Propose settings, and compare their cost with that of others.
 
     Args:
         images (ImageBoxes): The data set.
         chip_size (int, optional): See :func:`propose`.
         num_levels (int, optional): See :func:`propose`.
-        own (tuple, optional): The user's settings: of training, and the
-            levels of testing if those are others.
-        focus_stride (int, optional): Of FocusPixels, of the user's AutoFocus
-            detector: at least two levels are proposed for it.
-        num_without_area (int, optional): Boxes that were left out before.
-        strides (Sequence[int], optional): Of FocusPixels, those that can be
-            had. See :func:`propose`.
+        own (tuple, optional): The user's settings: those of training, and the
+            pyramid of testing or None if it is the same.
+        focus_stride (int, optional): Stride of FocusPixels of the user's
+            AutoFocus detector, for which at least two levels are proposed.
+        num_without_area (int, optional): Number of boxes that were left out
+            before.
+        strides (Sequence[int], optional): Strides of FocusPixels to try, see
+            :func:`propose`.
 
     Returns:
-        tuple: dict, all there is to tell, and Advice, the proposal.
+        tuple: The report, a dict, and the proposal, an Advice.
 
     Raises:
         ValueError: See :func:`propose`.

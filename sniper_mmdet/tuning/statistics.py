@@ -1,4 +1,4 @@
-"""What chips cost and what they cover."""
+"""Statistics of the cost and coverage of chips."""
 
 import numpy as np
 
@@ -15,20 +15,34 @@ from sniper_mmdet.chips import (
 def chip_statistics(
     images: ImageBoxes, settings: ChipSettings, tables: list[np.ndarray]
 ) -> dict:
-    """Counts, coverage and pixels of chips, averaged over epochs.
+    """Compute counts, coverage and pixels of chips, averaged over epochs.
 
     Args:
         images (ImageBoxes): The data set.
-        settings (ChipSettings): How the chips were cut.
-        tables (list[ndarray]): One chip table an epoch.
+        settings (ChipSettings): Settings by which the chips were cut.
+        tables (list[ndarray]): One chip table per epoch.
 
     Returns:
-        dict: Per-level lists are coarse to fine. ``boxes_covered``: share of
-        all boxes that lie whole in a chip of a level at which their size is
-        valid. ``valid_boxes_covered``: the same of the boxes that some chip
-        must cover. ``pixel_ratio_single_scale``, ``pixel_ratio_pyramid``:
-        level pixels of all chips to those of one 800x1333 pass, and to those
-        of all levels whole; ``_padded`` counts every chip as a full square.
+        dict: Lists per level are coarse to fine. ``boxes_covered`` is the
+        share of all boxes that lie whole in a chip of a level at which their
+        size is valid; ``valid_boxes_covered`` is the same share of the boxes
+        that some chip must cover. ``pixel_ratio_single_scale`` and
+        ``pixel_ratio_pyramid`` are the ratios of the level pixels of all chips
+        to those of one 800x1333 pass, and to those of all whole levels;
+        ``_padded`` counts every chip as a full square.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sniper_mmdet.chips import (
+        ...     ImageBoxes, RELEASED_COCO, mine_chips)
+        >>> boxes = [[10, 10, 30, 30], [400, 200, 600, 400]]
+        >>> images = ImageBoxes(
+        ...     widths=np.array([1000]), heights=np.array([600]),
+        ...     boxes=np.array(boxes, np.float32), offsets=np.array([0, 2]))
+        >>> tables = [mine_chips(images, RELEASED_COCO, seed=0, epoch=0)]
+        >>> stats = chip_statistics(images, RELEASED_COCO, tables)
+        >>> stats['chips_per_level'], f'{stats["boxes_covered"]:.0%}'
+        ([1.0, 0.0, 1.0], '100%')
     """
     pyramid, num_images, n = settings.pyramid, max(len(images), 1), len(tables)
 

@@ -7,19 +7,25 @@ from scipy.cluster.vq import kmeans2
 def cluster_classes(
     means: np.ndarray, num: int, seed: int = 0, tries: int = 10
 ) -> list[int]:
-    """The cluster of each class, by k-means of their mean features.
+    """Cluster classes by k-means on their mean features.
 
-    Clusters are numbered by their first class. Of several starts the one of
-    least distances counts, of those that leave no cluster empty.
+    Clusters are numbered by their first class. The result is the best of
+    several starts, the one with the least distances among those that leave no
+    cluster empty.
 
     Args:
         means (ndarray (C, F)): Mean features of the classes.
         num (int): Number of clusters.
-        seed (int): Defaults to 0.
-        tries (int): Defaults to 10.
+        seed (int): Seed of the starts. Defaults to 0.
+        tries (int): Number of starts. Defaults to 10.
 
     Raises:
-        ValueError: There cannot be so many clusters.
+        ValueError: There are fewer different classes than clusters.
+
+    Examples:
+        >>> import numpy as np
+        >>> cluster_classes(np.array([[0, 1], [5, 5], [0, 1.2]]), num=2)
+        [0, 1, 0]
     """
     means = np.asarray(means, float)
     different = len(np.unique(means, axis=0))
@@ -42,7 +48,7 @@ def cluster_classes(
 def _spread(
     means: np.ndarray, num: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Different classes to start from, far from each other (k-means++)."""
+    """Choose different classes far from each other as a start (k-means++)."""
     chosen = [int(rng.integers(len(means)))]
     away = ((means - means[chosen[0]]) ** 2).sum(1)
     while len(chosen) < num:
@@ -57,5 +63,10 @@ def _numbered(groups: np.ndarray) -> list[int]:
 
 
 def group_by_name(names: list[str]) -> list[int]:
-    """Numbers of names, in the order in which they come first."""
+    """Number names in the order of their first appearance.
+
+    Examples:
+        >>> group_by_name(['animal', 'vehicle', 'animal'])
+        [0, 1, 0]
+    """
     return _numbered(np.array(names, object))

@@ -1,4 +1,4 @@
-"""Proposed settings as text: a report, and a part of a config."""
+"""Proposed settings as text: a report, and a fragment of a config."""
 
 import textwrap
 from collections.abc import Iterator
@@ -11,17 +11,22 @@ from .advice import Advice
 from .frontier import ways_table
 
 _THRESHOLDS = comment(
-    'focus_curve.py tells which thresholds suit a trained one.'
+    'focus_curve.py shows which thresholds suit a trained focus head.'
 )
 
 _OF_TABLE = """\
-(*: proposed. Mpixel: per image. px to notice: 95% of what the coarsest level
-must notice is as large there, or larger. largest part: Mpixel that must fit
-into memory together.)"""
+(*: proposed. Mpixel: per image. px to notice: 95% of the objects that the
+coarsest level must notice are at least as large there. largest part: Mpixel
+that must fit into memory together.)"""
 
 
 def range_text(bounds: Range) -> str:
-    """A valid range as text: '[32, ∞)'."""
+    """A valid range as text: '[32, ∞)'.
+
+    Examples:
+        >>> range_text((32, None))
+        '[32, ∞)'
+    """
     return f'[{bounds[0] or 0}, {bounds[1] or "∞"})'
 
 
@@ -31,16 +36,17 @@ def settings_text(
     autofocus: bool = False,
     head: dict | None = None,
 ) -> str:
-    """The settings as a part of a config.
+    """Write settings as a fragment of a config.
 
     Args:
         advice (Advice): The proposal.
-        base (str, optional): The config that it builds on. Defaults to None:
-            it is to be pasted into one.
-        autofocus (bool): Whether that is of an AutoFocus detector. Defaults
-            to False.
-        head (dict, optional): What the focus head takes besides sizes: maps,
-            their channels and stride. Defaults to None: it has what it takes.
+        base (str, optional): The config from which it inherits. Defaults to
+            None: a fragment to paste into a config.
+        autofocus (bool): Whether that config has an AutoFocus detector.
+            Defaults to False.
+        head (dict, optional): Arguments of the focus head besides ``sizes``:
+            maps, their channels and stride. Defaults to None: the config has
+            them.
     """
     size = advice.chip_size
     pad = dict(type='BatchFixedSizePad', size=(size, size))
@@ -56,13 +62,13 @@ def settings_text(
         stride=advice.stride,
     )
     if autofocus:
-        # None takes out what the config may have for other levels.
+        # None removes settings that the config may have for other levels.
         dataset['focus_sizes'] = advice.settings.focus_sizes
     focus_head = dict(head or {}, sizes=advice.focus_sizes)
     focus = [vars(step) for step in advice.focus]
     focused: dict = dict(focus_head=focus_head, focus=focus)
-    paste = 'Not a config of its own: to be pasted into one that trains on '
-    paste += 'chips, which tools/sniperize.py makes.'
+    paste = 'Not a complete config: paste this into one that trains on chips, '
+    paste += 'which tools/sniperize.py makes.'
     blocks = [
         comment('Proposed by tools/analysis_tools/suggest_settings.py.'),
         f'{assignment("_base_", base)}\n' if base else comment(paste),
@@ -82,7 +88,7 @@ def settings_text(
             why = (
                 'With an AutoFocus detector also, if its focus head has '
                 f'FocusPixels of stride {advice.focus_stride} '
-                '(tools/sniperize.py --autofocus --suggest writes all of it):'
+                '(tools/sniperize.py --autofocus --suggest writes all this):'
             )
         update = call('model.update', **focused)
         if noticed := advice.settings.focus_sizes:
@@ -93,7 +99,7 @@ def settings_text(
 
 
 def report_text(report: dict, advice: Advice) -> str:
-    """What :func:`report_settings` found, for a reader."""
+    """Write the result of :func:`report_settings` for a reader."""
     return '\n'.join(_report(report, advice))
 
 
@@ -120,7 +126,7 @@ def _report(report, advice) -> Iterator[str]:
     for size, other in report['other_chip_sizes'].items():
         yield (
             f'--chip-size {size}: levels {list(other["scales"])}, '
-            f'{other["chips_per_image"]:.2f} chips an image, '
+            f'{other["chips_per_image"]:.2f} chips per image, '
             f'{other["pixels_per_image"] / 1e6:.2f} Mpixel, '
             f'{other["boxes_covered"]:.2%} covered, '
             f'median {_seen(other)[1]} level px'
@@ -137,13 +143,13 @@ def _report(report, advice) -> Iterator[str]:
 
 
 def _expected(expected) -> str:
-    """What settings cost and cover, a column each."""
+    """Table of the cost and coverage of settings, one column for each."""
     rows: dict[str, dict[str, str]] = {}
     for name, e in expected.items():
         low, median, high = _seen(e)
         column = {
-            'chips an image': f'{e["chips_per_image"]:.2f}',
-            'Mpixel an image': f'{e["pixels_per_image"] / 1e6:.2f}',
+            'chips per image': f'{e["chips_per_image"]:.2f}',
+            'Mpixel per image': f'{e["pixels_per_image"] / 1e6:.2f}',
             '  to one 800x1333': f'{e["pixel_ratio_single_scale"]:.2f}',
             '  to whole levels': f'{e["pixel_ratio_pyramid"]:.2f}',
             'Mpixel in testing, whole': (
@@ -161,12 +167,12 @@ def _expected(expected) -> str:
 
 
 def _seen(expected) -> list[str]:
-    """Percentiles of the sizes that boxes train at."""
+    """Percentiles of the sizes at which boxes train."""
     return [f'{size:.0f}' for size in expected['seen'] or ()] or ['-'] * 3
 
 
 def _focus(share, advice) -> Iterator[str]:
-    """What an AutoFocus detector would do, a sentence each."""
+    """Say in sentences what an AutoFocus detector would do."""
     yield (
         f'FocusPixels: stride {advice.focus_stride}, sizes '
         f'{advice.focus_sizes}, level pixels'
@@ -177,6 +183,7 @@ def _focus(share, advice) -> Iterator[str]:
     yield f'pixels looked at: {share["pixels"]:.0%} of those of whole levels'
     yield f'boxes reached: {share["boxes"]:.1%}'
     yield (
-        'Both are of true FocusPixels, by these sizes; what a trained head '
-        'reaches depends on its thresholds: draw focus_curve.py.'
+        'Both figures assume FocusPixels from the annotations, by these '
+        'sizes. Those of a trained head depend on its thresholds: run '
+        'focus_curve.py.'
     )

@@ -1,4 +1,4 @@
-"""What to know before proposed settings are used."""
+"""Warnings about proposed settings."""
 
 from collections.abc import Iterator
 
@@ -15,10 +15,10 @@ def warnings_of(
     share: FocusShare | None = None,
     num_without_area: int | None = None,
 ) -> Iterator[str]:
-    """What to know before the proposal is used, a sentence each.
+    """Warn of drawbacks of a proposal, in one sentence each.
 
-    ``expected`` is what :func:`forecast` tells of the proposal, ``share``
-    what AutoFocus makes of it.
+    ``expected`` is the result of :func:`forecast` for the proposal, ``share``
+    the one of :func:`focus_share`.
     """
     sizes = box_sizes(images.boxes)
     sides = images.boxes[:, 2:] - images.boxes[:, :2]
@@ -27,7 +27,7 @@ def warnings_of(
         yield f'{len(sizes)} boxes are few: their percentiles may be off.'
     if num_without_area:
         yield (
-            f'{num_without_area} boxes have no area inside of their image; '
+            f'{num_without_area} boxes have no area inside their image; '
             'they are left out here and in training.'
         )
     thin = int((sides < advice.settings.min_side).any(1).sum())
@@ -38,13 +38,13 @@ def warnings_of(
         )
     if expected['boxes_covered'] < 0.995:
         cures = ['--chip-size 512'] if advice.chip_size < 512 else []
-        lower = 'valid ranges of coarser levels that begin lower'
+        lower = 'lower valid ranges of the coarser levels'
         cures.append(lower if advice.focus else '--levels 2')
         yield (
             f'{expected["uncovered_boxes"]} boxes, '
             f'{1 - expected["boxes_covered"]:.1%}, train nowhere: a side is '
             f'below {advice.settings.min_side} px, or too long for a chip at '
-            f'the level of their size. For long ones try '
+            f'the level of their size. For long boxes try '
             f'{" or ".join(cures)}.'
         )
     for scale, count in zip(
@@ -52,13 +52,13 @@ def warnings_of(
     ):
         if count == 0:
             yield (
-                f'Level {scale} trains no box: it serves only to focus, with '
-                'AutoFocus.'
+                f'Level {scale} trains no box: it serves only AutoFocus, as '
+                'a level to focus from.'
             )
     if (levels <= advice.chip_size).all():
         yield (
-            'No level is larger than a chip: chips are whole images, and '
-            'save nothing.'
+            'No level is larger than a chip: chips are whole images and save '
+            'nothing.'
         )
     elif expected['pixel_ratio_pyramid'] > 0.8:
         yield (
@@ -70,7 +70,7 @@ def warnings_of(
 
 
 def _of_testing(levels, plan, share) -> Iterator[str]:
-    """The same, of what testing costs, and of what AutoFocus makes of it."""
+    """Warn of the cost of testing, and of what AutoFocus cannot reach."""
     if plan is None and levels.prod(-1).max() > 2e7:
         width, height = levels.reshape(-1, 2)[levels.prod(-1).argmax()]
         yield (
@@ -79,14 +79,13 @@ def _of_testing(levels, plan, share) -> Iterator[str]:
         )
     if share is not None and share.pixels > 0.5:
         yield (
-            'AutoFocus will hardly pay: even FocusPixels from the annotations '
-            f'lead to {share.pixels:.0%} of the pixels.'
+            'AutoFocus will hardly pay: even with FocusPixels from the '
+            f'annotations it looks at {share.pixels:.0%} of the pixels.'
         )
     if share is not None and share.boxes < 0.99:
         yield (
             f'AutoFocus cannot find {1 - share.boxes:.1%} of the boxes, '
-            'however good its head: on a level before theirs they are too '
-            'small for FocusPixels, or FocusChips cut them. Take coarse '
-            'levels that are finer, or lower the first of the sizes of '
-            'FocusPixels.'
+            'however good its head: they are too small for FocusPixels on a '
+            'coarser level, or FocusChips cut them. Take finer coarse levels, '
+            'or lower the first of the sizes of FocusPixels.'
         )

@@ -1,5 +1,5 @@
-"""What every room may use and no room owns: files, images, command lines.
+"""Helpers for all rooms: files, images, command lines, text of configs.
 
-Nothing here knows chips, data sets or detectors: what does belongs in the
-room of its subject.
+Nothing here depends on chips, data sets or detectors: code that does belongs
+in the room of its subject.
 """

@@ -1,4 +1,4 @@
-"""``--cfg-options``, as MMEngine takes them, without what it would spoil."""
+"""``--cfg-options`` of MMEngine, with errors for unsuitable values."""
 
 import re
 from argparse import ArgumentParser, Namespace
@@ -6,16 +6,16 @@ from collections.abc import Sequence
 
 from mmengine.config import DictAction
 
-#: A space that is no mere gap between the elements of a list.
+#: A space that is not just a gap between elements of a list.
 _SPACE = re.compile(r'[^\s,()\[\]] +[^\s,()\[\]]')
 _DICT = re.compile(r'\{\s*[\'"]|\bdict\(')
 
 
 class CfgOptions(DictAction):
-    """MMEngine's action; what it cannot take is an error of one sentence.
+    """MMEngine's action, with one-sentence errors for unsuitable values.
 
-    It takes spaces out of values without a word, and makes text of dicts, or
-    parses them without end.
+    MMEngine's own action removes spaces from values without a warning, and
+    turns dicts into text or parses them without end.
     """
 
     def __call__(
@@ -38,7 +38,7 @@ class CfgOptions(DictAction):
                 )
             elif _SPACE.search(value.strip(' \'"')):
                 rule = (
-                    'MMEngine takes the spaces out of a value: write it into '
+                    'MMEngine removes the spaces from a value: write it into '
                     'the config file, or give a path without a space'
                 )
             else:

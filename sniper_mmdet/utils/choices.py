@@ -1,11 +1,12 @@
-"""Settings that are one of a few words."""
+"""Check of settings with a fixed set of values."""
 
 
 def check_choice(name: str, value: object, *choices: object) -> None:
-    """Check that a setting is one of its choices.
+    """Check that a setting has one of its allowed values.
 
     Raises:
-        ValueError: It is none of them; names it and them.
+        ValueError: The value is not allowed. The text names the setting and
+            the allowed values.
     """
     if value not in choices:
         known = ' or '.join(map(repr, choices))

@@ -1,4 +1,4 @@
-"""What the tools share: flags, errors in one sentence, tables, JSON.
+"""Shared parts of the tools: options, errors in one sentence, tables, JSON.
 
 A tool parses, calls and prints::
 
@@ -22,10 +22,10 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-#: torch's own variable: whether what loads a checkpoint may run its code.
+#: torch's variable that allows checkpoints to run code when they are loaded.
 TRUSTED = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
 
-#: Of a table: by name, the row's values by column.
+#: Rows of a table: values by column, by the name of the row.
 Rows = dict[str, dict] | list[tuple[str, dict]]
 
 
@@ -33,11 +33,11 @@ def run(
     main: Callable[[], object],
     of: Callable[[Exception], bool] = lambda error: True,
 ) -> None:
-    """Run a tool; bad input ends it in one sentence, with its name.
+    """Run a tool; bad input ends it with its name and one sentence.
 
     See :func:`one_sentence`.
     """
-    # A log that cannot be written, as on a full disk, ends in no traceback.
+    # A log that cannot be written, as on a full disk, causes no traceback.
     logging.raiseExceptions = False
     with one_sentence(Path(main.__code__.co_filename).stem, of):
         main()
@@ -47,9 +47,10 @@ def run(
 def one_sentence(
     tool: str, of: Callable[[Exception], bool] = lambda error: True
 ) -> Iterator[None]:
-    """End a tool in one sentence where what is done here finds bad input.
+    """A context that turns errors of bad input into one sentence.
 
-    Errors for which ``of`` is false keep their traceback.
+    The sentence ends the tool. Errors for which ``of`` is False keep their
+    traceback.
     """
     try:
         yield
@@ -62,7 +63,7 @@ def one_sentence(
 def make_parser(
     doc: str, *adders: Callable[[ArgumentParser], None]
 ) -> ArgumentParser:
-    """A parser whose help is a tool's docstring; adders give it arguments."""
+    """Make a parser with a tool's docstring as help; adders add arguments."""
     shown = RawDescriptionHelpFormatter
     parser = ArgumentParser(description=doc, formatter_class=shown)
     for add in adders:
@@ -77,21 +78,21 @@ def add_config(parser: ArgumentParser) -> None:
 
 
 def add_detector(parser: ArgumentParser) -> None:
-    """Add ``config``, ``checkpoint`` and what goes with them."""
+    """Add ``config``, ``checkpoint`` and their options."""
     add_config(parser)
     parser.add_argument('checkpoint', help='checkpoint file')
     add_trust(parser)
 
 
 def add_trust(parser: ArgumentParser) -> None:
-    """Add ``--trust-checkpoint``, of every tool that reads a checkpoint."""
-    about = 'read checkpoints that hold more than weights and numbers, which '
-    about += 'can run any code'
+    """Add ``--trust-checkpoint``, for tools that read a checkpoint."""
+    about = 'also load checkpoints that hold more than weights and numbers; '
+    about += 'these can run any code'
     add_options(parser, trust_checkpoint=(False, about))
 
 
 def add_cfg_options(parser: ArgumentParser) -> None:
-    """Add ``--cfg-options``, as MMDetection's tools have it."""
+    """Add ``--cfg-options``, as in MMDetection's tools."""
     from .cfg_options import CfgOptions
 
     parser.add_argument(
@@ -109,10 +110,10 @@ def add_options(
 ) -> None:
     """Add options from a table.
 
-    What is given by an option's name in ``args`` is its help, or its default,
-    its help and what else ``add_argument`` takes. A default of False makes a
-    flag; all else tells the type and is told, a list or tuple those of each
-    of several values.
+    The key is the option's name in ``args``. The value is the help text, or a
+    tuple of default, help text and further arguments of ``add_argument``. A
+    default of False makes a flag. Any other default gives the type and is
+    named in the help; a list or tuple makes an option of several values.
     """
     for name, about in options.items():
         about = (None, about) if isinstance(about, str) else about
@@ -136,14 +137,14 @@ def add_json(parser: ArgumentParser) -> None:
 
 
 def add_split(parser: ArgumentParser, default: str) -> None:
-    """Add ``--split``, the data set of a config that a tool reads."""
+    """Add ``--split``, the data set of a config for a tool."""
     choices = dict(choices=['train', 'val', 'test'])
-    about = "which of the config's data sets"
+    about = 'data set of the config to use'
     add_options(parser, split=(default, about, choices))
 
 
 def add_launcher(parser: ArgumentParser) -> None:
-    """Add ``--launcher`` and the rank that launchers pass."""
+    """Add ``--launcher``, and the rank that launchers pass."""
     choices = dict(choices=['none', 'pytorch', 'slurm', 'mpi'])
     add_options(parser, launcher=('none', 'job launcher', choices))
     # torch.distributed.launch passes --local-rank; torchrun does not.
@@ -151,9 +152,9 @@ def add_launcher(parser: ArgumentParser) -> None:
 
 
 def parse(parser: ArgumentParser) -> Namespace:
-    """Parse the command line, and tell mmengine the rank that it names.
+    """Parse the command line, and pass the rank on to mmengine.
 
-    ``--trust-checkpoint`` is told the reader of checkpoints, and is gone.
+    ``--trust-checkpoint`` is passed on to torch and removed from the result.
     """
     args = parser.parse_args()
     if vars(args).pop('trust_checkpoint', False):
@@ -164,7 +165,7 @@ def parse(parser: ArgumentParser) -> Namespace:
 
 
 def require(parser: ArgumentParser, holds: object, rule: str, given) -> None:
-    """End with an error, the rule and what is given, unless the rule holds."""
+    """End with an error that names rule and value, unless the rule holds."""
     if not holds:
         parser.error(f'{rule}. Received: {given}.')
 
@@ -172,7 +173,7 @@ def require(parser: ArgumentParser, holds: object, rule: str, given) -> None:
 def require_at_least(
     parser: ArgumentParser, args: Namespace, **lowest: float
 ) -> None:
-    """End with an error where an option, by its name in ``args``, is lower."""
+    """End with an error if an option, by its name in ``args``, is too low."""
     for name, least in lowest.items():
         value = getattr(args, name)
         values = value if isinstance(value, list) else [value]
@@ -189,7 +190,7 @@ def add_source(parser: ArgumentParser) -> None:
 
 
 def require_source(parser: ArgumentParser, args: Namespace) -> None:
-    """End with an error where not one source is given; :func:`add_source`."""
+    """End with an error unless there is one source; see :func:`add_source`."""
     if (args.config is None) == (args.ann is None):
         parser.error('give either CONFIG or --ann COCO_JSON.')
     if args.ann is not None and args.cfg_options:
@@ -197,7 +198,7 @@ def require_source(parser: ArgumentParser, args: Namespace) -> None:
 
 
 def require_picture(parser: ArgumentParser, args: Namespace) -> None:
-    """End with an error where ``--out`` can be no picture; complete it."""
+    """End with an error if ``--out`` cannot be an image; add a suffix."""
     if not args.out:
         return
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -206,7 +207,7 @@ def require_picture(parser: ArgumentParser, args: Namespace) -> None:
     args.out += '' if Path(args.out).suffix else '.png'
     path = Path(args.out)
     drawn = path.suffix[1:].lower() in kinds
-    rule = f'--out must be a picture, one of .{", .".join(sorted(kinds))}'
+    rule = f'--out must be an image file, one of .{", .".join(sorted(kinds))}'
     require(parser, drawn, rule, args.out)
     there = path.absolute().parent.is_dir()
     require(parser, there, '--out must be in a folder that exists', args.out)
@@ -215,9 +216,9 @@ def require_picture(parser: ArgumentParser, args: Namespace) -> None:
 def require_suffix(
     parser: ArgumentParser, args: Namespace, **suffixes: str
 ) -> None:
-    """End with an error where a file to be written is of another kind.
+    """End with an error if a file to write has another suffix.
 
-    The suffixes are by the option's name in ``args``; None is passed over.
+    Suffixes are given by the option's name in ``args``; None is allowed.
     """
     for name, suffix in suffixes.items():
         path = getattr(args, name)
@@ -227,21 +228,21 @@ def require_suffix(
 
 
 def option_of(name: str) -> str:
-    """What an attribute of ``args`` is called on the command line."""
+    """Return the option on the command line for an attribute of ``args``."""
     return f'--{name.replace("_", "-")}'
 
 
 def split_names(
     parser: ArgumentParser, given: Iterable[str], form: str
 ) -> list[tuple[str, str]]:
-    """Pairs of a name and a path, of arguments such as NAME=FILE."""
+    """Split arguments such as NAME=FILE into pairs of name and path."""
     for text in given:
         require(parser, '=' in text, f'each must be {form}', text)
     return [text.partition('=')[::2] for text in given]
 
 
 def quiet() -> AbstractContextManager:
-    """Send what is printed to stderr: it is no part of a tool's result."""
+    """A context in which prints go to stderr, apart from a tool's result."""
     return contextlib.redirect_stdout(sys.stderr)
 
 
@@ -256,7 +257,7 @@ def print_table(
     corner: str = '',
     as_json: bool = False,
 ) -> None:
-    """Print numbers in aligned columns, :func:`table`; or ``as_json``."""
+    """Print numbers in aligned columns, see :func:`table`, or as JSON."""
     if as_json:
         print_json(rows)
     else:
@@ -269,15 +270,20 @@ def table(
     corner: str = '',
     widths: tuple[int, int] = (18, 8),
 ) -> str:
-    """Lines of numbers in aligned columns, a row a name.
+    """Format numbers in aligned columns, one row per name.
 
     Args:
-        rows (Rows): All have the same columns; text stands as it is.
-        formats (str | dict[str, str]): Of the numbers, of all columns or by
-            column. Defaults to '.3f'.
-        corner (str): What the names are. Defaults to nothing.
+        rows (Rows): Rows with the same columns; text stays as it is.
+        formats (str | dict[str, str]): Format of numbers, for all columns or
+            by column. Defaults to '.3f'.
+        corner (str): Head of the column of names. Defaults to nothing.
         widths (tuple[int]): Least width of the names, and of other columns.
             Defaults to (18, 8).
+
+    Examples:
+        >>> print(table({'pyramid': {'AP': 47.3}}, '.1f', widths=(8, 6)))
+                    AP
+        pyramid   47.3
     """
     rows = list(rows.items()) if isinstance(rows, dict) else rows
     heads = list(rows[0][1])

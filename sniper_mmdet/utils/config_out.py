@@ -1,4 +1,4 @@
-"""What tools have in common that write a config beside another one."""
+"""Shared parts of tools that write a config which inherits from another."""
 
 import os
 from argparse import ArgumentParser, Namespace
@@ -10,9 +10,9 @@ from .cli import option_of, require, require_suffix
 def require_outputs(
     parser: ArgumentParser, args: Namespace, *read: str | None
 ) -> None:
-    """See that ``--config-out`` can be written, and destroy none that is read.
+    """End with an error unless ``--config-out`` can be written safely.
 
-    Nor by ``--out``, the picture that goes with it.
+    Neither it nor ``--out``, the plot, may overwrite a file that is read.
     """
     require_suffix(parser, args, config_out='.py')
     out = args.config_out
@@ -31,20 +31,20 @@ def require_outputs(
 
 
 def told_of_options(args: Namespace) -> list[str]:
-    """Sentences on what ``--config-out`` does not inherit, if there is any."""
+    """Return sentences on settings that ``--config-out`` does not inherit."""
     if not args.cfg_options:
         return []
-    unlike = 'as it is, without what --cfg-options changed.'
+    unlike = 'as it is, without the changes of --cfg-options.'
     return [f'{args.config_out} inherits from {args.config} {unlike}']
 
 
 def base_of(config: str, folder: str | os.PathLike) -> str:
-    """What ``_base_`` must be in a file of a folder."""
+    """Return ``_base_`` for a config in a folder."""
     if '::' in config:
         return config
     path = os.path.relpath(config, folder)
     real = Path(os.path.realpath(Path(config).parent), Path(config).name)
-    # '..' is another folder by the name of a link to one than by its own.
+    # '..' after a link is another folder than after the folder itself.
     if path != os.path.relpath(real, os.path.realpath(folder)):
         path = os.path.abspath(config)
     return Path(path).as_posix()

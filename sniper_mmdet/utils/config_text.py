@@ -1,4 +1,4 @@
-"""Python text of configs, as the formatter of this package would have it."""
+"""Python text of configs, formatted as in this package."""
 
 import math
 import re
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from keyword import iskeyword
 
 WIDTH = 79
-#: Settings that change where and how fast things are done, and no result.
+#: Settings that change place and speed of a run, but no result.
 _NO_MATTER = {
     'log_level',
     'num_workers',
@@ -20,16 +20,16 @@ _NO_MATTER = {
 
 
 class Code(str):
-    """Stands in a config as it is, not as a string: ``_base_.model``."""
+    """Code that a config holds as it is, not as a string: ``_base_.model``."""
 
     def __repr__(self) -> str:
         return str(self)
 
 
 def assignment(name: str, value) -> str:
-    """A statement, of as many lines as it takes.
+    """Format an assignment, on as many lines as it needs.
 
-    The value is of dicts, lists, tuples, :class:`Code` and plain values.
+    The value may hold dicts, lists, tuples, :class:`Code` and plain values.
 
     Examples:
         >>> assignment('model', dict(type='RetinaNet', scales=[(1, 2)]))
@@ -39,14 +39,15 @@ def assignment(name: str, value) -> str:
 
 
 def call(name: str, **arguments) -> str:
-    """A statement that calls."""
+    """Format a call as a statement."""
     return name + _text(arguments, len(name), 0).removeprefix('dict')
 
 
 def settings(config: dict) -> Iterator[str]:
-    """Lines KEY=VALUE of all that decides on a run's result, to compare runs.
+    """Yield KEY=VALUE for all settings that change a run's result.
 
-    Keys are in order, those in lists by their place.
+    The lines serve to compare runs. Keys are sorted; elements of lists are
+    named by their index.
 
     Examples:
         >>> list(settings(dict(model=dict(scales=[1, 2], type='A'))))
@@ -65,13 +66,13 @@ def _settings(prefix: str, value) -> Iterator[str]:
         if name not in _NO_MATTER:
             yield from _settings(f'{prefix}{name}.', item)
     if not items:
-        # An object's place in memory is another in each process.
+        # The address of an object differs in each process.
         text = re.sub(' at 0x[0-9a-f]+', '', repr(value))
         yield f'{prefix[:-1]}={text}'
 
 
 def comment(text: str, indent: str = '# ', first: str = '# ') -> str:
-    """Lines of a comment."""
+    """Format a comment."""
     return textwrap.fill(
         text,
         WIDTH,
@@ -83,7 +84,7 @@ def comment(text: str, indent: str = '# ', first: str = '# ') -> str:
 
 
 def _text(value, used: float, indent: int) -> str:
-    """A value that starts at a column and is followed by one character."""
+    """Format a value that starts at a column, before one more character."""
     opening, items, closing = _parts(value)
     if items is None:
         return repr(value)
@@ -101,7 +102,7 @@ def _text(value, used: float, indent: int) -> str:
 
 
 def _parts(value) -> tuple:
-    """What opens a value, its items with what precedes each, what closes."""
+    """Return the opening of a value, its items with prefixes, the closing."""
     if isinstance(value, dict):
         if all(map(_is_name, value)):
             return 'dict(', [(f'{k}=', v) for k, v in value.items()], ')'

@@ -1,8 +1,8 @@
 from importlib import metadata
 from importlib.util import find_spec
 
-# What each line of OpenMMLab packages needs, in the order in which it builds
-# on each other, each with what installs it.
+# Packages of each line of OpenMMLab with their install commands, in the order
+# of their dependencies.
 NEWER = {
     'torch': 'pip install torch',
     'mmengine': 'pip install onedl-mmengine',
@@ -23,10 +23,10 @@ _LINES = {
 
 
 def installed_lines() -> list[str]:
-    """The lines, 'newer' and 'older', of which packages are installed.
+    """Return the lines, 'newer' and 'older', of the installed packages.
 
-    Both have the same modules: where both are, each has overwritten files of
-    the other.
+    Both lines have the same modules: if both are installed, each has
+    overwritten files of the other.
     """
     return [
         line
@@ -38,12 +38,12 @@ def installed_lines() -> list[str]:
 def require_openmmlab() -> None:
     """Check that torch, mmengine, mmcv with its ops and mmdet are installed.
 
-    ``sniper_mmdet`` does not require them as a package would, because the two
-    lines of OpenMMLab packages share import names and overwrite each other.
+    ``sniper_mmdet`` does not list them as requirements, because the two lines
+    of OpenMMLab packages share import names and overwrite each other.
 
     Raises:
-        ImportError: One sentence that names what is missing and the command
-            that installs it, of the line that is there.
+        ImportError: A package is missing. The sentence names it, and the
+            command that installs it for the line that is there.
     """
     required = OLDER if installed_lines() == ['older'] else NEWER
     for name, command in required.items():
@@ -53,7 +53,7 @@ def require_openmmlab() -> None:
                 f'it with: {command}',
                 name=name,
             )
-    # Looking for a submodule imports mmcv, hence after all others are there.
+    # Looking for a submodule imports mmcv, so the other packages come first.
     if find_spec('mmcv._ext') is None:
         installed = metadata.packages_distributions()
         lacking = installed.get('mmcv', ['mmcv'])[0]

@@ -1,4 +1,4 @@
-"""Files that are written: whole or not at all, by one process at a time."""
+"""Writing of files: whole or not at all, by one process at a time."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from typing import TYPE_CHECKING, BinaryIO
 
 try:
     import fcntl
-except ImportError:  # Windows has no locks of this kind
+except ImportError:  # Windows has no such locks
     fcntl = None
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-#: What systems call a disk, a quota or a limit of size that is used up.
+#: Error numbers of a full disk, a used up quota or a limit of size.
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-#: Locked by this process.
+#: Files that this process has locked.
 _held: set[BinaryIO] = set()
 
 
 class FileError(OSError):
-    """A file cannot be written: a sentence that names it.
+    """A file cannot be written; the text is a sentence that names it.
 
     Args:
-        path (str | Path): The file, or what errors are to name.
-        reason (str): Why it cannot be written.
+        path (str | Path): The file, or another name for the error message.
+        reason (str): Reason of the failure.
     """
 
     def __init__(self, path: str | Path, reason: object) -> None:
@@ -38,29 +38,28 @@ class FileError(OSError):
         self.path = path
         self.reason = str(reason)
 
-    def __reduce__(self) -> tuple:  # by its text another process cannot
+    def __reduce__(self) -> tuple:  # the text alone cannot be unpickled
         return type(self), (self.path, self.reason)
 
 
 def why_not_written(error: Exception) -> str | None:
-    """The reason, where an error says that a file cannot be written."""
+    """Return the reason if an error says that a file cannot be written."""
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
-        return f'{error.strerror}; what was there before is as it was'
+        return f'{error.strerror}; a previous file is unchanged'
     return error.reason if isinstance(error, FileError) else None
 
 
 @contextmanager
 def whole_file(path: str | Path, wait: bool = False) -> Iterator[Path]:
-    """A file to write to that gets its name once it is whole on the disk.
+    """A context with a file that gets its name when it is complete on disk.
 
-    Its folder must exist. What is to be written ends as ``path`` does, is
-    there already and empty, and is removed where an error ends the context;
-    what a killed process left is written over. Links are followed; what is
-    no file, such as /dev/null, is written to itself. ``wait`` is that of
-    :func:`claimed`.
+    The folder must exist. The context gives an empty file with the suffix of
+    ``path``. An error removes it; the remains of a killed process are
+    overwritten. Links are followed. A path that is not a file, such as
+    /dev/null, is written directly. For ``wait`` see :func:`claimed`.
 
     Raises:
-        FileError: It cannot be written, or another process writes it.
+        FileError: The file cannot be written, or another process writes it.
     """
     path = Path(path)
     if path.exists() and not path.is_file():
@@ -83,12 +82,13 @@ def whole_file(path: str | Path, wait: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def full_disk_at(path: str | Path) -> Iterator[None]:
-    """Name a folder where a disk is full, and the error names no file.
+    """A context that names a folder in errors of a full disk.
 
-    For what writes there by itself: a runner its logs and its config.
+    It is for code that writes there by itself, such as a runner that writes
+    logs and its config, and whose errors name no file.
 
     Raises:
-        FileError: Something cannot be written.
+        FileError: A file cannot be written.
     """
     try:
         yield
@@ -100,13 +100,14 @@ def full_disk_at(path: str | Path) -> Iterator[None]:
 
 @contextmanager
 def scratch_folder(path: str | Path) -> Iterator[Path]:
-    """A new folder in that of ``path``, for what is to become part of it.
+    """A context with a temporary folder beside ``path``, for its parts.
 
-    It is removed when the context ends; what a killed process left in it, when
-    the next one begins.
+    The end of the context removes it; the remains of a killed process are
+    removed by the next one.
 
     Raises:
-        FileError: It cannot be written, or another process writes there.
+        FileError: The folder cannot be written, or another process writes
+            there.
     """
     path = Path(path)
     folder = path.with_name(f'.part-{path.name}')
@@ -127,22 +128,22 @@ def scratch_folder(path: str | Path) -> Iterator[Path]:
 def claimed(
     path: str | Path, what: str | Path, wait: bool = False
 ) -> Iterator[None]:
-    """A file that is this process's own until the context ends, then removed.
+    """A context with a file that only this process may use, then removed.
 
-    That is kept by a lock, which ends with the process however that ends.
+    A lock guards the file. The lock ends with the process, however that ends.
 
     Args:
-        path (str | Path): The file; made if it is not there.
-        what (str | Path): What errors name: the thing that it stands for.
-        wait (bool): For the end of another process that has it. Defaults to
-            False: that is an error.
+        path (str | Path): The file; it is made if it does not exist.
+        what (str | Path): Name for error messages, that of the guarded file.
+        wait (bool): Whether to wait for another process that has the file.
+            Defaults to False: raise an error.
 
     Raises:
-        FileError: It cannot be made, or is another process's.
+        FileError: The file cannot be made, or another process has it.
     """
     path = Path(path)
     if fcntl is None:
-        path.touch()  # and no more: there an open file cannot be renamed
+        path.touch()  # no lock: Windows cannot rename an open file
         try:
             yield
         finally:
@@ -150,7 +151,7 @@ def claimed(
         return
     try:
         file = _locked(path, wait)
-        while not _is_at(file, path):  # whose it was took it away meanwhile
+        while not _is_at(file, path):  # its owner removed it meanwhile
             file.close()
             file = _locked(path, wait)
     except BlockingIOError:
@@ -169,7 +170,7 @@ def claimed(
 
 
 def write_whole(path: str | Path, save: Callable[[Path], object]) -> None:
-    """Write a file by a function of its path, at once: the last one counts.
+    """Write a file by a function of its path; the last writer counts.
 
     See :func:`whole_file`.
     """
@@ -178,22 +179,23 @@ def write_whole(path: str | Path, save: Callable[[Path], object]) -> None:
 
 
 def write_json(path: Path, content: dict | list) -> None:
-    """Write a json file, and the folders that it is in."""
+    """Write a json file; its folders are made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(content)
     write_whole(path, lambda part: part.write_text(text, encoding='utf-8'))
 
 
 def write_figure(path: str | Path, figure: Figure) -> None:
-    """Write a figure of matplotlib as a picture, whole."""
+    """Write a figure of matplotlib to an image file, whole."""
     write_whole(path, lambda part: figure.savefig(part, dpi=100))
 
 
 def _locked(path: Path, wait: bool) -> BinaryIO:
-    """A file, opened and locked where its file system has locks.
+    """Open a file, and lock it if the file system has locks.
 
     Raises:
-        OSError: It cannot be opened; BlockingIOError: another holds the lock.
+        OSError: The file cannot be opened; BlockingIOError: another process
+            holds the lock.
     """
     file = path.open('ab')
     try:
@@ -207,7 +209,7 @@ def _locked(path: Path, wait: bool) -> BinaryIO:
 
 
 def _is_at(file: BinaryIO, path: Path) -> bool:
-    """Whether an open file is still the one of that name."""
+    """Whether a path still leads to an open file."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:
@@ -215,7 +217,7 @@ def _is_at(file: BinaryIO, path: Path) -> bool:
 
 
 def _release_in_worker() -> None:
-    """A lock must end with the process that took it, not with its workers."""
+    """Release locks in a worker: they belong to the parent process."""
     while _held:
         _held.pop().close()
 

@@ -1,4 +1,4 @@
-"""The hierarchy of classes as OpenImages has it."""
+"""The class hierarchy of OpenImages."""
 
 import csv
 import json
@@ -11,14 +11,14 @@ from .errors import UserError
 
 
 def related_classes(path: str | Path, mids: Sequence[str]) -> np.ndarray:
-    """Which class is another, the official way.
+    """Return which classes are ancestors of others, as OpenImages defines it.
 
-    Only ``Subcategory`` makes an ancestor: a ``Part`` is no kind of its whole.
-    Classes of the file that are not among ``mids`` are passed over, as its
-    root is.
+    Only ``Subcategory`` makes an ancestor: a ``Part`` is not a kind of its
+    whole. Classes of the file that are not among ``mids``, such as its root,
+    are skipped.
 
     Args:
-        path (str | Path): JSON of nodes, with ``LabelName`` and
+        path (str | Path): JSON file of nodes with ``LabelName`` and
             ``Subcategory``.
         mids (Sequence[str]): Ids of the C classes.
 
@@ -27,7 +27,7 @@ def related_classes(path: str | Path, mids: Sequence[str]) -> np.ndarray:
         ancestor of i.
 
     Raises:
-        UserError: It is no such file, or a class is its own ancestor.
+        UserError: The file is not such a file, or a class is its own ancestor.
     """
     try:
         tree = json.loads(Path(path).read_text(encoding='utf-8'))
@@ -60,8 +60,8 @@ def related_classes(path: str | Path, mids: Sequence[str]) -> np.ndarray:
     if not seen:
         raise UserError(
             f'{path} must have classes of the label file, such as '
-            f'{mids[0]}. Received: {tree["LabelName"]!r} and what is below '
-            'it, none of them.'
+            f'{mids[0]}. Received: {tree["LabelName"]!r} and its '
+            'descendants, none of them.'
         )
     return found
 
@@ -101,13 +101,13 @@ def read_classes(path: Path | str) -> dict[str, str]:
 
 
 def read_hierarchy(hierarchy_file: str, label_file: str) -> np.ndarray:
-    """:func:`related_classes` of all classes of a csv file.
+    """Return :func:`related_classes` for all classes of a csv file.
 
     Args:
         hierarchy_file (str): See :func:`related_classes`.
         label_file (str): See :func:`read_classes`.
 
     Raises:
-        UserError: A file is something else.
+        UserError: A file has another content.
     """
     return related_classes(hierarchy_file, list(read_classes(label_file)))

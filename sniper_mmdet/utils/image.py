@@ -1,4 +1,4 @@
-"""Image files and their sizes."""
+"""Image files: search, reading, sizes, resizing."""
 
 import io
 import re
@@ -17,12 +17,13 @@ _IMAGES = (
     '.bmp .dib .jfif .jpe .jpeg .jpg .pbm .pgm .png .pnm .ppm .ras .sr .tif '
     '.tiff .webp'
 )
-#: What OpenCV reads with 8 bits a channel, some only where it is built in.
+#: Suffixes that OpenCV reads with 8 bits per channel, some only in some
+#: builds.
 IMAGE_SUFFIXES = {
     *_IMAGES.split(),
     *(s for s in ('.avif', '.gif', '.jp2') if cv2.haveImageWriter(f'a{s}')),
 }
-# Pixels of an image from which on a copy of it matters.
+# Number of pixels from which on a copy of an image is expensive.
 _LARGE = 2**24
 _EXIF_ORIENTATION = 0x0112
 _HIDDEN = re.compile(r'(^|/)(\.|__MACOSX(/|$))')
@@ -31,11 +32,11 @@ _HIDDEN = re.compile(r'(^|/)(\.|__MACOSX(/|$))')
 def find_files(
     folder: Path, suffixes: Collection[str] = IMAGE_SUFFIXES
 ) -> list[Path]:
-    """Files of a folder and of those in it, relative to it, in natural order.
+    """List files of a folder, recursively, relative to it, in natural order.
 
-    That is ``2.png`` before ``10.png``. What is hidden is left out, and what
-    archives made on a Mac hold beside the files. Suffixes are in lower case,
-    with the dot.
+    Natural order has ``2.png`` before ``10.png``. Hidden files are left out,
+    and so are the extra files of archives that were made on a Mac. Suffixes
+    are in lower case, with the dot.
     """
     return find_all_files(folder, suffixes)[0]
 
@@ -43,7 +44,7 @@ def find_files(
 def find_all_files(
     folder: Path, suffixes: Collection[str] = IMAGE_SUFFIXES
 ) -> tuple[list[Path], list[Path]]:
-    """What :func:`find_files` finds, and what it leaves out by its suffix."""
+    """Return the result of :func:`find_files`, and files of other suffixes."""
     found, others = [], []
     for path in folder.rglob('*'):
         name = path.relative_to(folder)
@@ -54,7 +55,7 @@ def find_all_files(
 
 
 def _natural(path: Path) -> tuple:
-    """Sorts numbers in names as numbers."""
+    """Sort key that compares numbers in names as numbers."""
     parts = [re.split(r'(\d+)', part) for part in path.parts]
     for part in parts:
         part[1::2] = map(int, part[1::2])
@@ -62,17 +63,17 @@ def _natural(path: Path) -> tuple:
 
 
 def read_image(path: str | Path, any_depth: bool = False) -> np.ndarray:
-    """An image, uint8 (H, W, 3), BGR; ``any_depth`` keeps 16 bits and more.
+    """Read an image, uint8 (H, W, 3), BGR; ``any_depth`` keeps 16 bits.
 
     Raises:
-        OSError: It cannot be read.
+        OSError: The file cannot be read.
     """
     image = None
     how = {}
     if any_depth:
         flag = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
         how = dict(flag=flag, backend='cv2')
-    with suppress(Exception):  # whatever decoders raise
+    with suppress(Exception):  # decoders' errors differ
         image = mmcv.imread(path, **how)
     if image is None:
         raise OSError(f'{path} cannot be read as an image.')
@@ -80,19 +81,19 @@ def read_image(path: str | Path, any_depth: bool = False) -> np.ndarray:
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
-    """Width and height of an image as it is loaded, from its header.
+    """Read the width and height of an image, as loaded, from its header.
 
     Raises:
-        OSError: It cannot be read.
+        OSError: The file cannot be read.
     """
-    # Nothing is decoded: pictures from the air may be as large as they like.
+    # Nothing is decoded, so that aerial images may have any size.
     try:
         with images_of_any_size(), Image.open(path) as image:
             width, height = image.size
-            # Asked for EXIF that is not there, Pillow would decode the file.
+            # Pillow would decode the file to look for EXIF that is not there.
             exif = image.getexif() if 'exif' in image.info else {}
             kind = 'JPEG' if image.format == 'MPO' else image.format
-    except SyntaxError as error:  # Pillow's, of a broken PNG
+    except SyntaxError as error:  # Pillow's error of a broken PNG
         raise OSError(str(error)) from error
     turned = exif.get(_EXIF_ORIENTATION, 1) >= 5 and _is_turned(kind)
     return (height, width) if turned else (width, height)
@@ -100,7 +101,7 @@ def image_size(path: str | Path) -> tuple[int, int]:
 
 @contextmanager
 def images_of_any_size() -> Iterator[None]:
-    """In it, Pillow opens images of as many pixels as there are."""
+    """A context in which Pillow opens images of any size."""
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
         yield
@@ -110,9 +111,9 @@ def images_of_any_size() -> Iterator[None]:
 
 @cache
 def _is_turned(kind: str) -> bool:
-    """Whether pictures of a format are turned as their camera was.
+    """Whether OpenCV applies EXIF's orientation to images of a format.
 
-    It depends on OpenCV's version: none is known that does so with WebP, but
+    That depends on OpenCV's version: no known version does so for WebP, and
     PNG came later than JPEG.
     """
     exif = Image.Exif()
@@ -123,13 +124,14 @@ def _is_turned(kind: str) -> bool:
 
 
 def resize(img: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """mmcv's ``imresize``, which copies no large image.
+    """Resize like mmcv's ``imresize``, without a copy of large images.
 
-    OpenCV copies what does not lie pixel by pixel, as a tensor's array; of a
-    large image it gets one channel after the other.
+    OpenCV copies an array that does not lie pixel by pixel in memory, such as
+    that of a tensor. Of a large image it therefore gets one channel after the
+    other.
 
     Args:
-        img (ndarray): (H, W, 3), or (H, W) as grey images are.
+        img (ndarray): (H, W, 3), or (H, W) for a grey image.
         size (tuple[int]): (width, height).
     """
     if img.shape[0] * img.shape[1] < _LARGE or img.strides[-1] == img.itemsize:
@@ -141,20 +143,20 @@ def resize(img: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def resize_exactly(img: np.ndarray, factor: float) -> np.ndarray:
-    """Resize by a factor as OpenCV itself does, in float32.
+    """Resize by a factor in float32, as OpenCV does.
 
     Sides are rounded half to even, the factor is the same in both directions,
     and pixels are not rounded.
 
     Args:
-        img (ndarray): (H, W, 3), of any type.
-        factor (float): 1 gives the image.
+        img (ndarray): (H, W, 3), of any dtype.
+        factor (float): The factor; 1 gives the same pixels.
     """
     img = np.asarray(img, np.float32)
     if factor == 1:
         return img
-    # Intel's library, where OpenCV has it, knows coordinates in float64:
-    # pixels would differ by a hundredth of a grey level.
+    # Intel's library, if OpenCV has it, uses float64 coordinates: pixels would
+    # differ by a hundredth of a grey level.
     known = cv2.ipp.useIPP()
     cv2.ipp.setUseIPP(False)
     try:

@@ -1,4 +1,4 @@
-"""A store of arrays of bounded size."""
+"""A cache of arrays with a bounded size."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -6,10 +6,11 @@ from typing import Any
 
 
 class Kept:
-    """Values that were used last, as many as a number of bytes has room for.
+    """The most recently used values, up to a number of bytes.
 
     Args:
-        most (float): Bytes of all values together. A larger one is not kept.
+        most (float): Upper bound of the bytes of all values together. A larger
+            value is not kept.
     """
 
     def __init__(self, most: float) -> None:
@@ -21,20 +22,20 @@ class Kept:
         return len(self._values)
 
     def get(self, key: Hashable) -> Any | None:
-        """The value, which is then the one that was used last, or None."""
+        """Return the value of a key, and mark it as just used; or None."""
         if key not in self._values:
             return None
         self._values.move_to_end(key)
         return self._values[key][0]
 
     def put(self, key: Hashable, value: Any, size: int) -> None:
-        """Keep a value of so many bytes; the oldest make room for it."""
+        """Keep a value of ``size`` bytes; the oldest make room for it."""
         self._bytes += size - self._values.pop(key, (None, 0))[1]
         self._values[key] = value, size
         while self._bytes > self.most:
             self._bytes -= self._values.popitem(last=False)[1][1]
 
     def forget(self, chosen: Callable[[Hashable], bool]) -> None:
-        """Let go of the values whose keys are chosen."""
+        """Drop the values whose keys are chosen."""
         for key in [key for key in self._values if chosen(key)]:
             self._bytes -= self._values.pop(key)[1]

@@ -1,7 +1,7 @@
-"""MATLAB's files of version 5: numbers, texts, and cells of these.
+"""Reader of MATLAB files of version 5: numbers, texts, and cells of these.
 
-SciPy reads more of them, but what a broken file has it do is to end the whole
-process, not to raise an error.
+SciPy reads more kinds, but a broken file can end the whole process there
+instead of raising an error.
 """
 
 import math
@@ -12,10 +12,10 @@ import numpy as np
 
 from .errors import UserError
 
-#: A file's variables: numbers, a text, or cells, in MATLAB's order.
+#: Variables of a file: numbers, a text, or cells, in MATLAB's order.
 Value = np.ndarray | str | list
 
-#: Numbers of elements, by their types.
+#: Dtypes of elements with numbers, by their type.
 _TYPES = {
     1: 'i1',
     2: 'u1',
@@ -29,23 +29,23 @@ _TYPES = {
     13: 'u8',
 }
 _TEXTS = {2: 'latin-1', 16: 'utf-8', 17: 'utf-16', 18: 'utf-32'}
-#: Numbers of arrays, by their classes.
+#: Dtypes of arrays of numbers, by their class.
 _CLASSES = dict(enumerate('f8 f4 i1 u1 i2 u2 i4 u4 i8 u8'.split(), start=6))
 _CELL, _CHAR, _MATRIX, _COMPRESSED = 1, 4, 14, 15
 _HEADER, _MOST_BYTES, _DEEPEST = 128, 2**30, 16
 
 
 class _BrokenError(Exception):
-    """What is wrong in a file."""
+    """A fault in a file."""
 
 
 def read_mat(path: str | Path) -> dict[str, Value]:
     """Read the variables of a .mat file.
 
     Raises:
-        FileNotFoundError: There is none.
-        UserError: It is broken, or holds other things than numbers, texts and
-            cells.
+        FileNotFoundError: There is no such file.
+        UserError: The file is broken, or holds other values than numbers,
+            texts and cells.
     """
     content = Path(path).read_bytes()
     try:
@@ -85,14 +85,14 @@ def _unpacked(data: bytes) -> bytes:
     try:
         found = unpacker.decompress(data, _MOST_BYTES)
     except zlib.error as error:
-        raise _BrokenError(f'what is compressed is broken: {error}') from None
+        raise _BrokenError(f'compressed data are broken: {error}') from None
     if not unpacker.eof:
-        raise _BrokenError('what is compressed breaks off')
+        raise _BrokenError('compressed data break off')
     return found
 
 
 class _Bytes:
-    """Bytes that are read from the first to the last."""
+    """Bytes that are read in order."""
 
     def __init__(self, data: bytes, order: str) -> None:
         self.data, self.order, self.place = data, order, 0
@@ -108,7 +108,7 @@ class _Bytes:
         return self.data[self.place - count : self.place]
 
     def element(self, is_padded: bool = True) -> tuple[int, bytes]:
-        """Type and content of what comes next."""
+        """Read type and content of the next element."""
         first, count = np.frombuffer(self.take(8), f'{self.order}u4').tolist()
         if first >> 16:  # a small one, within the eight bytes
             count = first >> 16
@@ -121,7 +121,7 @@ class _Bytes:
         return first, data
 
     def numbers(self) -> np.ndarray:
-        """The next element as numbers."""
+        """Read the next element as numbers."""
         kind, data = self.element()
         if kind not in _TYPES:
             raise _BrokenError(f'numbers have the unknown type {kind}')
@@ -132,8 +132,8 @@ class _Bytes:
 
 
 def _matrix(part: _Bytes, depth: int = 0) -> tuple[str, Value]:
-    """Name and value of an array."""
-    if not part.left:  # as an empty cell is written
+    """Read name and value of an array."""
+    if not part.left:  # an empty cell
         return '', np.zeros((0, 0))
     flags, shape = part.numbers(), part.numbers().tolist()
     name = part.element()[1].decode('latin-1')
@@ -173,7 +173,7 @@ def _text(part: _Bytes, size: int) -> str:
     if not size and not part.left:
         return ''
     kind, data = part.element()
-    if kind in (1, 4):  # one number a letter
+    if kind in (1, 4):  # one number per letter
         dtype = 'u1' if kind == 1 else f'{part.order}u2'
         count = len(data) // np.dtype(dtype).itemsize
         return ''.join(map(chr, np.frombuffer(data, dtype, count).tolist()))

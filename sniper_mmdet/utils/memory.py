@@ -1,4 +1,4 @@
-"""How Python uses memory."""
+"""Control of Python's memory management."""
 
 import gc
 from collections.abc import Iterator
@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def no_garbage() -> Iterator[None]:
-    """A time in which Python does not look for objects that are in circles.
+    """A context without Python's search for reference cycles.
 
-    It looks through all objects again and again while millions are made, as
-    of a large json. That takes longer than to make them.
+    Python searches all objects again and again while millions of them are
+    made, as from a large json. That takes longer than making them.
     """
     enabled = gc.isenabled()
     gc.disable()

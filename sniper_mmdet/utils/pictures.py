@@ -1,4 +1,4 @@
-"""Pictures that are written: their names, and errors that end no run."""
+"""Drawn images: unique file names, and errors that do not end a run."""
 
 import logging
 from collections.abc import Iterator
@@ -7,17 +7,17 @@ from pathlib import PurePath
 
 from mmengine.logging import print_log
 
-#: Endings that OpenCV writes colours as, whatever it was built with.
+#: Suffixes that every build of OpenCV can write in colour.
 _WRITTEN = {'.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp'}
 
 
 class PictureNames:
-    """Gives the picture of each image a name of its own.
+    """Gives the drawing of each image a unique file name.
 
-    It is the image's own name, with its folders; ``.jpg``, or another ending,
-    is put after one whose ending OpenCV cannot write, as ``a.pgm.jpg``, and a
-    number into one that is taken, as ``a-2.jpg``. Upper and lower case are
-    alike, as they are on some file systems.
+    The name is that of the image, with its folders. ``.jpg``, or another
+    suffix, is appended to a name whose suffix OpenCV cannot write, as
+    ``a.pgm.jpg``, and a number is added to a name that is taken, as
+    ``a-2.jpg``. Case is ignored, as on some file systems.
     """
 
     def __init__(self) -> None:
@@ -41,10 +41,10 @@ class PictureNames:
 
 @contextmanager
 def drawing(what: object) -> Iterator[None]:
-    """Log an error while something is drawn, and go on: results are kept."""
+    """A context that logs errors of drawing and continues."""
     try:
         yield
-    except Exception as error:  # whatever OpenCV and matplotlib raise
+    except Exception as error:  # errors of OpenCV and matplotlib
         reason = ' '.join(str(error).split())
         text = f'{what} could not be drawn: {type(error).__name__}: {reason}'
         print_log(text, 'current', logging.WARNING)

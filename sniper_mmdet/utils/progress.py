@@ -1,4 +1,4 @@
-"""How far a loop is: a bar on a terminal, elsewhere a line now and then."""
+"""Progress of a loop: a bar on a terminal, elsewhere a line now and then."""
 
 import sys
 import time
@@ -8,15 +8,15 @@ from typing import TypeVar
 from mmengine.utils import ProgressBar
 
 _T = TypeVar('_T')
-#: Seconds from one line to the next, where there is no terminal.
+#: Seconds between lines without a terminal.
 SECONDS = 30.0
 
 
 class Progress:
-    """What the first process tells of a loop on stderr; others tell nothing.
+    """Progress of a loop on stderr, printed by the first process only.
 
     Args:
-        total (int): Steps that there should be; 0 where that is not known.
+        total (int): Expected number of steps; 0 if unknown.
     """
 
     def __init__(self, total: int) -> None:
@@ -28,7 +28,7 @@ class Progress:
             self.bar = ProgressBar(total, file=self.file)
 
     def update(self, num: int = 1) -> None:
-        """Count steps that are done."""
+        """Count finished steps."""
         self.done += num
         if self.bar:
             self.bar.update(num)
@@ -36,7 +36,7 @@ class Progress:
             self._tell()
 
     def close(self) -> None:
-        """Tell where the loop ended; an error, too, starts on a new line."""
+        """Print the end of the loop, so that an error starts on a new line."""
         if self.bar:
             self.file.write('\n')
         elif self.done:
@@ -53,7 +53,7 @@ class Progress:
 
 
 def _is_first_process() -> bool:
-    if 'torch' not in sys.modules:  # its import takes seconds
+    if 'torch' not in sys.modules:  # its import is slow
         return True
     from mmengine.dist import is_main_process
 
@@ -61,7 +61,7 @@ def _is_first_process() -> bool:
 
 
 def track(items: Sequence[_T]) -> Iterator[_T]:
-    """The items, one after the other, while it is told how far they are."""
+    """Yield the items, and print the progress."""
     progress = Progress(len(items))
     try:
         for item in items:

@@ -1,4 +1,4 @@
-"""WIDER FACE's .mat files, as its authors' tool to evaluate has them."""
+"""Reader of the .mat files of WIDER FACE's evaluation tool."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -8,8 +8,8 @@ import numpy as np
 from .errors import UserError
 from .mat_files import Value, read_mat
 
-#: What is known of a face besides its box; 1 means that it is so, or 2 that
-#: it is very much so.
+#: Attributes of a face besides its box; 1 means that it holds, 2 that it holds
+#: strongly.
 ATTRIBUTES = (
     'blur',
     'expression',
@@ -23,7 +23,7 @@ ATTRIBUTES = (
 class WiderMat(NamedTuple):
     """The images of a file, in its order."""
 
-    names: list[str]  # EVENT/NAME, without an ending
+    names: list[str]  # EVENT/NAME, without a suffix
     boxes: list[np.ndarray]  # (K, 4) of each image: x, y, w, h
     attributes: dict[str, list[np.ndarray]]  # (K,), int, of those it has
     counted: list[np.ndarray] | None  # (K,), bool; None: it has no gt_list
@@ -33,8 +33,8 @@ def read_wider_mat(path: str | Path) -> WiderMat:
     """Read a file of faces: ``wider_face_val.mat``, ``wider_easy_val.mat``.
 
     Raises:
-        FileNotFoundError: There is none.
-        UserError: It is broken, or another kind of file.
+        FileNotFoundError: There is no such file.
+        UserError: The file is broken, or of another kind.
     """
     return _Reader(path, read_mat(path)).read()
 
@@ -77,7 +77,7 @@ class _Reader:
         return self._list(name, self.content.get(name))
 
     def _list(self, name: str, found: Value | None) -> list[Value]:
-        # MATLAB saves cells that are none as an empty array.
+        # MATLAB saves empty cells as an empty array.
         if isinstance(found, np.ndarray) and not found.size:
             return []
         if not isinstance(found, list):

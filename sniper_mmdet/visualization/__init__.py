@@ -1,7 +1,7 @@
-"""Pictures of chips, of sizes of boxes, and of what AutoFocus looked at.
+"""Drawings of chips, of object sizes, and of the parts AutoFocus looked at.
 
-Functions of arrays that return arrays or figures and write no file. Detections
-are drawn by mmdet's visualizer; here is made what it can draw.
+The functions take arrays, return arrays or figures, and write no file. mmdet's
+visualizer draws detections; this room prepares its inputs.
 """
 
 from .chips import draw_chips, draw_image

@@ -1,4 +1,4 @@
-"""Pictures of chips on their image."""
+"""Drawings of chips on their image."""
 
 from __future__ import annotations
 
@@ -38,20 +38,21 @@ def draw_chips(
     height: int = 480,
     proposals: Sequence[np.ndarray] | None = None,
 ) -> np.ndarray:
-    """Draw the chips of one image, a panel a level, coarse to fine.
+    """Draw the chips of one image, one panel per level, coarse to fine.
 
-    What no chip of the level shows is darkened. Positive chips are orange,
-    negative ones magenta, with the proposals that they hold whole. Boxes that
-    a chip trains are green, boxes that its chips show but ignore are grey.
+    Parts that no chip of the level shows are dark. Positive chips are orange.
+    Negative chips are magenta, with the proposals that lie whole in them.
+    Boxes that a chip trains are green, boxes that chips show but ignore are
+    grey.
 
     Args:
         image (ndarray): uint8 (H, W, 3), BGR.
         boxes (ndarray (N, 4)): Original pixels.
         table (ndarray (C,)): The image's rows of the chip table.
-        settings (ChipSettings): How the chips were cut.
-        height (int): Of a panel, in pixels. Defaults to 480.
-        proposals (Sequence[ndarray (K, 4)], optional): What negative chips
-            of each level are mined from, original pixels.
+        settings (ChipSettings): Settings by which the chips were cut.
+        height (int): Height of a panel in pixels. Defaults to 480.
+        proposals (Sequence[ndarray (K, 4)], optional): Proposals of each level
+            from which negative chips are mined, original pixels.
 
     Returns:
         ndarray: uint8 (height + title, W', 3), the panels side by side.
@@ -118,7 +119,7 @@ def draw_image(
 def box_states(
     boxes: np.ndarray, regions: np.ndarray, valid_range: tuple
 ) -> np.ndarray:
-    """ndarray (N,): the best that any chip of a level makes of each box."""
+    """Return the best state (N,) of each box in any chip of a level."""
     states = np.full(len(boxes), BoxState.OUTSIDE, np.int8)
     for region in regions:
         found = classify_boxes(boxes, region, valid_range)

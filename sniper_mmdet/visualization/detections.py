@@ -1,4 +1,4 @@
-"""What mmdet's visualizer is given, so that it can draw whatever was found."""
+"""Inputs for mmdet's visualizer that it can draw in all cases."""
 
 import numpy as np
 from mmdet.structures import DetDataSample
@@ -9,14 +9,14 @@ from mmengine.structures import InstanceData
 
 from sniper_mmdet.images import ImageSource, resize_whole
 
-#: Larger images are drawn smaller: a picture is to be looked at.
+#: Larger images are shrunk for drawing: people look at the result.
 MAX_PIXELS = 4_000_000
 
 
 def with_palette(meta: dict) -> dict:
-    """What is known of a data set, with a colour for each of its classes.
+    """Return the metainfo of a data set with a colour for each class.
 
-    Its own colours stay; where classes have none, mmdet's random ones follow.
+    Existing colours stay; classes without a colour get mmdet's random ones.
     """
     palette = meta.get('palette')
     if isinstance(palette, str):  # 'coco' has colours, 'random' has none
@@ -34,18 +34,19 @@ def at_most(
     score_thr: float,
     max_pixels: int = MAX_PIXELS,
 ) -> tuple[np.ndarray, DetDataSample]:
-    """An image of so many pixels at most, and what is on it, to be drawn.
+    """Shrink an image, and the instances on it, for drawing.
 
     Args:
         image (ndarray | ImageSource): (H, W, 3).
-        sample (:obj:`DetDataSample`): Its ``gt_instances`` and
-            ``pred_instances``. Pixels of segmentation are not resized: an
-            image that has some stays as it is.
-        score_thr (float): Predictions that are not above are left out.
-        max_pixels (int): Of the image. Defaults to 4 million.
+        sample (:obj:`DetDataSample`): Sample with ``gt_instances`` and
+            ``pred_instances``. Segmentation maps are not resized: an image
+            that has one stays as it is.
+        score_thr (float): Predictions must have a higher score.
+        max_pixels (int): Upper bound of the image's pixels. Defaults to 4
+            million.
 
     Returns:
-        tuple: Image and sample, those given where the image is small enough.
+        tuple: Image and sample, unchanged if the image is small enough.
     """
     height, width = image.shape[:2]
     factor = (max_pixels / (height * width)) ** 0.5
@@ -68,7 +69,7 @@ def at_most(
 def _resized(
     instances: InstanceData, before: tuple[int, int], size: tuple[int, int]
 ) -> InstanceData:
-    """Instances on an image that is resized, from (width, height) to size."""
+    """Resize instances with their image, from (width, height) to size."""
     resized = InstanceData()
     for key in ('labels', 'scores', 'label_names'):
         if key in instances:

@@ -1,4 +1,4 @@
-"""Pictures of what AutoFocus looked at."""
+"""Drawings of the parts that AutoFocus looked at."""
 
 import numpy as np
 import torch
@@ -20,28 +20,28 @@ def draw_focus(
     score_thr: float = 0.3,
     height: int = 480,
 ) -> np.ndarray:
-    """Draw what an AutoFocus detector did, a panel a level, coarse to fine.
+    """Draw a result of AutoFocus, one panel per level, coarse to fine.
 
-    What was not looked at is darkened; FocusChips are orange, the more
-    probable a FocusPixel the redder, and what was found at the level, and
-    outlived the merge, is green.
+    Parts that were not looked at are dark. FocusChips are orange. A FocusPixel
+    is the redder the more probable it is. Detections of the level that are
+    left after the merge are green.
 
     Args:
         image (ndarray | ImageSource): uint8 (H, W, 3), BGR.
         sample (:obj:`DetDataSample`): A result of AutoFocus.
-        score_thr (float): Detections below are not drawn. Defaults to 0.3.
-        height (int): Of a panel, in pixels. Defaults to 480.
+        score_thr (float): Least score of drawn detections. Defaults to 0.3.
+        height (int): Height of a panel in pixels. Defaults to 480.
 
     Returns:
         ndarray: uint8 (height + title, W', 3), the panels side by side.
 
     Raises:
-        ValueError: The result is another detector's.
+        ValueError: The result is not from AutoFocus.
     """
     if 'focus' not in sample:
         raise ValueError(
-            'What was looked at can be drawn only of a '
-            'sniper_mmdet.AutoFocus detector: the result has no field focus.'
+            'only results of a sniper_mmdet.AutoFocus detector show what was '
+            'looked at: this result has no field focus.'
         )
     focus, found = sample.focus, sample.pred_instances
     found_at = found.get('levels', torch.zeros_like(found.labels))
@@ -71,10 +71,10 @@ def draw_focus(
 
 
 def _redden(panel, probability, level_size, stride) -> None:
-    """Blend red over a panel, the more the more probable a FocusPixel."""
+    """Blend red over a panel, by the probability of FocusPixels."""
     height, width = panel.shape[:2]
     x = np.arange(width) * level_size[0] // (width * stride)
     y = np.arange(height) * level_size[1] // (height * stride)
-    # Thresholds are near 0: the root tells small probabilities apart.
+    # Thresholds are near 0: the root separates small probabilities.
     alpha = 0.7 * probability.clip(0)[np.ix_(y, x)][..., None] ** 0.25
     panel[:] = (1 - alpha) * panel + alpha * np.array(FOCUS)

@@ -1,4 +1,4 @@
-"""A picture of object sizes, and of what the levels make of them."""
+"""A plot of object sizes in the image and at the levels."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ def draw_sizes(
     settings: ChipSettings,
     target: tuple[float, float] | None = None,
 ) -> Figure:
-    """Draw the sizes of boxes, the valid ranges, and sizes in each level.
+    """Plot the sizes of boxes, the valid ranges, and the sizes at each level.
 
-    Above, a histogram of sqrt(width * height) in original pixels, over a bar
-    a level, from the start of its valid range to the end. Below, for each
-    level, the sizes in level pixels that the boxes it trains have there.
+    The upper part is a histogram of sqrt(width * height) in original pixels,
+    over one bar per level from the start of its valid range to the end. The
+    lower part shows for each level the sizes in level pixels of the boxes that
+    it trains.
 
     Args:
         images (ImageBoxes): The data set.
-        settings (ChipSettings): Levels and valid ranges, and what fits a
-            chip.
-        target (tuple[float], optional): Sizes, level pixels, to be shaded.
+        settings (ChipSettings): Levels, valid ranges and chip size.
+        target (tuple[float], optional): Sizes in level pixels to be shaded.
 
     Returns:
-        Figure: Of matplotlib, without any window; see its ``savefig``.
+        Figure: A figure of matplotlib without a window; see its ``savefig``.
 
     Raises:
-        ValueError: There is no box.
+        ValueError: There are no boxes.
     """
-    # Takes a while to import, and nothing else here needs it.
+    # The import is slow, and only this function needs it.
     from matplotlib import colormaps
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -51,7 +51,7 @@ def draw_sizes(
     valid = valid_boxes(images, settings)
     colors = colormaps['viridis'](np.linspace(0.1, 0.8, rows))
     names = [f'level {_name(scale)}: ' for scale in pyramid.scales]
-    # Each level takes a bar, and half a line of the legend.
+    # Each level needs a bar, and half a line of the legend.
     fig = Figure(figsize=(9, 5.9 + 0.42 * rows), layout='constrained')
     FigureCanvasAgg(fig)
     above, bars, below = fig.subplots(

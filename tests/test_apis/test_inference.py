@@ -855,7 +855,7 @@ def test_image_demo_skips_what_cannot_be_read(
     with pytest.raises(SystemExit, match='1.jpg cannot be read as an image'):
         demo('in', *model)
     demo('in', *model, '--on-error', 'skip', '--batch-size', '2')
-    assert '3 images: pictures in out/vis' in capsys.readouterr().out
+    assert '3 images: drawn in out/vis' in capsys.readouterr().out
     assert '2 of 5 inputs were skipped' in log.text
     demo('in/1.jpg', *model, '--on-error', 'skip')
     assert json.loads(Path('out/predictions.json').read_text()) == []
@@ -895,7 +895,7 @@ def test_image_demo_names_weights_that_do_not_fit(autofocus, folder, demo):
 def test_image_demo_on_a_video(autofocus, video, demo, capsys):
     options = '--show-focus --out-json out/found.json'.split()
     demo('clip.avi', autofocus.config, autofocus.checkpoint, *options)
-    assert '5 images: pictures in out/vis' in capsys.readouterr().out
+    assert '5 images: drawn in out/vis' in capsys.readouterr().out
     names = [f'clip.avi/{i:06d}.jpg' for i in range(5)]
     predictions = json.loads(Path('out/predictions.json').read_text())
     assert [p['file'] for p in predictions] == names

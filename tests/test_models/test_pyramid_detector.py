@@ -281,7 +281,7 @@ def test_images_of_one_pixel(plains, size):
         (
             dict(batch_size=[1]),
             ValueError,
-            r'one a level \(2\)\. Received: \[1\]',
+            r'one per level \(2\)\. Received: \[1\]',
         ),
         (dict(batch_size=[1, 0]), ValueError, r'Received: \[1, 0\]'),
         (dict(batch_size=0), ValueError, 'must be a positive number'),

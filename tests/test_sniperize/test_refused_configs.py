@@ -38,7 +38,7 @@ def test_parts_of_other_kinds_are_refused(tmp_path, option, why):
 @pytest.mark.parametrize(
     ('change', 'why'),
     [
-        (("type='RetinaNet'", "type='Retina'"), 'must name what is regist'),
+        (("type='RetinaNet'", "type='Retina'"), 'must be a regist'),
         (('model = ', 'other = '), 'has no model'),
         (('train_dataloader = ', 'loader = '), 'no train_dataloader'),
         (("type='RetinaNet'", "type='GLIP'"), 'what a text names'),
@@ -119,5 +119,7 @@ def test_what_cannot_be_built_or_looked_at(plain):
         ):
             plain(("type='ResNet'", "type='ResNot'"), autofocus=autofocus)
     base = str(ZOO / 'tridentnet/tridentnet_r50-caffe_1x_coco.py')
-    with pytest.raises(ValueError, match='one feature map a level and image'):
+    with pytest.raises(
+        ValueError, match='one feature map per level and image'
+    ):
         sniperize(read_plain(base), base, autofocus=True)

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures('fast_configs')
 def test_notes_say_what_was_not_decided(plain):
     cfg, text, notes = plain()
     for told in (
-        '--suggest writes others',
+        '--suggest chooses them',
         'max_iters=900 and the learning rate are kept',
         'an iteration is 3 chips of 512x512 px',
         'Batch norm of backbone is trained',

@@ -165,7 +165,7 @@ def test_pictures_of_chips(folder):
         *('config.py', '--out-dir', 'out', '--num', '2', '--height', '150'),
         cwd=folder,
     )
-    assert '2 pictures in out' in text
+    assert '2 drawn images in out' in text
     files = sorted(path.name for path in (folder / 'out').iterdir())
     assert files == ['000000_0.jpg', '000001_1.jpg']
     picture = cv2.imread(str(folder / 'out/000000_0.jpg')).astype(int)

@@ -309,14 +309,17 @@ def test_a_real_run(trained, analyze, drawn):
     [
         (
             'plot_curve run --keys nothing --out a.png',
-            'run has logged, which is: chips/image, chips/level0_negative, '
+            'names that run has logged: chips/image, chips/level0_negative, '
             'chips/level0_positive, chips/level1_positive, coco/bbox_mAP, '
             'loss, pixels/share, time. Received: nothing.',
         ),
         ('plot_curve nowhere --out a.png', 'in */vis_data. Received: nowher'),
         ('plot_curve text --out a.png', 'text, line 1, is not of a scalars'),
         ('plot_curve list --out a.png', "list, line 2, .* Received: '[]'"),
-        ('plot_curve empty --out a.png', 'which is: nothing. Received: bbox'),
+        (
+            'plot_curve empty --out a.png',
+            'has logged: nothing. Received: bbox',
+        ),
         ('cal_train_time empty', 'time of iterations, .* Received: empty.'),
     ],
 )
@@ -336,7 +339,7 @@ def test_bad_input_ends_in_a_sentence(run, tmp_path, analyze, args, sentence):
         ('', 'required: task'),
         ('plot_curve run', 'required: --out'),
         ('plot_curve a --out no/a.png', 'exists. Received: no/a.png.'),
-        ('plot_curve a --out a.json', 'a picture, one of .'),
+        ('plot_curve a --out a.json', 'an image file, one of .'),
         (
             'plot_curve a b --keys c d --out e --legend f g h',
             '--legend must give 2 or 4 names. Received: 3.',

@@ -538,7 +538,7 @@ def test_a_damaged_archive(fetch, content, reason):
     'args, reason',
     [
         (['all'], "argument what: invalid choice: 'all'"),
-        (['detectors', '--url', 'file:///x'], 'must be of http or https'),
+        (['detectors', '--url', 'file:///x'], 'must begin with http'),
         (['detectors', '--sha256', 'abc'], 'must be 64 hexadecimal digits'),
     ],
 )

@@ -25,7 +25,7 @@ def test_teach_then_test(files, tool, here, capsys, tiny_scenes):
     ann['categories'] += [dict(id=8, name='blue'), dict(id=9, name='lime')]
     (here / 'ann.json').write_text(json.dumps(ann))
     tool('teach.py', *files, 'toys', '--out', 'new.pth', '--ann', 'ann.json')
-    assert '2 classes of 6 pictures' in capsys.readouterr().out
+    assert '2 classes from 6 images' in capsys.readouterr().out
     tool('test.py', 'new.py', 'new.pth', '--work-dir', 'tested')
     found = next((here / 'tested').glob('*/*.json'))
     assert 'coco/bbox_mAP' in found.read_text()

@@ -81,7 +81,7 @@ def test_report_of_an_annotation_file(folder, suggest):
     text = suggest('--ann', 'coco.json', '--out', 'a.png')
     assert '40 images of 800x600 to 800x600 px, 600 boxes' in text
     assert '0.8         [61, ∞)' in text and 'chip_size 512' in text
-    row = next(line for line in text.splitlines() if 'chips an' in line)
+    row = next(line for line in text.splitlines() if 'chips per' in line)
     assert len(row.split()) == 5  # proposed and COCO's
     assert '1 boxes have no area' in text
     assert '--chip-size 256: levels' in text
@@ -163,7 +163,7 @@ def test_settings_pasted_into_a_config_of_autofocus(
     suggest(*args, '--levels', 3)
     text = (folder / 'part.py').read_text()
     assert '_base_' not in text
-    assert '# Not a config of its own' in text
+    assert '# Not a complete config' in text
     text = f'_base_ = {str(AUTOFOCUS)!r}\n{of_autofocus(text)}'
     (folder / 'mine.py').write_text(text)
     proposed = json.loads(suggest(*args, '--levels', 3, '--json'))['proposed']
@@ -312,14 +312,14 @@ def test_what_a_written_config_is_not(folder, suggest, tiny_scenes):
         text = suggest(*source, '--config-out', 'part.py')
         assert text.count(step) == 1
         written = (folder / 'part.py').read_text()
-        assert 'Not a config of its own' in written
+        assert 'Not a complete config' in written
         assert 'tools/sniperize.py' in written
     root = f'train_dataloader.dataset.dataset.data_root={tiny_scenes}/'
     args = (SAMPLE_CONFIG, '--cfg-options', root)
     text = suggest(*args, '--config-out', 'mine.py')
-    assert 'without what --cfg-options changed' in text and step not in text
-    assert 'Not a config' not in (folder / 'mine.py').read_text()
-    assert 'what --cfg-options' not in suggest(*args)
+    assert 'without the changes of --cfg-options' in text and step not in text
+    assert 'Not a complete config' not in (folder / 'mine.py').read_text()
+    assert 'changes of --cfg-options' not in suggest(*args)
 
 
 def test_the_name_of_the_picture(folder, suggest):
@@ -363,8 +363,8 @@ def as_lists(pyramid):
         ('--ann coco.json --levels 0', 'from 1 to 6. Received: 0.'),
         ('--ann coco.json --chip-size 100', 'multiple of 32, at least 64'),
         ('--ann coco.json --out no/a.png', 'a folder that exists'),
-        ('--ann coco.json --out a.xyz', 'a picture, one of .'),
-        ('--ann coco.json --out coco.json', 'a picture, one of .'),
+        ('--ann coco.json --out a.xyz', 'an image file, one of .'),
+        ('--ann coco.json --out coco.json', 'an image file, one of .'),
         ('--ann coco.json --config-out coco.json', 'must be a .py file'),
         ('plain.py --config-out plain.py', '--config-out must be another'),
         ('plain.py --config-out ./no/../plain.py', 'folder that exists'),

@@ -474,7 +474,7 @@ def test_image_demo_on_a_folder(trained, here):
         *cli(sample_options()),
         cwd=here,
     )
-    assert '2 images: pictures in' in done.stdout
+    assert '2 images: drawn in' in done.stdout
     found = json.loads((here / 'out/predictions.json').read_text())
     assert [f['file'] for f in found] == ['a.png', 'sub/b.PNG']
     assert (

@@ -76,7 +76,7 @@ def test_tuned(tool, checkpoint, capsys, here, wish):
 def test_the_table(tool, checkpoint, capsys):
     tool(TUNE, CONFIG, checkpoint, '--num', '1', *cli(OPTIONS))
     text = capsys.readouterr().out
-    assert 'The detector finds well what has' in text
+    assert 'The detector finds objects of' in text
     assert 'settings were simulated in' in text
     assert 'measured' in text and 'lowered by a factor of 0.5' in text
 

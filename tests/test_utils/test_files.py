@@ -58,8 +58,8 @@ def test_a_full_disk_leaves_what_was_there(full_disk, here):
     with full_disk(1000), pytest.raises(FileError) as error:
         write_whole('a.txt', lambda part: part.write_text('new' * 1000))
     assert str(error.value) == (
-        'a.txt cannot be written: File too large; what was there before is as '
-        'it was.'
+        'a.txt cannot be written: File too large; a previous file is '
+        'unchanged.'
     )
     assert [path.read_text() for path in here.iterdir()] == ['old']
 

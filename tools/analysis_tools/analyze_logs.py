@@ -1,4 +1,4 @@
-"""Draw what runs have logged, or tell how long their iterations took.
+"""Draw curves from the logs of runs, or print their time per iteration.
 
     python tools/analysis_tools/analyze_logs.py plot_curve RUN [RUN ...] \\
         --keys loss bbox_mAP chips --out FILE.png
@@ -6,14 +6,15 @@
     python tools/analysis_tools/analyze_logs.py cal_train_time RUN [RUN ...]
 
 RUN is a work dir, or one scalars.json of LocalVisBackend. A key is a name in
-the log, its end after a slash (bbox_mAP for coco/bbox_mAP) or its start before
-one (pixels for pixels/share, ...); "chips" is chips by level and sign.
+the log, the part after its slash (bbox_mAP for coco/bbox_mAP) or the part
+before it (pixels for pixels/share, ...); "chips" draws the number of chips by
+level, positive and negative.
 
-Called as MMDetection's own tool of this name, but: a work dir is a run, and
-logs of a run that was resumed are joined, by the iteration at which each goes
-on; a key need not be in the first epoch; losses, other scalars and metrics of
-each kind, and chips have a panel each, over iterations or epochs; --out must
-be given, no window is opened.
+The options are those of MMDetection's tool of this name, with four
+differences. A work dir is a run, and the logs of a resumed run are joined at
+the iteration where each continues. A key need not be in the first epoch.
+Losses, other scalars, metrics of each kind and chips have a panel each, over
+iterations or epochs. --out is required: the tool opens no window.
 """
 
 import numpy as np
@@ -27,17 +28,23 @@ def parse_args():
     parser = cli.make_parser(__doc__)
     tasks = parser.add_subparsers(dest='task', required=True)
     plot = tasks.add_parser('plot_curve', help='draw curves')
-    time = tasks.add_parser('cal_train_time', help='seconds an iteration')
+    time = tasks.add_parser(
+        'cal_train_time', help='print seconds per iteration'
+    )
     for task, run in ((plot, plot_curve), (time, cal_train_time)):
         task.set_defaults(run=run)
         task.add_argument('runs', nargs='+', metavar='RUN')
     add = plot.add_argument
-    add('--keys', nargs='+', default=['bbox_mAP'], help='what is drawn')
-    names = 'a name for each run, or for each key of the first, then the next'
+    add('--keys', nargs='+', default=['bbox_mAP'], help='keys to draw')
+    names = 'a name for each run, or for each key of each run, run by run'
     add('--legend', nargs='+', help=names)
     add('--title')
-    add('--out', required=True, help='picture, .png (the default) or .pdf')
-    first = 'count the first value of each epoch too'
+    add(
+        '--out',
+        required=True,
+        help='file of the plot, .png (the default) or .pdf',
+    )
+    first = 'include the first value of each epoch'
     time.add_argument('--include-outliers', action='store_true', help=first)
     args = cli.parse(parser)
     if args.run is plot_curve:

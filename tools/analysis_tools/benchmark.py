@@ -1,4 +1,4 @@
-"""Measure the parts of the package, each against a named peer.
+"""Measure the speed and memory of parts of the package beside a peer.
 
 python tools/analysis_tools/benchmark.py chips --ann instances.json --json
 python tools/analysis_tools/benchmark.py negatives --images 1000 100000
@@ -17,27 +17,27 @@ from itertools import zip_longest
 from sniper_mmdet.utils import cli
 
 SHARES = 'proposals', 'targets', 'sampling', 'not network'
-#: Of the table of train: what its numbers look like.
+#: Number formats of the table of ``train``, by column.
 COLUMNS = {'s/chip': '.4f', 'MB/chip': '.1f', 'MB': '.1f'}
 COLUMNS.update(dict.fromkeys(SHARES, '.3f'))
 
 
 def chips(args):
-    """Mining, against the original C++."""
+    """Chip mining, beside the original C++ code."""
     from sniper_mmdet.benchmark.mining import benchmark_chips
 
     return benchmark_chips(args.ann, args.seed)
 
 
 def negatives(args):
-    """Mining negative chips from a mapped file, by number of images."""
+    """Mining of negative chips from a mapped file, by number of images."""
     from sniper_mmdet.benchmark.mining import benchmark_negatives
 
     return benchmark_negatives(args.images, args.proposals, args.dir)
 
 
 def pipeline(args):
-    """A worker's samples a second, against mmdet's multi-scale pipeline."""
+    """Samples per second and worker, beside mmdet's multi-scale pipeline."""
     from sniper_mmdet.benchmark.pipeline import benchmark_pipeline
     from sniper_mmdet.engine.build import load_config
 
@@ -46,7 +46,7 @@ def pipeline(args):
 
 
 def large_images(args):
-    """A worker's chips a second of large JPEGs, of the same in tiles."""
+    """Chips per second and worker, from large JPEGs and from tiled TIFFs."""
     from sniper_mmdet.benchmark.large_images import benchmark_large_images
 
     how = args.images, args.samples, args.repeats, args.seed
@@ -54,7 +54,7 @@ def large_images(args):
 
 
 def inference(args):
-    """The bare detector at each level, the pyramid and AutoFocus."""
+    """Inference: the bare detector at each level, the pyramid, AutoFocus."""
     from sniper_mmdet.benchmark.inference import benchmark_inference
     from sniper_mmdet.engine.build import load_config
     from sniper_mmdet.engine.cpu import prepare_cpu
@@ -65,7 +65,7 @@ def inference(args):
 
 
 def memory(args):
-    """Peak memory of testing a large image, against that of one batch."""
+    """Peak memory of inference on a large image, beside that of one batch."""
     from sniper_mmdet.benchmark.memory import benchmark_memory
     from sniper_mmdet.engine.build import load_config
     from sniper_mmdet.engine.cpu import prepare_cpu
@@ -76,7 +76,7 @@ def memory(args):
 
 
 def train(args):
-    """Seconds and memory a chip of steps, and what is not the network."""
+    """Training steps: seconds and memory per chip, shares of their parts."""
     from sniper_mmdet.benchmark.training import Steps, benchmark_train
 
     steps = Steps(*(getattr(args, name) for name in Steps._fields))
@@ -84,7 +84,7 @@ def train(args):
 
 
 def wider(args):
-    """WIDER FACE's evaluation, against a plain loop."""
+    """WIDER FACE's evaluation, beside a plain loop."""
     from sniper_mmdet.benchmark.face_evaluation import benchmark_wider
 
     return benchmark_wider(args.images, args.detections, args.seed)
@@ -124,7 +124,7 @@ def parse_args():
     add = command_of(negatives)
     add('--images', type=int, nargs='+', default=[1000, 10000, 100000])
     add('--proposals', type=int, default=900)
-    add('--dir', help='for the file: 60 KB an image while it is written')
+    add('--dir', help='folder for the file; it needs 60 KB per image')
     add = command_of(pipeline, cli.add_config)
     add('--samples', type=int, default=200)
     add('--repeats', type=int, default=3)
@@ -137,27 +137,27 @@ def parse_args():
     add = command_of(inference, cli.add_detector)
     add('--num', type=int, default=0, help='images; 0 for all')
     add = command_of(memory, cli.add_config, cli.add_trust)
-    add('--side', type=int, default=20000, help='of the image, pixels')
-    add('--checkpoint', help='weights; defaults to random ones')
+    add('--side', type=int, default=20000, help='sides of the image in pixels')
+    add('--checkpoint', help='checkpoint file; default: random weights')
     add = command_of(train, cli.add_config, cli.add_trust)
-    batch = 'chips a step, each number in a process of its own'
+    batch = 'chips per step; each number runs in a process of its own'
     add('--batch', type=int, nargs='+', default=[1, 4, 16], help=batch)
-    add('--iters', type=int, default=5, help='steps timed')
-    add('--warmup', type=int, default=2, help='steps before')
-    noise = "random chips of the config's size: its data set is not needed"
+    add('--iters', type=int, default=5, help='number of timed steps')
+    add('--warmup', type=int, default=2, help='number of steps before those')
+    noise = "use random chips of the config's size instead of its data set"
     add('--random', action='store_true', help=noise)
-    add('--checkpoint', help='weights; defaults to random ones')
+    add('--checkpoint', help='checkpoint file; default: random weights')
     add = command_of(wider)
     add('--images', type=int, default=3226)
-    add('--detections', type=int, default=310, help='of an image')
+    add('--detections', type=int, default=310, help='detections per image')
     add = command_of(openimages)
-    add('--rows', type=int, default=1000000, help='boxes; V4 has 14,600,000')
-    add('--dir', help='for the files: 0.1 KB a box, and an empty one an image')
+    add('--rows', type=int, default=1000000, help='boxes; V4: 14,600,000')
+    add('--dir', help='folder for the files: 0.1 KB per box, a file per image')
     add = command_of(many_classes)
     counts = [10, 100, 1000, 3130, 10000]
     add('--classes', type=int, nargs='+', default=counts)
-    add('--train-rois', type=int, default=512, help='of a step')
-    add('--test-rois', type=int, default=1000, help='of an image')
+    add('--train-rois', type=int, default=512, help='RoIs per training step')
+    add('--test-rois', type=int, default=1000, help='RoIs per test image')
     add('--repeats', type=int, default=5)
     args = cli.parse(parser)
     if args.run is openimages:
@@ -180,11 +180,11 @@ def parse_args():
 
 
 def print_steps(result):
-    """What was measured on, and a row a batch."""
+    """Print what the steps ran on, and a row per batch size."""
     rows = []
     for batch, *values in (row.values() for row in result.pop('batches')):
         known = ('-' if value is None else value for value in values)
-        # One that failed has its error instead.
+        # A batch size that failed has its error instead.
         row = dict(zip_longest(COLUMNS, known, fillvalue=''))
         rows.append((str(batch), row))
     for key, value in result.items():

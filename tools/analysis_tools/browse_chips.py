@@ -4,9 +4,10 @@
 
     python tools/analysis_tools/browse_chips.py CONFIG --proposals FILE.npz ...
 
-Positive chips are orange; negative chips are magenta, and so are, paler, the
-proposals that they are mined from. Boxes that chips train are green, boxes
-that they show but ignore are grey; what no chip of a level shows is dark.
+Positive chips are orange. Negative chips are magenta, and the proposals from
+which they are mined a paler magenta. Boxes that the chips train are green,
+boxes that they show but ignore are grey. The parts of a level that no chip
+shows are dark.
 """
 
 from pathlib import Path
@@ -23,12 +24,12 @@ from sniper_mmdet.visualization import draw_image
 def main():
     parser = cli.make_parser(__doc__, cli.add_config)
     add = parser.add_argument
-    add('--out-dir', required=True, help='where the pictures are written')
-    add('--num', type=int, default=20, help='pictures; 0 for all images')
+    add('--out-dir', required=True, help='folder for the drawn images')
+    add('--num', type=int, default=20, help='images to draw; 0 for all')
     add('--seed', type=int, default=0)
     add('--epoch', type=int, default=0)
-    add('--height', type=int, default=480, help='of a panel, in pixels')
-    add('--proposals', help="proposal file, instead of the config's")
+    add('--height', type=int, default=480, help='height of a panel in pixels')
+    add('--proposals', help="proposal file to use instead of the config's")
     args = cli.parse(parser)
     cfg = load_config(args.config, args.cfg_options)
     dataset = build_chip_dataset(cfg, args.proposals)
@@ -40,7 +41,7 @@ def main():
         image = Path(dataset.dataset.get_data_info(index)['img_path'])
         picture = draw_image(dataset, table, index, stride, args.height)
         mmcv.imwrite(picture, f'{args.out_dir}/{index:06d}_{image.stem}.jpg')
-    print(f'{len(shown)} pictures in {args.out_dir}')
+    print(f'{len(shown)} drawn images in {args.out_dir}')
 
 
 if __name__ == '__main__':

@@ -4,8 +4,8 @@
     python tools/analysis_tools/chip_statistics.py CONFIG --proposals FILE.npz
     python tools/analysis_tools/chip_statistics.py --ann instances.json --json
 
-With --ann alone, no image and no config is needed: the settings are those
-released for COCO.
+With --ann the tool needs neither images nor a config: it takes the settings
+that were released for COCO.
 """
 
 from functools import partial
@@ -29,7 +29,8 @@ pixels to pyramid   {pixel_ratio_pyramid:.3f}"""
 def parse_args():
     parser = cli.make_parser(__doc__, cli.add_source, cli.add_json)
     add = parser.add_argument
-    add('--proposals', help="file for negative chips, instead of the config's")
+    proposals = "proposal file to use instead of the config's"
+    add('--proposals', help=proposals)
     add('--seed', type=int, default=0)
     add('--epochs', type=int, default=1, help='epochs to average over')
     args = cli.parse(parser)
@@ -60,7 +61,7 @@ def main():
         images, settings = from_coco(args.ann), RELEASED_COCO
         mine = partial(mine_chips, images, settings)
     else:
-        with cli.quiet():  # mmdet prints while it is imported
+        with cli.quiet():  # importing mmdet prints
             from sniper_mmdet.engine import build
 
             cfg = build.load_config(args.config, args.cfg_options)

@@ -2,9 +2,10 @@
 
     python tools/analysis_tools/compare_detections.py ANN.json NAME=FILE ...
 
-FILE is what tools/test.py writes with --format-only, or with --cfg-options
-test_evaluator.outfile_prefix=PREFIX. Files of one name are runs that differ
-in their seed: their mean and standard deviation are given.
+FILE is a result file that tools/test.py writes with --format-only, or with
+--cfg-options test_evaluator.outfile_prefix=PREFIX. Several files with one NAME
+are runs with different seeds; the table shows their mean and standard
+deviation.
 """
 
 from sniper_mmdet.evaluation.comparison import compare_detections
@@ -14,12 +15,12 @@ from sniper_mmdet.utils import cli
 def parse_args():
     parser = cli.make_parser(__doc__, cli.add_json)
     add = parser.add_argument
-    add('ann', help='COCO json of the images that were tested')
+    add('ann', help='COCO json of the test images')
     add('files', nargs='+', metavar='NAME=FILE')
-    recall = 'share of all objects, found at IoU 0.5, up to which false '
-    recall += 'positives are counted (default: 0.7)'
+    recall = 'recall at IoU 0.5 at which false positives are counted '
+    recall += '(default: 0.7)'
     add('--recall', type=float, default=0.7, help=recall)
-    most = 'detections of an image that count (default: 200)'
+    most = 'detections per image that count, best first (default: 200)'
     add('--max-dets', type=int, default=200, help=most)
     args = cli.parse(parser)
     args.files = cli.split_names(parser, args.files, 'NAME=FILE')
@@ -43,7 +44,7 @@ def main():
             head = f'FP@{args.recall:g}' if key == 'FP' else key
             table[name][head] = f'{mean:.2f} ±{spread:5.2f}'
     cli.print_table(table)
-    print('FP: false positives an image; ± standard deviation over the runs')
+    print('FP: false positives per image; ± standard deviation over the runs')
 
 
 if __name__ == '__main__':

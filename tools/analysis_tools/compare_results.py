@@ -2,8 +2,8 @@
 
     python tools/analysis_tools/compare_results.py NAME=WORK_DIR ...
 
-WORK_DIR is what tools/test.py or tools/train.py wrote to; the last
-evaluation in it counts.
+WORK_DIR is the work dir of tools/test.py or tools/train.py. The tool reads the
+last evaluation in it.
 """
 
 from sniper_mmdet.logs import last_metrics

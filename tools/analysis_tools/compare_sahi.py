@@ -1,24 +1,26 @@
-"""AutoFocus against sliced inference by sahi, with the same checkpoint.
+"""Compare AutoFocus with sliced inference by sahi, on one checkpoint.
 
     python tools/analysis_tools/compare_sahi.py CONFIG CHECKPOINT
 
-sahi (pip install sahi; tried with 0.12.8) gets the bare detector that
-AutoFocus wraps, as a plain mmdet config, through its own class for mmdet, and
-the same images in memory. All ways take turns image by image.
+sahi (pip install sahi; tested with 0.12.8) runs the bare detector that
+AutoFocus wraps: it gets a plain mmdet config through its own class for mmdet,
+and the same images in memory. All methods take turns image by image.
 
-- sahi default: what ``sahi predict --model_type mmdet`` does when told
-  nothing; its settings are read from sahi itself. In 0.12.8: slices of 512
-  pixels that overlap by 0.2, and the whole image, each resized as mmdet's
-  configs say, Resize(scale=(1333, 800), keep_ratio=True); GREEDYNMM by IOS at
-  0.5, which sahi makes NMS by IOU where the confidence threshold is below
+- sahi default: the settings of ``sahi predict --model_type mmdet`` without
+  further options, read from sahi itself. In 0.12.8 these are: slices of 512
+  pixels that overlap by 0.2, and the whole image, each resized as in mmdet's
+  configs, Resize(scale=(1333, 800), keep_ratio=True); GREEDYNMM by IOS at 0.5,
+  which sahi replaces by NMS by IOU where the confidence threshold is below
   0.1.
-- sahi tuned: as the flags say. Without --slice each image has slices that
-  --image-size enlarges by the factor of the pyramid's finest level. An image
-  that is smaller than a slice is one slice, and enlarged more.
+- sahi tuned: the settings of the options below. Without --slice, the size of
+  the slices is such that --image-size enlarges them by the factor of the
+  pyramid's finest level. An image that is smaller than a slice is one slice,
+  and is enlarged more.
 
-The confidence threshold is the detector's score_thr for all, not the 0.25 of
-``sahi predict``: COCO AP counts weak detections too. sahi runs one slice at a
-time and keeps all detections of an image; AutoFocus the best max_per_img.
+The confidence threshold of all methods is the detector's score_thr, not the
+0.25 of ``sahi predict``: COCO AP counts weak detections too. sahi runs one
+slice at a time and keeps all detections of an image; AutoFocus keeps the best
+max_per_img.
 """
 
 from sniper_mmdet.apis import comparison, sahi
@@ -34,11 +36,11 @@ LIMITS.update(overlap=(0, 0.9), match_threshold=(0, 1))
 def parse_args():
     parser = cli.make_parser(__doc__, cli.add_detector, cli.add_json)
     add = parser.add_argument
-    add('--pyramid', action='store_true', help='also the whole pyramid')
-    add('--levels', action='store_true', help='also each level alone')
+    add('--pyramid', action='store_true', help='also run the whole pyramid')
+    add('--levels', action='store_true', help='also run each level alone')
     add('--num', type=int, default=0, help='images; 0 for all')
-    others = 'every second test image, on which tune.py and add_focus.py do '
-    others += 'not tune'
+    others = 'use every second test image, those on which tune.py and '
+    others += 'add_focus.py do not tune'
     add('--others', action='store_true', help=others)
     add = parser.add_argument_group("sahi tuned: sahi's settings").add_argument
     add('--slice', type=int, help='slice_height, slice_width')

@@ -1,14 +1,14 @@
-"""Train on data with dropped labels in several ways, and compare.
+"""Train on data sets with dropped labels by several methods, and compare.
 
     python tools/analysis_tools/drop_experiment.py DATA_ROOT \
         --sets bccd deeppcb --seeds 0 1 2 --out-dir DIR
 
-Of each set, DATA_ROOT/NAME with train.json, val.json and images/, or with
-VOC2007/, a share of the training boxes is dropped. A detector is trained on
-the rest: plain, with Soft Sampling by overlap, with Soft Sampling by the
-scores of the plain one, and with the regions of the dropped boxes ignored,
-the upper bound. All boxes of val.json are what it is tested on. The same
-command goes on where it was cut off; a run that is done is not done again.
+A set is a folder DATA_ROOT/NAME with train.json, val.json and images/, or with
+VOC2007/. The tool drops a share of its training boxes and trains a detector on
+the rest in four ways: plain; with Soft Sampling by overlap; with Soft Sampling
+by the scores of the plain detector; and, as the upper bound, with the regions
+of the dropped boxes ignored. The test uses all boxes of val.json. After an
+interruption the same command continues, without repeating finished runs.
 """
 
 from pathlib import Path
@@ -23,23 +23,28 @@ CONFIG = 'faster-rcnn_r18-slim_fpn_soft-sampling_9e_deeppcb.py'
 def parse_args():
     parser = cli.make_parser(__doc__, cli.add_json)
     add = parser.add_argument
-    add('data_root', help='the folder of the sets')
+    add('data_root', help='folder that holds the sets')
     add('--sets', nargs='+', required=True, metavar='NAME')
-    add('--out-dir', required=True, metavar='DIR', help='of all runs')
+    add(
+        '--out-dir',
+        required=True,
+        metavar='DIR',
+        help='folder for the results of all runs',
+    )
     default = str(ROOT / 'configs/soft_sampling' / CONFIG)
-    told = f'of a detector with a SoftSamplingRoIHead (default: {CONFIG})'
+    told = f'config with a SoftSamplingRoIHead (default: {CONFIG})'
     add('--config', default=default, help=told)
     cli.add_options(
         parser,
-        drop=([0.0, 0.3, 0.5, 0.7], 'shares of the boxes that are dropped'),
-        seeds=([0, 1, 2], 'of the draw and of training'),
-        ways=(list(WAYS), 'to train', dict(choices=WAYS)),
-        iters=(1500, 'iterations of each training'),
-        side=(320, 'shorter side of the images, at most, px'),
-        batch_size=(4, 'images of an iteration'),
-        score_thr=(0.4, 'from which on detections count for F1'),
-        num_workers=(1, 'that load images'),
-        table=(False, 'only print what is done so far'),
+        drop=([0.0, 0.3, 0.5, 0.7], 'shares of the training boxes to drop'),
+        seeds=([0, 1, 2], 'random seeds of the dropped boxes and of training'),
+        ways=(list(WAYS), 'training methods', dict(choices=WAYS)),
+        iters=(1500, 'training iterations of each run'),
+        side=(320, 'upper bound of the shorter side of images in pixels'),
+        batch_size=(4, 'images per iteration'),
+        score_thr=(0.4, 'score threshold of the detections for F1'),
+        num_workers=(1, 'worker processes that load images'),
+        table=(False, 'print the table of the finished runs and stop'),
     )
     cli.add_cfg_options(parser)
     args = cli.parse(parser)
@@ -52,7 +57,7 @@ def parse_args():
 
 def main():
     args = parse_args()
-    with cli.quiet():  # what is imported, and what runs, prints
+    with cli.quiet():  # imports and runs print
         from mmengine.registry import init_default_scope
 
         from sniper_mmdet.benchmark.drop_experiment import DropExperiment

@@ -1,11 +1,12 @@
-"""Drop a share of the boxes of a COCO file, to see what that costs.
+"""Drop a share of the boxes of a COCO file, to measure what that costs.
 
     python tools/analysis_tools/drop_labels.py train.json --share 0.3 \
         --out-dir DIR
 
-Boxes are dropped at random over all images and classes. DIR/kept.json is to
-be trained on, DIR/dropped.json holds what is missing there, DIR/ignored.json
-has it annotated as crowds: the upper bound, for a detector that ignores them.
+The boxes are chosen at random over all images and classes. DIR/kept.json has
+the other boxes, for training, and DIR/dropped.json the dropped ones.
+DIR/ignored.json has all boxes, the dropped ones as crowds: a detector that
+ignores crowds reaches the upper bound with it.
 """
 
 from pathlib import Path
@@ -23,8 +24,8 @@ def parse_args():
     parser.add_argument('--out-dir', required=True, metavar='DIR')
     cli.add_options(
         parser,
-        share=(0.3, 'of the boxes that are dropped'),
-        seed=(0, 'of the draw'),
+        share=(0.3, 'share of the boxes to drop'),
+        seed=(0, 'random seed of the choice'),
     )
     args = cli.parse(parser)
     right = 0 <= args.share < 1

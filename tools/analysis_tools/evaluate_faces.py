@@ -4,10 +4,11 @@ python tools/analysis_tools/evaluate_faces.py wider RESULTS GROUND_TRUTH
 python tools/analysis_tools/evaluate_faces.py fddb RESULTS.txt FDDB-folds
 python tools/analysis_tools/evaluate_faces.py pascal RESULTS.txt ANNOTATIONS
 
-wider: RESULTS has EVENT/NAME.txt, GROUND_TRUTH the three .mat files of the
-authors' tool; AP of easy, medium and hard faces. fddb: the discrete and the
-continuous score at numbers of false positives. pascal: RESULTS.txt has "IMAGE
-score x1 y1 x2 y2", ANNOTATIONS the XML files; AP at an IoU of 0.5.
+wider prints the AP of easy, medium and hard faces; RESULTS holds
+EVENT/NAME.txt, GROUND_TRUTH the three .mat files of the authors' tool. fddb
+prints the discrete and the continuous score at several numbers of false
+positives. pascal prints the AP at an IoU of 0.5; the lines of RESULTS.txt are
+"IMAGE score x1 y1 x2 y2", ANNOTATIONS is the folder of the XML files.
 """
 
 from sniper_mmdet.evaluation.face_scores import (
@@ -23,24 +24,27 @@ def parse_args():
     commands = parser.add_subparsers(dest='command', required=True)
     abouts = dict(
         wider=('WIDER FACE', 'folder', 'folder of the .mat files'),
-        fddb=('FDDB', 'file', 'folder of *ellipseList.txt, or one of these'),
+        fddb=('FDDB', 'file', 'folder of *ellipseList.txt, or one such file'),
         pascal=('Pascal Faces', 'file', 'folder of the XML files'),
     )
     for name, (of, results, truth) in abouts.items():
         command = commands.add_parser(name, help=of)
         cli.add_json(command)
-        command.add_argument('results', help=f'{results} of what was found')
+        command.add_argument('results', help=f'{results} of detections')
         command.add_argument('truth', help=truth)
         if name == 'wider':
             choices = dict(choices=['official', 'exact'])
-            about = 'with or without the rounding of MATLAB'
+            about = 'IoU as the official tool rounds it, or exact'
             cli.add_options(command, iou=('official', about, choices))
         elif name == 'fddb':
-            about = 'folder of the images, to whose borders faces are cut'
+            about = 'folder of the images; detections are clipped to them'
             cli.add_options(
                 command,
                 images=about,
-                false_positives=([100, 500, 1000], 'where scores are told'),
+                false_positives=(
+                    [100, 500, 1000],
+                    'numbers of false positives for which scores are printed',
+                ),
             )
     return cli.parse(parser)
 

@@ -1,12 +1,13 @@
-"""List what a detector is sure of on its training images and nobody labelled.
+"""List objects of the training images that probably miss their label.
 
     python tools/analysis_tools/find_missing_labels.py CONFIG CHECKPOINT \
         --out-dir DIR
 
-Confident detections that no annotated box explains: DIR/missing.json is a
-COCO file of them, for a labelling tool to import and a person to look
-through; DIR/CLASS holds pictures of them, the surest first. The table tells
-how many there are for each class, and for 100 boxes of it.
+A detector runs on its training images. Its confident detections that overlap
+no annotated box are written to DIR/missing.json, a COCO file that a labelling
+tool can import and a person can check. DIR/CLASS holds crops of them, the most
+confident first. The table shows their number for each class, also per 100
+boxes of the class.
 """
 
 from pathlib import Path
@@ -20,10 +21,10 @@ def parse_args():
     cli.add_split(parser, 'train')
     cli.add_options(
         parser,
-        score_thr=(0.5, 'detections below are not sure'),
-        iou_thr=(0.3, 'IoU from which on a box of any class explains one'),
-        num_pictures=(100, 'of each class; 0: none'),
-        batch_size=(1, 'images detected together'),
+        score_thr=(0.5, 'least score of a confident detection'),
+        iou_thr=(0.3, 'IoU with a box of any class that explains a detection'),
+        num_pictures=(100, 'crops to draw per class; 0 for none'),
+        batch_size=(1, 'images per batch'),
     )
     args = cli.parse(parser)
     cli.require_at_least(parser, args, num_pictures=0, batch_size=1)
@@ -36,7 +37,7 @@ def parse_args():
 
 def main():
     args = parse_args()
-    with cli.quiet():  # what is imported, and what runs, prints
+    with cli.quiet():  # imports and runs print
         from sniper_mmdet.apis.inference import class_names
         from sniper_mmdet.apis.missing_labels import MissingLabels
         from sniper_mmdet.apis.unlabelled import image_infos, load_trained

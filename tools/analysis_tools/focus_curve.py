@@ -1,13 +1,13 @@
-"""AP of AutoFocus against the pixels it looks at and the time it takes.
+"""Measure AP of AutoFocus by the share of pixels and the time it needs.
 
     python tools/analysis_tools/focus_curve.py CONFIG CHECKPOINT --out FILE.png
 
-The config's thresholds are multiplied by each of --factors; --thresholds gives
-points besides. --budgets gives points of the config's thresholds with a
-budget; all others have none. The whole pyramid and each level alone are the
-points of reference. All take turns image by image. --ground-truth adds
-FocusPixels from annotations: what is lost there, the idea loses, not the focus
-head.
+Each of --factors, by which the config's thresholds are multiplied, is a point
+of the curve; --thresholds adds points. --budgets adds points with the config's
+thresholds and a budget; the other points have no budget. The whole pyramid and
+each level alone are measured for reference. All settings take turns image by
+image. --ground-truth adds a point whose FocusPixels come from the annotations:
+the AP that it loses is lost by the method, not by the focus head.
 """
 
 from sniper_mmdet.apis import comparison, focus_curve
@@ -20,15 +20,15 @@ from sniper_mmdet.utils.files import write_figure
 def parse_args():
     parser = cli.make_parser(__doc__, cli.add_detector, cli.add_json)
     add = parser.add_argument
-    add('--out', help='picture of the curve, .png or .pdf')
+    add('--out', help='file for a plot of the curve, .png or .pdf')
     factors = [0.05, 0.2, 0.5, 1, 2, 4]
-    times = 'by which the thresholds are multiplied'
+    times = "factors of the config's thresholds"
     add('--factors', type=float, nargs='*', default=factors, help=times)
-    more = 'points more: thresholds of all levels but the finest'
+    more = 'further points: thresholds of all levels but the finest'
     add('--thresholds', nargs='+', default=[], metavar='T,T...', help=more)
-    shares = "shares of the pyramid's pixels that are looked at, at most"
+    shares = "upper bounds on the share of the pyramid's pixels"
     add('--budgets', type=float, nargs='+', default=[], help=shares)
-    truth = 'also FocusPixels from annotations'
+    truth = 'also measure FocusPixels from annotations'
     add('--ground-truth', action='store_true', help=truth)
     add('--num', type=int, default=0, help='images; 0 for all')
     args = cli.parse(parser)

@@ -1,4 +1,4 @@
-"""Recall of proposals by object size, of several files side by side.
+"""Print the recall of proposal files by object size, side by side.
 
 python tools/extract_proposals.py CONFIG CHECKPOINT --split val --out A.npz
 python tools/analysis_tools/proposal_recall.py CONFIG NAME=A.npz ...
@@ -16,7 +16,7 @@ def main():
     parser = cli.make_parser(__doc__, cli.add_config, cli.add_json)
     parser.add_argument('files', nargs='+', metavar='NAME=FILE.npz')
     cli.add_split(parser, 'val')
-    best = 'best proposals of an image that count'
+    best = 'proposals per image that count, best first'
     cli.add_options(parser, num=(900, best))
     args = cli.parse(parser)
     files = cli.split_names(parser, args.files, 'NAME=FILE.npz')

@@ -4,11 +4,12 @@
     python tools/analysis_tools/suggest_settings.py --ann instances.json
     python tools/analysis_tools/suggest_settings.py CONFIG --config-out mine.py
 
-The training data of a CONFIG, whatever its type, or a COCO json are read; no
-image is. The finest level and chips follow from the sizes of boxes and images
-by rules of thumb, and the chips that they give are counted beside those of
-COCO's settings. The other levels are a plan of AutoFocus, where one looks at
-less than half of the finest level.
+The tool reads the annotations of CONFIG's training data, whatever their type,
+or a COCO json; it reads no image. Rules of thumb turn the sizes of boxes and
+images into the finest level and the chip size. The tool counts the chips of
+these settings and, beside them, those of COCO's settings. The other levels
+come from a plan for AutoFocus where that looks at less than half of the finest
+level.
 """
 
 from pathlib import Path
@@ -21,19 +22,18 @@ from sniper_mmdet.utils import cli, config_out
 from sniper_mmdet.utils.files import write_figure, write_whole
 
 FIRST_STEP = """\
-The settings are no config of their own: python tools/sniperize.py \
-YOUR_CONFIG --out FILE makes the one that trains on chips, to paste them \
-into."""
+The settings are not a complete config: python tools/sniperize.py \
+YOUR_CONFIG --out FILE writes one that trains on chips. Paste them into it."""
 
 
 def parse_args():
     parser = cli.make_parser(__doc__, cli.add_source, cli.add_json)
     add = parser.add_argument
-    add('--levels', type=int, help='how many; default: as many as needed')
-    size = 'side of a chip in level pixels; default: 512 or less'
+    add('--levels', type=int, help='number of levels; default: as needed')
+    size = 'sides of a chip in level pixels; default: 512 or less'
     add('--chip-size', type=int, help=size)
-    add('--out', help='picture of the sizes, .png (the default) or .pdf')
-    add('--config-out', help='file for the settings, .py')
+    add('--out', help='plot of the sizes, .png (the default) or .pdf')
+    add('--config-out', help='.py file for the settings')
     args = cli.parse(parser)
     cli.require_source(parser, args)
     if args.levels is not None and not 1 <= args.levels <= 6:
@@ -44,11 +44,12 @@ def parse_args():
 
 
 def read_config(path, options):
-    """Boxes; of a config that trains on chips its settings and focus heads.
+    """Read a config's boxes and, if it trains on chips, its settings.
 
-    The head that it has, and what those take that it could have.
+    It also returns the config's focus head, and the arguments of all focus
+    heads that the detector's maps allow.
     """
-    with cli.quiet():  # mmdet prints while it is imported
+    with cli.quiet():  # importing mmdet prints
         from sniper_mmdet.engine import build
         from sniper_mmdet.sniperize.proposed import focus_heads
 

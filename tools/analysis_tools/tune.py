@@ -1,13 +1,14 @@
-"""Tune AutoFocus for a checkpoint: all that needs no training.
+"""Tune the settings of AutoFocus for a checkpoint, without training.
 
     python tools/analysis_tools/tune.py CONFIG CHECKPOINT --config-out mine.py
     python tools/analysis_tools/tune.py CONFIG CHECKPOINT --budget 0.2
 
-The detector runs once over images at many levels. Levels, test ranges,
-thresholds, dilation, least chip and border are chosen by simulation; the best
-settings are confirmed by real runs, and what was chosen is measured on images
-that were not used. --split val tunes on every second test image and measures
-on the others; --split train tunes on training images.
+The detector runs once over the images at many levels. From its outputs the
+tool simulates settings and chooses levels, test ranges, thresholds, dilation,
+least chip and border. It confirms the best settings by real runs, and measures
+the chosen one on images that were not used for tuning. --split val tunes on
+every second test image and measures on the others; --split train tunes on
+training images.
 """
 
 import sys
@@ -24,9 +25,9 @@ from sniper_mmdet.utils.files import write_figure, write_whole
 def parse_args():
     parser = cli.make_parser(__doc__, cli.add_detector, cli.add_json)
     wish = parser.add_mutually_exclusive_group()
-    budget = "best AP for at most this share of the pyramid's pixels"
+    budget = "best AP at no more than this share of the pyramid's pixels"
     wish.add_argument('--budget', type=float, metavar='SHARE', help=budget)
-    loss = 'fewest pixels for at most so much AP less than the best setting '
+    loss = 'fewest pixels at no more than this loss of AP to the best setting '
     loss += '(default: 0.2)'
     wish.add_argument(
         '--loss', type=float, metavar='AP', default=0.2, help=loss
@@ -34,12 +35,12 @@ def parse_args():
     splits = dict(choices=['val', 'train'])
     cli.add_options(
         parser,
-        split=('val', 'where the images of tuning are from', splits),
+        split=('val', 'source of the images to tune on', splits),
         num=(0, 'images to tune on, and to measure on; 0 for all'),
-        config_out='file for a config that inherits from CONFIG, .py',
-        out='picture of the curve, .png or .pdf',
+        config_out='.py file for a config that inherits from CONFIG',
+        out='file for a plot of the curve, .png or .pdf',
     )
-    keep = "CONFIG's levels stay"
+    keep = "keep CONFIG's levels"
     parser.add_argument('--keep-levels', action='store_true', help=keep)
     args = cli.parse(parser)
     cli.require_at_least(parser, args, loss=0, num=0)

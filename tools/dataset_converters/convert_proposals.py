@@ -1,14 +1,14 @@
-"""Turn proposals of the original SNIPER, or of MMDetection, into our file.
+"""Convert proposals of the original SNIPER, or of MMDetection, to our file.
 
     python tools/dataset_converters/convert_proposals.py SRC.pkl CONFIG \
         --out FILE.npz
 
 The original's files are Python 2 pickles: a list of one array (N, 5) per
-image, x2 and y2 inclusive, in the order of an image set's file or, of COCO, in
-that of a Python 2 dict of the image ids, which is found again here.
-MMDetection's are what its DumpProposals metric writes, keyed by file name, or,
-before version 3, a list in the annotation file's order. Pickles are read as
-arrays; what could run code is refused.
+image, x2 and y2 inclusive. The order is that of the image set's file or, for
+COCO, that of a Python 2 dict of the image ids, which the tool reconstructs.
+MMDetection's files are those of its DumpProposals metric, keyed by file name,
+or, before version 3, a list in the annotation file's order. The tool reads
+arrays from pickles and refuses anything that could run code.
 """
 
 from sniper_mmdet.datasets.formats import proposal_pickles
@@ -24,13 +24,17 @@ def main():
     cli.add_split(parser, 'train')
     formats = dict(choices=['auto', 'sniper', 'mmdet'])
     orders = dict(choices=['auto', 'file', 'python2'])
-    listed = "of a list: the annotation file's, or that of a Python 2 dict of "
-    listed += "image ids; auto: python2 for the original's of COCO"
+    listed = 'order of a list: that of the annotation file, or of a Python 2 '
+    listed += "dict of image ids; auto: python2 for the original's of COCO"
     cli.add_options(
         parser,
-        format=('auto', "whose; auto: a list is the original's", formats),
+        format=(
+            'auto',
+            "format of SRC; auto: a list is the original's",
+            formats,
+        ),
         order=('auto', listed, orders),
-        nms=(0.7, 'IoU threshold, 1 for none; as the original has it'),
+        nms=(0.7, "IoU threshold of NMS, 1 for no NMS; the original's"),
     )
     args = cli.parse(parser)
     cli.require_suffix(parser, args, out='.npz')

@@ -1,15 +1,15 @@
-"""Turn annotations in DOTA's format into a COCO file of upright boxes.
+"""Convert annotations in DOTA's format to a COCO file of upright boxes.
 
     python tools/dataset_converters/dota_to_coco.py \
         data/dota/train/images data/dota/train/labelTxt \
         --out data/dota/annotations/train.json
 
-A box is the upright one around the four corners, clipped to the image; the
-corners themselves are kept as they are in "segmentation". Difficult objects
-are crowds (iscrowd=1): mmdet's CocoDataset reads them as ignored, and COCO's
-evaluation neither asks for them nor counts what finds them, as DOTA's own and
-VOC's do; the field "difficult" keeps the number. Scenes of several thousand
-pixels need not be cut into tiles: chips are cut while training.
+A box is the upright rectangle around the four corners, clipped to the image;
+"segmentation" keeps the corners. Difficult objects become crowds (iscrowd=1):
+mmdet's CocoDataset reads them as ignored. COCO's evaluation, like DOTA's and
+VOC's, does not require them and does not count detections of them as false.
+The field "difficult" keeps the number. You need not cut scenes of several
+thousand pixels into tiles: training cuts chips.
 """
 
 from sniper_mmdet.datasets.formats.command_line import converter_parser
@@ -20,8 +20,8 @@ from sniper_mmdet.utils import cli
 
 def main():
     parser = converter_parser(__doc__, 'LABELS')
-    about = 'names of the classes, or those of a version: v1.0, v1.5, which '
-    about += 'are those of v1.0 and container-crane, or v2.0'
+    about = 'names of the classes, or a version of DOTA: v1.0, v1.5 (v1.0 '
+    about += 'and container-crane) or v2.0'
     cli.add_options(parser, classes=(['v1.5'], about, dict(metavar='NAME')))
     args = cli.parse(parser)
     args.classes = VERSIONS.get(args.classes[0], args.classes)

@@ -1,16 +1,16 @@
-"""Turn polygons on a map into a COCO file of georeferenced images.
+"""Convert polygons on a map to a COCO file of georeferenced images.
 
     python tools/dataset_converters/geojson_to_coco.py \
         data/mine/scenes data/mine/objects.geojson \
         --class-property kind --out data/mine/train.json
 
-The images are GeoTIFFs, or others with a CRS; one, or a folder of them. The
+The images are one file or a folder, GeoTIFFs or other files with a CRS. The
 polygons are GeoJSON in WGS84, or in the CRS that the file's member "crs"
 names, or a GeoPackage, which needs geopandas. Each polygon, or feature of
-several, is an object of each image that it lies in: an upright box around what
-of it is in the image, and its outline in "segmentation", holes filled. What is
-cut off or left out is counted. The images stay whole, whatever their size:
-chips are cut while training.
+several polygons, is an object of each image in which it lies: the box is the
+upright rectangle around the part inside the image, and "segmentation" has the
+outline, with holes filled. The tool counts objects that it cuts or leaves out.
+The images stay whole, whatever their size: training cuts chips.
 """
 
 from pathlib import Path
@@ -34,14 +34,14 @@ def main():
         '--class-property',
         metavar='NAME',
         default=CLASS_PROPERTY,
-        help='the property that is the class of a polygon (default: '
+        help='property that names the class of a polygon (default: '
         '%(default)s)',
     )
     add(
         '--class',
         metavar='NAME',
         dest='class_name',
-        help='the class of all polygons',
+        help='one class for all polygons',
     )
     print(convert_map(**vars(cli.parse(parser))))
 

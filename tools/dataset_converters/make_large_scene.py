@@ -1,13 +1,14 @@
-"""Write one scene of gigapixels with images of a COCO data set here and there.
+"""Make one scene of gigapixels from some images of a COCO data set.
 
     python tools/dataset_converters/make_large_scene.py ANN.json IMAGE_DIR \
         OUT_DIR --side 60000
 
-Writes OUT_DIR/NAME.tif, NAME being that of the annotation file, a COG in UTM
-with JPEG tiles and overviews, and OUT_DIR/NAME.json with the boxes. Images do
-not overlap; the rest has their colour and a little grain. It is written in
-rows of tiles: memory is that of a row. What finds objects in scenes larger
-than the memory can be tried on it, and measured.
+The scene serves to try and measure detection in images that do not fit into
+memory. The tool writes OUT_DIR/NAME.tif, a COG in UTM with JPEG tiles and
+overviews, and OUT_DIR/NAME.json with the boxes; NAME is that of the annotation
+file. The images lie at random places and do not overlap; the rest of the scene
+has their colour and a little grain. The tool writes row by row of tiles and
+holds one row in memory.
 """
 
 from pathlib import Path
@@ -23,10 +24,10 @@ def main():
     parser.add_argument('out_dir')
     cli.add_options(
         parser,
-        side=(60000, 'sides of the scene, pixels'),
-        num=(20, 'images in it'),
-        factor=(1.0, 'by which they are enlarged'),
-        seed=(0, 'of images, places and grain'),
+        side=(60000, 'sides of the scene in pixels'),
+        num=(20, 'number of images in the scene'),
+        factor=(1.0, 'factor by which the images are enlarged'),
+        seed=(0, 'random seed of images, places and grain'),
     )
     args = cli.parse(parser)
     cli.require_at_least(parser, args, side=1, num=1)

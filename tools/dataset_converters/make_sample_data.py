@@ -1,12 +1,13 @@
-"""Draw a sample detection data set: many small objects in large images.
+"""Make a sample data set for detection: many small objects in large images.
 
     python tools/dataset_converters/make_sample_data.py data/sample
 
-Four classes, each a shape in a family of hues, on textured backgrounds with
-clutter that shares the shape or the hue but never both. Most objects are
-below 32 px in images of 1000-1600 px: plain to see at native resolution,
-nearly gone once the image is shrunk to 512 px. Sparse scenes of large images:
-``--size 3000 3000 --objects 3 8``. The same settings give the same files.
+Each of the four classes is a shape in a family of hues. The backgrounds have
+texture, and clutter that shares the shape or the hue of a class but never
+both. Most objects are below 32 px in images of 1000-1600 px: they are plain to
+see at native resolution, and nearly gone in an image that is shrunk to 512 px.
+``--size 3000 3000 --objects 3 8`` makes large images with few objects. The
+same settings give the same files.
 """
 
 from pathlib import Path
@@ -17,10 +18,10 @@ from sniper_mmdet.utils import cli
 _OPTIONS = dict(
     train='training images',
     val='validation images',
-    seed='of what is drawn at random',
-    size='sides of an image',
-    objects='objects in an image',
-    max_size='largest object, as the square root of its box area',
+    seed='random seed',
+    size='range of the sides of an image in pixels',
+    objects='range of the number of objects per image',
+    max_size='size of the largest object, the square root of its box area',
 )
 _RANGE = dict(nargs=2, metavar=('LOW', 'HIGH'))
 
@@ -33,7 +34,7 @@ def main():
         default = getattr(SampleSettings, name)
         more = _RANGE if isinstance(default, tuple) else {}
         cli.add_options(parser, **{name: (default, text, more)})
-    delete = 'delete OUT_DIR first if it holds anything else'
+    delete = 'delete OUT_DIR first if it holds other files'
     cli.add_options(parser, overwrite=(False, delete))
     args = vars(cli.parse(parser))
     out, overwrite = args.pop('out_dir').resolve(), args.pop('overwrite')

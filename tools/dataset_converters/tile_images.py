@@ -3,11 +3,11 @@
     python tools/dataset_converters/tile_images.py ANN.json IMAGE_DIR OUT_DIR \
         --grid 3 3
 
-Writes OUT_DIR/NAME.json, NAME being that of the annotation file, and the
-scenes, OUT_DIR/images/NAME_0000.png and so on, without loss: from top left to
-bottom right each holds COLUMNS x ROWS images, drawn at random, in cells of the
-size of the largest; what a smaller one leaves is black. Images that fill no
-whole scene are left out.
+The tool writes OUT_DIR/NAME.json and the scenes as
+OUT_DIR/images/NAME_0000.png and so on, without loss; NAME is that of the
+annotation file. Each scene holds COLUMNS x ROWS images in random order, in
+cells of the size of the largest image; the rest of a cell is black. Images
+that do not fill a whole scene are left out.
 """
 
 from pathlib import Path
@@ -22,7 +22,7 @@ def main():
     parser.add_argument('image_dir', help='folder of its images')
     parser.add_argument('out_dir')
     sides = dict(nargs=2, metavar=('COLUMNS', 'ROWS'))
-    cli.add_options(parser, grid=([3, 3], 'images in a scene', sides))
+    cli.add_options(parser, grid=([3, 3], 'images per scene', sides))
     parser.add_argument('--seed', type=int, default=0)
     args = cli.parse(parser)
     cli.require_at_least(parser, args, grid=1)

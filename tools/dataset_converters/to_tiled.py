@@ -1,24 +1,24 @@
-"""Write the images of a folder as TIFFs in tiles, which are read by window.
+"""Convert the images of a folder to tiled TIFFs, for reading by window.
 
     python tools/dataset_converters/to_tiled.py SRC_FOLDER DST_FOLDER \
         --ann in.json --out-ann out.json
 
-A chip of such a file costs its own pixels, not those of the whole image: with
-LoadImageByWindow, as all configs of this package have it. SRC_FOLDER/a/b.jpg
-becomes DST_FOLDER/a/b.tif: compressed as JPEG, with overviews, 2, 4, 8 times
-smaller and so on, for what is shrunk. --compress deflate, zstd or none keep
-all pixels as they are, in larger files, and zstd and none are read faster.
-Images of 16 bits need one of them, and LoadImageByWindow then a value_range.
+Reading a chip from such a file decodes the chip's own pixels instead of the
+whole image. It needs LoadImageByWindow, which all configs of this package
+have. SRC_FOLDER/a/b.jpg becomes DST_FOLDER/a/b.tif, compressed as JPEG, with
+overviews that are 2, 4, 8 times smaller and so on, for levels that shrink the
+image. --compress deflate, zstd and none keep all pixels as they are, in larger
+files; zstd and none are read faster. Images of 16 bits need one of these
+three, and a value_range in LoadImageByWindow.
 
-Pixels are those that LoadImageFromFile loads, turned as EXIF says, so boxes
-stay where they are. Places on a map and further bands are not kept: files
-that have them can be read as they are, or written in tiles by GDAL's own
-gdal_translate.
+The pixels are those that LoadImageFromFile loads, with EXIF's orientation
+applied, so boxes stay valid. Georeferences and further bands are lost: files
+that have them can be read as they are, or tiled by GDAL's gdal_translate.
 
-Each image is decoded once, whole: a process has one in memory, and twice for
-a moment; --num-procs multiplies that. What is whole in DST_FOLDER already is
-not written again, unless other settings are given: a run that was stopped goes
-on where it was.
+Each image is decoded once, as a whole: a process holds one image in memory,
+for a moment two copies of it; --num-procs multiplies that. A file that is
+complete in DST_FOLDER is not written again, unless the settings have changed:
+an interrupted run continues.
 """
 
 import logging
@@ -29,21 +29,30 @@ from sniper_mmdet.utils import cli
 
 def main():
     parser = cli.make_parser(__doc__)
-    parser.add_argument('source', metavar='SRC_FOLDER', help='of the images')
-    parser.add_argument('out', metavar='DST_FOLDER', help='of the TIFFs')
+    parser.add_argument(
+        'source', metavar='SRC_FOLDER', help='folder of the images'
+    )
+    parser.add_argument(
+        'out', metavar='DST_FOLDER', help='folder for the TIFFs'
+    )
     compress = dict(choices=COMPRESSIONS)
     on_error = dict(choices=['stop', 'skip'])
-    about = 'of an image that cannot be converted: skip leaves it out, of '
-    about += '--out-ann too'
-    told = 'sides of a tile, a multiple of 16 (default: 256 of jpeg, or 128)'
+    about = 'skip: leave out images that cannot be converted, also from '
+    about += '--out-ann'
+    told = 'sides of a tile in pixels, a multiple of 16 (default: 256 for '
+    told += 'jpeg, else 128)'
     cli.add_options(
         parser,
-        ann='COCO json of the images, named from SRC_FOLDER',
-        out_ann='gets what --ann has, with the new names',
-        compress=('jpeg', 'all but jpeg are without loss', compress),
-        quality=(90, 'of JPEG, 1 to 100'),
+        ann='COCO json whose file names are relative to SRC_FOLDER',
+        out_ann='file for a copy of --ann with the new file names',
+        compress=(
+            'jpeg',
+            'compression; all but jpeg are without loss',
+            compress,
+        ),
+        quality=(90, 'quality of JPEG, 1 to 100'),
         block=(None, told, dict(type=int)),
-        num_procs=(1, 'processes'),
+        num_procs=(1, 'number of processes'),
         on_error=('stop', about, on_error),
     )
     args = cli.parse(parser)

@@ -1,4 +1,4 @@
-"""Turn the annotations of WIDER FACE into a COCO file.
+"""Convert the annotations of WIDER FACE to a COCO file.
 
     python tools/dataset_converters/wider_to_coco.py \
         data/WIDERFace/WIDER_train/images \
@@ -6,11 +6,11 @@
         --out data/WIDERFace/annotations/train.json
 
 ANNOTATIONS is one of the official text or .mat files, or a list of the names
-of XML files, which lie in IMAGES/Annotations. Invalid faces are crowds
+of XML files that lie in IMAGES/Annotations. Invalid faces become crowds
 (iscrowd=1), which mmdet's CocoDataset reads as ignored; faces without an area
-are left out. blur, expression, illumination, invalid, occlusion and pose are
-fields of an annotation. sniper_mmdet.WiderFaceMetric can test on the file: it
-knows images by their names.
+are left out. Annotations have the fields blur, expression, illumination,
+invalid, occlusion and pose. sniper_mmdet.WiderFaceMetric works with the file:
+it identifies images by their names.
 """
 
 from pathlib import Path

@@ -1,16 +1,17 @@
-"""Make an AutoFocus of a trained detector, which stays as it is.
+"""Add AutoFocus to a trained detector, which stays as it is.
 
     python tools/misc/add_focus.py CONFIG CHECKPOINT --out-dir DIR
 
-CONFIG is that of any detector of MMDetection, plain or in a PyramidDetector,
-and CHECKPOINT its weights. DIR gets a config that inherits from CONFIG, for
-tools/train.py, tools/test.py and all others, and a checkpoint: the detector's
-weights, bit for bit, and those of a focus head, which is all that is trained,
-on whole images of the training data. The table compares AutoFocus with the
-whole pyramid and with each level alone, on test data that nothing was tuned
-on; 'ground truth' is what a perfect focus head would reach.
+CONFIG is the config of any MMDetection detector, plain or in a
+PyramidDetector, and CHECKPOINT has its weights. The tool trains a focus head,
+and nothing else, on whole images of the training data. It writes to DIR a
+config that inherits from CONFIG, for tools/train.py, tools/test.py and all
+other tools, and a checkpoint with the detector's weights, bit for bit, and
+those of the focus head. The table compares AutoFocus with the whole pyramid
+and with each level alone, on test data that were not used for tuning; 'ground
+truth' is what a perfect focus head would reach.
 
-A detector that was trained on slices needs the images that they are of:
+A detector that was trained on slices needs the whole images:
 
     --cfg-options train_dataloader.dataset.ann_file=train.json \
         train_dataloader.dataset.data_prefix.img=images/
@@ -25,17 +26,17 @@ def parse_args():
     parser = cli.make_parser(__doc__, cli.add_detector, cli.add_json)
     add = parser.add_argument
     add('--out-dir', required=True, metavar='DIR', help='new or empty folder')
-    factor = 'of the finest level; default: what suits the detector best'
+    factor = 'factor of the finest level; default: the best for the detector'
     told = 'images to tune on: every second one of the test data, or the '
-    told += 'training data, which the detector knows too well'
+    told += 'training data, on which the detector is too good'
     add('--split', choices=['val', 'train'], default='val', help=told)
     add('--factor', type=float, help=factor)
     cli.add_options(
         parser,
-        iters=(800, 'iterations of training, of two images each'),
-        seed=(0, 'of training'),
-        tune_on=(16, 'images to find levels and to tune on; 0: none'),
-        num=(0, 'other images of the table; 0 for all'),
+        iters=(800, 'training iterations, of two images each'),
+        seed=(0, 'random seed of training'),
+        tune_on=(16, 'images to choose levels and to tune on; 0 for none'),
+        num=(0, 'images of the table, other ones; 0 for all'),
     )
     args = cli.parse(parser)
     cli.require_at_least(parser, args, iters=1, tune_on=0, num=0, factor=0.01)
@@ -47,7 +48,7 @@ def parse_args():
 
 def main():
     args = parse_args()
-    with cli.quiet():  # what is imported, and what runs, prints
+    with cli.quiet():  # imports and runs print
         from sniper_mmdet.apis import comparison, focus_curve
         from sniper_mmdet.engine.build import load_config
         from sniper_mmdet.engine.cpu import prepare_cpu
@@ -76,7 +77,7 @@ def main():
         train_and_tune(path, weights, args.tune_on, args.split)
         cfg = load_config(str(path))
         model = comparison.load_autofocus(cfg, str(weights))
-        # There is none where all is tuned.
+        # A tuned config may have no budget.
         budgets = [model.budget.share] if model.budget.share else []
         ways = focus_curve.focus_ways(model, [1], {}, True, budgets)
         images = args.num

@@ -1,13 +1,13 @@
 """Build mmcv with its compiled ops from the source release, and install it.
 
-There is no wheel of mmcv with ops on PyPI, and the plain source build parses
-torch's headers once for each of about a hundred files. Here the one header
-that all of them include is compiled first, which cuts the build to about a
-third (measured: 11 -> 4 minutes on two cores, no GPU).
+PyPI has no wheel of mmcv with ops, and the plain source build parses torch's
+headers once for each of about a hundred files. This tool first compiles the
+one header that all of them include, which cuts the build to about a third
+(measured: 11 -> 4 minutes on two cores, no GPU).
 
     python tools/misc/build_mmcv_ops.py onedl-mmcv==2.3.6
 
-Run it with the interpreter of the target environment; torch must be there.
+Run it with the interpreter of the target environment, which must have torch.
 On a machine with a GPU prefer a matching wheel: ``mim install onedl-mmcv``.
 """
 
@@ -29,9 +29,10 @@ def pip(command, *args, **kwargs):
     subprocess.run(cmd, check=True, **kwargs)
 
 
-# Flags that torch's builder adds differ from version to version, and a header
-# compiled with others is ignored without a word. So what the build calls is a
-# compiler that first compiles the header, with the flags of the first file.
+# torch's builder adds flags that differ between versions, and compilers
+# silently ignore a header that was compiled with other flags. The build
+# therefore calls this wrapper of the compiler, which first compiles the header
+# with the flags of the first file.
 COMPILER = """\
 import fcntl
 import os
@@ -61,12 +62,12 @@ os.execvp(compiler[0], [*compiler, *args])
 
 
 def write_compiler(folder, header):
-    """Write a C++ compiler that precompiles a header; the program's path."""
-    path = folder / 'g++'  # torch looks whether it knows the name
+    """Write a C++ compiler that precompiles a header; return its path."""
+    path = folder / 'g++'  # a name that torch knows
     script = folder / 'compiler.py'
     compiler = shlex.split(os.environ.get('CXX', 'c++'))
     script.write_text(COMPILER.format(compiler=compiler, header=str(header)))
-    # A first line that names Python could hold no space and no long path.
+    # A shebang line with Python's path allows no spaces and no long paths.
     start = shlex.join([sys.executable, str(script)])
     path.write_text(f'#!/bin/sh\nexec {start} "$@"\n')
     path.chmod(0o755)
@@ -74,7 +75,7 @@ def write_compiler(folder, header):
 
 
 def keep_wheel(wheel, folder):
-    """Copy the wheel, whole or not at all; a failure costs a later build."""
+    """Copy the wheel, whole or not at all; a failure is only reported."""
     part = folder / f'{wheel.name}.part'
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -88,17 +89,19 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('requirement', nargs='?', default='onedl-mmcv==2.3.6')
     parser.add_argument('--jobs', type=int, default=os.cpu_count())
-    parser.add_argument('--wheel-dir', type=Path, help='also gets the wheel')
+    parser.add_argument(
+        '--wheel-dir', type=Path, help='folder for a copy of the wheel'
+    )
     args = parser.parse_args()
-    # It replaces Python's own flags. No debug symbols: a fifth of the time,
-    # nine tenths of the size of the build.
+    # CFLAGS replaces Python's own flags. Without debug symbols the build saves
+    # a fifth of its time and nine tenths of its size.
     os.environ['CFLAGS'] = '-O3 -DNDEBUG -fwrapv -g0'
     alone = '-q --no-deps --no-build-isolation'
     with tempfile.TemporaryDirectory(prefix='mmcv-build-') as tmp:
         tmp = Path(tmp)
         pip(f'download {alone} --no-binary :all: -d', tmp, args.requirement)
         (archive,) = tmp.glob('*.tar.gz')
-        # Pythons that know the safe way to unpack are told to.
+        # Newer Pythons have a safe way to unpack.
         safe = {'filter': 'data'} if hasattr(tarfile, 'data_filter') else {}
         with tarfile.open(archive) as tar:
             tar.extractall(tmp, **safe)

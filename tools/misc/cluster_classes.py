@@ -5,10 +5,10 @@
     python tools/misc/cluster_classes.py CONFIG --ann FILE.json \
         --out super_classes.json
 
-By the mean features of the classes, which a DecoupledBBoxHead follows while it
-is trained (k-means), or by the supercategory of the categories of a COCO file.
-The file is what super_classes of a DecoupledBBoxHead takes. The classes are
-those of CONFIG's test data.
+The tool groups the classes of CONFIG's test data by k-means on their mean
+features, which a DecoupledBBoxHead tracks during training, or by the
+supercategory of the categories of a COCO file. The argument super_classes of a
+DecoupledBBoxHead takes the file that it writes.
 """
 
 from pathlib import Path
@@ -19,11 +19,11 @@ from sniper_mmdet.utils import cli
 def parse_args():
     parser = cli.make_parser(__doc__, cli.add_config, cli.add_trust)
     add = parser.add_argument
-    add('--checkpoint', help='of a detector with a DecoupledBBoxHead')
+    add('--checkpoint', help='checkpoint of a DecoupledBBoxHead')
     add('--ann', help='COCO file whose categories have a supercategory')
-    add('--out', required=True, help='file to write, .json')
-    number = 'super-classes to make of mean features'
-    cli.add_options(parser, num=(20, number), seed=(0, 'of k-means'))
+    add('--out', required=True, help='.json file to write')
+    number = 'number of super-classes for k-means'
+    cli.add_options(parser, num=(20, number), seed=(0, 'seed of k-means'))
     args = cli.parse(parser)
     if (args.checkpoint is None) == (args.ann is None):
         parser.error('give either --checkpoint or --ann.')

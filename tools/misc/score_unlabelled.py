@@ -1,9 +1,9 @@
-"""Write what a trained detector finds on its training images, with scores.
+"""Write the detections of a trained detector on its training images.
 
     python tools/misc/score_unlabelled.py CONFIG CHECKPOINT --out SCORES.npz
 
-A second training weighs background by these scores (Soft Sampling's second
-variant): PackKnownLabels(scores='SCORES.npz') in its pipeline, and
+A second training weighs background by their scores (Soft Sampling's second
+variant). It needs PackKnownLabels(scores='SCORES.npz') in its pipeline and
 soft_sampling=dict(type='sniper_mmdet.ScoreWeights') in its head.
 """
 
@@ -16,9 +16,9 @@ def parse_args():
     cli.add_split(parser, 'train')
     cli.add_options(
         parser,
-        score_thr=(0.05, 'detections below are left out'),
-        num=(100, 'best detections of an image'),
-        batch_size=(1, 'images detected together'),
+        score_thr=(0.05, 'least score of a detection'),
+        num=(100, 'detections per image, best first'),
+        batch_size=(1, 'images per batch'),
     )
     args = cli.parse(parser)
     cli.require_at_least(parser, args, num=1, batch_size=1)
@@ -30,7 +30,7 @@ def parse_args():
 
 def main():
     args = parse_args()
-    with cli.quiet():  # what is imported, and what runs, prints
+    with cli.quiet():  # imports and runs print
         from sniper_mmdet.apis.unlabelled import (
             image_infos,
             load_trained,

@@ -1,4 +1,4 @@
-"""Where tools/sniperize.py was: this one runs it, and goes."""
+"""Old path of tools/sniperize.py, which it runs; it will be removed."""
 
 import runpy
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 if __name__ == '__main__':
     print(
         'DeprecationWarning: tools/misc/sniperize.py has moved to '
-        'tools/sniperize.py; this path goes with the next version.',
+        'tools/sniperize.py; the next version removes this path.',
         file=sys.stderr,
     )
     new = Path(__file__).resolve().parents[1] / 'sniperize.py'

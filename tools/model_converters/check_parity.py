@@ -3,10 +3,10 @@
     python tools/model_converters/check_parity.py CONFIG CHECKPOINT \
         EXPECTED.npz
 
-EXPECTED holds ``data`` and ``rois``, what entered the original, and what came
-out of it, ``out.NAME_output``; of SSH there are no ``rois``. See
+EXPECTED holds the original's inputs, ``data`` and ``rois`` (SSH has no
+``rois``), and its outputs, ``out.NAME_output``; see
 sniper_mmdet/released/outputs.py. An error is relative to the original's
-number, or to the root mean square of its output where that is larger.
+number, or to the root mean square of the output where that is larger.
 """
 
 import sys
@@ -22,14 +22,16 @@ from sniper_mmdet.utils import cli
 
 def main():
     parser = cli.make_parser(__doc__, cli.add_detector)
-    parser.add_argument('expected', help="the original's outputs (.npz)")
-    largest = (1e-4, 'largest relative error that is right')
-    case = 'of a file of several, whose keys begin with its name and a dot'
+    parser.add_argument(
+        'expected', help="file of the original's outputs (.npz)"
+    )
+    largest = (1e-4, 'largest relative error that passes')
+    case = 'name of a case in a file of several, the start of its keys'
     cli.add_options(parser, tolerance=largest, case=case)
     args = cli.parse(parser)
     cfg = load_config(args.config, args.cfg_options)
     model = load_detector(cfg, args.checkpoint, PyramidDetector, strict=True)
-    # Its errors are larger than what is to be seen.
+    # TF32's own errors exceed the tolerance.
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
     wrong = []

@@ -1,4 +1,4 @@
-"""Turn a file of the originals' weights into a checkpoint of a config.
+"""Convert a file of the original weights to a checkpoint of a config.
 
     python tools/model_converters/mxnet_to_mmdet.py SNIPER-0007.params \
         sniper.pth --config \
@@ -6,9 +6,9 @@
     python tools/model_converters/mxnet_to_mmdet.py SSH.caffemodel ssh.pth \
         --config configs/ssh/ssh_vgg16_13e_wider-face.py
 
-Files of detectors must fit the config's detector tensor by tensor. Files of
-the classification networks that detectors start from give their backbone.
-Neither MXNet nor Caffe is needed.
+A file of a detector must fit the config's detector tensor by tensor. A file of
+a classification network, from which detectors start, gives the backbone. The
+tool needs neither MXNet nor Caffe.
 """
 
 import re
@@ -21,13 +21,13 @@ from sniper_mmdet.utils import cli
 def parse_args():
     parser = cli.make_parser(__doc__, cli.add_cfg_options)
     add = parser.add_argument
-    add('params', help='the .params file, or .caffemodel of SSH')
+    add('params', help='.params file, or .caffemodel file of SSH')
     add('out', help='checkpoint file to write (.pth)')
     add('--config', required=True, help='config of the detector')
-    names = 'names of tensors, of the file or of the detector, that may go '
-    names += "without a counterpart, e.g. 'conv_new_(2|3|out)_.*' for the "
-    names += 'weights of an AutoFocus file in a SNIPER config'
-    shift = 'name output c after class c + 1, for a file of R-FCN-3000 that '
+    names = 'names of tensors, of the file or of the detector, that may have '
+    names += "no counterpart, e.g. 'conv_new_(2|3|out)_.*' for the weights "
+    names += 'of an AutoFocus file in a SNIPER config'
+    shift = 'assign output c to class c + 1, for a file of R-FCN-3000 that '
     shift += "was trained with the original's shift of classes"
     add('--class-shift', action='store_true', help=shift)
     add('--ignore', nargs='+', default=[], metavar='REGEX', help=names)

@@ -1,7 +1,7 @@
-# Chips of any data to train on, whole images to test on, by names that
-# MMDetection's configs do not use. The data is COCO, the settings are those of
-# the released SNIPER code. Of rasters in tiles only what is looked at is read,
-# any other image is decoded as by LoadImageFromFile.
+# Loaders of chips for training and of whole images for testing, for any data,
+# with names that MMDetection's configs do not use. The data is COCO, the
+# settings are those of the released SNIPER code. Tiled rasters are read by
+# window; other images are decoded as by LoadImageFromFile.
 
 pack_chip = dict(
     type='PackDetInputs',
@@ -31,8 +31,8 @@ mask_chip_pipeline = [
     dict(type='RandomFlip', prob=0.5),
     pack_chip,
 ]
-# No Resize: the detector itself looks at each level of the image. Its names
-# are those that MMDetection's DetInferencer looks for.
+# No Resize: the detector itself looks at each level of the image.
+# MMDetection's DetInferencer looks for this name.
 image_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True),
@@ -59,7 +59,7 @@ chip_dataloader = dict(
             data_root='data/coco/',
             ann_file='annotations/instances_train2017.json',
             data_prefix=dict(img='train2017/'),
-            # An image without a box gives negative chips, if any.
+            # An image without boxes can only give negative chips.
             filter_cfg=dict(filter_empty_gt=False, min_size=32),
         ),
     ),

@@ -1,4 +1,4 @@
-# COCO as the released models were trained for test-dev: on train2014 and
+# COCO as in the training of the released models for test-dev: train2014 and
 # val2014, which are train2017 and val2017 together. (coco_chips.py trains on
 # train2017, which is train2014 and valminusminival2014, and tests on val2017,
 # which is minival2014.)
@@ -23,7 +23,7 @@ train_dataloader = dict(
         )
     )
 )
-# Of images that were trained on: whether the training goes well, no more.
+# These are training images: the metric only shows whether training works.
 val_dataloader = _base_.val_dataloader
 
 # Results for the evaluation server.

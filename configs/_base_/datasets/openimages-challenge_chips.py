@@ -1,4 +1,4 @@
-# The OpenImages challenge of 2019, 500 classes, by its own csv files.
+# The OpenImages challenge of 2019, 500 classes, from its csv files.
 _base_ = './openimages_chips.py'
 
 _data = dict(

@@ -1,5 +1,6 @@
-# OpenImages V4 to V7, trained on chips and tested on whole images. No pickle
-# of image sizes is needed: docs/openimages.md says which files are.
+# OpenImages V4 to V7, trained on chips and tested on whole images.
+# docs/openimages.md lists the files that it needs; a pickle of image sizes is
+# not among them.
 _base_ = './coco_chips.py'
 
 data_root = 'data/OpenImages/'
@@ -22,7 +23,7 @@ test_pipeline[-1].update(
 )
 
 train_dataloader = dict(
-    # Classes in turn, so that the rare ones of 601 are seen.
+    # Classes take turns, so that the rare ones of 601 are seen.
     sampler=dict(type='sniper_mmdet.ClassAwareChipSampler'),
     dataset=dict(
         pipeline=train_pipeline,
@@ -32,7 +33,7 @@ train_dataloader = dict(
             data_prefix=dict(img='OpenImages/train/'),
             image_level_ann_file='annotations/train-annotations-human-'
             'imagelabels-boxable.csv',
-            # Neither objects nor background.
+            # Group boxes are neither objects nor background.
             group_of='ignore',
             filter_cfg=dict(filter_empty_gt=True, min_size=32),
             **_data,

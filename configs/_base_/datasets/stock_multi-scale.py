@@ -1,5 +1,5 @@
-# mmdet's own way to train at several scales: whole images, resized at random.
-# What SNIPER is compared with; a config names the data.
+# The baseline of SNIPER: mmdet's own multi-scale training on whole images,
+# resized at random. A config names the data.
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True),

@@ -1,7 +1,7 @@
-# mmdet's own way with large images, as sliced inference has it: trained on
-# slices of 256 px, enlarged to about 400 px; tested on whole images, as much
-# enlarged. What SNIPER and AutoFocus are compared with; a config names the
-# data. sahi cuts the slices:
+# The baseline of SNIPER and AutoFocus on large images: mmdet trains on slices
+# of 256 px, enlarged to about 400 px, as for sliced inference, and tests on
+# whole images, enlarged by the same factor. A config names the data. sahi cuts
+# the slices:
 #
 #   sahi coco slice --image_dir IMAGES --dataset_json_path train.json \
 #       --slice_size 256 --ignore_negative_samples --output_dir SLICES

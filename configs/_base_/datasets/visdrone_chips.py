@@ -1,6 +1,7 @@
-# VisDrone-DET, trained on chips and tested on whole images. The COCO files are
-# those of tools/dataset_converters/visdrone_to_coco.py. The metric takes 500
-# detections an image: set max_per_img in the detector's test_cfg to as many.
+# VisDrone-DET, trained on chips and tested on whole images.
+# tools/dataset_converters/visdrone_to_coco.py writes the COCO files. The
+# metric takes 500 detections per image: set max_per_img in the detector's
+# test_cfg to that number.
 _base_ = './coco_chips.py'
 
 data_root = 'data/visdrone/'
@@ -8,9 +9,9 @@ dataset_type = 'sniper_mmdet.VisDroneDataset'
 
 train_dataloader = dict(
     dataset=dict(
-        # Not tuned: images of 480-2000 px, half of the objects below 30 px,
-        # which are trained at the last level at up to 150 px. The detector
-        # must be given the same levels.
+        # These levels are not tuned. Images have 480-2000 px, and half of the
+        # objects are below 30 px; the last level trains them at up to 150 px.
+        # The detector must have the same levels.
         scales=[(-1, 768), 1.25, 2.5],
         valid_ranges=[(120, None), (40, 160), (0, 60)],
         dataset=dict(

@@ -1,7 +1,7 @@
 # WIDER FACE, trained on chips and tested on whole images. data/WIDERFace holds
-# the archives as they are unpacked: WIDER_train, WIDER_val, wider_face_split,
-# and eval_tools, whose .mat files alone tell which faces are easy, medium or
-# hard.
+# the unpacked archives: WIDER_train, WIDER_val, wider_face_split, and
+# eval_tools. Only the .mat files of eval_tools say which faces are easy,
+# medium or hard.
 _base_ = './coco_chips.py'
 
 data_root = 'data/WIDERFace/'
@@ -9,8 +9,9 @@ dataset_type = 'sniper_mmdet.WiderFaceDataset'
 
 train_dataloader = dict(
     dataset=dict(
-        # Not tuned: images of 1024 px, of whose faces 17% are below 10 px
-        # high, 64% of 10 to 50 px. The detector must be given the same levels.
+        # These levels are not tuned. Images are 1024 px wide; 17% of the faces
+        # are below 10 px high, 64% have 10 to 50 px. The detector must have
+        # the same levels.
         scales=[(-1, 512), 1.667, 3.0],
         valid_ranges=[(100, None), (32, 120), (0, 40)],
         dataset=dict(

@@ -1,5 +1,5 @@
-# WIDER FACE as SSH is trained on it: whole images, larger than they are, each
-# also mirrored. data/WIDERFace holds the archives as they are unpacked, see
+# WIDER FACE for the training of SSH: whole images, enlarged, each also
+# mirrored. data/WIDERFace holds the unpacked archives, see
 # wider-face_chips.py.
 _base_ = './chips.py'
 
@@ -7,7 +7,7 @@ data_root = 'data/WIDERFace/'
 _type = 'sniper_mmdet.WiderFaceDataset'
 
 train_pipeline = [
-    # Nothing is rounded when it is resized.
+    # With float32, resizing rounds no pixels.
     dict(type='LoadImageFromFile', to_float32=True),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='Resize', scale=(1600, 1200), keep_ratio=True),
@@ -24,7 +24,7 @@ train_dataloader = dict(
         data_root=data_root,
         ann_file='wider_face_split/wider_face_train_bbx_gt.txt',
         data_prefix=dict(img='WIDER_train/images/'),
-        # As released, every face is trained.
+        # Every face is trained, as released.
         ignore_invalid=False,
         filter_cfg=dict(filter_empty_gt=True),
         pipeline=train_pipeline,

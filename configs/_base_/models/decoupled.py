@@ -1,21 +1,21 @@
-# What decouples the classes of a two-stage detector from its boxes
-# (R-FCN-3000). It shares no name with MMDetection's configs, so a config
-# inherits both and takes what it needs:
+# Settings that decouple the classes of a two-stage detector from its boxes
+# (R-FCN-3000). No name here is used by MMDetection's configs, so that a config
+# can inherit both and take what it needs:
 #
 #   _base_ = ['mmdet::faster_rcnn/FILE.py', '../_base_/models/decoupled.py']
 #   model = dict(_base_.decoupled)
 #
-# A C4 detector takes decoupled_c4; a cascade has heads of its own, see
+# A C4 detector takes decoupled_c4. For a cascade see
 # configs/decoupled/cascade-rcnn_r50_fpn_decoupled_1x_coco.py.
 _test = dict(
     score_thr=0.001,
-    # As released: RoIs that are less likely objects are no class.
+    # As released: RoIs with a lower P(object) get no class.
     min_objectness=0.01,
     nms_pre=3000,
     max_per_img=200,
 )
-# Nothing in a picture that is labelled as a whole is background to the RPN;
-# all else is as with MaxIoUAssigner.
+# To the RPN, an image with an image-level label has no background; everything
+# else is as with MaxIoUAssigner.
 _image_level = dict(
     rpn=dict(
         assigner=dict(

@@ -1,6 +1,6 @@
-# The network of the released SNIPER detectors: C4 and a deformable, dilated
-# C5 together feed the RPN and a deformable RoI head. Its weights are those
-# that tools/model_converters/mxnet_to_mmdet.py converts.
+# The network of the released SNIPER detectors: C4 and a deformable, dilated C5
+# together feed the RPN and a deformable RoI head.
+# tools/model_converters/mxnet_to_mmdet.py converts its weights.
 model = dict(
     type='sniper_mmdet.PyramidDetector',
     # Test levels and ranges of the released code; wider than in training.
@@ -64,8 +64,8 @@ model = dict(
                 type='DeltaXYWHBBoxCoder', target_stds=[0.1, 0.1, 0.2, 0.2]
             ),
             loss_cls=dict(type='CrossEntropyLoss', use_sigmoid=False),
-            # 1 / (chips x 188) of the sum, of which mmdet takes the mean over
-            # 300 RoIs a chip.
+            # 1 / (chips x 188) of the sum; mmdet takes the mean over 300 RoIs
+            # per chip.
             loss_bbox=dict(
                 type='SmoothL1Loss', beta=1.0, loss_weight=300 / 188
             ),
@@ -99,8 +99,8 @@ model = dict(
             nms=dict(type='nms', iou_threshold=0.7),
             min_bbox_size=3,
         ),
-        # All RoIs, but for those that lie in a crowd: of ignored boxes the
-        # head tells only those that are annotated so.
+        # All RoIs are trained, except those in a crowd: the head passes on
+        # only ignored boxes that are annotated as such.
         rcnn=dict(
             assigner=dict(
                 type='sniper_mmdet.RangeAwareAssigner',
@@ -121,10 +121,10 @@ model = dict(
             nms_pre=6000,
             max_per_img=300,
             nms=dict(type='nms', iou_threshold=0.7),
-            # In the original's op, whatever its config says.
+            # As in the original's operator, whatever its config says.
             min_bbox_size=3,
         ),
-        # No NMS but that which merges the levels.
+        # The only NMS is the one that merges the levels.
         rcnn=dict(
             score_thr=0.001, nms=None, max_per_img=-1, mask_thr_binary=0.5
         ),

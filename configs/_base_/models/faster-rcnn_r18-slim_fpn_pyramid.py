@@ -28,7 +28,7 @@ model = dict(
         ),
         bbox_head=dict(in_channels=_channels, fc_out_channels=256),
     ),
-    # A chip holds few objects: few candidates do.
+    # A chip holds few objects, so that few candidates suffice.
     train_cfg=dict(
         rpn=dict(sampler=dict(num=128)),
         rpn_proposal=dict(nms_pre=300, max_per_img=200),

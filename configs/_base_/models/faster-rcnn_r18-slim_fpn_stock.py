@@ -1,5 +1,5 @@
-# The slim detector as mmdet trains it: no pyramid, no ignored boxes. What
-# SNIPER is compared with; the layers are those of *_pyramid.py.
+# The baseline of SNIPER: the slim detector in plain mmdet, without pyramid and
+# ignored boxes. The layers are those of *_pyramid.py.
 _base_ = './faster-rcnn_r18-slim_fpn_pyramid.py'
 
 _model = _base_.model
@@ -57,7 +57,7 @@ model = dict(
             debug=False,
         ),
     ),
-    # No levels to merge: the detector's NMS is the only one.
+    # There are no levels to merge: the detector's NMS is the only one.
     test_cfg=dict(
         rpn=_model.test_cfg.rpn,
         rcnn=dict(

@@ -26,8 +26,8 @@ model = dict(
     ),
     test_cfg=dict(
         rpn=dict(max_per_img=300),
-        # The levels are merged by soft-NMS, which wants weak boxes and near
-        # ones: the detector's own NMS only takes out what is all but double.
+        # The soft-NMS that merges the levels needs weak boxes and near ones:
+        # the detector's own NMS only removes near duplicates.
         rcnn=dict(
             score_thr=0.001, nms=dict(iou_threshold=0.7), max_per_img=300
         ),

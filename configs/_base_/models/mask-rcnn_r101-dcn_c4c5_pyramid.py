@@ -21,8 +21,8 @@ model = dict(
             ),
         ),
     ),
-    # Every detection of a level has its mask, so the boxes that are all but
-    # double are left out before.
+    # Every detection of a level has a mask, so near duplicates are removed
+    # before.
     test_cfg=dict(
         rcnn=dict(
             nms=dict(_delete_=True, type='nms', iou_threshold=0.7),

@@ -1,12 +1,12 @@
-# MobileNetV2 of ImageNet below the slim FPN, in place of the slim R-18: few
-# real images teach it more. It shares no name with detectors: a config
-# inherits this file beside one of theirs, `model = _base_.mobilenetv2_fpn`.
+# An ImageNet MobileNetV2 below the slim FPN, instead of the slim R-18: it
+# learns more from few real images. A config inherits this file beside one of a
+# detector: `model = _base_.mobilenetv2_fpn`.
 mobilenetv2_fpn = dict(
     backbone=dict(
         _delete_=True,
         type='MobileNetV2',
         out_indices=(1, 2, 4, 6),
-        # What has strides up to 8 costs most to train, and learns least.
+        # Layers of strides up to 8 cost most to train, and learn least.
         frozen_stages=3,
         norm_cfg=dict(type='BN', requires_grad=True),
         norm_eval=True,

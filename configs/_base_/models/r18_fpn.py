@@ -1,5 +1,5 @@
-# ResNet-18 in place of a ResNet-50 with FPN. A config inherits this file
-# beside one of that: `model = _base_.r18_fpn`.
+# ResNet-18 instead of ResNet-50, with FPN. A config inherits this file beside
+# one with ResNet-50: `model = _base_.r18_fpn`.
 r18_fpn = dict(
     backbone=dict(
         depth=18,

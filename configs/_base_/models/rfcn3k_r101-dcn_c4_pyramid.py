@@ -1,7 +1,6 @@
 # R-FCN-3000 as released: the network of SNIPER's detectors with an RPN on C4,
-# and a head that tells objects from the rest and 3,130 classes from each
-# other. Its weights are those that tools/model_converters/mxnet_to_mmdet.py
-# converts.
+# and a head that predicts objectness and 3,130 classes.
+# tools/model_converters/mxnet_to_mmdet.py converts its weights.
 _base_ = './faster-rcnn_r101-dcn_c4c5_pyramid.py'
 
 model = dict(
@@ -12,10 +11,10 @@ model = dict(
     batch_size=4,
     max_per_img=-1,
     detector='sniper_mmdet.RFCN3k',
-    # In tests too, every input is 512x512.
+    # Every input is 512x512, also in tests.
     data_preprocessor=dict(pad_size_divisor=512),
-    # The original starts from a detector that is not published under its
-    # name, soft-0000.params: its stage 4 and its RPN had learned before.
+    # The original starts from a detector that is not published under its name,
+    # soft-0000.params, whose stage 4 and RPN were trained before.
     rpn_head=dict(
         type='sniper_mmdet.RFCN3kRPNHead',
         in_channels=1024,
@@ -26,7 +25,7 @@ model = dict(
     roi_head=dict(
         _delete_=True,
         type='sniper_mmdet.RFCN3kRoIHead',
-        # As released both would be True, which are faults.
+        # Both are True in the released code, which is a fault.
         class_shift=False,
         padding_counts=False,
         bbox_head=dict(
@@ -34,21 +33,21 @@ model = dict(
             in_channels=3072,
             feat_channels=1024,
             num_classes=3130,
-            # Sums of 16 chips, whatever the batch: objects, classes, boxes.
+            # Sums over 16 chips, whatever the batch: objects, classes, boxes.
             avg_factors=(16 * 300, 16 * 200, 16 * 188),
         ),
     ),
     train_cfg=dict(
-        # Chip pixels; boxes of a chip.
+        # Least side in chip pixels; upper bound of the boxes of a chip.
         min_gt_side=10,
         max_gts=100,
         rpn_proposal=dict(released=True),
-        # All RoIs of a chip, 300, and of all objects among them 50 a chip
+        # All 300 RoIs of a chip are trained; 50 objects per chip among them
         # learn a class.
         rcnn=dict(_delete_=True, num_rois=300, num_pos=50, pos_iou_thr=0.5),
     ),
     test_cfg=dict(
-        # The original's operator, whatever its config says.
+        # As in the original's operator, whatever its config says.
         rpn=dict(nms_pre=12000, random_fill=False),
         rcnn=dict(
             _delete_=True,

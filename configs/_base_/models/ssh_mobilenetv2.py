@@ -1,5 +1,5 @@
-# A small SSH: ImageNet's MobileNetV2, whose own map of stride 32 is module
-# 3's, and modules of a quarter of the released channels.
+# A small SSH: an ImageNet MobileNetV2, whose map of stride 32 feeds module 3,
+# and modules with a quarter of the released channels.
 _base_ = './ssh_vgg16.py'
 
 _channels = [64, 128, 128]

@@ -1,5 +1,5 @@
-# The face detector of the SSH paper as it was released: VGG-16, three modules
-# of two anchors each, 16 to 512 px.
+# The face detector of the SSH paper, as released: VGG-16, and three modules of
+# two anchors each, 16 to 512 px.
 _nms = dict(type='nms', iou_threshold=0.3, offset=1)
 
 model = dict(
@@ -7,8 +7,8 @@ model = dict(
     detector='SingleStageDetector',
     scales=[(1200, 1600)],
     exact=True,
-    # Images of a batch would be padded to one size, which adds cells and
-    # changes those at a border.
+    # A batch would pad images to one size, which adds cells and changes cells
+    # at a border.
     batch_size=1,
     merge=_nms,
     max_per_img=-1,
@@ -50,11 +50,11 @@ model = dict(
         ),
         loss_cls=dict(type='CrossEntropyLoss'),
         loss_bbox=dict(type='SmoothL1Loss', beta=1 / 9),
-        # Faces of WIDER FACE count their last pixel in.
+        # Boxes of WIDER FACE include their last pixel.
         gt_offset=1,
     ),
     train_cfg=dict(
-        # A face has no anchor where none overlaps it enough.
+        # A face gets no anchor if none overlaps it enough.
         assigner=dict(
             type='MaxIoUAssigner',
             pos_iou_thr=0.5,
@@ -63,7 +63,7 @@ model = dict(
             match_low_quality=False,
         ),
         sampler=dict(type='sniper_mmdet.HardAnchorSampler'),
-        # Of whole anchors, those that end at the border are within it.
+        # Anchors that end exactly at the border are within it.
         allowed_border=[0.5, 0.5, 512.5],
     ),
     test_cfg=dict(nms_pre=1000, score_thr=0.05, nms=_nms, max_per_img=3000),

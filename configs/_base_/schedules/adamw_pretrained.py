@@ -1,5 +1,5 @@
-# The schedule of the slim detectors for one whose backbone is trained already:
-# that learns at a tenth of the rate.
+# The schedule of the slim detectors for a pretrained backbone, which learns at
+# a tenth of the rate.
 _base_ = './adamw_slim.py'
 
 optim_wrapper = dict(

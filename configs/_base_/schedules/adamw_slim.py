@@ -1,4 +1,4 @@
-# The schedule of the slim detectors, by MMDetection's names.
+# The schedule of the slim detectors, with MMDetection's names.
 _base_ = './slim.py'
 
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=2, val_interval=2)

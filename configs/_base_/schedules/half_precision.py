@@ -8,10 +8,10 @@
 #   ]
 #   optim_wrapper = _base_.half_precision
 #
-# Another list of what stays in fp32 is given as `optim_wrapper.float32`.
+# `optim_wrapper.float32` sets another list of modules that stay in fp32.
 #
-# A step on more chips than a GPU holds, in any precision, in a config or after
-# --cfg-options:
+# Settings for a step on more chips than a GPU holds, in any precision, for a
+# config or --cfg-options:
 #
 #   optim_wrapper.accumulative_counts=4
 #       One step for four batches: 20 chips a GPU are batches of 5. Choose the
@@ -25,10 +25,10 @@
 #       norm_cfg.momentum, or use norm_eval=True, which nothing happens to.
 #       PreActResNet sees to that itself.
 
-# As released: the first convolution, what the RPN gives, and the head of fully
-# connected layers. Besides: what has no kernel for bfloat16 (RoI pooling,
-# mmcv's deformable convolutions), and losses. An expression that matches
-# nothing in a detector is passed over.
+# As released: the first convolution, the outputs of the RPN, and the head of
+# fully connected layers. In addition: operators without a kernel for bfloat16
+# (RoI pooling, mmcv's deformable convolutions), and losses. An expression that
+# matches nothing in a detector has no effect.
 _float32 = [
     'backbone.(conv0|conv1|stem|patch_embed)',
     '(rpn_head|bbox_head).rpn_(cls|reg)',
@@ -41,10 +41,10 @@ _type = 'sniper_mmdet.HalfPrecisionOptimWrapper'
 half_precision = dict(
     type=_type, dtype='float16', loss_scale='dynamic', float32=_float32
 )
-# The scale of the released code. It divided its learning rate by the scale
-# itself; here the gradients are divided before they are used.
+# The scale of the released code, which divided its learning rate by the scale.
+# Here the gradients are divided before they are used.
 half_precision_static = dict(
     type=_type, dtype='float16', loss_scale=100.0, float32=_float32
 )
-# Needs no scale.
+# bfloat16 needs no scale.
 bfloat16 = dict(type=_type, dtype='bfloat16', float32=_float32)

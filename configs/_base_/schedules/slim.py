@@ -1,5 +1,6 @@
-# From random weights on a small data set: AdamW, half a cosine over however
-# many epochs the config names. It shares no name with MMDetection's configs.
+# Training from random weights on a small data set: AdamW, and half a cosine
+# over the epochs that the config names. No name here is used by MMDetection's
+# configs.
 slim_optimizer = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=0.001, weight_decay=0.01),

@@ -16,9 +16,8 @@ param_scheduler = [
         begin=0,
         end=1000,
     ),
-    # The rate drops after 5.33 epochs: not a whole number, which MultiStepLR
-    # would never meet. ConstantLR takes its factor back where it ends, hence
-    # the end out of reach.
+    # The rate drops after 5.33 epochs, which MultiStepLR cannot do. ConstantLR
+    # takes its factor back at its end, so that the end is out of reach.
     dict(
         type='ConstantLR',
         factor=0.1,

@@ -1,12 +1,12 @@
-# As released: 21,000 updates of 8 images, on 4 GPUs with an image each, two
-# images to an update. That is 13 passes over the 12,880 images of WIDER FACE.
-# On fewer GPUs `accumulative_counts` is larger.
+# As released: 21,000 updates of 8 images, on 4 GPUs with one image each and
+# two steps per update. That is 13 passes over the 12,880 images of WIDER FACE.
+# Use larger `accumulative_counts` on fewer GPUs.
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=13, val_interval=13)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
-# Biases learn twice as fast. Those of the modules and heads do not decay,
-# those before them do.
+# Biases learn twice as fast. Biases of the modules and heads have no weight
+# decay, those before them have.
 _bias = dict(lr_mult=2.0, decay_mult=1.0)
 optim_wrapper = dict(
     type='OptimWrapper',

@@ -10,10 +10,10 @@ from sniper_mmdet.registry import MODELS
 
 @MODELS.register_module()
 class ExpandedMobileNetV2(MobileNetV2):
-    """A MobileNetV2 whose first block has a convolution to expand it, too.
+    """A MobileNetV2 with an expanding convolution in its first block, too.
 
-    Differs from its parent in ``layer1`` alone: with an expansion of 1 the
-    parent leaves out the 1x1 convolution, the released weights have it.
+    It differs from its parent in ``layer1`` alone: with an expansion of 1 the
+    parent leaves out the 1x1 convolution, which the released weights have.
     """
 
     def make_layer(
@@ -25,7 +25,7 @@ class ExpandedMobileNetV2(MobileNetV2):
                     'A layer with an expand_ratio of 1 must have one block. '
                     f'Received: {num_blocks}.'
                 )
-            # Of any other number the parent has the convolution.
+            # With any other expand_ratio the parent has the convolution.
             expand_ratio = math.nextafter(1, 2)
         return super().make_layer(
             out_channels, num_blocks, stride, expand_ratio

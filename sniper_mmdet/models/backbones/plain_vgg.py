@@ -1,4 +1,4 @@
-"""VGG-16 as detectors see it that predict on its own maps."""
+"""VGG-16 for detectors that predict on its own feature maps."""
 
 from collections.abc import Sequence
 
@@ -18,22 +18,22 @@ _WIDTHS = (1, 2, 4, 8, 8)
 
 @MODELS.register_module()
 class PlainVGG(BaseModule):
-    """VGG-16 whose maps are those before the poolings (SSH, section 3.1).
+    """VGG-16 that outputs the maps before its poolings (SSH, section 3.1).
 
-    mmcv's VGG gives maps after them, and mmdet's SSDVGG adds layers of SSD.
-    Poolings round sizes up, as Caffe does; there is none after the last
-    stage, whose stride is 16. Checkpoints of mmcv's VGG-16, of SSDVGG and of
+    mmcv's VGG outputs the maps after them, and mmdet's SSDVGG adds layers of
+    SSD. Poolings round sizes up, as in Caffe. The last stage, of stride 16,
+    has no pooling after it. Checkpoints of mmcv's VGG-16, of SSDVGG and of
     whole detectors with this backbone load as they are.
 
     Args:
         base_channels (int): Channels of the first stage. Defaults to 64.
-        out_indices (Sequence[int]): Stages whose maps are given, from 0 on.
-            Defaults to (3, 4), of strides 8 and 16.
-        frozen_stages (int): The first so many stages are not trained.
+        out_indices (Sequence[int]): Stages whose maps are the output, from 0
+            on. Defaults to (3, 4), of strides 8 and 16.
+        frozen_stages (int): Number of first stages that are not trained.
             Defaults to 0.
-        norm_cfg (dict, optional): Of a norm after each convolution: from
-            random weights nothing is learned without one. Defaults to None.
-        init_cfg (dict, optional): Defaults to None.
+        norm_cfg (dict, optional): Config of a norm after each convolution.
+            Training from random weights needs one. Defaults to None.
+        init_cfg (dict, optional): Initialization. Defaults to None.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class PlainVGG(BaseModule):
                     state_dict[f'{prefix}{place}.{kind}'] = state_dict.pop(old)
 
     def train(self, mode: bool = True) -> 'PlainVGG':
-        """Frozen stages keep the statistics of their norms too."""
+        """Set the mode; frozen stages also keep their norms' statistics."""
         super().train(mode)
         self.stages[: self.frozen_stages].eval()
         return self

@@ -19,9 +19,9 @@ class PreActUnit(BaseModule):
     """Bottleneck: normalise, activate, convolve, three times, and add.
 
     A unit that changes the shape takes its shortcut after the first
-    activation. The inner convolutions have a fourth of the ``channels``; the
-    stride is that of the 3x3 one, which ``deform_groups`` makes deformable,
-    of dilation 2, with so many groups of offsets. ``with_cp`` recomputes
+    activation. The inner convolutions have a fourth of the ``channels``. The
+    3x3 convolution has the stride; ``deform_groups`` makes it deformable, with
+    dilation 2 and that number of groups of offsets. ``with_cp`` recomputes
     activations in the backward pass.
     """
 
@@ -49,8 +49,8 @@ class PreActUnit(BaseModule):
             self.conv2 = ClampedDeformConv2d(
                 inner, inner, deform_groups=deform_groups, **spread
             )
-            # Files of classifiers, which have no offsets, are loaded instead
-            # of init_weights.
+            # Checkpoints of classifiers replace init_weights, and have no
+            # offsets.
             constant_init(self.offset, 0)
         self.bn3 = build_norm_layer(norm_cfg, inner)[1]
         self.conv3 = nn.Conv2d(inner, channels, 1, bias=False)
@@ -76,7 +76,7 @@ class PreActUnit(BaseModule):
 
     @contextmanager
     def _same_statistics(self) -> Iterator[None]:
-        """Have batches that are met again not count twice."""
+        """A context that keeps the statistics, for a batch's second pass."""
         norms = [m for m in self.modules() if isinstance(m, _BatchNorm)]
         momenta = {norm: norm.momentum for norm in norms}
         try:
@@ -102,30 +102,32 @@ class PreActUnit(BaseModule):
 class PreActResNet(BaseModule):
     """Pre-activation ResNet with a deformable, dilated last stage.
 
-    The backbone of the released SNIPER and AutoFocus detectors (symbol
-    ``resnet_mx``): images are normalised by a batch norm without scale; the
-    fourth stage keeps stride 16, its 3x3 convolutions are deformable; there is
-    no normalisation nor activation after the sums of a stage.
+    This is the backbone of the released SNIPER and AutoFocus detectors (symbol
+    ``resnet_mx``). A batch norm without scale normalises the images. The
+    fourth stage keeps stride 16, and its 3x3 convolutions are deformable. The
+    sums of a stage have neither normalisation nor activation after them.
 
     Args:
         depth (int): 50, 101 or 152. Defaults to 101.
-        base_channels (int): Of the first convolution. Defaults to 64.
+        base_channels (int): Channels of the first convolution. Defaults to 64.
         deform_groups (int, optional): Groups of offsets in the last stage;
             None for no deformable convolution and stride 32. Defaults to 4.
-        norm_cfg (dict, optional): Defaults to None: batch norm as released.
-        frozen_stages (int): Stages that do not train, nor do their statistics;
-            0 for the first convolution alone, -1 for none. Defaults to 1.
+        norm_cfg (dict, optional): Config of the norms. Defaults to None: batch
+            norm as released.
+        frozen_stages (int): Number of stages whose weights and statistics
+            stay; 0 freezes the first convolution alone, -1 nothing. Defaults
+            to 1.
         frozen_weights (bool): Whether the weights of ``frozen_stages`` stay as
             well, or only their statistics. Defaults to True.
-        norm_eval (bool): No batch norm gathers statistics: for small batches.
-            Defaults to False.
+        norm_eval (bool): Keep the statistics of all batch norms, for training
+            with small batches. Defaults to False.
         with_cp (bool): Recompute activations in the backward pass, which
             saves memory and takes time; batches count once in the statistics.
             Defaults to False.
-        init_cfg (dict, optional): Defaults to None: Kaiming.
+        init_cfg (dict, optional): Initialization. Defaults to None: Kaiming.
 
     Raises:
-        ValueError: An unknown depth.
+        ValueError: The depth is unknown.
     """
 
     def __init__(
@@ -171,7 +173,7 @@ class PreActResNet(BaseModule):
         self._freeze()
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """C4 (B, 16 * base_channels, h, w) and C5 (twice as many)."""
+        """Return C4 (B, 16 * base_channels, h, w) and C5 (twice as many)."""
         x = self.bn0(self.conv0(self.bn_data(x))).relu()
         x = self.stage2(self.stage1(self.pool(x)))
         c4 = self.stage3(x)
@@ -189,7 +191,7 @@ class PreActResNet(BaseModule):
                 part = getattr(self, name).eval()
                 if self.frozen_weights:
                     part.requires_grad_(False)
-            # Its shift trains, as released.
+            # The shift of this norm trains, as released.
             self.bn_data.eval()
         for module in self.modules():
             if self.norm_eval and isinstance(module, _BatchNorm):

@@ -1,4 +1,4 @@
-"""Tells where small objects may be (AutoFocus, section 3.1)."""
+"""Prediction of where small objects may be (AutoFocus, section 3.1)."""
 
 from collections.abc import Sequence
 
@@ -21,37 +21,45 @@ from sniper_mmdet.structures import annotated_boxes
 class FocusHead(BaseModule):
     """Predicts FocusPixels on feature maps of the wrapped detector.
 
-    The maps are brought to the stride of the first and concatenated; two
-    convolutions, each with ReLU, and a last one of 1x1 give two classes.
-    The loss is the cross entropy, averaged over the cells that count, unless
-    told otherwise: where one cell of a thousand is a FocusPixel, a focal loss
-    tells them apart better.
+    The head resizes the maps to the stride of the first one and concatenates
+    them. Two convolutions with ReLU and a last 1x1 convolution give two
+    classes. The loss is the cross entropy, averaged over the cells that count,
+    unless ``loss_cls`` is given: where one cell of a thousand is a FocusPixel,
+    a focal loss separates the classes better.
 
     Args:
-        in_channels (int): Of all maps together.
-        in_indices (Sequence[int]): Which of the maps. Defaults to (0, ).
-        stride (int): Of the first of them, chip pixels. Defaults to 16.
-        feat_channels (int): Defaults to 256.
-        kernel_sizes (tuple[int]): Of the two convolutions, odd. Defaults to
-            (3, 1), as released.
+        in_channels (int): Channels of all maps together.
+        in_indices (Sequence[int]): Indices of the maps. Defaults to (0, ).
+        stride (int): Stride of the first map, chip pixels. Defaults to 16.
+        feat_channels (int): Channels of the convolutions. Defaults to 256.
+        kernel_sizes (tuple[int]): Odd kernel sizes of the two convolutions.
+            Defaults to (3, 1), as released.
         sizes (Sequence[float]): Object sizes in chip pixels, see
             :func:`~sniper_mmdet.chips.focus.focus_labels`. Defaults to the
             released (5, 64, 90).
-        precedence (str): 'positive' or 'last', see there; ignored boxes come
-            after the others. Defaults to 'positive'.
-        loss_weight (float): Defaults to 1.
+        precedence (str): 'positive' or 'last', see the same function; ignored
+            boxes come after the others. Defaults to 'positive'.
+        loss_weight (float): Weight of the loss. Defaults to 1.
         loss_cls (dict, optional): Config of a loss of one sigmoid, such as
-            mmdet's FocalLoss, to be divided by the number of FocusPixels; at
-            first all cells are 1% then. Defaults to None: cross entropy.
-        norm_input (bool): Bring each channel of the maps to mean 0 and
-            deviation 1, by running statistics: those of a backbone differ by
-            orders of magnitude. Defaults to False.
-        init_cfg (dict, optional): Defaults to a normal distribution of
-            deviation 0.01.
+            mmdet's FocalLoss. It is divided by the number of FocusPixels, and
+            all cells start at a probability of 1%. Defaults to None: cross
+            entropy.
+        norm_input (bool): Normalise each channel of the maps to mean 0 and
+            deviation 1, by running statistics: the channels of a backbone
+            differ by orders of magnitude. Defaults to False.
+        init_cfg (dict, optional): Initialization. Defaults to a normal
+            distribution of deviation 0.01.
 
     Raises:
-        ValueError: A setting out of bounds; when it is run, one that does
-            not fit the feature maps.
+        ValueError: A setting is out of bounds or, when the head runs, does not
+            fit the feature maps.
+
+    Examples:
+        >>> import torch
+        >>> head = FocusHead(in_channels=16, stride=16)
+        >>> features = [torch.zeros(2, 16, 32, 32)]
+        >>> head(features).shape
+        torch.Size([2, 2, 32, 32])
     """
 
     def __init__(
@@ -114,12 +122,12 @@ class FocusHead(BaseModule):
 
     @property
     def labelling(self) -> dict:
-        """Arguments of :func:`~sniper_mmdet.chips.focus.focus_labels`."""
+        """The arguments of :func:`~sniper_mmdet.chips.focus.focus_labels`."""
         names = 'stride', 'sizes', 'precedence'
         return {name: getattr(self, name) for name in names}
 
     def forward(self, features: Tensor | Sequence[Tensor]) -> Tensor:
-        """Logits (B, 2, h, w) of no FocusPixel and of one."""
+        """Return logits (B, 2, h, w): no FocusPixel, FocusPixel."""
         if isinstance(features, Tensor):
             features = [features]
         if max(self.in_indices) >= len(features):
@@ -145,18 +153,18 @@ class FocusHead(BaseModule):
     def predict(
         self, features: Sequence[Tensor], batch_data_samples: SampleList
     ) -> Tensor:
-        """Probability (B, h, w) of a FocusPixel."""
+        """Return the probability (B, h, w) of FocusPixels."""
         return self._logits(features, batch_data_samples).softmax(1)[:, 1]
 
     def loss(
         self, features: Sequence[Tensor], batch_data_samples: SampleList
     ) -> dict[str, Tensor]:
-        """Loss over features (B, C, h, w) of a batch of chips.
+        """Return the loss on features (B, C, h, w) of a batch of chips.
 
-        Samples have all boxes of the chips, chip pixels: those that are
-        ignored count too, and those that the detector does not see; those
-        that a chip hardly shows are not among them (see ``min_visible`` of
-        :class:`CutChip`).
+        All boxes of the samples count, in chip pixels: also boxes that are
+        ignored and boxes that the detector does not get. The samples do not
+        have boxes of which a chip shows hardly anything (see ``min_visible``
+        of :class:`CutChip`).
         """
         logits = self._logits(features, batch_data_samples)
         target = self.targets(batch_data_samples, logits.shape[-2:])
@@ -171,12 +179,12 @@ class FocusHead(BaseModule):
         return dict(loss_focus=self.loss_weight * loss)
 
     def _sigmoid_loss(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Of two classes, the softmax is the sigmoid of their difference."""
+        """The softmax of two classes is the sigmoid of their difference."""
         difference = (logits[:, 1] - logits[:, 0]).reshape(-1, 1)
         target = target.flatten()
         return self.loss_cls(
             difference,
-            (target != 1).long(),  # 0: the class of a FocusPixel, 1: none
+            (target != 1).long(),  # 0: FocusPixel, 1: none
             weight=(target >= 0).float(),
             avg_factor=(target == 1).sum().clamp(min=1),
         )
@@ -184,7 +192,7 @@ class FocusHead(BaseModule):
     def targets(
         self, batch_data_samples: SampleList, size: tuple[int, int]
     ) -> Tensor:
-        """Labels (B, h, w), int64; padding does not count."""
+        """Return labels (B, h, w), int64; the padding does not count."""
         height, width = size
         labels = np.full((len(batch_data_samples), height, width), -1)
         for row, sample in zip(labels, batch_data_samples, strict=True):
@@ -196,11 +204,12 @@ class FocusHead(BaseModule):
         return torch.from_numpy(labels)
 
     def _logits(self, features: Sequence[Tensor], samples: SampleList):
-        """In full precision, and of the right stride."""
+        """Check the stride of the maps; compute logits in full precision."""
         logits = self(features).float()
         sides = samples[0].get('batch_input_shape', ())
         for cells, side in zip(logits.shape[-2:], sides, strict=False):
-            # Detectors may round up or down; a wrong one is wrong by half.
+            # Detectors may round sizes; a wrong stride is wrong by half at
+            # least.
             if abs(cells * self.stride - side) >= 2 * self.stride:
                 raise ValueError(
                     f'focus_head.stride must be about {side / cells:g}, that '

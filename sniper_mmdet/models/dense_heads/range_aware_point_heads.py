@@ -1,4 +1,4 @@
-"""Heads of points, as FCOS has them, that learn nothing of an ignored box."""
+"""Point-based heads, such as FCOS's, that learn nothing from ignored boxes."""
 
 from collections.abc import Sequence
 from inspect import signature
@@ -20,14 +20,15 @@ from ..task_modules import SILENT, annotated
 
 
 class _IgnoresPoints:
-    """What the heads here share; comes before mmdet's own.
+    """Shared part of these heads; a parent before mmdet's class.
 
-    Objects choose their points as in the parent. Of the other points, the
-    background, those are ignored that an ignored box would choose were it the
-    only object: points of the level for its size, so that a small object in
-    front of it, and what surrounds that, are learned. What lies in a box that
-    is annotated as ignored is, too. Scores of ignored points are replaced by
-    ones that cost nothing, for the parent's loss knows no weights.
+    Objects choose their points as in the parent. A background point is ignored
+    if an ignored box would choose it as the only object. Such points lie on
+    the level for the size of the ignored box, so that a small object in front
+    of it, and the surroundings of that object, are learned. Background points
+    in a box that is annotated as ignored are ignored too. The parent's loss
+    knows no weights: scores of ignored points are replaced by scores that cost
+    nothing.
     """
 
     def loss_by_feat(self, *args, **kwargs) -> dict:
@@ -46,7 +47,7 @@ class _IgnoresPoints:
         objects: list[InstanceData],
         ignored: list[InstanceData],
     ) -> list[Tensor]:
-        """Scores (B, C, H, W) of each level; of ignored points, silent."""
+        """Return the scores (B, C, H, W); ignored points cost nothing."""
         ignored = [
             found[:0] if one is None else one
             for found, one in zip(objects, ignored, strict=True)
@@ -60,7 +61,8 @@ class _IgnoresPoints:
             region = annotated(one)
             regions.append(one.bboxes[region])
             boxes = one.bboxes[~region]
-            # Of any class: an RPN has one, and other labels are annotated.
+            # Any class will do: an RPN has one, and annotations have other
+            # labels.
             labels = boxes.new_zeros(len(boxes), dtype=torch.long)
             others.append(InstanceData(bboxes=boxes, labels=labels))
         learned = self._positive(points, sizes, objects)
@@ -78,13 +80,13 @@ class _IgnoresPoints:
         sizes: list[tuple[int, int]],
         objects: list[InstanceData],
     ) -> list[Tensor]:
-        """Which points learn an object: of each level, (images * points,)."""
+        """Whether points learn an object, (images * points,) per level."""
         labels, *_ = self.get_targets(points, objects)
         return [level < self.num_classes for level in labels]
 
 
 def _inside(points: Tensor, regions: list[Tensor]) -> Tensor:
-    """Which points (P, 2) lie in a region of which image: (images * P,)."""
+    """Whether points (P, 2) lie in a region of an image, (images * P,)."""
     x, y = points[:, :1], points[:, 1:]
     return torch.cat(
         [
@@ -96,27 +98,27 @@ def _inside(points: Tensor, regions: list[Tensor]) -> Tensor:
 
 @MODELS.register_module()
 class RangeAwareFCOSHead(_IgnoresPoints, FCOSHead):
-    """An FCOSHead that ignores points of an ignored box."""
+    """An FCOSHead that ignores the points of ignored boxes."""
 
 
 @MODELS.register_module()
 class RangeAwareNASFCOSHead(_IgnoresPoints, NASFCOSHead):
-    """A NASFCOSHead that ignores points of an ignored box."""
+    """A NASFCOSHead that ignores the points of ignored boxes."""
 
 
 @MODELS.register_module()
 class RangeAwareCondInstBboxHead(_IgnoresPoints, CondInstBboxHead):
-    """A CondInstBboxHead that ignores points of an ignored box."""
+    """A CondInstBboxHead that ignores the points of ignored boxes."""
 
 
 @MODELS.register_module()
 class RangeAwareBoxInstBboxHead(_IgnoresPoints, BoxInstBboxHead):
-    """A BoxInstBboxHead that ignores points of an ignored box."""
+    """A BoxInstBboxHead that ignores the points of ignored boxes."""
 
 
 @MODELS.register_module()
 class RangeAwareFoveaHead(_IgnoresPoints, FoveaHead):
-    """A FoveaHead that ignores points of an ignored box."""
+    """A FoveaHead that ignores the points of ignored boxes."""
 
     def _positive(
         self,

@@ -1,4 +1,4 @@
-"""Heads of queries, as DINO has them, that learn nothing of an ignored box."""
+"""Query-based heads, such as DINO's, that learn nothing from ignored boxes."""
 
 from mmdet.models.dense_heads import (
     ConditionalDETRHead,
@@ -18,23 +18,23 @@ from ..task_modules import IgnoresByIoU, resembles
 
 
 class _IgnoresQueries(IgnoresByIoU):
-    """What the heads here share; comes before mmdet's own.
+    """Shared part of these heads; a parent before mmdet's class.
 
     Objects are matched with queries as in the parent. A query without an
-    object, of a decoder's layer or of the encoder, is ignored where its box
-    resembles an ignored one, see :func:`~sniper_mmdet.models.task_modules.
-    ignored_boxes.resembles`. Queries for denoising are made of objects.
+    object, of a decoder layer or of the encoder, is ignored if its box
+    resembles an ignored box, see :func:`~sniper_mmdet.models.task_modules.
+    ignored_boxes.resembles`. Queries for denoising come from objects.
 
     Args:
-        ignore_iou_thr (float): IoU with an ignored box above which a query
-            that is nearer to no object is ignored. Defaults to 0.3.
-        **kwargs: Of the parent.
+        ignore_iou_thr (float): IoU with an ignored box above which a query is
+            ignored, unless it is nearer to an object. Defaults to 0.3.
+        **kwargs: Arguments of the parent.
     """
 
     def loss(
         self, *args, batch_data_samples: SampleList, **kwargs
     ) -> dict[str, Tensor]:
-        # Heads of queries hand on what samples are told, not what to ignore.
+        # Query-based heads pass on the metainfo of samples, not ignored boxes.
         for sample in batch_data_samples:
             ignored = sample.get('ignored_instances')
             sample.set_metainfo(dict(ignored=ignored))
@@ -65,24 +65,24 @@ class _IgnoresQueries(IgnoresByIoU):
 
 @MODELS.register_module()
 class RangeAwareConditionalDETRHead(_IgnoresQueries, ConditionalDETRHead):
-    """A ConditionalDETRHead that ignores queries like an ignored box."""
+    """A ConditionalDETRHead that ignores queries like ignored boxes."""
 
 
 @MODELS.register_module()
 class RangeAwareDABDETRHead(_IgnoresQueries, DABDETRHead):
-    """A DABDETRHead that ignores queries like an ignored box."""
+    """A DABDETRHead that ignores queries like ignored boxes."""
 
 
 @MODELS.register_module()
 class RangeAwareDeformableDETRHead(_IgnoresQueries, DeformableDETRHead):
-    """A DeformableDETRHead that ignores queries like an ignored box."""
+    """A DeformableDETRHead that ignores queries like ignored boxes."""
 
 
 @MODELS.register_module()
 class RangeAwareDETRHead(_IgnoresQueries, DETRHead):
-    """A DETRHead that ignores queries like an ignored box."""
+    """A DETRHead that ignores queries like ignored boxes."""
 
 
 @MODELS.register_module()
 class RangeAwareDINOHead(_IgnoresQueries, DINOHead):
-    """A DINOHead that ignores queries like an ignored box."""
+    """A DINOHead that ignores queries like ignored boxes."""

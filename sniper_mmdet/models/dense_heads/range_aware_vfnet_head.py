@@ -1,4 +1,4 @@
-"""The head of VFNet, that learns nothing of an ignored box."""
+"""A head of VFNet that learns nothing from ignored boxes."""
 
 from collections.abc import Sequence
 
@@ -13,27 +13,27 @@ from ..task_modules import SILENT
 
 @MODELS.register_module()
 class RangeAwareVFNetHead(VFNetHead):
-    """A VFNetHead that ignores what its assigner does.
+    """A VFNetHead that ignores the anchors that its assigner ignores.
 
-    The parent asks its assigner, and then learns from all scores alike. Here
-    scores without a weight are replaced by ones that cost nothing. The
-    assigner is a :class:`RangeAwareATSSAssigner`.
+    The parent learns from the scores of all anchors, also those that the
+    assigner ignores. This head replaces scores without a weight by scores that
+    cost nothing. The assigner is a :class:`RangeAwareATSSAssigner`.
 
     Args:
-        *args: Of VFNetHead.
-        **kwargs: Of VFNetHead; ``use_atss`` must be True, which is the
-            default.
+        *args: Arguments of VFNetHead.
+        **kwargs: Arguments of VFNetHead; ``use_atss`` must be True, which is
+            the default.
 
     Raises:
-        ValueError: It goes by points, as FCOS does.
+        ValueError: ``use_atss`` is False: the head works by points, as FCOS.
     """
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         if not self.use_atss:
             raise ValueError(
-                'use_atss must be True for an assigner to tell what is '
-                'ignored. Received: False.'
+                'use_atss must be True, so that an assigner chooses what to '
+                'ignore. Received: False.'
             )
 
     def loss_by_feat(

@@ -1,4 +1,4 @@
-"""The head of YOLOv3, that learns nothing of an ignored box."""
+"""A head of YOLOv3 that learns nothing from ignored boxes."""
 
 from collections.abc import Sequence
 
@@ -14,16 +14,16 @@ from ..task_modules import IgnoresByIoU, resembles
 
 @MODELS.register_module()
 class RangeAwareYOLOV3Head(IgnoresByIoU, YOLOV3Head):
-    """A YOLOV3Head whose confidence ignores what is like an ignored box.
+    """A YOLOV3Head whose confidence loss ignores anchors like ignored boxes.
 
-    Objects choose their anchors as in the parent. Of the others, those that
-    resemble an ignored box, see :func:`~sniper_mmdet.models.task_modules.
-    ignored_boxes.resembles`, learn no confidence.
+    Objects choose their anchors as in the parent. The other anchors learn no
+    confidence if they resemble an ignored box, see
+    :func:`~sniper_mmdet.models.task_modules. ignored_boxes.resembles`.
 
     Args:
         ignore_iou_thr (float): IoU with an ignored box above which an anchor
-            that is nearer to no object is ignored. Defaults to 0.3.
-        **kwargs: Of YOLOV3Head.
+            is ignored, unless it is nearer to an object. Defaults to 0.3.
+        **kwargs: Arguments of YOLOV3Head.
     """
 
     def loss_by_feat(
@@ -33,7 +33,7 @@ class RangeAwareYOLOV3Head(IgnoresByIoU, YOLOV3Head):
         batch_img_metas: list[dict],
         batch_gt_instances_ignore: list[InstanceData] | None = None,
     ) -> dict:
-        # The parent hands on the objects of an image, not what to ignore.
+        # The parent passes on the objects of an image, not ignored boxes.
         ignored = batch_gt_instances_ignore or [None] * len(batch_img_metas)
         for objects, one in zip(batch_gt_instances, ignored, strict=True):
             objects.set_metainfo(dict(ignored=one))

@@ -1,4 +1,4 @@
-"""The head of YOLOX, that learns nothing of an ignored box."""
+"""A head of YOLOX that learns nothing from ignored boxes."""
 
 from mmdet.models.dense_heads import YOLOXHead
 from mmengine.structures import InstanceData
@@ -11,16 +11,16 @@ from ..task_modules import IgnoresByIoU, resembles
 
 @MODELS.register_module()
 class RangeAwareYOLOXHead(IgnoresByIoU, YOLOXHead):
-    """A YOLOXHead whose objectness ignores what is like an ignored box.
+    """A YOLOXHead whose objectness loss ignores places like ignored boxes.
 
-    Objects choose their places as in the parent. Of the others, those whose
-    predicted box resembles an ignored one, see :func:`~sniper_mmdet.models.
-    task_modules.ignored_boxes.resembles`, learn no objectness.
+    Objects choose their places as in the parent. The other places learn no
+    objectness if their predicted box resembles an ignored box, see
+    :func:`~sniper_mmdet.models. task_modules.ignored_boxes.resembles`.
 
     Args:
-        ignore_iou_thr (float): IoU with an ignored box above which a place
-            that is nearer to no object is ignored. Defaults to 0.3.
-        **kwargs: Of YOLOXHead.
+        ignore_iou_thr (float): IoU with an ignored box above which a place is
+            ignored, unless it is nearer to an object. Defaults to 0.3.
+        **kwargs: Arguments of YOLOXHead.
     """
 
     def _get_targets_single(

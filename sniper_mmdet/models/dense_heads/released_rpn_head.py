@@ -14,22 +14,23 @@ from sniper_mmdet.structures import in_released_range
 
 @MODELS.register_module()
 class ReleasedRPNHead(RPNHead):
-    """An RPNHead on concatenated maps that proposes what a chip trains.
+    """An RPNHead on concatenated maps that proposes boxes of a chip's range.
 
-    Differs from its parent: it sees several maps as one; and a chip's
-    proposals that are not in the chip's valid range (``chip_range`` of
-    :class:`CutChip`) are left out before NMS, so that the released networks'
-    second stage (:class:`ReleasedRoIHead`) learns from those of the right
-    sizes (SNIPER, section 3.3).
+    It differs from its parent in two ways. It concatenates several maps. And
+    before NMS it drops the proposals of a chip that are not in the chip's
+    valid range (``chip_range`` of :class:`CutChip`), so that the released
+    networks' second stage (:class:`ReleasedRoIHead`) learns from proposals of
+    the right sizes (SNIPER, section 3.3).
 
-    The number of proposals before NMS is therefore counted after that:
-    ``max_nms`` instead of ``nms_pre`` in the proposals' config.
+    The number of proposals before NMS is bounded after that: by ``max_nms``
+    instead of ``nms_pre`` in the proposals' config.
 
     Args:
-        *args: Of RPNHead; ``in_channels`` is that of all maps together.
-        in_indices (Sequence[int]): The maps, of one stride. Defaults to
-            (0, 1).
-        **kwargs: Of RPNHead.
+        *args: Arguments of RPNHead; ``in_channels`` is that of all maps
+            together.
+        in_indices (Sequence[int]): Indices of the maps, which have one stride.
+            Defaults to (0, 1).
+        **kwargs: Arguments of RPNHead.
     """
 
     def __init__(
@@ -48,13 +49,13 @@ class ReleasedRPNHead(RPNHead):
         if img_meta is not None and 'chip_range' in img_meta:
             boxes = get_box_tensor(results.bboxes)
             in_range = in_released_range(boxes, img_meta)
-            # The second stage needs some.
+            # The second stage needs at least one proposal.
             if in_range.any():
                 results = results[in_range]
         max_nms = cfg.get('max_nms', len(results))
         if max_nms < len(results):
             results = results[results.scores.topk(max_nms).indices]
-        # Of level pixels; the parent's filter is of what it has rescaled.
+        # This filter uses level pixels; the parent's comes after rescaling.
         w, h = get_box_wh(results.bboxes)
         least = cfg.get('min_bbox_size', -1)
         results = results[(w > least) & (h > least)]

@@ -16,18 +16,19 @@ from .released_rpn_head import ReleasedRPNHead
 
 @MODELS.register_module()
 class RFCN3kRPNHead(ReleasedRPNHead):
-    """A ReleasedRPNHead whose training is that of the original to the last.
+    """A ReleasedRPNHead that trains exactly as the original R-FCN-3000.
 
-    Differs from its parent: the loss of boxes is the sum over all images by
-    the anchors that a full batch would sample; and where the proposals'
-    config has ``released=True``, those of training are chosen by the
-    original's operator, :func:`~.released_targets.keep_proposals`, whose IoU
-    is no common one. That config's ``max_nms``, ``nms.iou_threshold``,
-    ``max_per_img`` and ``min_bbox_size`` count there.
+    It differs from its parent in two ways. The loss of boxes is the sum over
+    all images, divided by the number of anchors that a full batch would
+    sample. And with ``released=True`` in the proposals' config, the original's
+    operator, :func:`~.released_targets.keep_proposals`, whose IoU is unusual,
+    chooses the proposals of training. It uses ``max_nms``,
+    ``nms.iou_threshold``, ``max_per_img`` and ``min_bbox_size`` of that
+    config.
 
-    Where a config has ``random_fill=True``, an image with fewer proposals than
+    With ``random_fill=True`` an image with fewer proposals than
     ``max_per_img`` gets random ones of 102 to 400 px, which the second stage
-    scores like any other. So the original's tests are. That is a fault, as no
+    scores like all others. The original tests in this way. That is a fault: no
     two tests of an image are alike.
     """
 
@@ -50,7 +51,7 @@ class RFCN3kRPNHead(ReleasedRPNHead):
             if cfg.get('random_fill', False) and not rescale:
                 results = _filled(results, cfg.max_per_img)
             return results
-        # The operator counts the last pixel as a box's end.
+        # To the operator a box ends with its last pixel, which counts.
         boxes = results.bboxes.detach().cpu().numpy() - LAST_PIXEL
         kept = keep_proposals(
             boxes,
@@ -67,7 +68,7 @@ class RFCN3kRPNHead(ReleasedRPNHead):
 
 
 def _filled(results: InstanceData, num: int) -> InstanceData:
-    """So many proposals: the rest random, of score 0."""
+    """Fill up to ``num`` proposals with random ones of score 0."""
     missing = num - len(results)
     if missing <= 0:
         return results

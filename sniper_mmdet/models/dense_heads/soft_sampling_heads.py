@@ -1,4 +1,4 @@
-"""Dense heads of anchors that learn from labels that are not complete."""
+"""Anchor-based dense heads that learn from incomplete labels."""
 
 from inspect import signature
 
@@ -27,20 +27,19 @@ from ..task_modules import (
 
 
 class IncompleteLabels:
-    """What dense heads of incomplete labels share; comes before mmdet's own.
+    """Shared part of these heads; a parent before mmdet's class.
 
     Args:
-        *args: Of the parent.
-        soft_sampling (dict, optional): How background is weighted. Without a
-            type it has the settings of :class:`OverlapWeights`. None: not at
-            all. Defaults to :class:`OverlapWeights` as released.
-        verified_only (bool): Whether only classes that are verified for the
-            image are learned, see :func:`verified_classes`. Defaults to
-            False.
-        **kwargs: Of the parent.
+        *args: Arguments of the parent.
+        soft_sampling (dict, optional): Weighting of background, by default of
+            type :class:`OverlapWeights`. None: no weighting. Defaults to
+            :class:`OverlapWeights` as released.
+        verified_only (bool): Learn only the classes that are verified for an
+            image, see :func:`verified_classes`. Defaults to False.
+        **kwargs: Arguments of the parent.
 
     Raises:
-        ValueError: Only verified classes are to be learned by a softmax.
+        ValueError: ``verified_only`` with a softmax loss.
     """
 
     def __init__(
@@ -60,7 +59,7 @@ class IncompleteLabels:
             )
 
     def loss_by_feat(self, cls_scores: list[Tensor], *others) -> dict:
-        """As of the parent, of verified classes only if told so."""
+        """Return the parent's losses, of verified classes if asked for."""
         *_, objects, metas, _ = others
         if self.verified_only:
             labels = [one.labels for one in objects]
@@ -72,11 +71,10 @@ class IncompleteLabels:
 
 
 class SoftAnchors(IncompleteLabels):
-    """Soft Sampling in a head of anchors; comes before mmdet's own class.
+    """Soft Sampling for anchor-based heads; a parent before mmdet's class.
 
-    Background is weighted as RoIs are, see :class:`SoftSampling`, by the
-    overlap of its anchors. The number by which the loss is divided stays what
-    it was.
+    Background anchors are weighted by their overlap, as RoIs are, see
+    :class:`SoftSampling`. The divisor of the loss stays the same.
     """
 
     def _get_targets_single(self, *args, **kwargs) -> tuple:
@@ -104,7 +102,7 @@ class SoftAnchors(IncompleteLabels):
 
 
 class _SoftPriors(SoftAnchors):
-    """For heads whose anchors are points with strides, as RTMDet's are."""
+    """Soft Sampling for heads whose anchors are points (RTMDet)."""
 
     def _boxes_of(self, anchors: Tensor) -> Tensor:
         return boxes_of_points(anchors[:, :2], anchors[:, 2:])
@@ -113,10 +111,10 @@ class _SoftPriors(SoftAnchors):
 def boxes_of_points(
     points: Tensor, strides: Tensor | float, scale: float = 8
 ) -> Tensor:
-    """The boxes (N, 4) that points (N, 2) stand for.
+    """Return the boxes (N, 4) that points (N, 2) stand for.
 
-    They are squares of eight strides a side: the anchors by which ATSS has
-    the same places as FCOS has (arXiv 1912.02424).
+    They are squares with sides of eight strides: the anchors with which ATSS
+    has the same places as FCOS (arXiv 1912.02424).
     """
     half = scale * strides / 2
     return torch.cat([points - half, points + half], 1)

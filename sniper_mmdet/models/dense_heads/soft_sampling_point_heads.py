@@ -1,4 +1,4 @@
-"""Heads of points that learn from labels that are not complete."""
+"""Point-based heads that learn from incomplete labels."""
 
 import torch
 from torch import Tensor
@@ -15,12 +15,12 @@ from .soft_sampling_heads import IncompleteLabels, boxes_of_points
 
 
 class SoftPoints(IncompleteLabels):
-    """Soft Sampling in a head of points; comes before the head's own class.
+    """Soft Sampling for point-based heads; a parent before the head's class.
 
-    Background is weighted by the overlap of squares about its points. The
-    parent's loss knows no weights: what is weighted is the gradient of the
-    scores, which changes training in the same way, and the loss that is told
-    stays that without weights.
+    Background points are weighted by the overlap of squares about them. The
+    parent's loss knows no weights. The weights therefore multiply the gradient
+    of the scores, which has the same effect on training; the logged loss stays
+    the one without weights.
     """
 
     def loss_by_feat(self, cls_scores: list[Tensor], *others) -> dict:

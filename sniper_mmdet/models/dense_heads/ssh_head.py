@@ -15,24 +15,27 @@ from sniper_mmdet.registry import MODELS
 
 @MODELS.register_module()
 class SSHHead(AnchorHead):
-    """An AnchorHead with one part a map (SSH, sections 3.2 and 3.4).
+    """An AnchorHead with its own layers for each map (SSH, sections 3.2, 3.4).
 
-    Differs from its parent: each map has its own layers, of its own channels;
-    and each learns alone: its anchors are compared with all objects, sampled,
-    and its losses averaged over what was sampled of an image. An object of a
-    size that a map has no anchor for is background there.
+    It differs from its parent in two ways. Each map has layers of its own,
+    with its own number of channels. And each map learns on its own: its
+    anchors are compared with all objects and sampled, and its losses are
+    averaged over the sampled anchors of an image. An object whose size fits no
+    anchor of a map is background there.
 
-    In ``train_cfg``, ``allowed_border`` may be one number a map: input pixels
-    that anchors may reach over the image's border. Where no anchor is within,
-    all are used. A sampler is told what the head itself finds, as ``scores``.
+    ``allowed_border`` in ``train_cfg`` may have one number per map: the input
+    pixels by which anchors may exceed the image's border. If no anchor is
+    within, all are used. A sampler gets the head's own predictions as
+    ``scores``.
 
     Args:
-        num_classes (int): Defaults to 1, faces.
-        in_channels (Sequence[int]): Of each map. Defaults to (256, 512, 512).
-        gt_offset (float): Input pixels that boxes are longer and higher to
-            the head: 1 is for annotations whose last pixel counts, as the
-            original takes WIDER FACE's. Defaults to 0.
-        **kwargs: Of AnchorHead.
+        num_classes (int): Number of classes. Defaults to 1, faces.
+        in_channels (Sequence[int]): Channels of each map. Defaults to (256,
+            512, 512).
+        gt_offset (float): Input pixels by which the head makes boxes wider and
+            higher. 1 is for annotations whose last pixel counts, as the
+            original reads WIDER FACE. Defaults to 0.
+        **kwargs: Arguments of AnchorHead.
     """
 
     def __init__(
@@ -60,7 +63,7 @@ class SSHHead(AnchorHead):
         self.reg_convs = parts(self.bbox_coder.encode_size)
 
     def forward(self, x: Sequence[Tensor]) -> tuple[list, list]:
-        """Class scores and deltas of each map (B, A * C, h, w)."""
+        """Return class scores and deltas of each map (B, A * C, h, w)."""
         return multi_apply(
             self.forward_single, x, self.cls_convs, self.reg_convs
         )
@@ -78,7 +81,7 @@ class SSHHead(AnchorHead):
         batch_img_metas: list[dict],
         batch_gt_instances_ignore: list[InstanceData] | None = None,
     ) -> dict[str, list[Tensor]]:
-        """Losses of each map."""
+        """Return the losses of each map."""
         sizes = [tuple(scores.shape[-2:]) for scores in cls_scores]
         anchors, valid = self.get_anchors(
             sizes, batch_img_metas, cls_scores[0].device
@@ -101,7 +104,7 @@ class SSHHead(AnchorHead):
     def _losses_of_map(
         self, scores, deltas, anchors, valid, border, images
     ) -> tuple[Tensor, Tensor]:
-        """Of one map (B, A * C, h, w); anchors and valid are by image."""
+        """Return losses of one map; anchors and valid are per image."""
         scores, deltas = (
             x.permute(0, 2, 3, 1).reshape(-1, size)
             for x, size in (
@@ -119,7 +122,8 @@ class SSHHead(AnchorHead):
         labels, weights, boxes, positive = map(
             torch.cat, zip(*targets, strict=True)
         )
-        # Each image counts the same, however many anchors are sampled of it.
+        # Each image counts the same, whatever the number of its sampled
+        # anchors.
         loss_cls = self.loss_cls(
             scores, labels, weights, avg_factor=len(images)
         )
@@ -130,7 +134,7 @@ class SSHHead(AnchorHead):
         return loss_cls, loss_bbox
 
     def _probabilities(self, scores: Tensor) -> Tensor:
-        """Of any object, (N,), of the scores of classes (N, C)."""
+        """Probability (N,) of an object of any class, from scores (N, C)."""
         if self.use_sigmoid_cls:
             return scores.sigmoid().amax(1)
         return scores.softmax(1)[:, :-1].sum(1)
@@ -145,21 +149,22 @@ class SSHHead(AnchorHead):
         ignored: InstanceData | None,
         border: float,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """What one map of one image learns.
+        """Compute the targets of one map of one image.
 
         Args:
             anchors (Tensor): (N, 4).
-            valid (Tensor): (N,), those whose cells are in the image.
-            found (Tensor): (N,), probabilities of an object.
+            valid (Tensor): (N,), whether the cell of an anchor is in the
+                image.
+            found (Tensor): (N,), predicted probabilities of an object.
             gt_instances (:obj:`InstanceData`): ``bboxes`` and ``labels``.
-            img_meta (dict): Has ``img_shape``.
+            img_meta (dict): Metainfo with ``img_shape``.
             ignored (:obj:`InstanceData`, optional): Boxes that are ignored.
             border (float): See ``allowed_border``.
 
         Returns:
-            tuple: Labels (N,), ``num_classes`` for the background; weights
-            (N,), one through how many were sampled, 0 for others; deltas (N,
-            4), 0 where there is no object; which were sampled as objects.
+            tuple: Labels (N,), ``num_classes`` for background; weights (N,), 1
+            / number of sampled anchors for these, 0 for the others; deltas (N,
+            4), 0 without an object; and which anchors were sampled as objects.
         """
         shape = img_meta['img_shape'][:2]
         used = anchor_inside_flags(anchors, valid, shape, border)
@@ -192,7 +197,7 @@ class SSHHead(AnchorHead):
         return labels, weights, deltas, positive
 
     def _enlarged(self, instances: InstanceData) -> InstanceData:
-        """Boxes as tensors, with ``gt_offset``."""
+        """Return the boxes as tensors, enlarged by ``gt_offset``."""
         boxes = get_box_tensor(instances.bboxes)
         enlarged = instances.new()
         offset = boxes.new_tensor([0, 0, self.gt_offset, self.gt_offset])

@@ -1,4 +1,4 @@
-"""Which feature maps of a detector answer."""
+"""Choice of the feature maps on which a detector detects."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -7,21 +7,22 @@ from torch import nn
 
 
 class AnsweringMaps:
-    """Leaves out what a detector's head gives on some of its maps.
+    """Drops the outputs of a detector's head on some feature maps.
 
-    The head is the one that sees the maps, a two-stage detector's RPN. What
-    it gives on a map that is left out becomes a map without cells, which
-    heads of mmdet read as one where nothing is found.
+    The head is the one that sees the maps, which in a two-stage detector is
+    the RPN. Its output on a dropped map becomes a map without cells, where
+    heads of mmdet find nothing.
 
     Args:
-        detector (nn.Module): Of mmdet.
-        maps (Sequence, optional): Indices of the maps that answer at each
-            level of a pyramid, or None for all. None: all at each.
-        num_levels (int): Of the pyramid.
+        detector (nn.Module): A detector of mmdet.
+        maps (Sequence, optional): For each level of a pyramid the indices of
+            the maps to keep, or None for all. None: all maps at all levels.
+        num_levels (int): Number of levels of the pyramid.
 
     Raises:
-        ValueError: Not one entry a level, or an entry that is neither None
-            nor indices, at least one; or the detector has no such head.
+        ValueError: The number of entries is not that of the levels, an entry
+            is neither None nor at least one index, or the detector has no such
+            head.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class AnsweringMaps:
         if len(maps) != num_levels:
             raise ValueError(
                 f'maps has {len(maps)} entries for {num_levels} scales; '
-                f'there must be one a scale. Received: {maps}.'
+                f'there must be one per scale. Received: {maps}.'
             )
         for own in maps:
             if own is not None and not _are_indices(own):
@@ -56,7 +57,7 @@ class AnsweringMaps:
 
     @contextmanager
     def of(self, level: int) -> Iterator[None]:
-        """In it, only the maps of a level of the pyramid answer."""
+        """A context in which only the maps of one level are used."""
         self._now = None if self.maps is None else self.maps[level]
         try:
             yield

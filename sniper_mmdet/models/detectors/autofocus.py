@@ -1,4 +1,4 @@
-"""Coarse-to-fine detection: looks only where small objects may be."""
+"""Coarse-to-fine detection: fine levels only where small objects may be."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -24,67 +24,91 @@ from .focused_proposals import propose_focused
 from .mask_parts import crop_masks, full_masks
 from .pyramid_detector import PyramidDetector
 
-# Level pixels of a part of a level that has ``max_proposals``.
+# Level pixels of a part of a level up to which ``max_proposals`` holds.
 _SMALL = 256**2
 
 
 @MODELS.register_module()
 class AutoFocus(PyramidDetector):
-    """A PyramidDetector that looks at parts of the finer levels only.
+    """A PyramidDetector that runs on parts of the finer levels only.
 
-    Differs from its parent: a focus head on the detector's features predicts
-    FocusPixels, in training beside the detector's own losses, from features
-    that are computed once. In testing the coarsest level is looked at whole;
-    each level's FocusPixels become FocusChips, the only parts of the next
-    level that are looked at, until none is left. Detections near a side of a
-    FocusChip that is no border of the image are left out (focus stacking).
+    It differs from its parent by a focus head on the detector's features,
+    which predicts FocusPixels. In training the head adds a loss to those of
+    the detector; both use the same features. In testing the coarsest level is
+    looked at whole. The FocusPixels of each level become FocusChips, the only
+    parts of the next level that the detector sees, until a level has none.
+    Detections near a side of a FocusChip are left out unless that side is a
+    border of the image (focus stacking).
 
-    ``batch_size`` is without effect: chips of all images are sorted by size
+    ``batch_size`` has no effect: the chips of all images are sorted by size
     and run in batches of 2**22 level pixels, padding included, or of
-    ``max_pixels`` where that is less. A chip of more pixels is run alone, and
-    beyond ``max_pixels`` in tiles; one below 256x256 counts as such, since its
-    proposals take memory too.
+    ``max_pixels`` if that is less. A larger chip is run alone, and in tiles if
+    it has more than ``max_pixels``. A chip below 256x256 counts as one of that
+    size, because its proposals take memory too.
 
     Every result has a field ``focus``, a dict of lists by level: ``sizes``,
-    (width, height) of the level; ``chips``, arrays (C, 4) of what was looked
-    at, level pixels; ``pixels``, how much that is; ``pyramid_pixels``, those
-    of the whole level (what tiles have twice counts once in both); and, of all
-    levels but the finest, ``probabilities`` of FocusPixels, arrays (H, W),
-    negative where nothing was looked at, and ``thresholds`` from which on
-    they counted. ``budget`` is that of the image in level pixels, inf for
-    none. ``labels`` holds the arguments that make
-    :func:`~sniper_mmdet.chips.focus.focus_labels` give the true ones.
+    the (width, height) of the level; ``chips``, arrays (C, 4) of the parts
+    that were looked at, level pixels; ``pixels``, the number of pixels of
+    these parts; and ``pyramid_pixels``, that of the whole level (pixels that
+    two tiles share count twice in both). Further lists have an entry for all
+    levels but the finest: ``probabilities`` of FocusPixels, arrays (H, W),
+    negative where nothing was looked at, and ``thresholds``, from which on
+    they counted. ``budget`` is the budget of the image in level pixels, inf
+    for none. ``labels`` holds the arguments with which
+    :func:`~sniper_mmdet.chips.focus.focus_labels` computes the true
+    FocusPixels.
 
     Args:
         focus_head (dict): Config, see :class:`FocusHead`.
-        focus (Sequence[dict], optional): How FocusPixels of each level but
-            the finest become FocusChips, see
+        focus (Sequence[dict], optional): Settings that turn the FocusPixels of
+            each level but the finest into FocusChips, see
             :class:`~sniper_mmdet.chips.FocusSettings`. Defaults to None:
-            threshold 0.02 at the coarsest level and 0.2 at the others,
-            minimum 256 and 320 level pixels, as released.
+            threshold 0.02 at the coarsest level and 0.2 at the others, minimum
+            256 and 320 level pixels, as released.
         features (str): Module of the detector whose output the focus head
             sees. Defaults to 'neck'.
-        max_proposals (int, optional): Proposals that a two-stage detector
-            keeps in a part of a level of up to 256x256 pixels, twice as many
-            where it has up to twice as many pixels, and so on, up to
-            ``test_cfg.rpn.max_per_img``: each costs what some thousand
-            pixels do. Defaults to None: that number for every chip.
-        ground_truth (bool): FocusPixels from annotated boxes instead of the
-            focus head, where a level is looked at: what the idea alone
-            loses. Test pipelines must load annotations. Defaults to False.
-        budget (float, optional): Share of the whole pyramid's pixels that is
-            looked at of an image, at most: the most probable FocusPixels from
-            the thresholds on go first. The coarsest level is looked at whole
-            and counts. Without effect on an RPN alone. Defaults to None: all
-            from the thresholds on.
-        budget_mpixel (float, optional): The same in millions of level pixels;
-            of an image whose coarsest level has more, that level is all that
+        max_proposals (int, optional): Number of proposals that a two-stage
+            detector keeps in a part of a level of up to 256x256 pixels. Parts
+            of up to twice as many pixels keep twice as many, and so on, up to
+            ``test_cfg.rpn.max_per_img``. A proposal costs as much time as some
+            thousand pixels. Defaults to None: every chip keeps the detector's
+            number.
+        ground_truth (bool): Take the FocusPixels from annotated boxes instead
+            of the focus head: this measures what the method loses with a
+            perfect head. Test pipelines must load annotations. Defaults to
+            False.
+        budget (float, optional): Upper bound of the share of the whole
+            pyramid's pixels that is looked at in an image: of the FocusPixels
+            above the thresholds the most probable go first. The coarsest level
+            is looked at whole and counts. It has no effect on an RPN alone.
+            Defaults to None: all FocusPixels above the thresholds.
+        budget_mpixel (float, optional): The same bound in millions of level
+            pixels. In an image whose coarsest level has more, only that level
             is looked at. Defaults to None.
-        frozen (bool): Train the focus head alone, on whole images or chips:
-            the detector, which has to come from a checkpoint, stays as in a
-            test, batch norm and dropout too, and computes its features only.
-            Defaults to False.
-        **kwargs: Of :class:`PyramidDetector`.
+        frozen (bool): Train the focus head alone, on whole images or chips.
+            The detector, which must come from a checkpoint, stays in test
+            mode, with its batch norm and dropout, and computes only its
+            features. Defaults to False.
+        **kwargs: Arguments of :class:`PyramidDetector`.
+
+    Examples:
+        >>> import torch
+        >>> from mmdet.apis import init_detector
+        >>> from mmdet.structures import DetDataSample
+        >>> from mmengine.hub import get_config
+        >>> cfg = get_config('mmdet::retinanet/retinanet_r18_fpn_1x_coco.py')
+        >>> cfg.model.update(
+        ...     type='sniper_mmdet.AutoFocus', detector='RetinaNet',
+        ...     scales=[0.5, 1.0], valid_ranges=[(64, None), (0, 80)],
+        ...     focus_head=dict(
+        ...         type='sniper_mmdet.FocusHead',
+        ...         in_channels=256, in_indices=(1,), stride=16))
+        >>> model = init_detector(cfg, device='cpu')
+        >>> image = torch.zeros(3, 192, 256, dtype=torch.uint8)
+        >>> data = dict(inputs=[image], data_samples=[DetDataSample()])
+        >>> result = model.test_step(data)[0]
+        >>> result.focus['sizes'], result.focus['pixels'][0]
+        ([[128, 96], [256, 192]], 12288)
     """
 
     def __init__(
@@ -107,7 +131,7 @@ class AutoFocus(PyramidDetector):
         if len(focus) != steps:
             raise ValueError(
                 f'focus has {len(focus)} entries for {len(self.pyramid)} '
-                'scales; there must be one a scale but the finest. '
+                'scales; there must be one per scale but the finest. '
                 f'Received: {focus}.'
             )
         if not isinstance(getattr(self.detector, features, None), nn.Module):
@@ -141,14 +165,14 @@ class AutoFocus(PyramidDetector):
             self.detector.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> 'AutoFocus':
-        """See ``frozen``."""
+        """Set the mode; a frozen detector stays in test mode."""
         super().train(mode)
         if self.frozen:
             self.detector.eval()
         return self
 
     def init_weights(self) -> None:
-        """Nothing is fetched for a detector that a checkpoint replaces."""
+        """Initialize the weights; a frozen detector downloads none."""
         if self.frozen:
             self.focus_head.init_weights()
         else:
@@ -157,7 +181,7 @@ class AutoFocus(PyramidDetector):
     def loss(
         self, batch_inputs: Tensor, batch_data_samples: SampleList
     ) -> dict:
-        """Losses of the wrapped detector, unless frozen, and of the head."""
+        """Return the losses of the head and, unless frozen, the detector."""
         losses = {}
         with self._kept_features() as kept:
             if not self.frozen:
@@ -175,7 +199,7 @@ class AutoFocus(PyramidDetector):
         """Detect on whole images; see :meth:`PyramidDetector.predict`.
 
         Raises:
-            ValueError: ``ground_truth``, and a sample without annotations.
+            ValueError: With ``ground_truth``, a sample has no annotations.
         """
         samples = batch_data_samples
         if self.rpn_only:
@@ -212,21 +236,22 @@ class AutoFocus(PyramidDetector):
         focused: FocusedPass | None = None,
         seeds: Sequence = (),
     ) -> list[InstanceData]:
-        """Proposals over the pyramid, or over the parts that are looked at.
+        """Return proposals of the pyramid, or of the parts that are looked at.
 
         Args:
             images (Sequence[ndarray]): uint8 (H, W, 3), original pixels.
             num (int): Proposals per image and level. Defaults to 300.
             iou_threshold (float): NMS over all levels. Defaults to 0.7.
-            focused (FocusedPass, optional): Where to look. Defaults to None:
-                everywhere, as a PyramidDetector.
-            seeds (Sequence): Of the random places, one per image; needed with
-                ``focused``.
+            focused (FocusedPass, optional): Settings of where to look.
+                Defaults to None: everywhere, as a PyramidDetector.
+            seeds (Sequence): Seeds of the random places, one per image; needed
+                with ``focused``.
 
         Returns:
-            list[:obj:`InstanceData`]: As of :meth:`PyramidDetector.propose`.
-            With ``focused`` their metainfo says how many level pixels were
-            looked at, ``pixels``, of how many, ``pyramid_pixels``.
+            list[:obj:`InstanceData`]: Those of
+            :meth:`PyramidDetector.propose`. With ``focused`` their metainfo
+            has ``pixels``, the level pixels that were looked at, and
+            ``pyramid_pixels``, those of all levels.
         """
         if focused is None:
             return super().propose(images, num, iou_threshold)
@@ -252,7 +277,7 @@ class AutoFocus(PyramidDetector):
         find: Callable,
         keep: Callable | None = None,
     ) -> None:
-        """Run over the chips of one level, and fill the images' maps.
+        """Run on the chips of one level, and fill the images' maps.
 
         ``find`` takes inputs, samples and the number of proposals of a batch;
         for ``keep`` see :meth:`_run_level`.
@@ -287,9 +312,9 @@ class AutoFocus(PyramidDetector):
     def _proposals(
         self, image: FocusedImage, level: int, chip: list, tile: Tile
     ) -> float:
-        """Proposals that are kept in a tile; inf for the detector's number.
+        """Return the number of a tile's proposals; inf: the detector's.
 
-        A level that is looked at whole is what the pyramid looks at.
+        A whole level has the proposals that the pyramid has.
         """
         if self.max_proposals is None or chip == image.whole(level):
             return math.inf
@@ -308,7 +333,7 @@ class AutoFocus(PyramidDetector):
 
     @contextmanager
     def _kept_features(self) -> Iterator[list]:
-        """Keep what the detector computes anyway, for the focus head."""
+        """A context that keeps the detector's features for the focus head."""
         kept = []
 
         def keep(module, inputs, output):
@@ -319,7 +344,7 @@ class AutoFocus(PyramidDetector):
             yield kept
 
     def _extract(self, inputs: Tensor) -> None:
-        """Compute what the focus head sees, and little else."""
+        """Compute the features that the focus head sees, and little else."""
         if self.features == 'backbone':
             self.detector.backbone(inputs)
         else:
@@ -335,7 +360,7 @@ class AutoFocus(PyramidDetector):
         return kept[0]
 
     def _unseen(self, images: Sequence) -> list[FocusedImage]:
-        """Images of which nothing was looked at yet."""
+        """Wrap images, of which nothing has been looked at yet."""
         stride = self.focus_head.stride
         return [
             FocusedImage(pixels, stride=stride, **self._levels_of(pixels))

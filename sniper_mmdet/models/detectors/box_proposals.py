@@ -11,14 +11,14 @@ from mmdet.structures import SampleList
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
-# Low enough for one-stage detectors to give as many boxes as an RPN does.
+# With this score, one-stage detectors give as many boxes as an RPN.
 _LOW_SCORE = 0.001
 _RPN_FIELDS = 'backbone neck rpn_head train_cfg test_cfg'.split()
 _RPN_FIELDS += ['data_preprocessor', 'init_cfg']
 
 
 def rpn_config(detector: dict) -> dict:
-    """The config of a two-stage detector's RPN alone.
+    """Extract the config of a two-stage detector's RPN.
 
     Raises:
         ValueError: The detector has no RPN.
@@ -34,10 +34,10 @@ def rpn_config(detector: dict) -> dict:
 def propose(
     detector: nn.Module, inputs: Tensor, samples: SampleList, num: int
 ) -> list[InstanceData]:
-    """The best ``num`` boxes of preprocessed images, whatever their class.
+    """Return the best ``num`` boxes of preprocessed images, of any class.
 
-    They come from the detector's RPN; a detector without one gives its
-    detections, those of low scores too.
+    They come from the detector's RPN. A detector without an RPN gives its
+    detections, also those of low scores.
 
     Returns:
         list[:obj:`InstanceData`]: ``bboxes`` and ``scores`` by falling score,
@@ -49,7 +49,7 @@ def propose(
             found = detector.rpn_head.predict(
                 detector.extract_feat(inputs), samples, rescale=True
             )
-        # Some learn their proposals, which then have no scores.
+        # Some RPNs learn their proposals, which then have no scores.
         if not found or 'scores' not in found[0]:
             found = detector.predict(inputs, samples, rescale=True)
             found = [sample.pred_instances for sample in found]
@@ -62,14 +62,14 @@ def propose(
 
 
 def best_proposals(boxes: InstanceData, num: int) -> InstanceData:
-    """So many of the highest scores, by falling score."""
+    """Keep the ``num`` highest scores, by falling score."""
     return boxes[boxes.scores.argsort(descending=True)[:num]]
 
 
 def merge_proposals(
     levels: Sequence[InstanceData], iou_threshold: float
 ) -> InstanceData:
-    """Proposals of all levels of an image, as ``PyramidDetector.propose``."""
+    """Merge the proposals of all levels of an image by NMS."""
     boxes = InstanceData.cat(levels)
     _, keep = nms(boxes.bboxes, boxes.scores, iou_threshold)
     boxes = boxes[keep]
@@ -78,7 +78,7 @@ def merge_proposals(
 
 
 def few_proposals(detector: nn.Module, num: float) -> AbstractContextManager:
-    """Have a detector's RPN keep at most so many; inf for its own number."""
+    """A context in which an RPN keeps ``num`` proposals; inf: its number."""
     changes = {}
     if not math.isinf(num):
         head = detector.rpn_head
@@ -87,7 +87,7 @@ def few_proposals(detector: nn.Module, num: float) -> AbstractContextManager:
 
 
 def _lenient(detector: nn.Module, num: int) -> AbstractContextManager:
-    """Have the heads of a detector give many boxes, of low scores too."""
+    """A context in which heads give many boxes, also of low scores."""
     changes = {}
     for module in detector.modules():
         cfg = getattr(module, 'test_cfg', None)

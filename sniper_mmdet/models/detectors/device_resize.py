@@ -1,4 +1,4 @@
-"""Parts of levels that are cut and resized where the detector runs."""
+"""Cutting and resizing of parts of levels on the detector's device."""
 
 from collections.abc import Sequence
 
@@ -10,10 +10,10 @@ from sniper_mmdet.images import ImageSource, part_of_level
 
 
 def move_images(images: Sequence[Tensor], device: torch.device) -> list:
-    """Images (3, H, W) on a device, as (H, W, 3); each is copied once.
+    """Copy images (3, H, W) to a device, once each, as (H, W, 3).
 
-    To CUDA by way of pinned memory, so that nothing waits for the copy. A
-    source stays what it is.
+    The copy to CUDA goes through pinned memory, so that nothing waits for it.
+    An image source stays as it is.
     """
     return [
         image if isinstance(image, ImageSource) else _moved(image, device)
@@ -31,12 +31,13 @@ def _moved(image: Tensor, device: torch.device) -> Tensor:
 def cut_on_device(
     img: Tensor, region: Sequence[float], scale: tuple[float, float]
 ) -> tuple[Tensor, tuple[float, float], tuple[float, float]]:
-    """:func:`~sniper_mmdet.images.cut_level` of an image on any device.
+    """Cut a level from an image on any device.
 
-    Its pixels differ by at most one grey level from those of mmcv's
-    ``imresize``, which computes with 11 bits after the point. No more of the
-    image becomes float32 than the part has pixels: torch's ``interpolate``
-    would need all that a coarse level is made from.
+    It does what :func:`~sniper_mmdet.images.cut_level` does on the CPU. Its
+    pixels differ by at most one grey level from those of mmcv's ``imresize``,
+    which computes with 11 bits after the point. Only as many pixels as the
+    part has become float32: torch's ``interpolate`` would convert all pixels
+    from which a coarse level is made.
 
     Args:
         img (Tensor): uint8 (H, W, 3), original pixels.
@@ -61,14 +62,14 @@ def cut_on_device(
 
 
 def _neighbours(old, new, first, last, device) -> list[Tensor]:
-    """Of new pixels first to last: the two old ones that each lies between.
+    """Return the two old pixels between which each new pixel lies.
 
-    Also how much the further one counts, (N, 1). Coordinates are computed in
-    float64, as OpenCV does.
+    The new pixels are ``first`` to ``last``. The weight of the second old
+    pixel, (N, 1), is returned too. Coordinates are float64, as in OpenCV.
     """
     at = (np.arange(first, last) + 0.5) * (old / new) - 0.5
     at = at.clip(0, old - 1)
     near = at.astype(np.int64)
     found = near, np.minimum(near + 1, old - 1), np.float32(at - near)[:, None]
-    cuda = device.type == 'cuda'  # elsewhere the copy might come too late
+    cuda = device.type == 'cuda'  # elsewhere the copy may be late
     return [torch.from_numpy(x).to(device, non_blocking=cuda) for x in found]

@@ -1,4 +1,4 @@
-"""One image that is looked at coarse to fine."""
+"""The state of one image during coarse-to-fine detection."""
 
 import numpy as np
 from torch import Tensor
@@ -12,22 +12,24 @@ from .image_levels import ImageLevels, make_batches  # noqa: F401
 
 
 class FocusedImage(ImageLevels):
-    """What was looked at of an image, and what was found.
+    """The parts of an image that were looked at, and the detections in them.
 
     Args:
         pixels (ndarray | Tensor): uint8 (H, W, 3).
         sizes (ndarray (L, 2)): (width, height) of each level.
-        stride (int): Of FocusPixels, level pixels. Defaults to 16.
+        stride (int): Stride of FocusPixels, level pixels. Defaults to 16.
         scales (ndarray (L, 2), optional): See :class:`ImageLevels`.
 
     Attributes:
-        chips (list[ndarray (C, 4)]): By level, level pixels; at first the
-            whole coarsest level.
+        chips (list[ndarray (C, 4)]): Parts by level, level pixels; at first
+            the whole coarsest level.
         maps (list[ndarray (h, w)]): Probability of FocusPixels by level but
             the finest, negative where nothing was looked at.
-        budget (float): Level pixels that are looked at, at most; inf at first.
-        thresholds (list[float]): From which on a FocusPixel led to the next
-            level, by level but the finest; inf where the budget was for none.
+        budget (float): Upper bound of the level pixels to look at; inf at
+            first.
+        thresholds (list[float]): Probabilities from which on a FocusPixel led
+            to the next level, by level but the finest; inf where the budget
+            allowed none.
     """
 
     def __init__(
@@ -46,7 +48,7 @@ class FocusedImage(ImageLevels):
         self.maps = [np.full(shape, -1, np.float32) for shape in cells]
 
     def _cells(self, chip: list) -> tuple[slice, slice]:
-        """Where a chip is in its level's map."""
+        """Return the cells of a chip in its level's map."""
         x1, y1, x2, y2 = chip
         return np.s_[
             y1 // self.stride : -(-y2 // self.stride),
@@ -54,29 +56,29 @@ class FocusedImage(ImageLevels):
         ]
 
     def fill_map(self, level: int, tile: Tile, values: np.ndarray) -> None:
-        """Put a tile's probabilities (h, w) into its core of a level's map."""
+        """Write a tile's probabilities (h, w) to its core in a level's map."""
         rows, columns = self._cells(tile.core)
         part = self.maps[level][rows, columns]
         top, left = (cells.start for cells in self._cells(tile.part))
         values = values[rows.start - top :, columns.start - left :]
-        # Padding has more cells; a detector that rounds down has fewer.
+        # Padding gives more cells, a detector that rounds down fewer.
         values = values[: part.shape[0], : part.shape[1]]
         part[: values.shape[0], : values.shape[1]] = values
 
     def fill_truth(
         self, level: int, boxes: np.ndarray, labelling: dict
     ) -> None:
-        """Put 1 where a box asks for a FocusPixel, in what is looked at."""
+        """Set the FocusPixels of boxes to 1 where the level is looked at."""
         boxes = boxes * np.tile(self.scale(level), 2)
         labels = focus_labels(boxes, self.sizes[level], **labelling)
         for cells in map(self._cells, self.chips[level].tolist()):
             self.maps[level][cells] = labels[cells] == 1
 
     def focus(self, level: int, settings: FocusSettings) -> None:
-        """The FocusChips of the next level, from this one's map.
+        """Compute the FocusChips of the next level from this level's map.
 
-        Each level that is left has an equal part of the budget that is left,
-        so that what one does not use is the next one's.
+        Each remaining level gets an equal part of the remaining budget: a part
+        that one level does not use goes to the next.
         """
         rest = self.budget - sum(self._looked_at())
         chips, threshold = chips_within(
@@ -90,11 +92,11 @@ class FocusedImage(ImageLevels):
         self.thresholds.append(threshold)
 
     def _looked_at(self) -> list[int]:
-        """Level pixels of the FocusChips of each level."""
+        """Return the number of pixels of the FocusChips of each level."""
         return list(map(count_pixels, self.chips))
 
     def looked_at(self) -> dict:
-        """What the field ``focus`` of a result says of the image."""
+        """Return the field ``focus`` of the image's result."""
         return dict(
             sizes=self.sizes.tolist(),
             chips=self.chips,

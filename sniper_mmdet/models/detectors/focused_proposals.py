@@ -1,4 +1,4 @@
-"""Proposals from the parts of images where a focus head would look."""
+"""Proposals from the parts of images where a focus head looks."""
 
 from collections.abc import Callable, Sequence
 
@@ -20,17 +20,18 @@ def propose_focused(
     num: int,
     iou_threshold: float,
 ) -> list[InstanceData]:
-    """See :meth:`AutoFocus.propose`.
+    """Propose boxes in parts of images, for :meth:`AutoFocus.propose`.
 
     Args:
-        images (Sequence[FocusedImage]): Of which nothing was looked at yet.
-        look (Callable): Adds to images the proposals of their chips of a
+        images (Sequence[FocusedImage]): Images, at which nothing has looked
+            yet.
+        look (Callable): Adds to images the proposals of their chips at a
             level, and fills the level's maps.
-        steps (Sequence[FocusSettings]): Of tests.
-        focused (FocusedPass): Where to look.
-        seeds (Sequence): Of the random places, one per image.
-        num (int): Proposals per image and level, the best.
-        iou_threshold (float): NMS over all levels.
+        steps (Sequence[FocusSettings]): Settings of testing.
+        focused (FocusedPass): Settings of where to look.
+        seeds (Sequence): Seeds of the random places, one per image.
+        num (int): Number of best proposals per image and level.
+        iou_threshold (float): Threshold of the NMS over all levels.
     """
     rngs = list(map(np.random.default_rng, seeds))
     levels = [[] for _ in images]

@@ -1,4 +1,4 @@
-"""One image at its levels, and parts of it in batches."""
+"""The levels of one image, and batches of their parts."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -18,26 +18,26 @@ from sniper_mmdet.images.cutting import resize_whole_exactly
 from .device_resize import cut_on_device
 from .mask_parts import MaskPart
 
-# Level pixels that the memory of a chip's proposals is like.
+# Level pixels whose memory equals that of a chip's proposals.
 _LEAST = 256**2
-# Pixels of a batch, at most, for one of its chips'.
+# Upper bound of a batch's pixels, in pixels of one of its chips.
 _PADDED = 1.25
-# Level pixels of a batch from which on more gain no time.
+# Level pixels of a batch above which larger batches save no time.
 _FULL = 2**22
-# IoU from which on two tiles have found the same.
+# IoU from which on detections of two tiles are the same object.
 _SAME = 0.5
 
 
 class ImageLevels:
-    """What is found in an image, of which parts are looked at at its levels.
+    """Detections in an image from parts of its levels.
 
     Args:
         pixels (ndarray | Tensor): uint8 (H, W, 3); a tensor is cut and
             resized where it is.
         sizes (ndarray (L, 2)): (width, height) of each level.
-        scales (ndarray (L, 2), optional): (fx, fy) by which levels are
-            resized in float32, each as a whole. Defaults to None: a level's
-            parts are resized to their own sizes.
+        scales (ndarray (L, 2), optional): (fx, fy) by which whole levels are
+            resized in float32. Defaults to None: each part of a level is
+            resized to its own size.
 
     Attributes:
         found (list[:obj:`InstanceData`]): Detections, original pixels.
@@ -52,13 +52,13 @@ class ImageLevels:
         self.pixels = pixels
         self.sizes = sizes
         self.scales = scales
-        self._level = None, None  # the last that was resized as a whole
+        self._level = None, None  # the last whole level
         self.found = []
-        self._near = defaultdict(list)  # by level, what tiles may share
+        self._near = defaultdict(list)  # by level, for tiles that overlap
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(height, width) of the image."""
+        """tuple[int]: (height, width) of the image."""
         return self.pixels.shape[:2]
 
     def scale(self, level: int) -> np.ndarray:
@@ -68,13 +68,13 @@ class ImageLevels:
         return self.sizes[level] / self.shape[::-1]
 
     def whole(self, level: int) -> list[int]:
-        """A level as a part of itself."""
+        """Return the whole level as a part."""
         return [0, 0, *self.sizes[level].tolist()]
 
     def cut(
         self, level: int, chip: list
     ) -> tuple[Tensor, DetDataSample, np.ndarray]:
-        """A chip's pixels, its sample, its offset in original pixels."""
+        """Return a chip's pixels, sample, and offset in original pixels."""
         scale = self.scale(level)
         if self.scales is not None:
             x1, y1, x2, y2 = chip
@@ -96,10 +96,10 @@ class ImageLevels:
     def move_in(
         self, result, offset, level: int, tile: Tile, border: float
     ) -> InstanceData:
-        """Detections of a tile in the image.
+        """Move the detections of a tile to their place in the image.
 
-        Those are left out that the tile cuts, and another tile's own that are
-        further than a border from this one's core.
+        Detections that the tile cuts are left out, and those that are farther
+        than a border from the tile's core, which belong to another tile.
         """
         boxes = result.bboxes
         result.bboxes = boxes = boxes + boxes.new_tensor(np.tile(offset, 2))
@@ -115,16 +115,16 @@ class ImageLevels:
     def without_known(
         self, result, level: int, tile: Tile, border: float
     ) -> InstanceData:
-        """Detections of a tile but those that one before has found too.
+        """Remove detections of a tile that an earlier tile has, too.
 
-        That may be where their cores meet. To be called once a tile, after
-        :meth:`move_in`.
+        That can happen where the cores of two tiles meet. Call it once per
+        tile, after :meth:`move_in`.
         """
         if tile.part == tile.core:
             return result
         scale = np.tile(self.scale(level), 2)
         boxes = result.bboxes.detach().cpu().numpy() * scale
-        # What another tile keeps may be a border apart, in its view.
+        # A detection of another tile may be up to a border away.
         near = ~owned_by(boxes, tile, -2 * border * scale.max())
         near = torch.from_numpy(near).to(result.bboxes.device)
         known = torch.zeros_like(near)
@@ -138,7 +138,7 @@ class ImageLevels:
         return result[~known] if known.any() else result
 
     def add(self, result: InstanceData, offset: np.ndarray) -> None:
-        """Keep what was found, parts of masks moved from a chip's place."""
+        """Add detections; parts of masks are moved by the chip's offset."""
         if 'masks' in result:
             x, y = np.rint(offset).astype(int).tolist()
             result.masks = [
@@ -153,9 +153,9 @@ def cut_pixels(
     region: Sequence[float],
     scale: tuple[float, float],
 ) -> tuple[np.ndarray | Tensor, tuple[float, float], tuple[float, float]]:
-    """What ``cut_level`` gives, without what masks need.
+    """Return the result of ``cut_level``, without the parts for masks.
 
-    Of a tensor, on its device, it is within one grey level of that.
+    A tensor is cut on its device; its pixels may differ by one grey level.
     """
     if isinstance(img, Tensor):
         return cut_on_device(img, region, scale)
@@ -167,7 +167,7 @@ def as_input(
     ori_shape: tuple[int, int],
     scale_factor: tuple[float, float],
 ) -> tuple[Tensor, DetDataSample]:
-    """Resized pixels (h, w, 3) as (3, h, w), and their sample."""
+    """Return resized pixels (h, w, 3) as (3, h, w), and their sample."""
     shapes = dict(ori_shape=ori_shape, img_shape=tuple(pixels.shape[:2]))
     sample = DetDataSample(metainfo=dict(shapes, scale_factor=scale_factor))
     if not isinstance(pixels, Tensor):
@@ -178,12 +178,13 @@ def as_input(
 def make_batches(
     todo: list[tuple], max_pixels: int
 ) -> Iterator[tuple[int, list]]:
-    """Chips of like sizes, at most so many pixels with their padding.
+    """Group chips of similar sizes into batches of a bounded number of pixels.
 
-    Of ``(key, chip, limit)``, a chip (x1, y1, x2, y2), those of other limits
-    are in other batches: a limit, and a list of ``(key, chip)``. A chip of
-    more pixels is alone, one below 256x256 counts as such. From 2**22 pixels
-    on a batch is full in any case.
+    ``todo`` has tuples ``(key, chip, limit)``, with a chip (x1, y1, x2, y2).
+    Chips of different limits are in different batches; a batch is a limit and
+    a list of ``(key, chip)``. Padding counts. A chip of more than
+    ``max_pixels`` is alone; a chip below 256x256 counts as one of that size. A
+    batch is full at 2**22 pixels in any case.
     """
     max_pixels = min(max_pixels, _FULL)
     batch, height, width, own, last = [], 0, 0, 0, None
@@ -204,7 +205,7 @@ def make_batches(
 
 
 def _limit_and_size(item: tuple) -> tuple:
-    """Sorts by falling sizes in 64 pixels."""
+    """Sort key: limit, and falling sizes in steps of 64 pixels."""
     return item[2], *(-side // 64 for side in _sides(item[1]))
 
 

@@ -1,4 +1,4 @@
-"""Masks that are held as what they show, until those to keep are known."""
+"""Masks as cropped parts, until it is known which ones to keep."""
 
 from typing import NamedTuple
 
@@ -9,12 +9,12 @@ from torch import Tensor
 
 
 class MaskPart(NamedTuple):
-    """The smallest part of a mask that has all of its pixels.
+    """The smallest rectangle of a mask that holds all of its pixels.
 
     Attributes:
-        x (int): Where the part starts in the image, original pixels.
-        y (int): Likewise.
-        pixels (Tensor): (h, w), bool as a rule.
+        x (int): Left end of the part in the image, original pixels.
+        y (int): Top end of the part, original pixels.
+        pixels (Tensor): (h, w), usually bool.
     """
 
     x: int
@@ -23,10 +23,10 @@ class MaskPart(NamedTuple):
 
 
 def crop_masks(result: InstanceData) -> InstanceData:
-    """The same result, its masks (N, H, W) as a list of parts.
+    """Return the result with its masks (N, H, W) as a list of parts.
 
-    What is no tensor, as a detector of the user's own may have encoded its
-    masks, stays as it is.
+    Masks that are not a tensor stay as they are: a user's detector may have
+    encoded them.
     """
     if isinstance(result.get('masks'), Tensor):
         result.masks = _parts(result.masks)
@@ -35,7 +35,7 @@ def crop_masks(result: InstanceData) -> InstanceData:
 
 def _parts(masks: Tensor) -> list[MaskPart]:
     parts = []
-    # Of bytes the largest is many times as fast as any() of bool.
+    # The maximum of bytes is many times as fast as any() of bool.
     rows = masks.bool().view(torch.uint8).amax(2).cpu().numpy()
     for mask, filled in zip(masks, rows, strict=True):
         y, bottom = _span(filled)
@@ -46,16 +46,16 @@ def _parts(masks: Tensor) -> list[MaskPart]:
 
 
 def _span(filled: np.ndarray) -> tuple[int, int]:
-    """First and last place, the latter exclusive, that are not 0."""
+    """Return the first place that is not 0, and the one after the last."""
     places = np.flatnonzero(filled)
     return (int(places[0]), int(places[-1]) + 1) if len(places) else (0, 0)
 
 
 def full_masks(result: InstanceData, shape: tuple[int, int]) -> InstanceData:
-    """The same result, its parts of masks as masks (N, H, W) of an image.
+    """Return the result with its parts as masks (N, H, W) of an image.
 
-    What lies beyond the image is left out. On the CPU, only those pages of
-    memory are used in which a mask has pixels.
+    Pixels beyond the image are left out. On the CPU only those pages of memory
+    are used in which a mask has pixels.
     """
     parts = result.get('masks')
     if not isinstance(parts, list) or not all(
@@ -64,7 +64,7 @@ def full_masks(result: InstanceData, shape: tuple[int, int]) -> InstanceData:
         return result
     like = parts[0].pixels if parts else result.bboxes.new_zeros(0).bool()
     size = len(parts), *shape
-    if like.is_cpu:  # torch would write its zeros
+    if like.is_cpu:  # torch would write the zeros
         masks = torch.from_numpy(np.zeros(size, like.numpy().dtype))
     else:
         masks = like.new_zeros(size)

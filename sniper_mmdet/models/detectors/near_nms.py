@@ -1,4 +1,4 @@
-"""NMS of as many boxes as there are, by neighbourhood."""
+"""NMS of any number of boxes, by neighbourhood."""
 
 import numpy as np
 import torch
@@ -11,16 +11,16 @@ from sniper_mmdet.chips.neighbours import overlap_groups
 def nms_by_neighbourhood(
     boxes: Tensor, scores: Tensor, labels: Tensor, nms: dict
 ) -> tuple[Tensor, Tensor]:
-    """mmcv's ``batched_nms`` in a time that grows as the boxes do.
+    """mmcv's ``batched_nms`` in a time linear in the number of boxes.
 
-    Boxes that do not overlap know nothing of each other: groups of those that
-    do, of one class, are looked at one after the other. The result is that of
-    all boxes together; near 0.5 its IoUs may differ by rounding.
+    Boxes that do not overlap have no influence on each other. NMS therefore
+    runs on one group of overlapping boxes of a class after the other. The
+    result is that of all boxes together; IoUs near 0.5 may differ by rounding.
 
     Args:
         boxes (Tensor): (N, 4), x1, y1, x2, y2.
         scores, labels (Tensor): (N,).
-        nms (dict): As that of ``batched_nms``.
+        nms (dict): Config of NMS, as for ``batched_nms``.
 
     Returns:
         tuple: Boxes with new scores (K, 5), by falling score, and their
@@ -29,7 +29,7 @@ def nms_by_neighbourhood(
     known = dict(nms)
     alone = known.pop('class_agnostic', False)
     order = torch.arange(len(boxes))
-    if 'min_score' in known:  # it would be left out by the first box of all
+    if 'min_score' in known:  # the first box of all would drop it
         enough = (scores >= known['min_score']).cpu()
         enough[int(scores.argmax())] = True
         order = order[enough]
@@ -48,7 +48,7 @@ def nms_by_neighbourhood(
     for group in by_group.split(sizes.tolist()):
         if len(group) > 1:
             group = group.to(boxes.device)
-            # Beside their own corner, floats are as exact as can be.
+            # Relative to their own corner, floats are most exact.
             corner = boxes[group, :2].amin(0).repeat(2)
             found, keep = batched_nms(
                 boxes[group] - corner,

@@ -1,4 +1,4 @@
-"""Any mmdet detector, run over an image pyramid."""
+"""Wrapper that runs any mmdet detector over an image pyramid."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -28,9 +28,9 @@ from .mask_parts import crop_masks, full_masks
 from .near_nms import nms_by_neighbourhood
 from .wrapped_detector import WrappedDetector
 
-# The stride of most feature maps divides it.
+# The strides of most feature maps divide this number.
 _STEP = 32
-# Detections from which on merging all at once is slow.
+# Number of detections above which merging all at once is slow.
 _MANY = 10_000
 
 
@@ -38,69 +38,80 @@ _MANY = 10_000
 class PyramidDetector(WrappedDetector):
     """Wraps a detector: trains it on chips, tests it on an image pyramid.
 
-    In training it is the wrapped detector. In testing (SNIP, section 5.2) each
-    level is resized and detected on its own, detections outside the level's
-    valid range are left out, and what remains of all levels is merged by
-    class-wise soft-NMS; ``pred_instances.levels`` tells which level each is
-    from. One level without a range gives exactly what the wrapped detector
-    gives, where it is looked at in one piece.
+    In training the wrapper does what the wrapped detector does. In testing
+    (SNIP, section 5.2) the detector runs on each resized level. Detections
+    outside the level's valid range are left out; class-wise soft-NMS merges
+    the others of all levels. ``pred_instances.levels`` has the level of each
+    detection. A pyramid of one level without a range gives exactly the results
+    of the wrapped detector, if the level is looked at in one piece.
 
     A level of more than ``max_pixels`` is looked at in tiles, see
-    :mod:`~sniper_mmdet.chips.tiles`: they overlap by what an object of the
-    valid range needs to lie whole in one of them.
+    :mod:`~sniper_mmdet.chips.tiles`. They overlap so far that every object of
+    the valid range lies whole in one of them.
 
-    Test images come as loaded, neither resized nor normalised: the test
-    pipeline has no ``Resize``. Results are in original pixels.
+    Test images are neither resized nor normalised: the test pipeline has no
+    ``Resize``. Results are in original pixels.
 
     Checkpoints of the plain detector and of the wrapper are interchangeable,
     see :class:`WrappedDetector`.
 
     Args:
-        detector (str | dict): The wrapped detector: its config, or its type
-            alone with the rest of its config given as keywords. The latter
-            lets a config inherit from mmdet's and change only ``type``.
+        detector (str | dict): Config of the wrapped detector, or its type
+            alone, with the rest of its config as keywords. With a type, a
+            config can inherit from mmdet's and change only ``type``.
         scales (Sequence): Test levels, coarse to fine; see
             :class:`~sniper_mmdet.chips.ImagePyramid`.
-        valid_ranges (Sequence[tuple], optional): (low, high) sizes a level,
-            original pixels. Defaults to None: everything counts everywhere.
-        merge (dict, optional): NMS over the detections of all levels, as in
-            mmcv's ``batched_nms``. Defaults to None: :data:`SOFT_NMS`.
-        max_per_img (int): Detections kept an image, -1 for all. Defaults to
+        valid_ranges (Sequence[tuple], optional): (low, high) sizes per level,
+            original pixels. Defaults to None: no bounds.
+        merge (dict, optional): Config of the NMS over the detections of all
+            levels, as for mmcv's ``batched_nms``. Defaults to None:
+            :data:`SOFT_NMS`.
+        max_per_img (int): Detections kept per image, -1 for all. Defaults to
             200.
-        batch_size (int | Sequence[int], optional): Images run together, for
-            all levels or one number a level. Defaults to None: all images of
-            the batch.
-        rpn_only (bool): Train and test only the RPN of a two-stage detector:
-            results are its proposals, the best 300 of each level, of all
-            sizes, as :meth:`propose` has them. Defaults to False.
-        data_preprocessor (dict, optional): Of the wrapped detector.
-        max_pixels (int): Level pixels of what is looked at in one piece.
-            Defaults to 2**24.
-        border (float): Original pixels within which a side of a piece may cut
-            a detection, which is left out. A border of the image cuts none.
-            Defaults to 10.
+        batch_size (int | Sequence[int], optional): Images per forward pass,
+            for all levels or one number per level. Defaults to None: all
+            images of the batch.
+        rpn_only (bool): Train and test only the RPN of a two-stage detector.
+            Results are its proposals, the best 300 of each level, of all
+            sizes, see :meth:`propose`. Defaults to False.
+        data_preprocessor (dict, optional): Data preprocessor of the wrapped
+            detector.
+        max_pixels (int): Upper bound of the level pixels that are looked at in
+            one piece. Defaults to 2**24.
+        border (float): Original pixels. A detection that ends closer than this
+            to a side of a piece may be cut, and is left out, unless that side
+            is the image's. Defaults to 10.
         resize_on_device (bool): Copy each image to the detector's device once,
-            uint8, and cut and resize there what is looked at: within one grey
-            level of what the CPU gives. Defaults to False.
-        base (tuple, optional): A level whose multiples the factors among
-            ``scales`` are, see :class:`~sniper_mmdet.chips.ImagePyramid`.
+            as uint8, and cut and resize there. Pixels are within one grey
+            level of those of the CPU. Defaults to False.
+        base (tuple, optional): A level. Factors among ``scales`` are multiples
+            of its factor, see :class:`~sniper_mmdet.chips.ImagePyramid`.
             Defaults to None.
-        exact (bool): Resize as Fast R-CNN and its kin do, see there: in
-            float32, by the factor that boxes are divided by. A level is
+        exact (bool): Resize as Fast R-CNN does, see the same class: in
+            float32, by the factor by which boxes are divided. A level is
             resized as a whole, also where it is looked at in parts. Defaults
             to False.
-        maps (Sequence, optional): Which feature maps of the detector answer
-            at each level: their indices, or None for all. One that finds
-            large objects may be left out where the image is largest. Defaults
-            to None: all at each.
-        **kwargs: The wrapped detector's config where ``detector`` is a type.
+        maps (Sequence, optional): For each level the indices of the feature
+            maps on which the head detects, or None for all. The finest level
+            can do without a map for large objects. Defaults to None: all maps
+            at all levels.
+        **kwargs: Config of the wrapped detector if ``detector`` is a type.
 
     Examples:
-        >>> model = dict(
-        ...     type='sniper_mmdet.PyramidDetector',
-        ...     detector=dict(type='FasterRCNN', ...),
-        ...     scales=[(480, 512), (800, 1280), (1400, 2000)],
-        ...     valid_ranges=[(75, None), (32, 180), (0, 90)])
+        >>> import torch
+        >>> from mmdet.apis import init_detector
+        >>> from mmdet.structures import DetDataSample
+        >>> from mmengine.hub import get_config
+        >>> cfg = get_config('mmdet::retinanet/retinanet_r18_fpn_1x_coco.py')
+        >>> cfg.model.update(
+        ...     type='sniper_mmdet.PyramidDetector', detector='RetinaNet',
+        ...     scales=[0.5, 1.0], valid_ranges=[(64, None), (0, 80)])
+        >>> model = init_detector(cfg, device='cpu')
+        >>> image = torch.zeros(3, 192, 256, dtype=torch.uint8)
+        >>> data = dict(inputs=[image], data_samples=[DetDataSample()])
+        >>> result = model.test_step(data)[0]
+        >>> sorted(result.pred_instances.keys())
+        ['bboxes', 'labels', 'levels', 'scores']
     """
 
     def __init__(
@@ -128,7 +139,7 @@ class PyramidDetector(WrappedDetector):
         given = [n for n in batch_size if n is not None]
         if len(batch_size) != num_levels or min(given, default=1) < 1:
             raise ValueError(
-                'batch_size must be a positive number, or one a level '
+                'batch_size must be a positive number, or one per level '
                 f'({num_levels}). Received: {batch_size}.'
             )
         if max_pixels < 1:
@@ -154,8 +165,8 @@ class PyramidDetector(WrappedDetector):
         """Detect on whole images; see :meth:`predict`.
 
         Images stay on the CPU until a level of them is looked at, unless
-        ``resize_on_device``. What was read of an image source is in its
-        result's ``pixels_read`` and ``bytes_read``.
+        ``resize_on_device``. The result of an image source has ``pixels_read``
+        and ``bytes_read``.
         """
         if not isinstance(data, (tuple, list)):
             data = data['inputs'], data['data_samples']
@@ -176,12 +187,12 @@ class PyramidDetector(WrappedDetector):
     ) -> SampleList:
         """Detect on whole images, uint8 (3, H, W) as loaded, of any sizes.
 
-        Of an :class:`~sniper_mmdet.images.ImageSource` no more is read than
-        is looked at.
+        From an :class:`~sniper_mmdet.images.ImageSource` it reads only the
+        pixels that it looks at.
 
         Returns:
-            list[:obj:`DetDataSample`]: Theirs, with ``pred_instances``, boxes
-            in original pixels, by falling score.
+            list[:obj:`DetDataSample`]: The samples, with ``pred_instances``:
+            boxes in original pixels, by falling score.
         """
         images = self._as_images(batch_inputs)
         if self.rpn_only:
@@ -199,9 +210,9 @@ class PyramidDetector(WrappedDetector):
     def _as_images(
         self, batch_inputs: Sequence[Tensor]
     ) -> list[np.ndarray] | list[Tensor]:
-        """Images (3, H, W) as (H, W, 3), arrays or on the device.
+        """Return images (3, H, W) as (H, W, 3), arrays or on the device.
 
-        A source stays what it is: the CPU reads what is looked at.
+        An image source stays as it is: the CPU reads its pixels later.
         """
         if self.resize_on_device:
             return move_images(batch_inputs, self.data_preprocessor.device)
@@ -210,7 +221,7 @@ class PyramidDetector(WrappedDetector):
     def detect_level(
         self, images: Sequence[np.ndarray], level: int
     ) -> list[InstanceData]:
-        """Detections of one level in its valid range, in original pixels.
+        """Detect on one level, in its valid range.
 
         Args:
             images (Sequence[ndarray]): uint8 (H, W, 3), original pixels.
@@ -220,7 +231,7 @@ class PyramidDetector(WrappedDetector):
         return list(map(_of_image, found, images))
 
     def _detect_level(self, images, level) -> list[list[InstanceData]]:
-        """The same of each tile of each image, masks as parts."""
+        """Detect on each tile of each image; masks are parts."""
 
         def run(inputs, samples):
             with self.answers.of(level):
@@ -237,7 +248,7 @@ class PyramidDetector(WrappedDetector):
         num: int = 300,
         iou_threshold: float = 0.7,
     ) -> list[InstanceData]:
-        """Class-agnostic proposals over the pyramid, of all sizes at a level.
+        """Return class-agnostic proposals of all levels, whatever their size.
 
         Args:
             images (Sequence[ndarray]): uint8 (H, W, 3), original pixels.
@@ -274,11 +285,11 @@ class PyramidDetector(WrappedDetector):
         run: Callable,
         keep: Callable | None = None,
     ) -> list[list[InstanceData]]:
-        """Run over one level: of each image, what its tiles have.
+        """Run on one level; return the results of each image's tiles.
 
-        ``run`` takes a batch as :meth:`level_batches` gives it, and gives
-        what is found in each, pixels before the scale factor. ``keep`` tells
-        those of them that count, and that two tiles may not both have.
+        ``run`` takes a batch of :meth:`level_batches` and returns detections
+        of each image, in pixels before the scale factor. ``keep`` selects the
+        detections that count, which two tiles must not share.
         """
         views = [ImageLevels(img, **self._levels_of(img)) for img in images]
         tiles = [self._tiles(view, level, view.whole(level)) for view in views]
@@ -300,7 +311,7 @@ class PyramidDetector(WrappedDetector):
         return [view.found for view in views]
 
     def _levels_of(self, image: np.ndarray | Tensor | ImageSource) -> dict:
-        """Sizes and scales of an image's levels, for ImageLevels."""
+        """Return sizes and scales of an image's levels, for ImageLevels."""
         size = image.shape[1::-1]
         exact = self.pyramid.exact
         return dict(
@@ -315,15 +326,15 @@ class PyramidDetector(WrappedDetector):
         run: Callable,
         keep: Callable | None,
     ) -> None:
-        """Run over tiles of a level, and add to images what is found in them.
+        """Run on tiles of a level, and add the detections to their images.
 
         Args:
-            todo (list[tuple]): As of :func:`make_batches`; a key is an
+            todo (list[tuple]): Tiles, see :func:`make_batches`; a key is an
                 :class:`ImageLevels` and a tile of it.
             level (int): Index into the pyramid.
             run (Callable): Takes the images of a batch, their samples, their
                 limit, and their keys; see :meth:`_run_level`.
-            keep (Callable, optional): See there.
+            keep (Callable, optional): See :meth:`_run_level`.
         """
         for limit, batch in make_batches(todo, self.max_pixels):
             keys = [key for key, _ in batch]
@@ -340,7 +351,7 @@ class PyramidDetector(WrappedDetector):
                 image.add(own, offset)
 
     def _tiles(self, image: ImageLevels, level: int, part: list) -> list[Tile]:
-        """What is looked at in one piece of a part of a level."""
+        """Split a part of a level into tiles, each looked at in one piece."""
         overlap = tile_overlap(
             self.pyramid.bounds[level][1],
             self.border,
@@ -357,10 +368,10 @@ class PyramidDetector(WrappedDetector):
 
     @property
     def _tile_step(self) -> int:
-        """Level pixels at whose multiples tiles begin.
+        """int: Number of level pixels at whose multiples tiles begin.
 
-        What the detector pads to: its feature maps then have their cells
-        where those of the whole level are.
+        The detector pads to multiples of it: the cells of a tile's feature
+        maps then coincide with those of the whole level.
         """
         divisor = getattr(self.data_preprocessor, 'pad_size_divisor', 1)
         return math.lcm(_STEP, divisor)
@@ -368,13 +379,12 @@ class PyramidDetector(WrappedDetector):
     def level_batches(
         self, images: Sequence[np.ndarray], level: int
     ) -> Iterator[tuple[list[Tensor], SampleList]]:
-        """Images, uint8 (H, W, 3), at one level, in batches.
+        """Resize images, uint8 (H, W, 3), to one level, in batches.
 
         Yields:
-            tuple: Images (3, h, w), uint8, or float32 where levels are exact,
-            level pixels, on the CPU or, where tensors were given, where those
-            are; and their samples with
-            ``ori_shape``, ``img_shape``, ``scale_factor``.
+            tuple: Images (3, h, w), uint8, or float32 if levels are exact, on
+            the CPU or on the device of the given tensors; and their samples
+            with ``ori_shape``, ``img_shape``, ``scale_factor``.
         """
         exact = self.pyramid.exact
         step = self.batch_size[level] or max(len(images), 1)
@@ -393,10 +403,10 @@ class PyramidDetector(WrappedDetector):
             yield inputs, samples
 
     def merge_levels(self, results: list[InstanceData]) -> InstanceData:
-        """Merge the detections of all levels of one image, and their tiles.
+        """Merge the detections of all levels and tiles of one image.
 
-        Unless ``merges`` is False: of a part of a scene, all are kept, to be
-        merged with those of others; masks are left out.
+        If ``merges`` is False, all detections are kept, without masks: those
+        of a part of a scene are merged later with those of other parts.
         """
         if not self.merges:
             unmerged = InstanceData.cat(results)
@@ -404,15 +414,16 @@ class PyramidDetector(WrappedDetector):
             return unmerged
         if self.pyramid.is_trivial:
             best = _best(results)
-            # Of one piece the detector's own number holds.
+            # For a single piece the detector's own bound holds.
             whole = len(results) == 1 or self.max_per_img < 0
             return best if whole else best[: self.max_per_img]
         merged = InstanceData.cat(results)
         if len(merged) == 0:
             return merged
         nms = batched_nms if len(merged) < _MANY else nms_by_neighbourhood
-        # mmcv moves boxes by their class, and far enough away single precision
-        # has no fractions of a pixel: of thousands, only those found count.
+        # mmcv shifts boxes by their class. With thousands of classes single
+        # precision would lose fractions of a pixel, so only the classes that
+        # were found are numbered.
         group = merged.labels.unique(return_inverse=True)[1]
         dets, keep = nms(merged.bboxes, merged.scores, group, self.merge)
         if self.max_per_img >= 0:
@@ -435,7 +446,7 @@ class PyramidDetector(WrappedDetector):
 def as_arrays(
     images: Sequence[Tensor | ImageSource],
 ) -> list[np.ndarray | ImageSource]:
-    """Images (3, H, W) as arrays (H, W, 3); sources stay as they are."""
+    """Return images (3, H, W) as arrays (H, W, 3); sources stay."""
     return [
         img if isinstance(img, ImageSource) else as_array(img)
         for img in images
@@ -443,12 +454,12 @@ def as_arrays(
 
 
 def as_array(image: Tensor) -> np.ndarray:
-    """An image (3, H, W) as (H, W, 3), on the CPU."""
+    """Return an image (3, H, W) as (H, W, 3), on the CPU."""
     return image.permute(1, 2, 0).cpu().numpy()
 
 
 def _best(results: list[InstanceData]) -> InstanceData:
-    """What several tiles have, by falling score."""
+    """Concatenate the detections of several tiles, by falling score."""
     joined = InstanceData.cat(results)
     if len(results) == 1:
         return joined

@@ -9,16 +9,16 @@ from sniper_mmdet.registry import MODELS
 
 @MODELS.register_module()
 class ReleasedFasterRCNN(FasterRCNN):
-    """A FasterRCNN, or Mask R-CNN, that means by a box what the originals do.
+    """A Faster or Mask R-CNN with the box convention of the originals.
 
-    Only the released networks need it: any other detector trains on chips as
-    it is.
+    Only the released networks need it: all other detectors train on chips as
+    they are.
 
-    The original counts the last pixel of a box as its end, and resizes that:
-    at a scale ``s`` its boxes are ``s - 1`` pixels shorter, to the right and
-    below, than the objects (longer, where s < 1). This detector is trained so
-    and corrects what it finds, in original pixels; everything within is
-    mmdet's, half-open boxes.
+    The original takes the last pixel of a box as its end, and resizes that: at
+    a scale ``s`` its boxes end ``s - 1`` pixels before the objects, at the
+    right and at the bottom (after them, if s < 1). This detector trains with
+    such boxes and corrects its detections in original pixels. Inside, all
+    boxes are mmdet's half-open ones.
     """
 
     def loss(

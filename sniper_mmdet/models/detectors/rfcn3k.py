@@ -14,12 +14,13 @@ from .released_faster_rcnn import ReleasedFasterRCNN
 class RFCN3k(ReleasedFasterRCNN):
     """The released detector of 3,130 classes (CVPR 2018).
 
-    Differs from its parent: the second stage gives all pairs of a RoI and a
-    class, and their NMS, class by class, is here, since it is of original
-    pixels. ``test_cfg.rcnn.nms`` is as of mmcv's ``batched_nms``; of
-    ``max_per_img`` detections all are kept that score as the last does. In
-    training a chip has its first 100 boxes of at least 10 px on both sides,
-    ``train_cfg.max_gts`` and ``train_cfg.min_gt_side``.
+    It differs from its parent in NMS. The second stage gives all pairs of a
+    RoI and a class, and NMS, class by class, runs here because it uses
+    original pixels. ``test_cfg.rcnn.nms`` is a config for mmcv's
+    ``batched_nms``. Beyond ``max_per_img`` it keeps detections whose score
+    equals that of the last one. In training a chip has its first 100 boxes of
+    at least 10 px on both sides, ``train_cfg.max_gts`` and
+    ``train_cfg.min_gt_side``.
     """
 
     def loss(
@@ -52,8 +53,8 @@ class RFCN3k(ReleasedFasterRCNN):
         cfg = self.test_cfg.rcnn
         if not len(found):
             return found
-        # mmcv's batched_nms moves classes apart: the last of thousands would
-        # lie where coordinates have no digits left.
+        # mmcv's batched_nms shifts each class: with thousands of classes,
+        # coordinates would run out of digits.
         dets, kept = nms_by_neighbourhood(
             found.bboxes, found.scores, found.labels, cfg.nms
         )

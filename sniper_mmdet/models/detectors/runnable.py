@@ -1,4 +1,4 @@
-"""Detectors that a version of MMDetection builds and cannot run."""
+"""Detectors that a version of MMDetection builds but cannot run."""
 
 import mmdet
 from mmdet.models.layers import DinoTransformerDecoder
@@ -6,13 +6,14 @@ from torch import nn
 
 
 def require_runnable(detector: nn.Module) -> None:
-    """See that a DINO, or the like, has channels that its mmdet can run.
+    """Check that mmdet can run the channels of a DINO-like detector.
 
-    The decoder of mmdet 3.3 encodes a box by 512 numbers, whatever the layer
-    expects that reads them: twice the number of channels.
+    The decoder of mmdet 3.3 always encodes a box by 512 numbers. The layer
+    that reads them expects twice the number of channels.
 
     Raises:
-        ValueError: It does not; else the first image would end in an error.
+        ValueError: The number of channels does not fit; the first image would
+            end in an error.
     """
     decoder = getattr(detector, 'decoder', None)
     if not isinstance(decoder, DinoTransformerDecoder):

@@ -1,4 +1,4 @@
-"""A detector of mmdet within another, by the names of its own weights."""
+"""A wrapper of an mmdet detector that keeps the names of its weights."""
 
 import inspect
 
@@ -14,18 +14,19 @@ from .runnable import require_runnable
 
 
 class WrappedDetector(BaseDetector):
-    """A detector of mmdet, as those that test it in another way hold it.
+    """Base of detectors that wrap an mmdet detector and test it differently.
 
-    The wrapper has no weights of its own and its state dict is the wrapped
-    detector's, so checkpoints of the plain detector and of the wrapper are
-    interchangeable.
+    The wrapper has no weights of its own, and its state dict is that of the
+    wrapped detector. Checkpoints of the plain detector and of the wrapper are
+    therefore interchangeable.
 
     Args:
-        detector (str | dict): The wrapped detector: its config, or its type
-            alone with the rest of its config given as keywords.
-        rpn_only (bool): Only its RPN. Defaults to False.
-        data_preprocessor (dict, optional): Of the wrapped detector.
-        **kwargs: The wrapped detector's config where ``detector`` is a type.
+        detector (str | dict): Config of the wrapped detector, or its type
+            alone, with the rest of its config as keywords.
+        rpn_only (bool): Wrap its RPN only. Defaults to False.
+        data_preprocessor (dict, optional): Data preprocessor of the wrapped
+            detector.
+        **kwargs: Config of the wrapped detector if ``detector`` is a type.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class WrappedDetector(BaseDetector):
 
     @classmethod
     def detector_config(cls, cfg: dict) -> dict:
-        """The wrapped detector's whole config, out of the wrapper's."""
+        """Extract the wrapped detector's config from the wrapper's."""
         own = {'type'}
         for kind in cls.mro():
             if issubclass(kind, WrappedDetector):
@@ -73,11 +74,11 @@ class WrappedDetector(BaseDetector):
     def loss(
         self, batch_inputs: Tensor, batch_data_samples: SampleList
     ) -> dict:
-        """Losses of the wrapped detector on a batch of chips."""
+        """Return the losses of the wrapped detector on a batch of chips."""
         return self.detector.loss(batch_inputs, batch_data_samples)
 
     def extract_feat(self, batch_inputs: Tensor):
-        """Features of the wrapped detector."""
+        """Return the features of the wrapped detector."""
         return self.detector.extract_feat(batch_inputs)
 
     def _forward(self, batch_inputs: Tensor, batch_data_samples=None):
@@ -88,9 +89,8 @@ class WrappedDetector(BaseDetector):
     ) -> list[InstanceData]:
         """Normalise, pad, and run the wrapped detector on one batch.
 
-        Images are (3, h, w), uint8, level pixels; their samples are told
-        their ``batch_input_shape``. Results are in pixels before the scale
-        factor.
+        Images are (3, h, w), uint8, level pixels; their samples get their
+        ``batch_input_shape``. Results are in pixels before the scale factor.
         """
         data = self._preprocess(inputs, samples)
         shape = tuple(data['inputs'].shape[-2:])
@@ -113,8 +113,8 @@ class WrappedDetector(BaseDetector):
             for key in state_dict
             if key.startswith(prefix) and not key.startswith(own)
         ]
-        # A checkpoint's RPN, which mmdet calls by two names: its own detectors
-        # do this only where they are not wrapped.
+        # mmdet has two names for an RPN in checkpoints. Its detectors rename
+        # it only where they are not wrapped.
         old, new = f'{prefix}bbox_head.', f'{prefix}rpn_head.'
         if isinstance(self.detector, RPN):
             old, new = new, old
@@ -129,10 +129,10 @@ class WrappedDetector(BaseDetector):
 
 
 def _export_plain_keys(module, state_dict: dict, prefix: str, _) -> None:
-    """State dict hook: name the wrapped detector's tensors as it does."""
+    """State dict hook: give tensors the names of the wrapped detector."""
     wrapped = f'{prefix}detector.'
     for key in list(state_dict):
-        # Moving every key, own ones too, keeps the order of the modules.
+        # Moving all keys, also own ones, keeps the order of the modules.
         own = key.removeprefix(wrapped)
         new = key if own == key else prefix + own
         state_dict[new] = state_dict.pop(key)

@@ -8,26 +8,26 @@ from torch import Tensor
 class ClampedDeformConv2d(DeformConv2d):
     """A DeformConv2d whose samples near the border are those of MXNet.
 
-    Differs from its parent by where a sample at ``p`` of a map of ``size``
-    cells comes from. The parent fades it out over (-1, 0) and
-    (size - 1, size); here it is 0 unless ``0 <= p < size`` in both axes, and
-    up to the last cell's far side it is that cell. On a 32x32 map about half
-    of the cells of a dilated 3x3 feel the border, so weights that were trained
-    with one rule are not right under the other.
+    It differs from its parent in the value of a sample at ``p`` near the
+    border of a map of ``size`` cells. The parent lets it fade out over (-1, 0)
+    and (size - 1, size). Here it is 0 unless ``0 <= p < size`` in both axes,
+    and between the last cell's centre and its far side it is the value of that
+    cell. On a 32x32 map the border affects about half of the cells of a
+    dilated 3x3 convolution, so that weights of one rule do not suit the other.
     """
 
     def forward(self, x: Tensor, offset: Tensor) -> Tensor:
-        """Tensor (N, out_channels, oh, ow) of one (N, C, H, W).
+        """Convolve a map (N, C, H, W) to (N, out_channels, oh, ow).
 
-        ``offset`` (N, 2 * deform_groups * kh * kw, oh, ow) has, for each tap
-        of the kernel, y and x in cells.
+        ``offset`` (N, 2 * deform_groups * kh * kw, oh, ow) has y and x in
+        cells for each tap of the kernel.
         """
         # The op takes images in equal groups; 32 is mmcv's number.
         steps = range(min(len(x), 32), 0, -1)
         self.im2col_step = next(n for n in steps if len(x) % n == 0)
         dtype = x.dtype
-        # Positions need more digits than half precision has, and the op has
-        # no kernel for all of its kinds.
+        # Positions need more digits than half precision has, and the op lacks
+        # kernels for some of its types.
         with torch.autocast(x.device.type, enabled=False):
             offset = self._clamped(offset.float(), x.shape[-2:])
             out = super().forward(x.float(), offset)
@@ -50,6 +50,6 @@ class ClampedDeformConv2d(DeformConv2d):
         inside = (positions >= 0) & (positions < sizes)
         inside = inside.all(dim=3, keepdim=True)
         positions = positions.minimum(sizes - 1)
-        # Beyond -1 the op gives 0.
+        # The op gives 0 beyond -1.
         positions = torch.where(inside, positions, -2)
         return (positions - base).view_as(offset)

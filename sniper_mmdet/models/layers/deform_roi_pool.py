@@ -15,34 +15,35 @@ def deform_roi_pool(
     gamma: float = 0.1,
     groups: int = 1,
 ) -> Tensor:
-    """Average samples of each bin of each RoI, the bins moved by offsets.
+    """Average the samples of each RoI's bins, which offsets move.
 
-    What sets it apart from mmcv's ``deform_roi_pool`` is what the released
-    weights were trained with: a RoI's corners are rounded to pixels; samples
-    lie at the *starts* of a bin's sub-bins; those more than half a cell
-    outside of the map count for nothing, so that a bin is the average of the
-    others, and the rest is clamped to the map.
+    It differs from mmcv's ``deform_roi_pool`` as the training of the released
+    weights did. A RoI's corners are rounded to pixels. Samples lie at the
+    *starts* of a bin's sub-bins. Samples more than half a cell outside the map
+    do not count: a bin is the average of the others. All other samples are
+    clamped to the map.
 
-    Each bin is a weighted sum of cells, so this is PyTorch's embedding bag,
+    Each bin is a weighted sum of cells, which PyTorch's embedding bag computes
     on any device and for all images at once.
 
     Args:
         features (Tensor): (N, C * groups**2, H, W).
         rois (Tensor): (R, 5), index of the image and x1, y1, x2, y2, input
             pixels, half-open.
-        offset (Tensor, optional): (R, 2, size, size), x and y, of the RoI's
-            width and height times ``gamma``. Defaults to None: not moved.
-        output_size (int): Bins a side. Defaults to 7.
-        spatial_scale (float): Cells of the map a pixel. Defaults to 1 / 16.
-        samples (int): A side of a bin. Defaults to 4.
-        gamma (float): Defaults to 0.1.
-        groups (int): Position-sensitive pooling (R-FCN, section 2): a side of
-            a RoI has so many parts, and each of them its own maps. Channel
-            ``(c * groups + row) * groups + column`` is that of output ``c``
-            for the bins in that part. Defaults to 1: all bins see all maps.
+        offset (Tensor, optional): (R, 2, size, size), x and y in units of
+            ``gamma`` times the RoI's width and height. Defaults to None: bins
+            are not moved.
+        output_size (int): Bins per side. Defaults to 7.
+        spatial_scale (float): Cells of the map per pixel. Defaults to 1 / 16.
+        samples (int): Samples per side of a bin. Defaults to 4.
+        gamma (float): Scale of offsets. Defaults to 0.1.
+        groups (int): Position-sensitive pooling (R-FCN, section 2): number of
+            parts per side of a RoI, each with maps of its own. The bins of a
+            part take output ``c`` from the channel ``(c * groups + row) *
+            groups + column``. Defaults to 1: all bins see all maps.
 
     Returns:
-        Tensor: (R, C, size, size), of the type of ``features``.
+        Tensor: (R, C, size, size), with the dtype of ``features``.
     """
     if offset is None:
         offset = rois.new_zeros(1, 2, 1, 1)
@@ -71,12 +72,13 @@ def deform_roi_pool(
 
 
 def _corners(points: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """What a bin is the weighted sum of, of points (R, bins, samples, 2).
+    """Return cells and weights of bins, from points (R, bins, samples, 2).
 
-    Indices of cells and their weights, (R, bins, samples * 4).
+    Both are (R, bins, samples * 4): a bin is the weighted sum of its cells.
     """
     limits = points.new_tensor(size[::-1])
-    # A network that diverges is to end in a loss that is not finite, not here.
+    # A network that diverges should end in a loss that is not finite, not
+    # here.
     points = points.nan_to_num()
     counts = ((points >= -0.5) & (points <= limits - 0.5)).all(-1)
     shares = counts / counts.sum(-1, keepdim=True).clamp(min=1)
@@ -91,13 +93,13 @@ def _corners(points: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
 
 
 def _sample_points(rois, offset, size, scale, samples, gamma) -> Tensor:
-    """Tensor (R, size * size, samples * samples, 2): x and y, cells."""
-    # The original rounds the last pixel's corner, and ends one further.
+    """Return points (R, size * size, samples * samples, 2) in cells."""
+    # The original rounds the last pixel's corner, and ends one pixel after.
     start = rounded(rois[:, 1:3]) * scale - 0.5
     end = (rounded(rois[:, 3:] - 1) + 1) * scale - 0.5
     sides = (end - start).clamp(min=0.1)
-    # Along each axis, (R, 2, size) and (R, 2, samples), added up in the
-    # original's order: samples on the map's very limit stay on its side.
+    # Terms along each axis, (R, 2, size) and (R, 2, samples), are added in the
+    # original's order: samples exactly at the map's limit stay on its side.
     new = dict(device=rois.device)
     bins = (sides / size)[..., None]
     corners = start[..., None] + torch.arange(size, **new) * bins
@@ -112,5 +114,5 @@ def _sample_points(rois, offset, size, scale, samples, gamma) -> Tensor:
 
 
 def rounded(values: Tensor) -> Tensor:
-    """Halves away from zero, as in C; PyTorch rounds them to even."""
+    """Round halves away from zero, as C does; PyTorch rounds them to even."""
     return (values.abs() + 0.5).floor() * values.sign()

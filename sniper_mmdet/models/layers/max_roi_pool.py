@@ -14,22 +14,23 @@ def max_roi_pool(
 ) -> Tensor:
     """Take the maximum of each bin of each RoI (Fast R-CNN, section 2.1).
 
-    Differs from mmcv's ``RoIPool``, which has no kernel for CPUs, in the
-    corners: both are rounded to a cell, and both cells belong to the RoI. A
-    bin that lies past the map is 0.
+    It differs from mmcv's ``RoIPool``, which has no kernel for CPUs, in the
+    corners of a RoI: both are rounded to a cell, and both cells belong to the
+    RoI. A bin outside the map is 0.
 
     Args:
         features (Tensor): (N, C, H, W).
         rois (Tensor): (R, 5), index of the image and x1, y1, x2, y2, input
             pixels, half-open.
-        output_size (int): Bins a side. Defaults to 7.
-        spatial_scale (float): Cells of the map a pixel. Defaults to 1 / 16.
+        output_size (int): Bins per side. Defaults to 7.
+        spatial_scale (float): Cells of the map per pixel. Defaults to 1 / 16.
 
     Returns:
-        Tensor: (R, C, size, size), of the type of ``features``.
+        Tensor: (R, C, size, size), with the dtype of ``features``.
     """
     if not len(rois):
-        # Still what features give: in distributed training all are to learn.
+        # The result depends on the features: in distributed training every
+        # process needs gradients.
         return features[:0, :, :1, :1].expand(-1, -1, *[output_size] * 2)
     images = rois[:, 0].long().tolist()
     rois = rois[:, 1:].detach().float()
@@ -48,19 +49,20 @@ def max_roi_pool(
 
 
 def _edges(starts: Tensor, ends: Tensor, size: int, limit: int) -> list:
-    """For each RoI its bins along an axis: first cells, and what follows."""
-    # In the original's order, single precision: where it rounds up, the last
-    # bin of a RoI of 57 cells has 10.
+    """Return the first cells of bins along an axis, and their ends."""
+    # The original's order of operations, in single precision: where it rounds
+    # up, the last bin of a RoI of 57 cells has 10.
     lengths = (ends - starts + 1).clamp(min=1)[:, None] / size
     bins = torch.arange(size + 1, device=starts.device) * lengths
     bins = torch.stack([bins[:, :-1].floor(), bins[:, 1:].ceil()], 1)
     bins = (bins + starts[:, None, None]).clamp(0, limit)
-    # A network that diverges is to end in a loss that is not finite, not here.
+    # A network that diverges should end in a loss that is not finite, not
+    # here.
     return bins.nan_to_num().long().tolist()
 
 
 def _pooled(x: Tensor, rows: list, columns: list) -> Tensor:
-    """(C, size, size) of one RoI on one map (C, H, W)."""
+    """Pool one RoI from one map (C, H, W) to (C, size, size)."""
     left, right = min(columns[0]), max(*columns[1], min(columns[0]) + 1)
     left = min(left, x.shape[2] - 1)
     x = _maxima(x[:, :, left:right], rows, 1)
@@ -69,11 +71,11 @@ def _pooled(x: Tensor, rows: list, columns: list) -> Tensor:
 
 
 def _maxima(x: Tensor, bins: list, axis: int) -> Tensor:
-    """Maxima of ranges of cells along an axis; 0 of an empty one."""
+    """Return maxima of ranges of cells along an axis; 0 for an empty range."""
     lengths = [end - start for start, end in zip(*bins, strict=True)]
     steps = torch.arange(max(*lengths, 1), device=x.device)
     last = torch.tensor(lengths, device=x.device)[:, None] - 1
-    # What is shorter has its last cell more than once.
+    # A shorter range repeats its last cell.
     cells = torch.tensor(bins[0], device=x.device)[:, None]
     cells = (cells + steps.minimum(last.clamp(min=0))).clamp(
         max=x.shape[axis] - 1

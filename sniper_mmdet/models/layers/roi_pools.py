@@ -1,4 +1,4 @@
-"""RoI pooling as modules, whose results hooks can see."""
+"""RoI pooling as modules, so that hooks can see the results."""
 
 from torch import Tensor, nn
 
@@ -7,12 +7,12 @@ from .max_roi_pool import max_roi_pool
 
 
 class PositionSensitiveRoIPool(nn.Module):
-    """:func:`deform_roi_pool` of maps of their own for each bin, unmoved.
+    """:func:`deform_roi_pool` without offsets, with maps for each bin.
 
     Args:
-        output_size (int): Bins a side.
-        stride (int): Of the maps, input pixels.
-        samples (int): A side of a bin.
+        output_size (int): Bins per side.
+        stride (int): Stride of the maps, input pixels.
+        samples (int): Samples per side of a bin.
     """
 
     def __init__(self, output_size: int, stride: int, samples: int) -> None:
@@ -25,7 +25,7 @@ class PositionSensitiveRoIPool(nn.Module):
         )
 
     def forward(self, maps: Tensor, rois: Tensor) -> Tensor:
-        """(R, C, size, size) of maps (N, C * size**2, H, W)."""
+        """Pool maps (N, C * size**2, H, W) to (R, C, size, size)."""
         return deform_roi_pool(maps, rois, **self.settings)
 
 
@@ -37,5 +37,5 @@ class MaxRoIPool(nn.Module):
         self.settings = dict(output_size=output_size, spatial_scale=1 / stride)
 
     def forward(self, maps: Tensor, rois: Tensor) -> Tensor:
-        """(R, C, size, size) of maps (N, C, H, W)."""
+        """Pool maps (N, C, H, W) to (R, C, size, size)."""
         return max_roi_pool(maps, rois, **self.settings)

@@ -1,4 +1,4 @@
-"""Losses of a sigmoid for each class, which can train ancestors too."""
+"""Losses with a sigmoid per class, which can train ancestors too."""
 
 import torch
 from mmdet.models.losses import CrossEntropyLoss, FocalLoss
@@ -9,14 +9,14 @@ from sniper_mmdet.utils.hierarchy import read_hierarchy
 
 
 class _TrainsAncestors:
-    """A loss that trains the ancestors of a box's class with it.
+    """A loss that also trains the ancestors of a box's class.
 
     Args:
-        *args: Of the parent.
+        *args: Arguments of the parent.
         ancestors (dict, optional): ``hierarchy_file`` and ``label_file``, see
             :func:`~sniper_mmdet.utils.hierarchy.read_hierarchy`. Defaults to
-            None: a class alone.
-        **kwargs: Of the parent.
+            None: no ancestors.
+        **kwargs: Arguments of the parent.
     """
 
     def __init__(self, *args, ancestors: dict | None = None, **kwargs) -> None:
@@ -24,7 +24,7 @@ class _TrainsAncestors:
         related = None
         if ancestors is not None:
             related = torch.from_numpy(read_hierarchy(**ancestors))
-        # Where the loss is; not in checkpoints.
+        # A buffer moves with the loss; checkpoints do not hold it.
         self.register_buffer('related', related, persistent=False)
 
     def forward(
@@ -34,13 +34,13 @@ class _TrainsAncestors:
         weight: Tensor | None = None,
         **kwargs,
     ) -> Tensor:
-        """The loss of logits (N, C).
+        """Return the loss of logits (N, C).
 
         Args:
             pred (Tensor (N, C)): Logits.
             target (Tensor (N,)): Classes; C is background.
-            weight (Tensor (N,), optional): Of each.
-            **kwargs: Of the parent.
+            weight (Tensor (N,), optional): Weight of each row.
+            **kwargs: Arguments of the parent.
         """
         if self.related is not None and target.dim() == 1:
             count = len(self.related)
@@ -53,12 +53,12 @@ class _TrainsAncestors:
 
 @MODELS.register_module()
 class AncestorFocalLoss(_TrainsAncestors, FocalLoss):
-    """A FocalLoss that trains the ancestors of a class with it.
+    """A FocalLoss that also trains the ancestors of a class.
 
     Args:
         ancestors (dict, optional): ``hierarchy_file`` and ``label_file``.
-            Defaults to None: as the parent.
-        **kwargs: Of FocalLoss.
+            Defaults to None: no ancestors.
+        **kwargs: Arguments of FocalLoss.
     """
 
 
@@ -66,15 +66,14 @@ class AncestorFocalLoss(_TrainsAncestors, FocalLoss):
 class SigmoidRoILoss(_TrainsAncestors, CrossEntropyLoss):
     """Binary cross entropy of each class, for a box head.
 
-    Differs from ``CrossEntropyLoss(use_sigmoid=True)``, which leaves a box
-    head with a logit of background and a softmax in the test: here are as
-    many logits as classes, background is that all are low, and scores are
-    their sigmoids.
+    With ``CrossEntropyLoss(use_sigmoid=True)`` a box head has a logit for
+    background and a softmax in testing. This loss has as many logits as
+    classes: all of them are low for background, and scores are their sigmoids.
 
     Args:
         ancestors (dict, optional): ``hierarchy_file`` and ``label_file``, to
-            train the ancestors of a class with it. Defaults to None.
-        **kwargs: Of CrossEntropyLoss.
+            train the ancestors of a class too. Defaults to None.
+        **kwargs: Arguments of CrossEntropyLoss.
     """
 
     custom_cls_channels = True
@@ -90,16 +89,16 @@ class SigmoidRoILoss(_TrainsAncestors, CrossEntropyLoss):
         super().__init__(*args, use_sigmoid=True, **kwargs)
 
     def get_cls_channels(self, num_classes: int) -> int:
-        """Logits of a RoI."""
+        """Return the number of logits of a RoI."""
         return num_classes
 
     def get_activation(self, cls_score: Tensor) -> Tensor:
-        """Scores (N, C + 1) of logits (N, C); the last, background, is 0."""
+        """Return scores (N, C + 1) for logits (N, C); background is 0."""
         scores = cls_score.sigmoid()
         return torch.cat([scores, scores.new_zeros(len(scores), 1)], 1)
 
     def get_accuracy(self, cls_score: Tensor, labels: Tensor) -> dict:
-        """Of RoIs on objects, the share whose best class is theirs, in %."""
+        """Return the share of object RoIs whose best class is right, in %."""
         objects = labels < cls_score.shape[1]
         right = cls_score[objects].argmax(1) == labels[objects]
         share = right.float().mean() if len(right) else right.new_ones(())

@@ -1,4 +1,4 @@
-"""The maps that SSH predicts on."""
+"""The feature maps on which SSH predicts."""
 
 from collections.abc import Sequence
 
@@ -15,26 +15,27 @@ from sniper_mmdet.registry import MODELS
 class SSHNeck(SSH):
     """An SSH neck on two maps of a backbone (SSH, sections 3.1 to 3.3).
 
-    Differs from its parent, which has the detection modules alone: what they
-    see is made here, of maps of strides 8 and 16. Module 1 (stride 8) sees
-    both fused, module 2 (16) the second as it is, module 3 (32) that one
-    pooled, or a third map of the backbone. All maps may be of odd sizes: the
-    second, brought to twice its size, is cropped at the right and below.
+    The parent has the detection modules alone; this neck also makes their
+    inputs, from maps of strides 8 and 16. Module 1 (stride 8) sees both maps
+    fused, module 2 (16) the second map as it is, module 3 (32) the second map
+    pooled, or a third map of the backbone. Maps may have odd sizes: the second
+    map, enlarged to twice its size, is cropped at the right and at the bottom.
 
     Args:
-        in_channels (Sequence[int]): Of the backbone's two or three maps.
-            Defaults to (512, 512), VGG-16's.
-        fused_channels (int): What module 1 sees. Defaults to 128.
-        out_channels (Sequence[int]): Of the three modules' maps. Defaults to
-            (256, 512, 512).
-        norm_cfg (dict, optional): Of a norm after each convolution. Defaults
-            to None, as released.
-        conv_cfg (dict, optional): Of the convolutions. Defaults to None.
-        init_cfg (dict, optional): Defaults to None: a normal distribution of
-            deviation 0.01.
+        in_channels (Sequence[int]): Channels of the backbone's two or three
+            maps. Defaults to (512, 512), VGG-16's.
+        fused_channels (int): Channels of module 1's input. Defaults to 128.
+        out_channels (Sequence[int]): Channels of the three modules' outputs.
+            Defaults to (256, 512, 512).
+        norm_cfg (dict, optional): Config of a norm after each convolution.
+            Defaults to None, as released.
+        conv_cfg (dict, optional): Config of the convolutions. Defaults to
+            None.
+        init_cfg (dict, optional): Initialization. Defaults to None: a normal
+            distribution of deviation 0.01.
 
     Raises:
-        ValueError: The maps are not two or three.
+        ValueError: The number of maps is not two or three.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class SSHNeck(SSH):
                     normal_init(module, std=0.01)
 
     def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Maps of strides 8, 16 and 32."""
+        """Return maps of strides 8, 16 and 32."""
         fine, coarse = inputs[:2]
         pooled = inputs[2] if len(inputs) > 2 else self.pool(coarse)
         fine, up = (
@@ -90,7 +91,7 @@ class SSHNeck(SSH):
 
 
 class BilinearUpsample(nn.ConvTranspose2d):
-    """Brings maps (B, C, h, w) to twice their size, less what is cropped.
+    """Enlarges maps (B, C, h, w) to twice their size, and crops them.
 
     Its weights are those of bilinear interpolation and are never trained;
     released files have them.
@@ -105,5 +106,5 @@ class BilinearUpsample(nn.ConvTranspose2d):
         self.weight.copy_(torch.outer(line, line))
 
     def forward(self, x: Tensor, size: tuple[int, int]) -> Tensor:
-        """The first (height, width) of it."""
+        """Enlarge a map; return its first (height, width) cells."""
         return super().forward(x)[..., : size[0], : size[1]]

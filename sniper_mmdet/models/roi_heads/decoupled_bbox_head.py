@@ -1,4 +1,4 @@
-"""Box heads that tell objects apart from what they are (R-FCN-3000)."""
+"""Box heads that separate objectness from classification (R-FCN-3000)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,25 +14,26 @@ from sniper_mmdet.utils.errors import UserError
 
 from .super_classes import read_super_classes
 
-#: RoIs whose pairs with all classes are in memory at once.
+#: Number of RoIs whose pairs with all classes are in memory at once.
 _BLOCK = 256
-#: Pairs from which on soft-NMS, which compares all with all, runs by class.
+#: Number of pairs from which on soft-NMS, which compares all with all, runs
+#: class by class.
 _SPLIT = 1000
 
 
 class ObjectnessLinear(nn.Linear):
-    """A Linear layer whose outputs are followed by its inputs and a 1.
+    """A Linear layer that appends its inputs and a 1 to its outputs.
 
-    RoI heads of mmdet hand on one tensor of class scores per RoI. So what
-    says which class a RoI is, which only few RoIs need, travels in it. A
-    cascade averages that tensor over its stages; the last column then holds
-    the share of the stage that has classes.
+    RoI heads of mmdet pass on one tensor of class scores per RoI. The features
+    for the class, which only few RoIs need, travel in this tensor. A cascade
+    averages it over its stages; the last column then holds the share of the
+    stage that has classes.
 
     Args:
-        in_features (int): Of the features, D.
+        in_features (int): Number of input features, D.
         out_features (int): Number of outputs, K.
-        fine (bool): Whether this stage has classes; else it hands on zeros
-            for its inputs and for the 1. Defaults to True.
+        fine (bool): Whether this stage has classes; else it appends zeros
+            instead of its inputs and the 1. Defaults to True.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class ObjectnessLinear(nn.Linear):
         self.fine = fine
 
     def forward(self, x: Tensor) -> Tensor:
-        """Outputs, inputs and the share, (R, K + D + 1)."""
+        """Return outputs, inputs and the share, (R, K + D + 1)."""
         logits = super().forward(x)
         rest = torch.cat([x, x.new_ones(len(x), 1)], 1)
         return torch.cat(
@@ -51,9 +52,9 @@ class ObjectnessLinear(nn.Linear):
 
 
 class _Decoupled:
-    """What :class:`DecoupledBBoxHead` adds to the head of a RoI.
+    """The part that :class:`DecoupledBBoxHead` adds to a box head.
 
-    It comes before a BBoxHead of mmdet among the parents.
+    It is a parent before mmdet's BBoxHead.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class _Decoupled:
     ) -> None:
         if not reg_class_agnostic:
             raise UserError(
-                'the boxes of a DecoupledBBoxHead are those of no class: '
+                'a DecoupledBBoxHead predicts class-agnostic boxes: '
                 'reg_class_agnostic must be True. Received: False.'
             )
         super().__init__(*args, reg_class_agnostic=True, **kwargs)
@@ -91,7 +92,7 @@ class _Decoupled:
             loss_fine or dict(type='CrossEntropyLoss')
         )
         self.fc_fine = nn.Linear(channels, count)
-        if isinstance(self.init_cfg, list):  # mmdet's own, of fc_cls
+        if isinstance(self.init_cfg, list):  # mmdet's own, for fc_cls
             name = dict(name='fc_fine')
             self.init_cfg.append(dict(type='Normal', std=0.01, override=name))
         self.register_buffer('fine_means', torch.zeros(count, channels))
@@ -100,17 +101,17 @@ class _Decoupled:
 
     @property
     def with_fine(self) -> bool:
-        """Whether it has classes: only the last stage of a cascade has."""
+        """Whether the head has classes, as a cascade's last stage has."""
         return self.fc_cls.fine
 
     def split(self, cls_score: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of super-classes (R, K + 1), and features (R, D)."""
+        """Return logits of super-classes (R, K + 1), and features (R, D)."""
         count = self.num_super + 1
         logits, features = cls_score[:, :count], cls_score[:, count:-1]
         return logits, features / cls_score[:, -1:]
 
     def fine_scores(self, features: Tensor) -> Tensor:
-        """P(class | object) of RoIs, (R, num_classes)."""
+        """Return P(class | object) of RoIs, (R, num_classes)."""
         logits = self.fc_fine(features)
         if getattr(self.loss_fine, 'use_sigmoid', False):
             found = logits.sigmoid()
@@ -119,13 +120,13 @@ class _Decoupled:
         return found[:, : self.num_classes]
 
     def pair_scores(self, prob: Tensor, features: Tensor) -> Tensor:
-        """P(super-class) x P(class | object), (R, num_classes).
+        """Return P(super-class) x P(class | object), (R, num_classes).
 
         Args:
             prob (Tensor): (R, K + 1), background last.
             features (Tensor): (R, D).
         """
-        # A class of no super-class, -1, may be an object of any.
+        # A class without a super-class, -1, gets P(object).
         groups = torch.cat([prob[:, :-1], 1 - prob[:, -1:]], 1)
         of = self.super_of[: self.num_classes]
         return groups[:, of] * self.fine_scores(features)
@@ -140,16 +141,17 @@ class _Decoupled:
         *targets,
         reduction_override: str | None = None,
     ) -> dict:
-        """Losses of objectness, of boxes, and of the positives' classes.
+        """Return the losses of objectness, of boxes and of positives' classes.
 
-        As released, the last is a sum over positives, divided by two thirds
-        of the number of all RoIs (200 of 300), whatever share is positive.
+        As released, the loss of classes is a sum over positives, divided by
+        two thirds of the number of all RoIs (200 of 300), whatever share is
+        positive.
         """
         positive = (labels >= 0) & (labels < self.num_classes)
         logits = cls_score[:, : self.num_super + 1]
         groups = torch.full_like(labels, self.num_super)
         groups[positive] = self.super_of[labels[positive]]
-        weights = label_weights * (groups >= 0)  # of a class of no super-class
+        weights = label_weights * (groups >= 0)  # a class without super-class
         how = dict(reduction_override=reduction_override)
         losses = super().loss(
             logits, None, rois, groups.clamp(min=0), weights, *targets, **how
@@ -170,13 +172,13 @@ class _Decoupled:
     def fine_loss(
         self, features: Tensor, labels: Tensor, average: float | None = None
     ) -> Tensor:
-        """The loss of the classes of RoIs, and no other.
+        """Return the loss of the classes of RoIs, without other losses.
 
         Args:
             features (Tensor): (R, D).
             labels (Tensor): (R,), classes.
-            average (float, optional): What the sum is divided by. Defaults to
-                None: the number of RoIs.
+            average (float, optional): Divisor of the sum. Defaults to None:
+                the number of RoIs.
         """
         logits = self.fc_fine(features)
         if not len(labels):
@@ -187,9 +189,9 @@ class _Decoupled:
 
     @torch.no_grad()
     def _remember(self, features: Tensor, labels: Tensor) -> None:
-        """Follow the classes' mean features, and the variance about them.
+        """Update the classes' mean features, and the variance about them.
 
-        Those of the last 50 batches that have a class count for it.
+        About the last 50 batches with a class count for that class.
         """
         found, which, counts = labels.unique(
             return_inverse=True, return_counts=True
@@ -208,7 +210,7 @@ class _Decoupled:
     def refine_bboxes(
         self, sampling_results, bbox_results: dict, batch_img_metas
     ):
-        # Of no class: which one is likeliest does not matter to a box.
+        # The likeliest class does not matter: boxes are class-agnostic.
         scores = bbox_results['cls_score'][:, :1]
         scores = scores.expand(-1, self.num_classes)
         bbox_results = dict(bbox_results, cls_score=scores)
@@ -228,7 +230,7 @@ class _Decoupled:
         prob = cls_score[:, : self.num_super + 1].softmax(1)
         cfg, objectness = rcnn_test_cfg, 1 - prob[:, -1]
         if cfg is not None:
-            # No pair has a higher score than its RoI is an object.
+            # The score of a pair is at most P(object) of its RoI.
             least = max(cfg['score_thr'], cfg.get('min_objectness', 0))
             kept = objectness > least
             roi, cls_score, bbox_pred = (
@@ -238,7 +240,7 @@ class _Decoupled:
             )
             prob, objectness = prob[kept], objectness[kept]
         args = roi, prob, bbox_pred, img_meta, rescale
-        # Without test settings the parent decodes boxes, and no more.
+        # Without test settings the parent only decodes boxes.
         results = super()._predict_by_feat_single(
             *args, cfg if not len(roi) else None
         )
@@ -261,7 +263,7 @@ class _Decoupled:
     def _pairs(
         self, prob: Tensor, features: Tensor, score_thr: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """RoIs, classes and scores of all pairs above a score, (P,) each."""
+        """Return RoIs, classes and scores (P,) of pairs above a score."""
         found = []
         for start in range(0, len(prob), _BLOCK):
             block = slice(start, start + _BLOCK)
@@ -274,7 +276,7 @@ class _Decoupled:
 def _best_pairs(
     boxes: Tensor, row: Tensor, label: Tensor, scores: Tensor, cfg: dict
 ) -> InstanceData:
-    """What NMS leaves of pairs; classes without a pair cost nothing."""
+    """Run NMS on pairs; classes without a pair take no time."""
     nms = dict(cfg['nms'])
     if nms.get('type') == 'soft_nms':
         nms.setdefault('split_thr', _SPLIT)
@@ -284,8 +286,9 @@ def _best_pairs(
         row, label = row[kept], label[kept]
     results = InstanceData(bboxes=boxes[row], scores=scores, labels=label)
     if len(row):
-        # mmcv moves boxes by their class, and far enough away single precision
-        # has no fractions of a pixel: of thousands, only those found count.
+        # mmcv shifts boxes by their class. With thousands of classes single
+        # precision would lose fractions of a pixel, so only the classes of the
+        # pairs are numbered.
         group = label.unique(return_inverse=True)[1]
         found, kept = batched_nms(boxes[row], scores, group, nms)
         results = InstanceData(
@@ -297,44 +300,45 @@ def _best_pairs(
 
 @MODELS.register_module()
 class DecoupledBBoxHead(_Decoupled, ConvFCBBoxHead):
-    """A box head of thousands of classes, which have no weights for boxes.
+    """A box head for thousands of classes, which share the box weights.
 
-    The score of a class is P(object) x P(class | object); with super-classes
-    it is P(super-class) x P(class | object), the second a softmax over all
-    classes (R-FCN-3000, section 3). Boxes are of no class.
+    The score of a class is P(object) x P(class | object), or with
+    super-classes P(super-class) x P(class | object). P(class | object) is a
+    softmax over all classes (R-FCN-3000, section 3). Boxes are class-agnostic.
 
-    Differs from its parent: ``fc_cls`` tells the super-classes and background
-    apart, and ``fc_fine`` the classes. In training only positive RoIs reach
-    the latter, in testing those that are objects: their P(object) is above
-    ``score_thr`` of ``test_cfg``, and above its ``min_objectness`` if there
-    is one (released: 0.01). ``nms_pre`` there bounds the pairs of a RoI and a
-    class that reach NMS. Losses are ``loss_cls``, ``loss_bbox`` and
-    ``loss_fine``.
+    It differs from its parent by two layers: ``fc_cls`` classifies
+    super-classes and background, ``fc_fine`` classifies the classes. In
+    training only positive RoIs reach ``fc_fine``. In testing these are the
+    RoIs whose P(object) is above ``score_thr`` of ``test_cfg``, and above its
+    ``min_objectness`` if there is one (released: 0.01). ``nms_pre`` of
+    ``test_cfg`` bounds the number of pairs of a RoI and a class that reach
+    NMS. The losses are ``loss_cls``, ``loss_bbox`` and ``loss_fine``.
 
-    It also follows the classes' mean features, ``fine_means``, which
-    ``tools/misc/cluster_classes.py`` and ``tools/teach.py`` take.
+    The head also tracks the mean features of the classes, ``fine_means``,
+    which ``tools/misc/cluster_classes.py`` and ``tools/teach.py`` use.
 
     Args:
-        *args: Of ConvFCBBoxHead.
-        num_shared_fcs (int): As in Shared2FCBBoxHead, which it can take the
-            place of. Defaults to 2.
+        *args: Arguments of ConvFCBBoxHead.
+        num_shared_fcs (int): As in Shared2FCBBoxHead, which this head can
+            replace. Defaults to 2.
         super_classes (Sequence[int] | str, optional): The super-class of each
-            class, the hidden ones too, counted from 0; -1 is a class of any.
-            Or a json file of ``cluster_classes.py``. Defaults to None: there
-            is one.
-        fine (bool): Whether it tells classes apart. In a cascade the last
-            stage alone must. Defaults to True.
-        hidden_classes (int): Classes after the others that take part in the
-            softmax and are not detected. Defaults to 0.
-        class_agnostic (bool): Whether it finds objects of any class, with
+            class, hidden ones included, counted from 0; -1 is a class of any
+            super-class. Or a json file of ``cluster_classes.py``. Defaults to
+            None: one super-class.
+        fine (bool): Whether the head has classes. In a cascade only the last
+            stage must have them. Defaults to True.
+        hidden_classes (int): Number of classes after the others that take part
+            in the softmax and are not detected. Defaults to 0.
+        class_agnostic (bool): Whether to detect objects of any class, with
             label 0 and P(object) as their score. Defaults to False.
         fine_share (float, optional): The loss of classes is a sum over
-            positives that is divided by this share of all RoIs. Defaults to
-            2/3, as released. None: it is their mean.
-        loss_fine (dict, optional): Defaults to a CrossEntropyLoss; with
-            ``use_sigmoid`` classes do not compete.
-        reg_class_agnostic (bool): True.
-        **kwargs: Of ConvFCBBoxHead.
+            positives, divided by this share of all RoIs. Defaults to 2/3, as
+            released. None: it is their mean.
+        loss_fine (dict, optional): Config of the loss of classes. With
+            ``use_sigmoid`` classes do not compete. Defaults to a
+            CrossEntropyLoss.
+        reg_class_agnostic (bool): Must be True.
+        **kwargs: Arguments of ConvFCBBoxHead.
     """
 
     def __init__(self, *args, num_shared_fcs: int = 2, **kwargs) -> None:
@@ -343,7 +347,7 @@ class DecoupledBBoxHead(_Decoupled, ConvFCBBoxHead):
 
 @MODELS.register_module()
 class DecoupledPooledBBoxHead(_Decoupled, BBoxHead):
-    """A :class:`DecoupledBBoxHead` in the place of a plain BBoxHead.
+    """A :class:`DecoupledBBoxHead` that replaces a plain BBoxHead.
 
-    Such is the head of a C4 detector, whose layers are in its shared head.
+    A C4 detector has such a head: its layers are in the shared head.
     """

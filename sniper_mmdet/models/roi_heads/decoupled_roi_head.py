@@ -1,4 +1,4 @@
-"""RoI heads that learn classes from pictures without boxes, too."""
+"""RoI heads that learn classes also from images without boxes."""
 
 from collections.abc import Sequence
 
@@ -16,17 +16,17 @@ from sniper_mmdet.utils.errors import UserError
 
 
 def last_of(head: nn.Module | None) -> nn.Module | None:
-    """A head of a RoI head; of a cascade that of its last stage."""
+    """The head itself, or in a cascade that of the last stage."""
     return head[-1] if isinstance(head, nn.ModuleList) else head
 
 
 def last_head(roi_head: nn.Module) -> nn.Module:
-    """The box head of a RoI head; of a cascade that of its last stage."""
+    """The box head of a RoI head, in a cascade that of the last stage."""
     return last_of(roi_head.bbox_head)
 
 
 def last_stage(roi_head: nn.Module, x: Sequence[Tensor], rois: Tensor) -> dict:
-    """What the box head, of a cascade that of its last stage, says of RoIs.
+    """Run the box head, in a cascade that of the last stage, on RoIs.
 
     Args:
         roi_head (nn.Module): A StandardRoIHead or CascadeRoIHead.
@@ -34,7 +34,7 @@ def last_stage(roi_head: nn.Module, x: Sequence[Tensor], rois: Tensor) -> dict:
         rois (Tensor): (R, 5): index of the image, then the box.
 
     Returns:
-        dict: ``cls_score``, ``bbox_pred``, of R RoIs each.
+        dict: ``cls_score`` and ``bbox_pred`` of the R RoIs.
     """
     if isinstance(roi_head.bbox_head, nn.ModuleList):
         return roi_head._bbox_forward(len(roi_head.bbox_head) - 1, x, rois)
@@ -42,9 +42,9 @@ def last_stage(roi_head: nn.Module, x: Sequence[Tensor], rois: Tensor) -> dict:
 
 
 class _ImageLabels:
-    """What :class:`DecoupledRoIHead` adds to a RoI head.
+    """The part that :class:`DecoupledRoIHead` adds to a RoI head.
 
-    It comes before mmdet's among the parents.
+    It is a parent before mmdet's class.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class _ImageLabels:
             if not is_image_level(sample.get('ignored_instances')):
                 continue
             labelled.append((i, proposals[i].bboxes, sample))
-            # Its RoIs say nothing of objects and boxes.
+            # Its RoIs have no targets of objectness and boxes.
             proposals[i] = proposals[i][:0]
         losses = super().loss(x, proposals, batch_data_samples)
         if labelled:
@@ -85,12 +85,12 @@ class _ImageLabels:
         x: Sequence[Tensor],
         labelled: list[tuple[int, Tensor, DetDataSample]],
     ) -> Tensor:
-        """The loss of classes of pictures that are labelled as a whole.
+        """Return the loss of classes for images with image-level labels.
 
         Args:
             x (Sequence[Tensor]): The maps of the batch.
-            labelled (list[tuple]): Of each such picture its place in the
-                batch, proposals (P, 4) and data sample.
+            labelled (list[tuple]): Index in the batch, proposals (P, 4) and
+                data sample of each such image.
         """
         head = last_head(self)
         features, labels = [], []
@@ -100,7 +100,7 @@ class _ImageLabels:
             label = _label_of(sample, head.num_classes)
             if self.image_rois == 'whole':
                 proposals = proposals[:0]
-            # The whole picture is one of those that may be the object.
+            # The whole image is one of the candidates for the object.
             boxes = torch.cat([whole[:1], proposals[:63, :4]])
             rois = bbox2roi([boxes])
             rois[:, 0] = i
@@ -128,22 +128,22 @@ def _label_of(sample: DetDataSample, num_classes: int) -> int:
 class DecoupledRoIHead(_ImageLabels, StandardRoIHead):
     """A StandardRoIHead that learns from image-level labels, too.
 
-    Differs from its parent: pictures of an ``ImageLabelDataset`` train the
-    classes of a :class:`DecoupledBBoxHead` alone, by ``loss_image``. They say
-    nothing of objectness and boxes. The RPN must not take them for background:
-    its assigner must be a :class:`RangeAwareAssigner`, as in
-    ``configs/_base_/models/decoupled.py``.
+    It differs from its parent in one loss: images of an ``ImageLabelDataset``
+    train the classes of a :class:`DecoupledBBoxHead`, and nothing else, by
+    ``loss_image``. Such images do not train objectness and boxes. The RPN must
+    not take them for background: its assigner must be a
+    :class:`RangeAwareAssigner`, as in ``configs/_base_/models/decoupled.py``.
 
     Args:
-        *args: Of its parent.
-        image_rois (str): 'objects', those RoIs that are most likely objects,
-            or 'whole', the picture as one RoI. Defaults to 'objects'.
-        num_image_rois (int): RoIs of a picture. Defaults to 4.
-        image_loss_weight (float): Of ``loss_image``. Defaults to 0.25.
-        **kwargs: Of its parent.
+        *args: Arguments of its parent.
+        image_rois (str): 'objects', the RoIs that are most likely objects, or
+            'whole', the image as one RoI. Defaults to 'objects'.
+        num_image_rois (int): RoIs per image. Defaults to 4.
+        image_loss_weight (float): Weight of ``loss_image``. Defaults to 0.25.
+        **kwargs: Arguments of its parent.
     """
 
 
 @MODELS.register_module()
 class DecoupledCascadeRoIHead(_ImageLabels, CascadeRoIHead):
-    """A :class:`DecoupledRoIHead` of several stages: the last has classes."""
+    """A :class:`DecoupledRoIHead` of several stages; the last has classes."""

@@ -1,4 +1,4 @@
-"""RoI features from bins that move to where the object is."""
+"""Extraction of RoI features from bins that move to the object."""
 
 from collections.abc import Sequence
 
@@ -11,23 +11,23 @@ from sniper_mmdet.registry import MODELS
 
 @MODELS.register_module()
 class DeformRoIExtractor(BaseModule):
-    """Deformable RoI pooling from one map, offsets learned by a layer.
+    """Deformable RoI pooling from one map, with learned offsets.
 
-    A first pooling, its bins unmoved, feeds the layer that says how far the
-    bins of the second move; see :func:`deform_roi_pool` (Deformable ConvNets,
-    section 2.2).
+    A first pooling without offsets feeds a layer that predicts the offsets of
+    the second pooling's bins; see :func:`deform_roi_pool` (Deformable
+    ConvNets, section 2.2).
 
     Args:
-        channels (int): Of the map. Defaults to 256.
-        output_size (int): Bins a side. Defaults to 7.
-        stride (int): Of the map, input pixels. Defaults to 16.
-        samples (int): A side of a bin. Defaults to 4.
+        channels (int): Channels of the map. Defaults to 256.
+        output_size (int): Bins per side. Defaults to 7.
+        stride (int): Stride of the map, input pixels. Defaults to 16.
+        samples (int): Samples per side of a bin. Defaults to 4.
         gamma (float): Share of a RoI's sides that an offset of 1 moves a bin.
             Defaults to 0.1.
-        init_cfg (dict, optional): Defaults to offsets of 0.
+        init_cfg (dict, optional): Initialization. Defaults to offsets of 0.
     """
 
-    # As mmdet's RoI heads ask: how many maps they hand over.
+    # mmdet's RoI heads ask for the number of maps.
     num_inputs = 1
 
     def __init__(
@@ -52,7 +52,7 @@ class DeformRoIExtractor(BaseModule):
         self.offset = nn.Linear(channels * bins, 2 * bins)
 
     def forward(self, feats: Sequence[Tensor], rois: Tensor) -> Tensor:
-        """RoI features (R, C, output_size, output_size) of one map."""
+        """Return RoI features (R, C, output_size, output_size) of one map."""
         still = deform_roi_pool(feats[0], rois, **self.pooling)
         offset = self.offset(still.flatten(1))
         offset = offset.view(len(rois), 2, *still.shape[2:])

@@ -18,24 +18,26 @@ from sniper_mmdet.structures import in_released_range
 class ReleasedRoIHead(StandardRoIHead):
     """A StandardRoIHead that learns from all RoIs of a chip's valid range.
 
-    Differs from its parent: concatenated maps are reduced by a 1x1
-    convolution; boxes out of range label RoIs like all others, since the RPN
-    leaves out RoIs of other sizes; boxes in range are RoIs themselves, in the
-    place of the worst proposals (SNIPER, section 3.3).
+    It differs from its parent in three ways. A 1x1 convolution reduces the
+    concatenated maps. Boxes out of range label RoIs like all others, because
+    the RPN drops RoIs of other sizes. Boxes in range are RoIs themselves, and
+    replace the worst proposals (SNIPER, section 3.3).
 
-    A box that is annotated as ignored, as a crowd is, labels nothing: its
+    A box that is annotated as ignored, such as a crowd, labels no RoI: its
     label is -1 (see :class:`CutChip`), and a :class:`RangeAwareAssigner`
-    leaves out the RoIs that lie in it. To the original, which reads no crowd,
-    those are background.
+    leaves out the RoIs that lie in it. The original, which reads no crowds,
+    takes these RoIs for background.
 
     Args:
-        *args: Of StandardRoIHead.
-        in_channels (int): Of all maps together. Defaults to 3072.
-        out_channels (int): Of what RoIs are pooled from. Defaults to 256.
-        in_indices (Sequence[int]): The maps. Defaults to (0, 1).
-        num_rois (int): RoIs of a chip, at most, in training. Defaults to 300.
-        **kwargs: Of StandardRoIHead. ``train_cfg`` should have a sampler that
-            takes all RoIs, mmdet's ``PseudoSampler``.
+        *args: Arguments of StandardRoIHead.
+        in_channels (int): Channels of all maps together. Defaults to 3072.
+        out_channels (int): Channels of the map from which RoIs are pooled.
+            Defaults to 256.
+        in_indices (Sequence[int]): Indices of the maps. Defaults to (0, 1).
+        num_rois (int): Upper bound of the RoIs of a chip in training. Defaults
+            to 300.
+        **kwargs: Arguments of StandardRoIHead. ``train_cfg`` should have a
+            sampler that takes all RoIs, mmdet's ``PseudoSampler``.
     """
 
     def __init__(
@@ -76,13 +78,13 @@ class ReleasedRoIHead(StandardRoIHead):
         return super().loss(self.reduced(x), proposals, samples)
 
     def reduced(self, x: Sequence[Tensor]) -> tuple[Tensor]:
-        """What RoIs are pooled from, one map (B, out_channels, h, w)."""
+        """Return the map (B, out_channels, h, w) for RoI pooling."""
         maps = [x[index] for index in self.in_indices]
         return (self.reduction(torch.cat(maps, 1)),)
 
 
 def _all_labelled(sample: DetDataSample) -> DetDataSample:
-    """A sample whose boxes are those that other chips train, too."""
+    """Return a sample whose boxes include those that other chips train."""
     labelled = DetDataSample(metainfo=sample.metainfo)
     others = sample.ignored_instances
     boxes = [sample.gt_instances, others[others.labels >= 0]]
@@ -92,7 +94,7 @@ def _all_labelled(sample: DetDataSample) -> DetDataSample:
 
 
 def _with_boxes(proposals: Tensor, sample, num: int) -> InstanceData:
-    """The best proposals and the boxes in range, so many together."""
+    """Return the best proposals and the boxes in range, ``num`` together."""
     boxes = sample.gt_instances.bboxes
     boxes = boxes[in_released_range(boxes, sample.metainfo)]
     kept = proposals[: max(num - len(boxes), 0)]

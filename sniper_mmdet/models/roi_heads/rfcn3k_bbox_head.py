@@ -1,4 +1,4 @@
-"""The decoupled head of R-FCN-3000: is it an object, and which of many."""
+"""The decoupled head of R-FCN-3000: objectness, and one of many classes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ from sniper_mmdet.registry import MODELS
 
 @dataclass
 class DecoupledMaps:
-    """What RoIs are pooled from, for each image.
+    """The maps from which RoIs are pooled, for each image.
 
     Attributes:
-        features (Tensor): (N, in_channels, H, W), what enters the head.
+        features (Tensor): (N, in_channels, H, W), the head's input.
         objectness (Tensor): (N, 2 * size**2, H, W), no object, then object.
         deltas (Tensor): (N, 4 * size**2, H, W).
     """
@@ -30,7 +30,7 @@ class DecoupledMaps:
     deltas: Tensor
 
     def of_image(self, index: int) -> 'DecoupledMaps':
-        """Those of one image of the batch."""
+        """Return the maps of one image of the batch."""
         own = (value[index : index + 1] for value in vars(self).values())
         return DecoupledMaps(*own)
 
@@ -39,30 +39,37 @@ class DecoupledMaps:
 class RFCN3kBBoxHead(BaseModule):
     """The head of R-FCN-3000 (CVPR 2018, section 3), as released.
 
-    A position-sensitive branch tells for each RoI whether it is an object,
-    and class-agnostic deltas. A second one tells which object, by the maxima
-    of a map for each class. The probability of a class is the product.
+    A position-sensitive branch predicts for each RoI whether it is an object,
+    and class-agnostic deltas. A second branch predicts the class from the
+    maxima of one map per class. The score of a class is the product of both
+    probabilities.
 
-    As released, the first branch reads its 1x1 convolution without an
-    activation, a bin that lies past the map counts as 0 in the mean of the
-    second, and losses are sums by constants that fit 16 chips, whatever the
-    batch. The objects are one super-class.
+    As released, the first branch has no activation after its 1x1 convolution.
+    A bin outside the map counts as 0 in the mean of the second branch. Losses
+    are sums divided by constants that fit 16 chips, whatever the batch. All
+    objects are one super-class.
 
     Args:
-        in_channels (int): Of what enters. Defaults to 3072.
-        feat_channels (int): Of both 1x1 convolutions. Defaults to 1024.
-        num_classes (int): Fine classes. Defaults to 3130.
-        roi_feat_size (int): Bins a side. Defaults to 7.
-        stride (int): Of the maps, input pixels. Defaults to 16.
-        samples (int): A side of a position-sensitive bin. Defaults to 4.
-        bbox_coder (dict, optional): Defaults to a :class:`ReleasedBoxCoder`
-            of the standard deviations (0.1, 0.1, 0.2, 0.2).
-        loss_cls (dict, optional): Of objectness. Defaults to cross entropy.
-        loss_fine (dict, optional): Of classes. Defaults to cross entropy.
-        loss_bbox (dict, optional): Defaults to smooth L1 with beta 1.
-        avg_factors (Sequence[float]): What the sums of the three are divided
-            by. Defaults to 16 chips of (300, 200, 188).
-        init_cfg (dict, optional): Defaults to a normal distribution of 0.01.
+        in_channels (int): Channels of the input. Defaults to 3072.
+        feat_channels (int): Channels of both 1x1 convolutions. Defaults to
+            1024.
+        num_classes (int): Number of fine classes. Defaults to 3130.
+        roi_feat_size (int): Bins per side. Defaults to 7.
+        stride (int): Stride of the maps, input pixels. Defaults to 16.
+        samples (int): Samples per side of a position-sensitive bin. Defaults
+            to 4.
+        bbox_coder (dict, optional): Config of the box coder. Defaults to a
+            :class:`ReleasedBoxCoder` with the standard deviations (0.1, 0.1,
+            0.2, 0.2).
+        loss_cls (dict, optional): Loss of objectness. Defaults to cross
+            entropy.
+        loss_fine (dict, optional): Loss of classes. Defaults to cross entropy.
+        loss_bbox (dict, optional): Loss of boxes. Defaults to smooth L1 with
+            beta 1.
+        avg_factors (Sequence[float]): Divisors of the sums of the three
+            losses. Defaults to 16 chips of (300, 200, 188).
+        init_cfg (dict, optional): Initialization. Defaults to a normal
+            distribution of deviation 0.01.
     """
 
     def __init__(
@@ -92,7 +99,7 @@ class RFCN3kBBoxHead(BaseModule):
         self.conv_reg = nn.Conv2d(feat_channels, 4 * bins, 1)
         self.fine_conv = ConvModule(in_channels, feat_channels, 1)
         self.conv_fine = nn.Conv2d(feat_channels, num_classes, 1)
-        # One for each, so that hooks can tell what each has pooled.
+        # Each branch has its own, so that hooks can tell them apart.
         ps_pool = roi_feat_size, stride, samples
         self.cls_pool = PositionSensitiveRoIPool(*ps_pool)
         self.reg_pool = PositionSensitiveRoIPool(*ps_pool)
@@ -114,18 +121,18 @@ class RFCN3kBBoxHead(BaseModule):
 
     def init_weights(self) -> None:
         super().init_weights()
-        # A ConvModule has its own ways.
+        # This replaces the ConvModule's own initialization.
         normal_init(self.fine_conv.conv, std=0.01)
 
     def forward(self, x: Tensor) -> DecoupledMaps:
-        """What RoIs are pooled from, of one map (N, in_channels, H, W)."""
+        """Compute the maps for pooling from one map (N, in_channels, H, W)."""
         maps = self.conv(x)
         return DecoupledMaps(x, self.conv_cls(maps), self.conv_reg(maps))
 
     def objects(
         self, maps: DecoupledMaps, rois: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Logits (R, 2), no object and object, and deltas (R, 4).
+        """Return logits (R, 2), no object and object, and deltas (R, 4).
 
         RoIs (R, 5) are the index of the image and a half-open box, input
         pixels.
@@ -135,18 +142,18 @@ class RFCN3kBBoxHead(BaseModule):
         return logits, deltas
 
     def classes(self, maps: DecoupledMaps, rois: Tensor) -> Tensor:
-        """Logits (R, num_classes) of the fine classes."""
+        """Return logits (R, num_classes) of the fine classes."""
         fine = self.conv_fine(self.fine_conv(maps.features))
         return self.fine_pool(fine, rois).mean((2, 3))
 
     def roi_features(self, maps: DecoupledMaps, rois: Tensor) -> Tensor:
-        """Features (R, in_channels) of RoIs, for a classifier of others."""
+        """Return features (R, in_channels) of RoIs, for another classifier."""
         return self.feature_pool(maps.features, rois).mean((2, 3))
 
     def loss(self, maps: DecoupledMaps, targets: RoITargets) -> dict:
-        """Losses of all RoIs of a batch; RoIs of a label below 0 have none.
+        """Return the losses of RoIs; labels below 0 have no loss.
 
-        Boxes of the targets are tensors here, half-open, on the device.
+        The boxes of the targets are half-open tensors on the device.
         """
         logits, deltas = self.objects(maps, targets.rois)
         known = targets.labels >= 0
@@ -176,15 +183,15 @@ class RFCN3kBBoxHead(BaseModule):
         score_thr: float,
         max_shape: Sequence[int],
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Pairs of a RoI and a class whose scores are above a threshold.
+        """Return the pairs of a RoI and a class with scores above a threshold.
 
         Args:
-            maps (DecoupledMaps): Of the image.
-            rois (Tensor): (R, 5) of the image.
-            objectness_thr (float): RoIs of a lower probability of an object
-                are given no class.
-            score_thr (float): Of pairs.
-            max_shape (Sequence[int]): What boxes are clipped to.
+            maps (DecoupledMaps): Maps of the image.
+            rois (Tensor): (R, 5), RoIs of the image.
+            objectness_thr (float): RoIs with a lower P(object) get no class.
+            score_thr (float): Least score of a pair.
+            max_shape (Sequence[int]): (height, width) to which boxes are
+                clipped.
 
         Returns:
             tuple: Boxes (K, 4), scores and labels (K,).

@@ -1,4 +1,4 @@
-"""The head of R-FCN-3000 for classes that were taught."""
+"""The head of R-FCN-3000 for classes learned from few images."""
 
 from mmengine.model import BaseModule, normal_init
 from torch import Tensor, nn
@@ -12,10 +12,10 @@ from .rfcn3k_bbox_head import DecoupledMaps, RFCN3kBBoxHead
 class RFCN3kFewShotBBoxHead(RFCN3kBBoxHead):
     """An RFCN3kBBoxHead whose classes are those of a linear classifier.
 
-    Differs from its parent: in place of the second branch a layer ``fc`` sees
-    the maxima of what enters the head, each RoI's mean of them. It can be
-    learned from whole images without a box (the original's few-shot demo,
-    which keeps P(object) x P(class) > 0.5 after NMS of 0.45).
+    It differs from its parent in the second branch: a layer ``fc`` sees each
+    RoI's mean of the maxima of the head's input. The layer can learn from
+    whole images without boxes (the original's few-shot demo, which keeps
+    P(object) x P(class) > 0.5 after NMS of 0.45).
     """
 
     def __init__(self, *args, in_channels: int = 3072, **kwargs) -> None:
@@ -28,5 +28,5 @@ class RFCN3kFewShotBBoxHead(RFCN3kBBoxHead):
         normal_init(self.fc, std=0.01)
 
     def classes(self, maps: DecoupledMaps, rois: Tensor) -> Tensor:
-        """Logits (R, num_classes)."""
+        """Return logits (R, num_classes)."""
         return self.fc(self.roi_features(maps, rois))

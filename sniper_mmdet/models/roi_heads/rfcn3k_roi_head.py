@@ -24,28 +24,29 @@ from .rfcn3k_bbox_head import DecoupledMaps
 
 @MODELS.register_module()
 class RFCN3kRoIHead(BaseRoIHead):
-    """A RoI head that learns and finds as the original R-FCN-3000 does.
+    """A RoI head that trains and detects as the original R-FCN-3000.
 
-    Differs from mmdet's in that maps are scored first and pooled then, in
-    what RoIs learn (:mod:`~.task_modules.released_targets`), and in that it
-    gives all pairs of a RoI and a class above a threshold: their NMS is of
-    the detector, :class:`RFCN3k`, in the image's pixels.
+    It differs from mmdet's in three ways. It scores maps first and pools them
+    afterwards. RoIs have other targets
+    (:mod:`~.task_modules.released_targets`). And it returns all pairs of a RoI
+    and a class above a threshold: the detector, :class:`RFCN3k`, runs their
+    NMS in the image's pixels.
 
     Args:
         bbox_head (dict): An :class:`RFCN3kBBoxHead`.
-        in_indices (Sequence[int]): The maps. Defaults to (0, 1).
+        in_indices (Sequence[int]): Indices of the maps. Defaults to (0, 1).
         padding_counts (bool): As released: boxes are clipped to the padded
-            input, and an image's feature is a mean that its padding is in.
-            That is a fault: nothing is there, and padding depends on what
-            else is in the batch. Defaults to False: the image alone.
-        class_shift (bool): As released: a box of class c teaches class c - 1.
+            input, and padding counts in the mean feature of an image. That is
+            a fault: padding is empty, and depends on the other images of the
+            batch. Defaults to False: the image alone.
+        class_shift (bool): As released: a box of class c trains class c - 1.
             That is a fault, see :func:`~.released_targets.assign_targets`.
             Defaults to False.
-        train_cfg (dict, optional): ``num_rois`` and ``num_pos`` of a chip,
+        train_cfg (dict, optional): ``num_rois`` and ``num_pos`` per chip, and
             ``pos_iou_thr``.
-        test_cfg (dict, optional): ``objectness_thr``, ``score_thr``; more
-            belongs to the detector.
-        init_cfg (dict, optional): Defaults to None.
+        test_cfg (dict, optional): ``objectness_thr`` and ``score_thr``; the
+            detector uses the other settings.
+        init_cfg (dict, optional): Initialization. Defaults to None.
     """
 
     def __init__(
@@ -75,10 +76,10 @@ class RFCN3kRoIHead(BaseRoIHead):
         raise NotImplementedError('R-FCN-3000 has no masks.')
 
     def init_assigner_sampler(self) -> None:
-        """No RoI is sampled, and labels are the original's own."""
+        """Do nothing: RoIs are not sampled, and labels are the original's."""
 
     def maps(self, x: Sequence[Tensor]) -> DecoupledMaps:
-        """What RoIs are pooled from, of the backbone's maps."""
+        """Compute the maps for pooling from the backbone's maps."""
         return self.bbox_head(
             torch.cat([x[index] for index in self.in_indices], 1)
         )
@@ -86,7 +87,7 @@ class RFCN3kRoIHead(BaseRoIHead):
     def image_features(
         self, x: Sequence[Tensor], samples: SampleList
     ) -> Tensor:
-        """Mean feature (N, in_channels) of images; see ``padding_counts``."""
+        """Return mean features (N, in_channels), see ``padding_counts``."""
         x = torch.cat([x[index] for index in self.in_indices], 1)
         if self.padding_counts:
             return x.mean((2, 3))
@@ -103,7 +104,7 @@ class RFCN3kRoIHead(BaseRoIHead):
         rpn_results_list: list[InstanceData],
         batch_data_samples: SampleList | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits of objectness and classes, and deltas, of all RoIs."""
+        """Return logits of objectness and classes, and deltas, of all RoIs."""
         rois = bbox2roi([found.bboxes for found in rpn_results_list])
         maps = self.maps(x)
         logits, deltas = self.bbox_head.objects(maps, rois)
@@ -124,7 +125,7 @@ class RFCN3kRoIHead(BaseRoIHead):
         rpn_results_list: list[InstanceData],
         batch_data_samples: SampleList,
     ) -> RoITargets:
-        """What the RoIs of a batch learn: tensors, half-open boxes."""
+        """Return the targets of a batch's RoIs: tensors, half-open boxes."""
         rois, gts, classes = [], [], []
         for found, sample in zip(
             rpn_results_list, batch_data_samples, strict=True
@@ -177,7 +178,7 @@ class RFCN3kRoIHead(BaseRoIHead):
 
 
 def as_tensors(targets: RoITargets, device: torch.device) -> RoITargets:
-    """Targets of arrays as tensors, their boxes half-open."""
+    """Convert targets to tensors with half-open boxes."""
     values = {
         name: torch.from_numpy(np.ascontiguousarray(value)).to(device)
         for name, value in vars(targets).items()

@@ -1,4 +1,4 @@
-"""RoI heads that learn from images whose labels are not complete."""
+"""RoI heads that learn from incomplete labels."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -23,14 +23,14 @@ from .released_roi_head import ReleasedRoIHead
 
 
 class SoftTargets:
-    """What a box head of incomplete labels does; comes before mmdet's own.
+    """Part of box heads for incomplete labels; a parent before mmdet's class.
 
-    Weights of background are multiplied by soft ones, and logits of classes
-    that nobody verified cost nothing. The number of RoIs by which the loss is
-    divided stays what it was, as released.
+    It multiplies the weights of background by soft ones, and logits of classes
+    that are not verified cost nothing. The number of RoIs by which the loss is
+    divided stays the same, as released.
     """
 
-    #: How background is weighted; None: as in the parent.
+    #: Weighting of background; None: as in the parent.
     soft_weights = None
     #: Whether only verified classes are learned.
     verified_only = False
@@ -38,12 +38,12 @@ class SoftTargets:
     samples: SampleList = ()
 
     def get_targets(self, sampling_results: list, *args, **kwargs) -> tuple:
-        """As of the parent; the weights of labels are second."""
+        """Return the parent's targets, with soft weights of labels."""
         found = super().get_targets(sampling_results, *args, **kwargs)
         if self.soft_weights is None:
             return found
         weights = found[1]
-        if isinstance(weights, Tensor):  # views of it
+        if isinstance(weights, Tensor):  # views of one tensor
             sizes = [len(one.priors) for one in sampling_results]
             weights = weights.split(sizes)
         for own, result, sample in zip(
@@ -51,7 +51,7 @@ class SoftTargets:
         ):
             count = len(result.neg_priors)
             if count:
-                # Positive ones come first.
+                # Positive RoIs come first.
                 own[-count:] *= background_weights(
                     self.soft_weights,
                     result.neg_priors,
@@ -64,7 +64,7 @@ class SoftTargets:
     def loss(
         self, cls_score: Tensor, bbox_pred: Tensor, rois: Tensor, *args, **more
     ) -> dict:
-        """As of the parent, of verified classes only if told so."""
+        """Return the parent's losses, of verified classes if asked for."""
         if self.verified_only and cls_score is not None:
             verified = verified_of_batch(
                 [sample.gt_instances.labels for sample in self.samples],
@@ -77,31 +77,32 @@ class SoftTargets:
 
 
 class SoftSampling:
-    """Soft Sampling in any RoI head; comes before mmdet's own class.
+    """Soft Sampling for any RoI head; a parent before mmdet's class.
 
-    RoIs that are background are weighted by how likely somebody would have
-    labelled an object there (arXiv 1806.06986): see :class:`OverlapWeights`
-    and :class:`ScoreWeights`. Only the classification loss is; the box loss
-    and the RPN's stay what they were. Every box that a chip shows counts, cut
-    or out of range. A head of another kind is made so::
+    Background RoIs are weighted by the probability that somebody would have
+    labelled an object there (arXiv 1806.06986), see :class:`OverlapWeights`
+    and :class:`ScoreWeights`. The weights change the classification loss only,
+    not the box loss nor the RPN's losses. Every box that a chip shows counts
+    as an object, also if it is cut or out of range. For another kind of head
+    define a class::
 
         class SoftSamplingDoubleRoIHead(SoftSampling, DoubleHeadRoIHead):
             pass
 
     Args:
-        *args: Of the parent.
-        soft_sampling (dict, optional): How background is weighted. Without a
-            type it has the settings of :class:`OverlapWeights`. None: not at
-            all. Defaults to :class:`OverlapWeights` as released.
-        verified_only (bool): Whether only classes that are verified for the
-            image are learned, see :func:`verified_classes`: for heads whose
-            ``loss_cls`` is a :class:`SigmoidRoILoss`. Defaults to False.
-        **kwargs: Of the parent; its ``bbox_head`` may be of any class that
-            inherits mmdet's ``BBoxHead.get_targets`` and ``loss``, or has
-            its own.
+        *args: Arguments of the parent.
+        soft_sampling (dict, optional): Weighting of background, by default of
+            type :class:`OverlapWeights`. None: no weighting. Defaults to
+            :class:`OverlapWeights` as released.
+        verified_only (bool): Learn only the classes that are verified for an
+            image, see :func:`verified_classes`. It needs a ``loss_cls`` of
+            type :class:`SigmoidRoILoss`. Defaults to False.
+        **kwargs: Arguments of the parent; its ``bbox_head`` may be of any
+            class that inherits mmdet's ``BBoxHead.get_targets`` and ``loss``,
+            or has its own.
 
     Raises:
-        ValueError: A head to which that cannot be done.
+        ValueError: The box head does not allow it.
     """
 
     def __init__(
@@ -129,7 +130,7 @@ class SoftSampling:
     def init_bbox_head(
         self, bbox_roi_extractor: dict, bbox_head: dict | Sequence[dict]
     ) -> None:
-        """Build box heads of classes that weigh background softly."""
+        """Build box heads, of classes that weight background softly."""
         if isinstance(bbox_head, Sequence):
             bbox_head = [_soft(cfg) for cfg in bbox_head]
         else:
@@ -156,13 +157,13 @@ class SoftSampling:
 
 
 def _soft(cfg: dict) -> dict:
-    """The config of a box head, made soft."""
+    """Replace the type in a box head's config by a soft one."""
     parent = cfg['type']
     if isinstance(parent, str):
         parent = MMDET_MODELS.get(parent)
     if not hasattr(parent, 'get_targets'):
         raise UserError(
-            'Soft Sampling weighs what a box head returns by get_targets. '
+            'Soft Sampling needs a box head with get_targets. '
             f'Received: bbox_head of type {cfg["type"]}.'
         )
     return {**cfg, 'type': soft_head(parent)}
@@ -170,7 +171,7 @@ def _soft(cfg: dict) -> dict:
 
 @cache
 def soft_head(parent: type) -> type:
-    """A class of box heads with :class:`SoftTargets` before its own."""
+    """A subclass of a box head with :class:`SoftTargets`."""
     return type(f'Soft{parent.__name__}', (SoftTargets, parent), {})
 
 

@@ -1,4 +1,4 @@
-"""Which super-class each class is of."""
+"""Reading of the super-class of each class."""
 
 import json
 from collections.abc import Sequence
@@ -10,16 +10,16 @@ from sniper_mmdet.utils.errors import UserError
 def read_super_classes(
     given: Sequence[int] | str | Path | None, num_classes: int
 ) -> list[int]:
-    """The super-class of each class, counted from 0; -1 is any.
+    """Return the super-class of each class, counted from 0; -1 is any.
 
     Args:
-        given (Sequence[int] | str | Path, optional): Those, or a json file
-            with a list of them, ``super_classes``. None: all are of one.
-        num_classes (int): How many there must be.
+        given (Sequence[int] | str | Path, optional): The super-classes, or a
+            json file with a list ``super_classes``. None: one super-class.
+        num_classes (int): Number of classes.
 
     Raises:
-        FileNotFoundError: No such file.
-        UserError: Not one whole number for each class.
+        FileNotFoundError: There is no such file.
+        UserError: There is not one whole number for each class.
     """
     if given is None:
         return [0] * num_classes

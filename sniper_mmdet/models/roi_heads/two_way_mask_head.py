@@ -10,11 +10,11 @@ from sniper_mmdet.registry import MODELS
 
 @MODELS.register_module()
 class TwoWayMaskHead(FCNMaskHead):
-    """An FCNMaskHead with two maps a class: not the object, and the object.
+    """An FCNMaskHead with two maps per class: no object, and object.
 
-    Softmax over the two is the sigmoid of their difference, which is what
-    this head returns, so that all else is the parent's. The deconvolution has
-    no bias.
+    A softmax over the two is the sigmoid of their difference. The head returns
+    the difference; everything else is the parent's. The deconvolution has no
+    bias.
     """
 
     def __init__(self, *args, **kwargs) -> None:
@@ -26,13 +26,13 @@ class TwoWayMaskHead(FCNMaskHead):
         self.upsample.bias = None
 
     def init_weights(self) -> None:
-        # The parent's wants a bias.
+        # The parent's init_weights needs a bias.
         BaseModule.init_weights(self)
         for module in (self.upsample, self.conv_logits):
             nn.init.kaiming_normal_(module.weight, mode='fan_out')
         nn.init.zeros_(self.conv_logits.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (R, num_classes, h, w) of the object."""
+        """Return logits (R, num_classes, h, w) of the object."""
         without, within = super().forward(x).chunk(2, dim=1)
         return within - without

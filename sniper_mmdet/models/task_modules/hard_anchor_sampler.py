@@ -1,4 +1,4 @@
-"""Samples the anchors that a detector is most wrong about."""
+"""Sampling of the anchors with the largest errors."""
 
 from mmdet.models.task_modules import AssignResult, RandomSampler
 from torch import Tensor
@@ -8,18 +8,20 @@ from sniper_mmdet.registry import TASK_UTILS
 
 @TASK_UTILS.register_module()
 class HardAnchorSampler(RandomSampler):
-    """A RandomSampler that takes the hardest (OHEM; SSH, section 3.4).
+    """A RandomSampler that takes the hardest anchors (OHEM; SSH, section 3.4).
 
-    Differs from its parent in which: of objects those of the lowest
-    probabilities, of the background those of the highest. They are handed to
-    ``sample`` as ``scores``, (N,), of the candidates.
+    It samples the objects with the lowest probabilities of an object and the
+    background with the highest ones, where its parent samples at random.
+    ``sample`` gets the probabilities of the candidates as ``scores``, (N,).
 
     Args:
-        num (int): Anchors. Defaults to 256.
-        pos_fraction (float): Share of objects, at most. Defaults to 0.25.
-        hard_positives (bool): Otherwise objects are drawn at random. Defaults
-            to True.
-        **kwargs: Of RandomSampler. Objects are never added to candidates.
+        num (int): Number of anchors. Defaults to 256.
+        pos_fraction (float): Upper bound of the share of objects. Defaults to
+            0.25.
+        hard_positives (bool): Take the hardest objects, instead of random
+            ones. Defaults to True.
+        **kwargs: Arguments of RandomSampler. Objects are never added to the
+            candidates.
     """
 
     def __init__(
@@ -55,7 +57,7 @@ class HardAnchorSampler(RandomSampler):
 
 
 def _lowest(values: Tensor, where: Tensor, num: int) -> Tensor:
-    """Indices of the lowest values among some."""
+    """Return the indices of the lowest values among some places."""
     (indices,) = where.nonzero(as_tuple=True)
     num = min(num, len(indices))
     return indices[values[indices].topk(num, largest=False).indices]

@@ -1,10 +1,11 @@
-"""What an ignored box keeps from being background: the rule, in one place.
+"""The rule by which ignored boxes exclude background from training.
 
-Ignored boxes are of two kinds. One that the chip does not train, of another
-level's size or cut, is an object all the same: what would be mistaken for it,
-by IoU, is ignored. One that is annotated as ignored, a crowd or a region that
-nobody labelled, may hold objects of any size: background that lies in it, by
-its own area, is ignored too. :class:`CutChip` labels the latter -1.
+There are two kinds of ignored boxes. The first kind is an object that the chip
+does not train, because it is cut or its size belongs to another level: boxes
+that resemble it, by IoU, are ignored. The second kind is annotated as ignored,
+such as a crowd or a region that nobody labelled, and may hold objects of any
+size: background that lies in it, by its own area, is ignored too.
+:class:`CutChip` gives the second kind the label -1.
 """
 
 from collections.abc import Callable
@@ -18,11 +19,11 @@ from sniper_mmdet.chips.boxes import IN_REGION
 
 
 class IgnoresByIoU:
-    """What knows above which IoU to ignore; comes before mmdet's own class.
+    """Holds the thresholds of :func:`resembles`; precedes mmdet's class.
 
     Args:
         ignore_iou_thr (float): See :func:`resembles`. Defaults to 0.3.
-        in_region (float): Likewise. Defaults to
+        in_region (float): See :func:`resembles`. Defaults to
             :data:`~sniper_mmdet.chips.boxes.IN_REGION`.
     """
 
@@ -39,7 +40,7 @@ class IgnoresByIoU:
 
 
 def annotated(ignored: InstanceData) -> Tensor:
-    """Which ignored boxes (K,) are annotated as ignored; bool."""
+    """Whether ignored boxes (K,) are annotated as ignored; bool."""
     if 'labels' in ignored:
         return ignored.labels < 0
     return torch.zeros_like(ignored.bboxes[:, 0], dtype=torch.bool)
@@ -53,18 +54,20 @@ def resembles(
     objects: Tensor | None = None,
     in_region: float = IN_REGION,
 ) -> Tensor:
-    """Which boxes an ignored one keeps from being background.
+    """Whether boxes resemble an ignored box, and must not be background.
 
     Args:
         boxes (Tensor (N, 4)): Anchors or predictions, x1, y1, x2, y2.
         ignored (:obj:`InstanceData`): K boxes and, if known, their labels.
-        iou_thr (float): IoU above which a box is mistaken for another.
-        overlaps (Callable): IoU of all pairs, or IoF by ``mode='iof'``.
-        objects (Tensor (M, 4), optional): What is trained. A box that is as
-            near to one of these as to the ignored box stays background: it is
-            the object found twice. Defaults to None: nothing is near.
-        in_region (float): Share of a box above which it lies in a box that is
-            annotated as ignored. Defaults to
+        iou_thr (float): IoU above which a box resembles another one.
+        overlaps (Callable): Computes the IoU of all pairs, or IoF with
+            ``mode='iof'``.
+        objects (Tensor (M, 4), optional): Objects that are trained. A box that
+            is as near to an object as to the ignored box stays background: it
+            is a second detection of the object. Defaults to None: there is no
+            object.
+        in_region (float): Share of its area above which a box lies in a box
+            that is annotated as ignored. Defaults to
             :data:`~sniper_mmdet.chips.boxes.IN_REGION`.
 
     Returns:

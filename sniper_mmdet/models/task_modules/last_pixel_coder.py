@@ -1,4 +1,4 @@
-"""Boxes of networks that count a box's last pixel in."""
+"""Box coder of networks whose boxes end with their last pixel."""
 
 from mmdet.models.task_modules import DeltaXYWHBBoxCoder
 from torch import Tensor
@@ -10,9 +10,9 @@ from sniper_mmdet.registry import TASK_UTILS
 class LastPixelBoxCoder(DeltaXYWHBBoxCoder):
     """A DeltaXYWHBBoxCoder that decodes as SSH does.
 
-    Differs from its parent: boxes are clipped to the last pixel, 0 to
-    (width - 1, height - 1), and how far sides may grow is not bounded unless
-    told so.
+    It differs from its parent in two ways. Boxes are clipped to the last
+    pixel, 0 to (width - 1, height - 1), and the growth of sides has no bound
+    unless one is given.
     """
 
     def decode(
@@ -22,7 +22,7 @@ class LastPixelBoxCoder(DeltaXYWHBBoxCoder):
         max_shape: tuple[int, ...] | None = None,
         wh_ratio_clip: float = 1e-20,
     ) -> Tensor:
-        """Boxes (N, 4); ``max_shape`` is (height, width) of the image."""
+        """Decode boxes (N, 4); ``max_shape`` is (height, width)."""
         if max_shape is not None:
             max_shape = [side - 1 for side in max_shape[:2]]
         return super().decode(bboxes, pred_bboxes, max_shape, wh_ratio_clip)

@@ -1,8 +1,7 @@
-"""Assigners by which what resembles an ignored box trains nothing.
+"""Assigners that ignore boxes which resemble an ignored box.
 
-What resembles one is told by :func:`~.ignored_boxes.resembles`. Anchors and
-proposals are compared as they are; where an assigner goes by what is predicted
-at a place, the predicted box is.
+The rule is :func:`~.ignored_boxes.resembles`. It compares anchors and
+proposals or, for an assigner that uses predictions, the predicted boxes.
 """
 
 from mmdet.models.task_modules import (
@@ -24,7 +23,7 @@ from .ignored_boxes import IgnoresByIoU, annotated, resembles
 
 
 class _Ignores(IgnoresByIoU):
-    """What the assigners here share; comes before mmdet's own."""
+    """Shared part of these assigners; a parent before mmdet's class."""
 
     def _ignore(
         self,
@@ -34,10 +33,11 @@ class _Ignores(IgnoresByIoU):
         objects: Tensor | None = None,
         positive: bool = False,
     ) -> AssignResult:
-        """Ignore background; if told so, positives like a box out of range.
+        """Ignore background and, with ``positive``, positives.
 
-        In a picture that is labelled as a whole all is ignored, what reaches
-        beyond it too.
+        A positive is ignored if it resembles a box out of range. In an image
+        with an image-level label everything is ignored, also boxes that reach
+        beyond it.
         """
         if ignored is None or not len(ignored) or not len(boxes):
             return result
@@ -58,15 +58,15 @@ class _Ignores(IgnoresByIoU):
 
 
 class _IgnoresPredictions(_Ignores):
-    """Background that is predicted like an ignored box is ignored.
+    """Ignores background whose predicted box resembles an ignored box.
 
-    Objects choose as they do in the parent, and keep what they chose. Of the
-    rest, a prediction that fits an ignored box better than any object is
-    neither: where it has another size, as a part of the ignored box has, it
-    is a false detection, and stays background.
+    Objects choose as in the parent, and keep their choice. Among the other
+    predictions, one that fits an ignored box better than any object is
+    ignored. A prediction of another size, such as one on a part of the ignored
+    box, is a false detection and stays background.
     """
 
-    #: Where predicted boxes are in what a head gives its assigner.
+    #: Index of the predicted boxes among a head's arguments for its assigner.
     predicted = 'bboxes'
 
     def assign(
@@ -90,23 +90,23 @@ class _IgnoresPredictions(_Ignores):
 
 @TASK_UTILS.register_module()
 class RangeAwareAssigner(_Ignores, MaxIoUAssigner):
-    """A MaxIoUAssigner that ignores by IoU, as SNIP does (section 4.2).
+    """A MaxIoUAssigner that ignores by IoU, as in SNIP (section 4.2).
 
-    Differs from its parent in the measure: the parent's ``ignore_iof_thr``
-    ignores whatever lies mostly inside an ignored box, so that a small valid
-    object in front of a large out-of-range one would never be learned. Here
-    only what would be *mistaken for* the ignored box is ignored. Of a box that
-    is annotated as ignored (label -1), also the background of which more than
-    half lies in it; a match with an object stays one there.
+    It differs from its parent in the measure. The parent's ``ignore_iof_thr``
+    ignores all candidates that lie mostly inside an ignored box: a small valid
+    object in front of a large box out of range would never be learned. Here
+    only candidates that *resemble* the ignored box are ignored. For a box that
+    is annotated as ignored (label -1), background is ignored too if more than
+    half of it lies in the box; a match with an object stays a match there.
 
     Args:
-        ignore_iou_thr (float): Candidates with a larger IoU to any ignored
-            box are assigned -1, positive or not; positive ones not for a box
-            that is annotated as ignored. Defaults to 0.3.
-        in_region (float): Share of a candidate above which it lies in a box
-            that is annotated as ignored. Defaults to 0.5.
-        **kwargs: Of MaxIoUAssigner, ``ignore_iof_thr`` included, which is off
-            by default.
+        ignore_iou_thr (float): Candidates with a larger IoU to any ignored box
+            are assigned -1. This includes positive ones, unless the box is
+            annotated as ignored. Defaults to 0.3.
+        in_region (float): Share of its area above which a candidate lies in a
+            box that is annotated as ignored. Defaults to 0.5.
+        **kwargs: Arguments of MaxIoUAssigner, also ``ignore_iof_thr``, which
+            is off by default.
     """
 
     def assign(
@@ -126,21 +126,21 @@ class RangeAwareAssigner(_Ignores, MaxIoUAssigner):
 
 @TASK_UTILS.register_module()
 class RangeAwareATSSAssigner(_Ignores, ATSSAssigner):
-    """An ATSSAssigner that ignores as RangeAwareAssigner does.
+    """An ATSSAssigner that ignores like RangeAwareAssigner.
 
-    Differs from its parent in the measure, as there, and in when: the
-    parent's ``ignore_iof_thr`` takes ignored anchors from the candidates of
-    all objects before it chooses, and ignores nothing in an image without an
-    object. Here objects choose their anchors first, and of the others, the
-    background, what would be mistaken for an ignored box, or lies in one
-    that is annotated so, is ignored. An object has a few anchors only, chosen
-    by their places, and keeps them.
+    It differs from its parent in the measure, like RangeAwareAssigner, and in
+    the order. The parent's ``ignore_iof_thr`` removes ignored anchors from the
+    candidates of all objects before it chooses, and ignores nothing in an
+    image without an object. Here objects choose their anchors first. Then
+    background is ignored if it resembles an ignored box, or lies in a box that
+    is annotated as ignored. An object has only a few anchors, chosen by their
+    places, and keeps them.
 
     Args:
         ignore_iou_thr (float): Background with a larger IoU to any ignored
             box is assigned -1. Defaults to 0.3.
-        **kwargs: Of ATSSAssigner, ``ignore_iof_thr`` included, which is off
-            by default.
+        **kwargs: Arguments of ATSSAssigner, also ``ignore_iof_thr``, which is
+            off by default.
     """
 
     def assign(
@@ -158,13 +158,13 @@ class RangeAwareATSSAssigner(_Ignores, ATSSAssigner):
 
 @TASK_UTILS.register_module()
 class RangeAwareTaskAlignedAssigner(_IgnoresPredictions, TaskAlignedAssigner):
-    """A TaskAlignedAssigner, of TOOD, that ignores by what is predicted.
+    """A TaskAlignedAssigner (TOOD) that ignores by predicted boxes.
 
     Args:
         ignore_iou_thr (float): Background whose predicted box has a larger
             IoU to an ignored box, and no larger one to an object, is assigned
             -1. Defaults to 0.3.
-        **kwargs: Of TaskAlignedAssigner.
+        **kwargs: Arguments of TaskAlignedAssigner.
     """
 
 
@@ -172,34 +172,36 @@ class RangeAwareTaskAlignedAssigner(_IgnoresPredictions, TaskAlignedAssigner):
 class RangeAwareDynamicSoftLabelAssigner(
     _IgnoresPredictions, DynamicSoftLabelAssigner
 ):
-    """A DynamicSoftLabelAssigner, of RTMDet, that ignores likewise.
+    """A DynamicSoftLabelAssigner (RTMDet) that ignores by predicted boxes.
 
     Args:
-        ignore_iou_thr (float): As of RangeAwareTaskAlignedAssigner. Defaults
+        ignore_iou_thr (float): As for RangeAwareTaskAlignedAssigner. Defaults
             to 0.3.
-        **kwargs: Of DynamicSoftLabelAssigner.
+        **kwargs: Arguments of DynamicSoftLabelAssigner.
     """
 
 
 @TASK_UTILS.register_module()
 class RangeAwareSimOTAAssigner(_IgnoresPredictions, SimOTAAssigner):
-    """A SimOTAAssigner that ignores likewise; YOLOX needs its head for that.
+    """A SimOTAAssigner that ignores by predicted boxes.
+
+    YOLOX needs a head for that, :class:`RangeAwareYOLOXHead`.
 
     Args:
-        ignore_iou_thr (float): As of RangeAwareTaskAlignedAssigner. Defaults
+        ignore_iou_thr (float): As for RangeAwareTaskAlignedAssigner. Defaults
             to 0.3.
-        **kwargs: Of SimOTAAssigner.
+        **kwargs: Arguments of SimOTAAssigner.
     """
 
 
 @TASK_UTILS.register_module()
 class RangeAwareUniformAssigner(_IgnoresPredictions, UniformAssigner):
-    """A UniformAssigner, of YOLOF, that ignores likewise.
+    """A UniformAssigner (YOLOF) that ignores by predicted boxes.
 
     Args:
-        ignore_iou_thr (float): As of RangeAwareTaskAlignedAssigner. Defaults
+        ignore_iou_thr (float): As for RangeAwareTaskAlignedAssigner. Defaults
             to 0.3.
-        **kwargs: Of UniformAssigner.
+        **kwargs: Arguments of UniformAssigner.
     """
 
     predicted = 'decoder_priors'

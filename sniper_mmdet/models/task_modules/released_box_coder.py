@@ -13,8 +13,8 @@ from sniper_mmdet.registry import TASK_UTILS
 class ReleasedBoxCoder(DeltaXYWHBBoxCoder):
     """A DeltaXYWHBBoxCoder that decodes as the original operators do.
 
-    Differs from its parent: sides may grow without a limit, and a box that
-    lies outside of the image keeps one pixel at its border, not none.
+    It differs from its parent in two ways. Sides may grow without a limit, and
+    a box outside the image keeps one pixel at its border instead of none.
     """
 
     def decode(
@@ -24,9 +24,9 @@ class ReleasedBoxCoder(DeltaXYWHBBoxCoder):
         max_shape: Sequence[int] | None = None,
         **kwargs,
     ) -> Tensor:
-        """Boxes (N, 4), half-open, of boxes and deltas (N, 4).
+        """Decode boxes and deltas (N, 4) to half-open boxes (N, 4).
 
-        They are clipped to ``max_shape``, (height, width), where it is given.
+        They are clipped to ``max_shape``, (height, width), if it is given.
         """
         deltas = pred_bboxes * pred_bboxes.new_tensor(self.stds)
         deltas = deltas + deltas.new_tensor(self.means)

@@ -1,4 +1,4 @@
-"""IoU and labels of RoIs as the released Soft Sampling has them."""
+"""IoU and labels of RoIs as in the released Soft Sampling."""
 
 import torch
 from mmdet.models.task_modules import AssignResult
@@ -11,11 +11,12 @@ from .range_aware_assigner import RangeAwareAssigner
 
 @TASK_UTILS.register_module()
 class ReleasedOverlaps:
-    """Overlaps of boxes whose intersections are a pixel longer than they are.
+    """Overlaps of boxes, with intersections that are a pixel too long.
 
-    Differs from BboxOverlaps2D: sides of intersections count one pixel more,
-    those of boxes do not, so that the IoU is a little high, and above 1 for
-    equal boxes; the share of a box in another is of its area and 1.
+    It differs from BboxOverlaps2D: sides of intersections count one pixel
+    more, sides of boxes do not. The IoU is therefore a little too high, and
+    above 1 for equal boxes. The share of a box in another is relative to its
+    area plus 1.
     """
 
     def __call__(
@@ -25,13 +26,13 @@ class ReleasedOverlaps:
         mode: str = 'iou',
         is_aligned: bool = False,
     ) -> Tensor:
-        """Overlaps (N, K) of all pairs.
+        """Return the overlaps (N, K) of all pairs.
 
         Args:
             bboxes1 (Tensor (N, 4)): x1, y1, x2, y2.
-            bboxes2 (Tensor (K, 4)): Likewise.
-            mode (str): 'iou', or 'iof': the share of those of ``bboxes1``.
-                Defaults to 'iou'.
+            bboxes2 (Tensor (K, 4)): x1, y1, x2, y2.
+            mode (str): 'iou', or 'iof', the intersection's share of
+                ``bboxes1``. Defaults to 'iou'.
             is_aligned (bool): Must be False, the default.
         """
         if is_aligned or mode not in ('iou', 'iof'):
@@ -51,13 +52,13 @@ class ReleasedOverlaps:
 
 @TASK_UTILS.register_module()
 class ReleasedSoftAssigner(RangeAwareAssigner):
-    """Labels of RoIs as the released Soft Sampling has them.
+    """An assigner of RoIs as in the released Soft Sampling.
 
-    Differs from its parent in its defaults: a RoI with an IoU of 0.5 to any
-    object is positive; of the others, those of which more than 0.9 lies in a
-    group of objects are ignored, whatever their IoU to it; overlaps are of
-    :class:`ReleasedOverlaps`. At an IoU of exactly 0.5 the object is the first
-    of the image, for the original's index moves above that only.
+    It differs from its parent in its defaults. A RoI with an IoU of 0.5 to any
+    object is positive. Other RoIs are ignored if more than 0.9 of them lies in
+    a group of objects, whatever their IoU to it. :class:`ReleasedOverlaps`
+    computes overlaps. At an IoU of exactly 0.5 a RoI gets the first object of
+    the image, because the original's index moves only above that.
     """
 
     def __init__(

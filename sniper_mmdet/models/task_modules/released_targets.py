@@ -1,14 +1,14 @@
-"""What the second stage of R-FCN-3000 and its kin learns from, as released.
+"""Training targets of the second stage of R-FCN-3000, as released.
 
-The original does it in one operator, ``multi_proposal_target_mask``. Here it
-is functions of arrays, NumPy alone, so that another head can use them. Boxes
-are the original's: float32 (x1, y1, x2, y2) whose last pixel is ``x2``, of the
-chip. Two habits of the operator are kept, since the released weights have
-learned them:
+The original computes them in one operator, ``multi_proposal_target_mask``.
+Here they are functions of NumPy arrays, so that other heads can use them.
+Boxes are the original's: float32 (x1, y1, x2, y2) in chip pixels, where ``x2``
+is the last pixel. The functions keep two habits of the operator, because the
+released weights were trained with them:
 
-- an IoU is of intersections with the last pixel and areas without it, so it
-  is over 1 for equal boxes, 1.23 at 20 px;
-- targets aim half a pixel further right and down than boxes are decoded.
+- an IoU counts the last pixel in intersections but not in areas, so that it is
+  above 1 for equal boxes, 1.23 at 20 px;
+- targets lie half a pixel further right and down than decoded boxes.
 """
 
 from collections.abc import Sequence
@@ -16,22 +16,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: Less than a half-open box, one whose end is its last pixel.
+#: Difference of a box that ends with its last pixel to a half-open box.
 LAST_PIXEL = np.float32([0, 0, 1, 1])
 
 
 @dataclass
 class RoITargets:
-    """RoIs of a batch, and what each is to learn.
+    """RoIs of a batch, and their targets.
 
     Attributes:
         rois (ndarray): (R, 5), index of the image and box.
         labels (ndarray): (R,), 1 for an object, 0 for none, -1 ignored.
-        bbox_targets (ndarray): (R, 4), by which boxes are decoded.
+        bbox_targets (ndarray): (R, 4), deltas of boxes.
         bbox_weights (ndarray): (R, 4), 1 for an object.
-        pos_rois (ndarray): (P, 5), objects that learn a class.
-        pos_gts (ndarray): (P,), index of each one's box in its image.
-        pos_labels (ndarray): (P,), class; -1 ignored.
+        pos_rois (ndarray): (P, 5), RoIs that learn a class.
+        pos_gts (ndarray): (P,), index of their boxes in their image.
+        pos_labels (ndarray): (P,), their class; -1 ignored.
     """
 
     rois: np.ndarray
@@ -44,12 +44,12 @@ class RoITargets:
 
 
 def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """IoU (N, M) as the operator has it, see above."""
+    """Return the IoU (N, M) of the operator, see above."""
     boxes, others = boxes[:, None], others[None]
     ends = np.minimum(boxes[..., 2:], others[..., 2:])
     sides = ends - np.maximum(boxes[..., :2], others[..., :2]) + 1
     both = np.maximum(sides, 0).prod(-1)
-    # A box of one row or column has no area: not a number is no overlap.
+    # A box of one row or column has no area: NaN means no overlap.
     with np.errstate(divide='ignore', invalid='ignore'):
         return both / (_areas(boxes) + _areas(others) - both)
 
@@ -63,19 +63,20 @@ def keep_proposals(
     num: int = 300,
     min_side: float = 3,
 ) -> np.ndarray:
-    """Indices of the proposals that a chip trains, by falling score.
+    """Return the indices of a chip's training proposals, by falling score.
 
-    Left out are those whose size, the root of the area, is not in ``[low,
-    high)``, and those that are short on both sides; then NMS.
+    Proposals are left out if their size, the root of the area, is not in
+    ``[low, high)``, or if both sides are short. NMS follows.
 
     Args:
         boxes (ndarray): (N, 4), clipped to the image.
         scores (ndarray): (N,).
         valid_range (tuple): (low, high), chip pixels.
-        num_pre (int): The best before NMS. Defaults to 6000.
-        iou_threshold (float): Of NMS. Defaults to 0.7.
-        num (int): Kept at most. Defaults to 300.
-        min_side (float): Pixels, the last one counted. Defaults to 3.
+        num_pre (int): Number of best proposals before NMS. Defaults to 6000.
+        iou_threshold (float): Threshold of NMS. Defaults to 0.7.
+        num (int): Upper bound of the result. Defaults to 300.
+        min_side (float): Least side in pixels, the last one counted. Defaults
+            to 3.
     """
     areas = _areas(boxes)
     low, high = (np.float32(side) ** 2 for side in valid_range)
@@ -97,7 +98,7 @@ def fill_slots(
     valid_range: tuple[float, float],
     num: int = 300,
 ) -> np.ndarray:
-    """RoIs (num, 4) of a chip: its proposals, what fills up, its own boxes.
+    """Return RoIs (num, 4) of a chip: proposals, fillers and its boxes.
 
     A slot ``k`` without a proposal has a square of 200 px at ``k % 100``; a
     box ``t`` whose size is in the range takes the slot ``num - 1 - t``.
@@ -117,7 +118,7 @@ def box_targets(
     gts: np.ndarray,
     stds: Sequence[float] = (0.1, 0.1, 0.2, 0.2),
 ) -> np.ndarray:
-    """Targets (N, 4) of RoIs and the boxes that they find.
+    """Return the targets (N, 4) of RoIs and their boxes.
 
     The centre of a box is half a pixel right and below that of a RoI.
     """
@@ -138,21 +139,22 @@ def assign_targets(
     stds: Sequence[float] = (0.1, 0.1, 0.2, 0.2),
     class_shift: bool = False,
 ) -> RoITargets:
-    """Label the RoIs of a batch: all of them, none is sampled or ignored.
+    """Label all RoIs of a batch, without sampling.
 
-    A RoI is an object where its IoU with a box is above the threshold. The
-    first of them, ``num_pos`` for each image of the batch, learn a class, in
-    order of image, then slot: a crowded image leaves less to later ones.
+    A RoI is an object if its IoU with a box is above the threshold. The first
+    objects, ``num_pos`` per image of the batch in total, learn a class. Their
+    order is by image, then by slot: a crowded image leaves fewer to later
+    images.
 
     Args:
         rois (Sequence[ndarray]): (R, 4) for each image.
         gts (Sequence[ndarray]): (G, 4) for each image.
         classes (Sequence[ndarray]): (G,) for each image, from 0 on.
-        iou_threshold (float): Defaults to 0.5.
-        num_pos (int): Defaults to 50.
-        stds (Sequence[float]): What targets are divided by.
-        class_shift (bool): A box of class c teaches class c - 1, and one of
-            class 0 none, as the original has it. That is a fault: its lists
+        iou_threshold (float): Least IoU of an object. Defaults to 0.5.
+        num_pos (int): Objects per image that learn a class. Defaults to 50.
+        stds (Sequence[float]): Divisors of the targets.
+        class_shift (bool): A box of class c trains class c - 1, and a box of
+            class 0 trains none, as in the original. That is a fault: its lists
             count classes from 0. Defaults to False.
     """
     labels, targets, found = [], [], []
@@ -167,7 +169,7 @@ def assign_targets(
             positive = np.zeros(len(own), bool)
             target = np.zeros_like(own)
         labels.append(positive)
-        # What weighs nothing is 1, as in the operator.
+        # Targets without weight are 1, as in the operator.
         targets.append(np.where(positive[:, None], target, 1))
         found.append(best)
     images = np.repeat(np.arange(len(rois)), [len(own) for own in rois])
@@ -191,5 +193,5 @@ def assign_targets(
 
 
 def _areas(boxes: np.ndarray) -> np.ndarray:
-    """Areas without the last pixel, as in the operator."""
+    """Return areas without the last pixel, as in the operator."""
     return (boxes[..., 2:] - boxes[..., :2]).prod(-1)

@@ -9,11 +9,11 @@ from sniper_mmdet.registry import TASK_UTILS
 
 @TASK_UTILS.register_module()
 class RoundedAnchorGenerator(AnchorGenerator):
-    """An AnchorGenerator of whole pixels about the cells' centres.
+    """An AnchorGenerator with anchors of whole pixels about cells' centres.
 
-    Differs from its parent: the sides of an anchor of scale 1 are rounded, to
-    23x12, 16x16 and 11x22 at a stride of 16, and larger ones are multiples of
-    these.
+    It differs from its parent: the sides of an anchor of scale 1 are rounded,
+    to 23x12, 16x16 and 11x22 at a stride of 16, and larger anchors are
+    multiples of these.
     """
 
     def __init__(self, *args, center_offset: float = 0.5, **kwargs) -> None:

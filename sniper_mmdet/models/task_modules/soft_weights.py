@@ -1,7 +1,8 @@
-"""How much background counts where labels may be missing (Soft Sampling).
+"""Weights of background where labels may be missing (Soft Sampling).
 
-A place without a label may be an object that nobody labelled, and more so the
-farther it is from what somebody labelled (arXiv 1806.06986, section 3).
+A place without a label may be an object that nobody labelled. The farther a
+place is from labelled objects, the more likely this is (arXiv 1806.06986,
+section 3).
 """
 
 from collections.abc import Callable
@@ -17,14 +18,14 @@ from sniper_mmdet.utils.errors import UserError
 
 from .ignored_boxes import annotated
 
-#: IoU with an object from which on background counts in full.
+#: IoU with an object from which on background has weight 1.
 FULL_OVERLAP = 0.5
-#: How background is weighted unless a config says otherwise.
+#: Default weighting of background.
 BY_OVERLAP = dict(type='sniper_mmdet.OverlapWeights')
 
 
 def build_weights(soft_sampling: dict | None) -> Callable | None:
-    """Build what weighs background, of a head's ``soft_sampling``."""
+    """Build the weighting of background from a head's ``soft_sampling``."""
     if soft_sampling is None:
         return None
     return TASK_UTILS.build({**BY_OVERLAP, **soft_sampling})
@@ -33,20 +34,26 @@ def build_weights(soft_sampling: dict | None) -> Callable | None:
 def soft_weights(
     overlaps: Tensor, a: float = 0.25, b: float = 50.0, c: float = 20.0
 ) -> Tensor:
-    """Weights of background, by its largest IoU with any labelled box.
+    """Return weights of background by its largest IoU with a labelled box.
 
     ``a + (1 - a) * exp(-b * exp(-c * overlap))`` below an IoU of 0.5, and 1
     from there: a Gompertz curve.
 
     Args:
         overlaps (Tensor): Any shape.
-        a (float): The least weight. Defaults to 0.25.
-        b (float): The larger, the farther to the right the curve rises.
+        a (float): Least weight. Defaults to 0.25.
+        b (float): A larger value moves the rise of the curve to the right.
             Defaults to 50.
-        c (float): How steeply it rises. Defaults to 20.
+        c (float): Steepness of the rise. Defaults to 20.
 
     Returns:
-        Tensor: Of the same shape.
+        Tensor: Weights, of the same shape.
+
+    Examples:
+        >>> import torch
+        >>> weights = soft_weights(torch.tensor([0.0, 0.2, 0.5]))
+        >>> [round(weight, 2) for weight in weights.tolist()]
+        [0.25, 0.55, 1.0]
     """
     weights = a + (1 - a) * torch.exp(-b * torch.exp(-c * overlaps))
     return torch.where(overlaps < FULL_OVERLAP, weights, 1)
@@ -55,16 +62,17 @@ def soft_weights(
 def known_objects(
     objects: InstanceData, ignored: InstanceData | None, metainfo: dict
 ) -> Tensor:
-    """Boxes (K, 4) that say where objects are, trained or not.
+    """Return the boxes (K, 4) of all known objects, trained or not.
 
-    To these belong what a chip shows but does not train, as it is cut or out
-    of range; not what is annotated as ignored, as crowds and groups are.
+    They include objects that a chip shows but does not train, because they are
+    cut or out of range. They do not include boxes that are annotated as
+    ignored, such as crowds and groups.
 
     Args:
-        objects (:obj:`InstanceData`): What is trained.
-        ignored (:obj:`InstanceData`, optional): What is ignored. Only in
-            chips, which have a ``chip_range``, are objects among it.
-        metainfo (dict): Of the sample.
+        objects (:obj:`InstanceData`): Objects that are trained.
+        ignored (:obj:`InstanceData`, optional): Ignored boxes. They include
+            objects only in chips, which have a ``chip_range``.
+        metainfo (dict): Metainfo of the sample.
     """
     found = get_box_tensor(objects.bboxes)
     boxes = [found]
@@ -84,27 +92,27 @@ def background_weights(
     ignored: InstanceData | None,
     metainfo: dict,
 ) -> Tensor:
-    """Weights (N,) that boxes (N, 4) of an image have as background.
+    """Return the weights (N,) of an image's boxes (N, 4) as background.
 
     Args:
         weigh (Callable): :class:`OverlapWeights` or :class:`ScoreWeights`.
         boxes (Tensor (N, 4)): RoIs, or anchors, x1, y1, x2, y2.
-        objects (:obj:`InstanceData`): As of :func:`known_objects`.
-        ignored (:obj:`InstanceData`, optional): Likewise.
-        metainfo (dict): Likewise; ``scored_boxes`` of
-            :class:`PackKnownLabels` are those of a first detector.
+        objects (:obj:`InstanceData`): See :func:`known_objects`.
+        ignored (:obj:`InstanceData`, optional): See :func:`known_objects`.
+        metainfo (dict): Metainfo of the sample. Its ``scored_boxes``, from
+            :class:`PackKnownLabels`, are detections of a first detector.
     """
     known = known_objects(objects, ignored, metainfo).to(boxes)
     scored = metainfo.get('scored_boxes')
     if scored is not None:
         scored = torch.as_tensor(scored)
     weights = weigh(boxes, known, scored)
-    # Box heads count RoIs by weights above 0.
+    # Box heads count the RoIs with weights above 0.
     return weights.clamp(min=torch.finfo(weights.dtype).tiny)
 
 
 class _Curve:
-    """The settings of :func:`soft_weights`, and what measures overlaps."""
+    """Settings of :func:`soft_weights`, and the IoU calculator."""
 
     def __init__(
         self,
@@ -124,7 +132,7 @@ class _Curve:
         )
 
     def largest(self, boxes: Tensor, others: Tensor) -> Tensor:
-        """Largest IoU (N,) of each box with any other, 0 without one."""
+        """Return each box's largest IoU (N,) with the others, or 0."""
         if not len(others):
             return boxes.new_zeros(len(boxes))
         return self.overlaps(boxes, others).amax(1)
@@ -132,54 +140,55 @@ class _Curve:
 
 @TASK_UTILS.register_module()
 class OverlapWeights(_Curve):
-    """Weights of background by its overlap with objects, as released.
+    """Weights background by its overlap with objects, as released.
 
     Args:
-        a (float): Of :func:`soft_weights`. Defaults to 0.25.
-        b (float): Likewise. Defaults to 50.
-        c (float): Likewise. Defaults to 20.
-        iou_calculator (dict, optional): Defaults to None: IoU as mmdet has
-            it; ``sniper_mmdet.ReleasedOverlaps`` is the original's.
+        a (float): See :func:`soft_weights`. Defaults to 0.25.
+        b (float): See :func:`soft_weights`. Defaults to 50.
+        c (float): See :func:`soft_weights`. Defaults to 20.
+        iou_calculator (dict, optional): Config of the IoU calculator;
+            ``sniper_mmdet.ReleasedOverlaps`` is the original's. Defaults to
+            None: mmdet's IoU.
 
     Raises:
-        ValueError: Settings that make no such curve.
+        ValueError: A setting is out of bounds.
     """
 
     def __call__(
         self, boxes: Tensor, known: Tensor, scored: Tensor | None = None
     ) -> Tensor:
-        """Weights (N,) of background boxes (N, 4).
+        """Return the weights (N,) of background boxes (N, 4).
 
         Args:
             boxes (Tensor (N, 4)): RoIs, or anchors, x1, y1, x2, y2.
-            known (Tensor (K, 4)): Of :func:`known_objects`.
-            scored (Tensor (M, 5), optional): Not needed here.
+            known (Tensor (K, 4)): See :func:`known_objects`.
+            scored (Tensor (M, 5), optional): Not used.
         """
         return soft_weights(self.largest(boxes, known), *self.curve)
 
 
 @TASK_UTILS.register_module()
 class ScoreWeights(_Curve):
-    """Weights of background by what a first detector thinks of it.
+    """Weights background by the scores of a first detector.
 
-    The paper's second variant: a detector that was trained on the same labels
-    scores what is neither an object nor near one. Its curve is not published;
-    here it is the curve of overlaps, of 1 less the score: background where
-    the first detector finds nothing counts in full, where it is sure of an
-    object as much as ``a``.
+    This is the paper's second variant: a detector that was trained on the same
+    labels scores the background that is not near an object. The paper does not
+    publish its curve. Here it is the curve of overlaps at 1 - score:
+    background where the first detector finds nothing has weight 1, background
+    where it is sure of an object has weight ``a``.
 
     Args:
-        a (float): Of :func:`soft_weights`. Defaults to 0.25.
-        b (float): Likewise. Defaults to 50.
-        c (float): Likewise. Defaults to 20.
-        match_iou (float): IoU from which on a box has the score of a
-            detection; the best one counts. Defaults to 0.5.
-        hard_iou (float): IoU with an object from which on background is a
-            hard negative, and counts in full. Defaults to 0.1.
-        iou_calculator (dict, optional): As of :class:`OverlapWeights`.
+        a (float): See :func:`soft_weights`. Defaults to 0.25.
+        b (float): See :func:`soft_weights`. Defaults to 50.
+        c (float): See :func:`soft_weights`. Defaults to 20.
+        match_iou (float): IoU from which on a box gets the score of a
+            detection; the highest score counts. Defaults to 0.5.
+        hard_iou (float): IoU with an object from which on background is a hard
+            negative, of weight 1. Defaults to 0.1.
+        iou_calculator (dict, optional): See :class:`OverlapWeights`.
 
     Raises:
-        ValueError: Settings that make no such curve.
+        ValueError: A setting is out of bounds.
     """
 
     def __init__(
@@ -196,11 +205,11 @@ class ScoreWeights(_Curve):
     def __call__(
         self, boxes: Tensor, known: Tensor, scored: Tensor | None = None
     ) -> Tensor:
-        """Weights (N,), as of :class:`OverlapWeights`.
+        """Return the weights (N,) of background boxes (N, 4).
 
         Args:
             boxes (Tensor (N, 4)): RoIs, or anchors, x1, y1, x2, y2.
-            known (Tensor (K, 4)): Of :func:`known_objects`.
+            known (Tensor (K, 4)): See :func:`known_objects`.
             scored (Tensor (M, 5)): Detections of the first detector and their
                 scores.
 

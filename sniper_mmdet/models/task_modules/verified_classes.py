@@ -1,7 +1,7 @@
-"""Which classes of an image somebody looked for, and found or not.
+"""Classes that people verified in an image, as present or absent.
 
-What nobody looked for is not known to be absent: a head with a sigmoid for
-each class learns nothing of it.
+A class that nobody looked for may be present: a head with a sigmoid per class
+learns nothing about it.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-#: A logit whose sigmoid is 0 in half precision, too: as background it costs
+#: A logit whose sigmoid is 0, also in half precision. As background it costs
 #: nothing, and a score that it replaces has no gradient.
 SILENT = -1e4
 
@@ -20,20 +20,20 @@ def verified_classes(
     num_classes: int,
     related: Tensor | None = None,
 ) -> Tensor:
-    """Which classes of an image are known to be present or absent.
+    """Whether each class is known to be present or absent in an image.
 
-    A class that is present has ancestors that are, one that is absent has
-    descendants that are, as OpenImages expands its labels.
+    The ancestors of a present class are present, the descendants of an absent
+    class are absent, as OpenImages expands its labels.
 
     Args:
-        labels (Tensor (N,)): Of the image's boxes; below 0: of none.
-        metainfo (dict): Of the sample; ``verified_labels`` of it tells by
-            index of a class whether it is present. All classes are verified
-            where there is none.
-        num_classes (int): C.
-        related (Tensor (C, C), optional): Bool, whether the class of a
-            column is the row's or its ancestor. Defaults to None: no
-            hierarchy.
+        labels (Tensor (N,)): Labels of the image's boxes; below 0: no class.
+        metainfo (dict): Metainfo of the sample. ``verified_labels`` says by
+            the index of a class whether it is present; without it all classes
+            are verified.
+        num_classes (int): Number of classes, C.
+        related (Tensor (C, C), optional): Bool, whether the class of the
+            column is that of the row or an ancestor of it. Defaults to None:
+            no hierarchy.
 
     Returns:
         Tensor (C,): bool.
@@ -55,16 +55,16 @@ def verified_classes(
 def silence_unverified(
     scores: Tensor, verified: Tensor, images: Tensor | None = None
 ) -> Tensor:
-    """Replace logits of classes that are not verified by silent ones.
+    """Make logits of classes that are not verified cost nothing.
 
     Args:
-        scores (Tensor): Of maps (B, A * C, H, W), the class changing fastest;
-            or of RoIs (N, C).
+        scores (Tensor): Logits of maps (B, A * C, H, W), where the class
+            changes fastest, or of RoIs (N, C).
         verified (Tensor (B, C)): bool.
         images (Tensor (N,), optional): The image of each RoI.
 
     Returns:
-        Tensor: Of the same shape.
+        Tensor: Logits, of the same shape.
     """
     if images is not None:
         return scores.masked_fill(~verified[images.long()], SILENT)
@@ -78,13 +78,13 @@ def verified_of_batch(
     num_classes: int,
     loss: nn.Module,
 ) -> Tensor:
-    """:func:`verified_classes` of each image, (B, C).
+    """Return :func:`verified_classes` of each image, (B, C).
 
     Args:
-        labels (Sequence[Tensor]): Of each image's boxes.
+        labels (Sequence[Tensor]): Labels of each image's boxes.
         metas (Sequence[dict]): Metainfo of the samples.
-        num_classes (int): C.
-        loss (nn.Module): Of classes; one that trains ancestors has the
+        num_classes (int): Number of classes, C.
+        loss (nn.Module): Loss of classes; one that trains ancestors has the
             hierarchy.
     """
     related = getattr(loss, 'related', None)
