@@ -51,7 +51,7 @@ def settings(config: dict) -> Iterator[str]:
 
     Examples:
         >>> list(settings(dict(model=dict(scales=[1, 2], type='A'))))
-        ["model.scales.0=1", "model.scales.1=2", "model.type='A'"]
+        ['model.scales.0=1', 'model.scales.1=2', "model.type='A'"]
     """
     yield from _settings('', config)
 
