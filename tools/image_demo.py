@@ -48,7 +48,7 @@ def parse_args():
         '--score-thr',
         type=float,
         default=0.3,
-        help='least score of drawn detections',
+        help='least score of drawn detections (default: %(default)s)',
     )
     add(
         '--max-pixels',
@@ -145,7 +145,7 @@ def main():
         root = root.parent
     vis, out = out_dir / 'vis', out_dir / 'predictions.json'
     shown = dict(draw_gt=False, pred_score_thr=args.score_thr)
-    predictions, keys = [], ('bboxes', 'labels', 'scores')
+    predictions, keys, drawn = [], ('bboxes', 'labels', 'scores'), 0
     names = PictureNames()
     settings = dict(batch_size=args.batch_size, on_error=args.on_error)
     coco = dict(out_json=args.out_json, ann_file=args.ann)
@@ -169,9 +169,13 @@ def main():
         if maps:
             maps.add(result, name)
         fields = {key: result.pred_instances[key].tolist() for key in keys}
+        drawn += sum(score >= args.score_thr for score in fields['scores'])
         predictions.append(dict(file=str(name), **fields))
     write_json(out, predictions)
-    print(f'{len(predictions)} images: drawn in {vis}, detections in {out}')
+    print(
+        f'{len(predictions)} images: drawn in {vis}, detections in {out}; '
+        f'{drawn} have a score of {args.score_thr} or more and are drawn'
+    )
 
 
 if __name__ == '__main__':

@@ -50,7 +50,9 @@ def main():
     if args.auto_scale_lr:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
             needed = 'auto_scale_lr.base_batch_size in the config'
-            raise SystemExit(f'--auto-scale-lr needs {needed}.')
+            raise SystemExit(
+                f'--auto-scale-lr needs {needed}: leave the option out.'
+            )
         cfg.auto_scale_lr.enable = True
     if args.resume is not None:
         cfg.resume = True

@@ -179,7 +179,7 @@ def test_what_another_run_left_half_done(desk):
     (desk.folder / 'work/rpn.txt').unlink()
     forced = desk.run('my cfg.py', 'work', 'lr=2')
     assert len(forced.calls) == 3
-    assert 'of which config and options work/rpn is;' in forced.stderr
+    assert 'the config and options of work/rpn are not known;' in forced.stderr
 
 
 def test_proposals_of_other_arguments(desk):

@@ -442,7 +442,7 @@ def test_all_files_are_unpacked_or_none(fetch, server, here, full_disk):
     Path('sniper_models.tar.gz').write_bytes(server.body)
     with full_disk(100_000):
         error = error_of(fetch)
-    assert 'output/b cannot be written: File too large; what was' in error
+    assert 'output/b cannot be written: File too large; a previous' in error
     assert [p.read_bytes() for p in Path('output').iterdir()] == [b'old']
     fetch()
     assert Path('output/a').read_bytes() == b'a'

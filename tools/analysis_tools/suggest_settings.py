@@ -100,7 +100,10 @@ def main():
         cli.print_json(dict(report, config=text))
         return
     print(report_text(report, advice))
-    print(f'\nto paste into a config that trains on chips\n{text}', end='')
+    where = 'to paste into a config that trains on chips'
+    if args.config_out:
+        where = f'written to {args.config_out}'
+    print(f'\n{where}\n{text}', end='')
 
 
 if __name__ == '__main__':

@@ -31,11 +31,14 @@ def parse_args():
     told += 'training data, on which the detector is too good'
     add('--split', choices=['val', 'train'], default='val', help=told)
     add('--factor', type=float, help=factor)
+    most = (
+        'images to choose levels and to tune on, which takes most of the time'
+    )
     cli.add_options(
         parser,
         iters=(800, 'training iterations, of two images each'),
         seed=(0, 'random seed of training'),
-        tune_on=(16, 'images to choose levels and to tune on; 0 for none'),
+        tune_on=(16, f'{most}; 0 for none'),
         num=(0, 'images of the table, other ones; 0 for all'),
     )
     args = cli.parse(parser)

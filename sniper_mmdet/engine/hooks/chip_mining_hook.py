@@ -158,7 +158,7 @@ class ChipMiningHook(DataCheckHook):
             f'Epoch {self._epoch + 1}: mined {len(table)} chips in '
             f'{seconds:.2f} s, {per_image:.2f} per image; by level, coarse to '
             f'fine: {counts.sum(1).tolist()}{of_them}; {mpixels:.1f} Mpixels '
-            'per epoch'
+            f'in {len(runner.train_dataloader)} iterations per epoch'
         )
 
     def after_train_iter(
