@@ -63,6 +63,9 @@ ELSEWHERE = {
     'python tools/dataset_converters/openimages_to_coco.py': (
         'test_tools/test_openimages_to_coco.py'
     ),
+    'python tools/dataset_converters/make_large_scene.py': (
+        'test_tools/test_make_large_scene.py'
+    ),
     'python tools/dataset_converters/imagenet_det_to_coco.py': (
         'test_tools/test_imagenet_det_to_coco.py'
     ),
