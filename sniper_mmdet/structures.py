@@ -64,6 +64,16 @@ def is_image_level(ignored: InstanceData | None) -> bool:
     return bool((ignored.labels <= image_level(0)).any())
 
 
+def renumbered(labels: Tensor) -> Tensor:
+    """Return labels numbered anew from 0, in their order, without gaps.
+
+    mmcv's ``batched_nms`` shifts boxes by their class. With thousands of
+    classes single precision would lose fractions of a pixel; only the classes
+    that are there need numbers.
+    """
+    return labels.unique(return_inverse=True)[1]
+
+
 def chip_range(metainfo: dict) -> tuple[float, float]:
     """The valid range of a sample, its pixels: of a chip its own, or all."""
     return metainfo.get('chip_range', (0, float('inf')))

@@ -19,10 +19,6 @@ _CLASSES = 601
 #: Boxes and verified labels per image of V4.
 _BOXES, _LABELS = 8.4, 5
 _BLOCK = 100000
-_HEADER = (
-    'ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,'
-    'IsTruncated,IsGroupOf,IsDepiction,IsInside'
-)
 
 
 def benchmark_openimages(
@@ -112,6 +108,8 @@ def seconds_of_reading(folder: str) -> dict[str, float]:
 
 def write_synthetic(folder: Path, num_rows: int, seed: int) -> int:
     """Write csv files of random boxes and labels; return the image count."""
+    from sniper_mmdet.datasets.formats.openimages import BOX_FIELDS
+
     rng = np.random.default_rng(seed)
     num_images = max(round(num_rows / _BOXES), 1)
     mids = [f'/m/0{k:04d}' for k in range(_CLASSES)]
@@ -124,7 +122,7 @@ def write_synthetic(folder: Path, num_rows: int, seed: int) -> int:
     # Some images have one box, some dozens. Rows are sorted, as published.
     image = np.sort(rng.integers(0, num_images, num_rows))
     with (folder / 'boxes.csv').open('w') as file:
-        file.write(_HEADER + '\n')
+        file.write(','.join(BOX_FIELDS) + '\n')
         for start in range(0, num_rows, _BLOCK):
             own = image[start : start + _BLOCK]
             size = np.exp(rng.uniform(-3.5, 0, (len(own), 2)))

@@ -4,6 +4,7 @@ import pickle
 
 import pytest
 from decoupled import write_pictures
+from imagenet_files import CAT, DOG, write_boxes
 from mmdet.datasets import ConcatDataset
 from mmengine.registry import init_default_scope
 
@@ -102,29 +103,10 @@ def test_beside_boxes(folder, tiny_scenes):
     assert boxes.metainfo.items() <= both.metainfo.items()
 
 
-def xml(folder, name, *objects, size=(100, 80)):
-    found = ''.join(
-        f'<object><name>{wnid}</name><bndbox><xmin>{x1}</xmin>'
-        f'<ymin>{y1}</ymin><xmax>{x2}</xmax><ymax>{y2}</ymax></bndbox>'
-        '</object>'
-        for wnid, (x1, y1, x2, y2) in objects
-    )
-    path = folder / f'{name}.xml'
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
-        f'<annotation><size><width>{size[0]}</width><height>{size[1]}'
-        f'</height></size>{found}</annotation>'
-    )
-
-
-DOG, CAT = 'n02084071', 'n02121808'
-
-
 def test_boxes_of_imagenet(tmp_path):
     good = (CAT, (0, 1, 100, 80))
-    xml(
-        tmp_path,
-        'a',
+    write_boxes(
+        tmp_path / 'a.xml',
         (DOG, (10, 10, 101, 20)),
         (DOG, (10, 10, 20, 81)),
         (DOG, (10, 10, 10, 20)),
@@ -134,7 +116,7 @@ def test_boxes_of_imagenet(tmp_path):
     )
     size, found = read_boxes(tmp_path / 'a.xml', [DOG, CAT])
     assert size == (100, 80) and found == [(1, [0, 1, 100, 80])]
-    xml(tmp_path, 'b', (DOG, (1, 1, 4001, 9)), size=(5000, 50))
+    write_boxes(tmp_path / 'b.xml', (DOG, (1, 1, 4001, 9)), size=(5000, 50))
     assert read_boxes(tmp_path / 'b.xml', [DOG])[1] == []
     (tmp_path / 'c.xml').write_text('<annotation/>')
     with pytest.raises(ValueError, match=r'c\.xml must be a box file'):
@@ -142,8 +124,8 @@ def test_boxes_of_imagenet(tmp_path):
 
 
 def test_imagenet(tmp_path):
-    xml(tmp_path / 'box', f'{DOG}/x', (DOG, (1, 2, 30, 40)))
-    xml(tmp_path / 'box', f'{CAT}/y', (CAT, (1, 2, 300, 40)))
+    write_boxes(tmp_path / f'box/{DOG}/x.xml', (DOG, (1, 2, 30, 40)))
+    write_boxes(tmp_path / f'box/{CAT}/y.xml', (CAT, (1, 2, 300, 40)))
     (tmp_path / 'classes.txt').write_text(f'{CAT} cat\n{DOG} dog\n')
     (tmp_path / 'list.txt').write_text(f'{DOG}/x\n{CAT}/y\n')
     how = dict(

@@ -10,6 +10,7 @@ import pytest
 import torch
 from chip_data import smooth_image
 from mmengine.structures import InstanceData
+from open_images import BOX_HEADER
 
 from sniper_mmdet.datasets import ClassAwareChipSampler, OpenImagesDataset
 from sniper_mmdet.datasets.collected_boxes import collect_boxes
@@ -19,10 +20,6 @@ from sniper_mmdet.datasets.formats.openimages import (
 )
 from sniper_mmdet.registry import DATASETS, METRICS
 
-HEADER = (
-    'ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,'
-    'IsTruncated,IsGroupOf,IsDepiction,IsInside'
-)
 # a: a dog and a group of cats, b: two cars, their rows apart; c has no box.
 ROWS = [
     'a,xclick,/m/dog,1,0.25,0.5,0.1,0.9,0,0,0,0,0',
@@ -62,7 +59,7 @@ def data(tmp_path):
         size = (100, 200) if name == 'b' else (200, 100)
         path = tmp_path / f'images/{name}.jpg'
         cv2.imwrite(str(path), smooth_image(*size, k))
-    write_lines(tmp_path / 'boxes.csv', [HEADER, *ROWS])
+    write_lines(tmp_path / 'boxes.csv', [BOX_HEADER, *ROWS])
     write_lines(tmp_path / 'labels.csv', LABELS)
     write_lines(tmp_path / 'names.csv', [f'/m/{n},{n}' for n in CLASSES])
     (tmp_path / 'tree.json').write_text(json.dumps(TREE))
@@ -170,7 +167,7 @@ def challenge_txt(data):
 
 def challenge_csv(data):
     columns = [0, 2, 4, 5, 6, 7, 10]
-    lines = [HEADER, *ROWS[::2]]
+    lines = [BOX_HEADER, *ROWS[::2]]
     write_lines(
         data / 'boxes.csv',
         [','.join(line.split(',')[k] for k in columns) for line in lines],
@@ -179,19 +176,19 @@ def challenge_csv(data):
 
 
 def newer_csv(data):
-    lines = [f'{row},{",".join("12345678")}' for row in [HEADER, *ROWS]]
+    lines = [f'{row},{",".join("12345678")}' for row in [BOX_HEADER, *ROWS]]
     (data / 'boxes.csv').write_text('\ufeff' + '\r\n'.join(lines))
     return {}
 
 
 def older_csv(data):
-    lines = [','.join(row.split(',')[:8]) for row in [HEADER, ROWS[0]]]
+    lines = [','.join(row.split(',')[:8]) for row in [BOX_HEADER, ROWS[0]]]
     write_lines(data / 'boxes.csv', [*lines, lines[1].replace('dog', 'cat')])
     return {}
 
 
 def quoted_csv(data):
-    rows = [re.sub('[^,]+', r'"\g<0>"', row) for row in [HEADER, *ROWS]]
+    rows = [re.sub('[^,]+', r'"\g<0>"', row) for row in [BOX_HEADER, *ROWS]]
     write_lines(data / 'boxes.csv', rows)
     return {}
 
@@ -241,7 +238,7 @@ def test_what_was_read_is_kept(data, monkeypatch):
         assert again.get_data_info(k) == first.get_data_info(k)
     assert again.left_out == first.left_out
     # Other rows are read, another image is seen.
-    write_lines(data / 'boxes.csv', [HEADER, ROWS[1]])
+    write_lines(data / 'boxes.csv', [BOX_HEADER, ROWS[1]])
     assert load(data).get_data_info(0)['img_id'] == 'b'
     (data / 'images/b.jpg').rename(data / 'images/b.png')
     assert load(data).get_data_info(0)['img_path'].endswith('b.png')
@@ -298,35 +295,39 @@ def test_blocks_of_rows_are_joined(tmp_path):
             'boxes.csv, row 1: height and width .* Received: 100, 0',
         ),
         ('boxes.csv', [], 'boxes.csv must have a line that names its columns'),
-        ('boxes.csv', [HEADER], 'must have a row of a box. Received: none'),
         (
             'boxes.csv',
-            [HEADER, ROWS[0], 'a,xclick'],
+            [BOX_HEADER],
+            'must have a row of a box. Received: none',
+        ),
+        (
+            'boxes.csv',
+            [BOX_HEADER, ROWS[0], 'a,xclick'],
             r"boxes.csv, row 3: must have the 13 fields .*2, 'a,xclick'",
         ),
         (
             'boxes.csv',
-            [HEADER, ROWS[0].replace('0.25', 'left')],
+            [BOX_HEADER, ROWS[0].replace('0.25', 'left')],
             "boxes.csv, row 2: XMin must be a number. Received: 'left'",
         ),
         (
             'boxes.csv',
-            [HEADER, ROWS[0].replace('0.25', '0.75')],
+            [BOX_HEADER, ROWS[0].replace('0.25', '0.75')],
             r'boxes.csv, row 2: .* must be a box in shares .*0.75, 0.1, 0.5',
         ),
         (
             'boxes.csv',
-            [HEADER, ROWS[0].replace('0.5,', '50,')],
+            [BOX_HEADER, ROWS[0].replace('0.5,', '50,')],
             'boxes.csv, row 2: .* must be a box in shares',
         ),
         (
             'boxes.csv',
-            [HEADER, ROWS[0], ROWS[1].replace('car', 'bus')],
+            [BOX_HEADER, ROWS[0], ROWS[1].replace('car', 'bus')],
             "row 3: LabelName must be a class of label_file. .*: '/m/bus'",
         ),
         (
             'boxes.csv',
-            [HEADER, ROWS[0], ROWS[0].replace('a,', 'z,', 1)],
+            [BOX_HEADER, ROWS[0], ROWS[0].replace('a,', 'z,', 1)],
             r'boxes.csv, row 3: each image must be in .*images, whole. '
             'Received: z; 1 of 3 images are not there',
         ),
@@ -387,7 +388,7 @@ def test_what_is_skipped_is_counted(data):
     (data / 'images/a.jpg').unlink()
     (data / 'images/c.jpg').write_bytes(b'no image')
     rows = [*ROWS, ROWS[1].replace('car', 'bus'), ROWS[1].replace('car', 'x')]
-    write_lines(data / 'boxes.csv', [HEADER, *rows])
+    write_lines(data / 'boxes.csv', [BOX_HEADER, *rows])
     dataset = load(data, missing_images='skip', unknown_classes='skip')
     told = ' '.join(dataset.left_out)
     assert '2 rows are left out' in told and '/m/bus in row 6' in told

@@ -3,33 +3,20 @@
 import json
 
 import pytest
+from imagenet_files import CAT, DOG, write_boxes
 
-DOG, CAT = 'n02084071', 'n02121808'
 TOOL = 'dataset_converters/imagenet_det_to_coco.py'
 FILES = ['list.txt', 'boxes', '--classes', 'classes.txt', '--out', 'coco.json']
-
-
-def xml(*objects):
-    found = ''.join(
-        f'<object><name>{wnid}</name><bndbox><xmin>{x1}</xmin>'
-        f'<ymin>{y1}</ymin><xmax>{x2}</xmax><ymax>{y2}</ymax></bndbox>'
-        '</object>'
-        for wnid, (x1, y1, x2, y2) in objects
-    )
-    size = '<size><width>100</width><height>80</height></size>'
-    return f'<annotation>{size}{found}</annotation>'
 
 
 @pytest.fixture
 def files(here):
     boxes = {
-        f'{DOG}/a': xml((DOG, (1, 2, 31, 42)), (CAT, (0, 0, 100, 80))),
-        f'{CAT}/b': xml((CAT, (50, 2, 101, 42))),  # beyond the width
+        f'{DOG}/a': [(DOG, (1, 2, 31, 42)), (CAT, (0, 0, 100, 80))],
+        f'{CAT}/b': [(CAT, (50, 2, 101, 42))],  # beyond the width
     }
-    for name, text in boxes.items():
-        path = here / f'boxes/{name}.xml'
-        path.parent.mkdir(parents=True)
-        path.write_text(text)
+    for name, objects in boxes.items():
+        write_boxes(here / f'boxes/{name}.xml', *objects)
     (here / 'list.txt').write_text('\n'.join(boxes))
     (here / 'classes.txt').write_text(f'{CAT} cat\n{DOG} dog\n')
     return here

@@ -5,16 +5,13 @@ import json
 
 import pytest
 from mmengine.registry import init_default_scope
+from open_images import BOX_HEADER
 from PIL import Image
 
 from sniper_mmdet.registry import DATASETS
 
-HEADER = (
-    'ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,'
-    'IsTruncated,IsGroupOf,IsDepiction,IsInside'
-)
 ROWS = [
-    HEADER,
+    BOX_HEADER,
     'a,coco,/m/dog,1,0.250000,0.500000,0.100000,0.900000,0,1,0,0,0',
     'a,coco,/m/cat,1,0.500000,1.000000,0.500000,1.000000,0,0,1,0,0',
 ]

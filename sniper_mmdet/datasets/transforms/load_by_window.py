@@ -9,6 +9,7 @@ from mmdet.datasets.transforms import PackDetInputs
 from sniper_mmdet.images import ImageSource, open_image, reads_windows
 from sniper_mmdet.images.stretch import ValueRange
 from sniper_mmdet.registry import TRANSFORMS
+from sniper_mmdet.utils.kept import Kept
 
 #: Arguments that LoadImageFromFile lacks.
 OWN = 'bands', 'value_range', 'cache_mb'
@@ -49,13 +50,12 @@ class LoadImageByWindow(LoadImageFromFile):
         self.bands = bands
         self.value_range = value_range
         self.cache_mb = cache_mb
-        self._kept, self._sources = OrderedDict(), OrderedDict()
+        self._kept, self._sources = Kept(cache_mb * 1e6), OrderedDict()
 
     def transform(self, results: dict) -> dict | None:
         path = results['img_path']
-        if path in self._kept:
-            self._kept.move_to_end(path)
-            return dict(results, **self._kept[path])
+        if (kept := self._kept.get(path)) is not None:
+            return dict(results, **kept)
         if self.opens(path):
             image = self._opened(path)
             shape = image.shape[:2]
@@ -85,24 +85,18 @@ class LoadImageByWindow(LoadImageFromFile):
     def _keep(self, path: str, loaded: dict) -> None:
         """Keep an image, and drop the oldest ones if there is no room."""
         names = 'img', 'img_shape', 'ori_shape'
-        self._kept[path] = {name: loaded[name] for name in names}
+        kept = {name: loaded[name] for name in names}
         loaded['img'].flags.writeable = False
-        sizes = [kept['img'].nbytes for kept in self._kept.values()]
-        total = sum(sizes)
-        for size in sizes:
-            if total <= self.cache_mb * 1e6:
-                break
-            self._kept.popitem(last=False)
-            total -= size
+        self._kept.put(path, kept, loaded['img'].nbytes)
 
     def forget(self) -> None:
         """Drop the images in the cache, and close files."""
-        self._kept.clear()
+        self._kept = Kept(self._kept.most)
         while self._sources:
             self._sources.popitem()[1].close()
 
     def __getstate__(self) -> dict:
-        empty = dict(_kept=OrderedDict(), _sources=OrderedDict())
+        empty = dict(_kept=Kept(self._kept.most), _sources=OrderedDict())
         return {**self.__dict__, **empty}
 
     def __repr__(self) -> str:

@@ -18,6 +18,7 @@ from sniper_mmdet.chips.tiles import Tile, cut_into_tiles, tile_overlap
 from sniper_mmdet.images import ImageSource
 from sniper_mmdet.images.cutting import resize_whole_exactly
 from sniper_mmdet.registry import MODELS
+from sniper_mmdet.structures import renumbered
 from sniper_mmdet.utils.errors import UserError
 
 from .answering_maps import AnsweringMaps
@@ -421,11 +422,8 @@ class PyramidDetector(WrappedDetector):
         if len(merged) == 0:
             return merged
         nms = batched_nms if len(merged) < _MANY else nms_by_neighbourhood
-        # mmcv shifts boxes by their class. With thousands of classes single
-        # precision would lose fractions of a pixel, so only the classes that
-        # were found are numbered.
-        group = merged.labels.unique(return_inverse=True)[1]
-        dets, keep = nms(merged.bboxes, merged.scores, group, self.merge)
+        labels = renumbered(merged.labels)
+        dets, keep = nms(merged.bboxes, merged.scores, labels, self.merge)
         if self.max_per_img >= 0:
             keep = keep[: self.max_per_img]
         merged = merged[keep]

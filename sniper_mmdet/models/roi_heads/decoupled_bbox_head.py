@@ -10,6 +10,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from sniper_mmdet.registry import MODELS
+from sniper_mmdet.structures import renumbered
 from sniper_mmdet.utils.errors import UserError
 
 from .super_classes import read_super_classes
@@ -286,11 +287,7 @@ def _best_pairs(
         row, label = row[kept], label[kept]
     results = InstanceData(bboxes=boxes[row], scores=scores, labels=label)
     if len(row):
-        # mmcv shifts boxes by their class. With thousands of classes single
-        # precision would lose fractions of a pixel, so only the classes of the
-        # pairs are numbered.
-        group = label.unique(return_inverse=True)[1]
-        found, kept = batched_nms(boxes[row], scores, group, nms)
+        found, kept = batched_nms(boxes[row], scores, renumbered(label), nms)
         results = InstanceData(
             bboxes=found[:, :4], scores=found[:, 4], labels=label[kept]
         )
