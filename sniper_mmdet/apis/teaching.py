@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
-from scipy.special import logsumexp
 
 from sniper_mmdet.datasets.classes import read_categories
 from sniper_mmdet.datasets.formats.class_folders import (
@@ -28,20 +27,14 @@ from sniper_mmdet.engine.checkpoints import (
     require_fit,
 )
 from sniper_mmdet.models.roi_heads.decoupled_roi_head import last_of
-from sniper_mmdet.released.few_shot import few_shot_start, train_few_shot
 from sniper_mmdet.utils.choices import check_choice
 from sniper_mmdet.utils.errors import UserError
 from sniper_mmdet.utils.files import write_whole
 
 from .box_heads import decoupled_head
 from .inference import class_names
-from .linear_classifier import fit_new_classes
+from .new_class_solver import ClassRows, NewClassSolver, rows_of
 from .roi_features import picture_features
-
-#: Largest number of samples that stand for the known classes.
-_REPLAYED = 20_000
-#: Largest number of samples that stand for one known class.
-_REPLAYED_EACH = 16
 
 
 class Taught(NamedTuple):
@@ -56,22 +49,6 @@ class Taught(NamedTuple):
     #: Share of held-out images that a classifier of the others gets right.
     accuracy: float
     seconds: float
-
-
-class _Rows(NamedTuple):
-    """Weights and statistics of the classes of a head, one row per class."""
-
-    weight: np.ndarray
-    bias: np.ndarray
-    means: np.ndarray
-    counts: np.ndarray
-    groups: np.ndarray
-
-    def take(self, index: Sequence[int]) -> '_Rows':
-        return _Rows(*(field[list(index)] for field in self))
-
-    def and_these(self, other: '_Rows') -> '_Rows':
-        return _Rows(*map(np.concatenate, zip(self, other, strict=True)))
 
 
 def teach(
@@ -162,14 +139,14 @@ def teach(
     found = _features(model, pictures, rois, num_rois, on_error)
     # A class that is learnt again does not compete with its old row.
     kept = [k for k, name in enumerate(old) if name not in pictures]
-    rows = _rows_of(head)
+    rows = rows_of(head)
     rows = rows.take([*kept, *range(len(old), len(rows.bias))])
     old = [old[k] for k in kept]
-    solve = _Solver(
+    solve = NewClassSolver(
         head, rows, solver, l2, (epochs, lr, momentum, batch_size), seed
     )
     learnt = solve(found)
-    new = _Rows(
+    new = ClassRows(
         *learnt,
         np.stack([np.vstack(f).mean(0) for f in found]),
         np.array([float(len(f)) for f in found]),
@@ -270,96 +247,11 @@ def _features(
     return found
 
 
-def _rows_of(head: torch.nn.Module) -> _Rows:
-    fields = head.fc_fine.weight, head.fc_fine.bias
-    fields += head.fine_means, head.fine_counts, head.super_of
-    return _Rows(*(field.detach().cpu().numpy() for field in fields))
-
-
-class _Solver:
-    """Fits the classifier of new classes beside the rows of old ones."""
-
-    def __init__(self, head, rows, solver, l2, sgd, seed) -> None:
-        self.rows, self.l2, self.sgd, self.seed = rows, l2, sgd, seed
-        self.solver = solver
-        self.sigmoid = getattr(head.loss_fine, 'use_sigmoid', False)
-        deviation = head.fine_variance.sqrt().cpu().numpy()
-        self.replayed = _replay(rows, deviation, seed)
-
-    def __call__(
-        self, found: list[list[np.ndarray]]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Weights (C, F) and biases (C,) of classes, from their images."""
-        x = np.vstack([np.vstack(pictures) for pictures in found])
-        y, share = [], []
-        for k, pictures in enumerate(found):
-            for features in pictures:
-                y += [k] * len(features)
-                share += [1 / len(features)] * len(features)
-        if self.solver == 'released':
-            start = few_shot_start(len(found), x.shape[1], self.seed)
-            epochs, *how = self.sgd
-            ((weight, bias),) = train_few_shot(
-                x, np.array(y), *start, epochs, *how
-            )
-            return weight, bias
-        old = self.replayed
-        x = np.vstack([x, old])
-        y = np.array(y + [-1] * len(old))
-        share = np.array(share + [1.0] * len(old))
-        if self.sigmoid:  # each class against all others
-            fits = [
-                fit_new_classes(
-                    x,
-                    np.where(y == k, 0, -1),
-                    1,
-                    np.zeros(len(x)),
-                    share,
-                    self.l2,
-                )
-                for k in range(len(found))
-            ]
-            weights, biases = zip(*fits, strict=True)
-            return np.concatenate(weights), np.concatenate(biases)
-        other = None
-        if len(self.rows.bias):
-            logits = x @ self.rows.weight.T + self.rows.bias
-            other = logsumexp(logits, axis=1)
-        return fit_new_classes(x, y, len(found), other, share, self.l2)
-
-    def accuracy(self, found: list[list[np.ndarray]]) -> float:
-        """Accuracy on every fifth image, of a classifier of the others."""
-        train = [[f for i, f in enumerate(p) if i % 5] for p in found]
-        held = [p[::5] for p in found]
-        weight, bias = self(train)
-        if self.solver == 'lbfgs':  # old classes compete, too
-            weight = np.concatenate([weight, self.rows.weight])
-            bias = np.concatenate([bias, self.rows.bias])
-        right = [
-            (features[0] @ weight.T + bias).argmax() == k
-            for k, pictures in enumerate(held)
-            for features in pictures
-        ]
-        return float(np.mean(right))
-
-
-def _replay(rows: _Rows, deviation: np.ndarray, seed: int) -> np.ndarray:
-    """Sample features (N, F) that resemble those of the known classes."""
-    means = rows.means[rows.counts > 0]
-    if not len(means):
-        return means
-    each = int(np.clip(_REPLAYED // len(means), 1, _REPLAYED_EACH))
-    means = means.repeat(each, 0)
-    noise = np.random.default_rng(seed).normal(size=means.shape)
-    # The output of a ReLU is not below 0.
-    return np.float32((means + noise * deviation).clip(min=0))
-
-
 def _with_classes(
     cfg: Config,
     names: list[str],
     hidden: int,
-    rows: _Rows,
+    rows: ClassRows,
     ann_file: str | Path | None,
 ) -> Config:
     """Change the classes of a config, and its COCO file for tests if given."""
@@ -393,7 +285,7 @@ def _write(
     checkpoint: str | Path,
     out: Path,
     names: list[str],
-    rows: _Rows,
+    rows: ClassRows,
 ) -> None:
     """Check that the checkpoint fits its config, and write both."""
     weights = read_weights(checkpoint)

@@ -118,7 +118,7 @@ def _chips(root: Path, kind: str, **load) -> ChipDataset:
             dict(type='LoadAnnotations', with_bbox=True),
             dict(type='sniper_mmdet.CutChip'),
             dict(type='RandomFlip', prob=0.5),
-            dict(type='PackDetInputs'),
+            dict(type='sniper_mmdet.PackImage'),
         ],
         dataset=dict(
             type='CocoDataset',

@@ -62,7 +62,7 @@ def random_chips(cfg: Config, num: int, seed: int) -> Chips:
             f'give. Received: {side}.'
         )
     pack = (dataset.get('pipeline') or [{}])[-1]
-    if str(pack.get('type')).split('.')[-1] != 'PackDetInputs':
+    if not str(pack.get('type')).split('.')[-1].startswith('Pack'):
         pack = dict(type='PackDetInputs')
     pack = TRANSFORMS.build(pack)
     heads = [head for head in _values(cfg.model, 'bbox_head') if head]

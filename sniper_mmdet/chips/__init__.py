@@ -13,6 +13,7 @@ from .boxes import (
     box_sizes,
     classify_boxes,
     clip_boxes,
+    seen_in,
     whole_in,
 )
 from .coco import from_coco

@@ -10,14 +10,12 @@ from mmdet.datasets.transforms import LoadAnnotations, PackDetInputs
 from mmengine.logging import print_log
 
 from sniper_mmdet.chips import (
-    BoxState,
     ChipSettings,
     ImageBoxes,
     ImagePyramid,
     NegativeSettings,
     Proposals,
     chip_regions,
-    classify_boxes,
     mine_chips,
 )
 from sniper_mmdet.registry import DATASETS
@@ -182,6 +180,9 @@ class ChipDataset:
         for pack in packs if self.keeps_unseen else ():
             pack.meta_keys = (*pack.meta_keys, *ALL_BOXES)
         self._images = self._table = self._proposals = None
+        # Factors of the levels, by the size of an image.
+        self._scales = {}
+        self._generator = np.random.MT19937()
         self._no_box = ''
 
     @property
@@ -315,17 +316,24 @@ class ChipDataset:
             row = self._table[row]
         # Augmentations use the global generators. Seeded by the chip, they do
         # not depend on the worker, or on earlier samples.
-        python, numpy = random.getstate(), np.random.get_state()
+        python, numpy = random.getstate(), np.random.get_bit_generator()
+        # Copies of NumPy's state would take as long as all boxes of a chip.
+        np.random.set_bit_generator(self._generator)
         random.seed(int(row['seed']))
         np.random.seed(int(row['seed']))
         try:
             return self._cut(row)
         finally:
             random.setstate(python)
-            np.random.set_state(numpy)
+            np.random.set_bit_generator(numpy)
 
-    def get_data_info(self, row: np.void) -> dict:
+    def get_data_info(self, row: np.void, only_seen: bool = False) -> dict:
         """The input of the pipeline: the image's info and the chip.
+
+        Args:
+            row (np.void): A row of the table of :meth:`mine`.
+            only_seen (bool): Whether instances that the chip does not show are
+                left out, as for the pipeline. Defaults to False.
 
         Returns:
             dict: The wrapped dataset's info, and ``chip``, as :class:`CutChip`
@@ -335,11 +343,19 @@ class ChipDataset:
         info = self.dataset.get_data_info(index)
         images, pyramid = self.images, self.settings.pyramid
         size = int(images.widths[index]), int(images.heights[index])
-        instances = usable_instances(info['instances'], size, info['img_path'])
+        region = chip_regions(row)
+        instances = usable_instances(
+            info['instances'],
+            size,
+            info['img_path'],
+            region if only_seen else None,
+        )
         info.update(width=size[0], height=size[1], instances=instances)
+        if size not in self._scales:
+            self._scales[size] = pyramid.level_sizes(*size) / size
         info['chip'] = dict(
-            region=tuple(chip_regions(row).tolist()),
-            scale=tuple(pyramid.level_sizes(*size)[level] / size),
+            region=tuple(region.tolist()),
+            scale=tuple(self._scales[size][level]),
             valid_range=tuple(pyramid.bounds[level]),
             level=level,
             positive=bool(row['positive']),
@@ -352,9 +368,9 @@ class ChipDataset:
 
     def _cut(self, row: np.void) -> dict:
         for _ in range(100):
-            info = self.get_data_info(row)
+            info = self.get_data_info(row, only_seen=True)
             try:
-                sample = self.pipeline(_only_seen(info))
+                sample = self.pipeline(info)
                 if sample is not None:
                     return sample
             except Exception as error:  # a broken file may raise any error
@@ -428,11 +444,3 @@ class ChipDataset:
             f'{self.__class__.__name__}({len(self.dataset)} images, '
             f'{len(self)} chips, {self.settings})'
         )
-
-
-def _only_seen(info: dict) -> dict:
-    """Remove instances that the chip does not show, and their masks."""
-    boxes = [instance['bbox'] for instance in info['instances']]
-    states = classify_boxes(boxes, info['chip']['region'], (0, np.inf))
-    seen = np.flatnonzero(states != BoxState.OUTSIDE)
-    return dict(info, instances=[info['instances'][k] for k in seen])

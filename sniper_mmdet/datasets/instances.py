@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sniper_mmdet.chips import clip_boxes
+from sniper_mmdet.chips import clip_boxes, seen_in
 from sniper_mmdet.utils.errors import UserError
 from sniper_mmdet.utils.image import image_size
 
@@ -83,19 +83,31 @@ def annotated_size(info: dict) -> tuple[float, float]:
 
 
 def usable_instances(
-    instances: list[dict], size: tuple[int, int], path: str
+    instances: list[dict],
+    size: tuple[int, int],
+    path: str,
+    region: np.ndarray | None = None,
 ) -> list[dict]:
-    """Clip instances to the image (width, height); leave out small ones.
+    """Clip instances to the image; leave out small and unseen ones.
 
-    See :func:`~sniper_mmdet.chips.clip_boxes`.
+    Args:
+        instances (list[dict]): Those of an image.
+        size (tuple[int]): (width, height) of the image, see
+            :func:`~sniper_mmdet.chips.clip_boxes`.
+        path (str): The image, for errors.
+        region (ndarray (4,), optional): (x1, y1, x2, y2) of the part that is
+            seen, original pixels. Defaults to None: the whole image.
 
     Raises:
         ValueError: A box is not four numbers.
     """
     boxes, kept = clip_boxes(instance_boxes(instances, path), size)
+    if region is not None:
+        kept &= seen_in(boxes, region)
+    kept = np.flatnonzero(kept)
     return [
-        {'ignore_flag': 0, **instances[k], 'bbox': boxes[k].tolist()}
-        for k in np.flatnonzero(kept)
+        {'ignore_flag': 0, **instances[k], 'bbox': box}
+        for k, box in zip(kept.tolist(), boxes[kept].tolist(), strict=True)
     ]
 
 

@@ -4,6 +4,7 @@ GDAL takes three times as long. Pixels are those that OpenCV decodes.
 """
 
 import itertools
+import os
 from collections.abc import Sequence
 from importlib.util import find_spec
 
@@ -80,8 +81,8 @@ class JpegTiles:
             key = self._file.name, self._state, overview, row, column
             tile = _KEPT.get(key)
             if tile is None:
-                tile = self._decode(overview, f'{column}_{row}')
-                if tile is None or tile.shape != (high, wide, 3):
+                tile = self._decode(overview, f'{column}_{row}', block)
+                if tile is None:
                     return None
                 _KEPT.put(key, tile, tile.nbytes)
             top, left = row * high - y, column * wide - x
@@ -98,7 +99,9 @@ class JpegTiles:
         name = self._file.name
         _KEPT.forget(lambda key: key[0] == name)
 
-    def _decode(self, overview: int, place: str) -> np.ndarray | None:
+    def _decode(
+        self, overview: int, place: str, block: tuple[int, int]
+    ) -> np.ndarray | None:
         """Decode a tile to uint8 (h, w, 3), BGR; None if it is broken."""
         import simplejpeg
 
@@ -106,18 +109,20 @@ class JpegTiles:
         size = self._tag(f'BLOCK_SIZE_{place}', overview)
         if not offset or not size:
             return None
-        self._stream.seek(int(offset))
-        tile = self._stream.read(int(size))
+        tile = os.pread(self._stream.fileno(), int(size), int(offset))
         if overview not in self._shared:
             # The file has the shared tables of a level's tiles only once.
             tables = bytes.fromhex(self._tag('JPEGTABLES', overview) or '')
             self._shared[overview] = tables.removesuffix(_END)
         if shared := self._shared[overview]:
             tile = shared + tile.removeprefix(_START)
+        # Its own memory, which it fills with zeros, costs a third of the time.
+        pixels = np.empty((*block, 3), np.uint8)
         try:
-            return simplejpeg.decode_jpeg(tile, colorspace='BGR')
+            found = simplejpeg.decode_jpeg(tile, 'BGR', buffer=pixels)
         except ValueError:
             return None
+        return pixels if found.shape == pixels.shape else None
 
     def _tag(self, name: str, overview: int) -> str | None:
         level = {} if overview < 0 else dict(ovr=overview)

@@ -9,7 +9,9 @@ import cv2
 import mmcv
 import numpy as np
 import pytest
+import torch
 from mmcv.transforms import LoadImageFromFile
+from mmdet.datasets.transforms import PackDetInputs
 from pixel_rasters import bands_of, write_raster
 
 from sniper_mmdet.datasets import ChipDataset, LoadImageByWindow, PackImage
@@ -104,10 +106,18 @@ def test_nothing_is_kept_unless_asked_for(tmp_path, decoded):
     assert len(decoded) == 4
 
 
-def test_a_pipeline_packs_an_image_as_mmdet_does():
-    image = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
-    packed = PackImage(meta_keys=())(dict(img=image))
-    assert (packed['inputs'].permute(1, 2, 0).numpy() == image).all()
+@pytest.mark.parametrize('mirrored', [(), (0,), (1,), (0, 1)])
+@pytest.mark.parametrize(
+    'shape, dtype',
+    [((7, 9, 3), 'u1'), ((7, 9, 1), 'u1'), ((7, 9), 'u1'), ((7, 9, 3), 'f4')],
+)
+def test_a_pipeline_packs_an_image_as_mmdet_does(shape, dtype, mirrored):
+    values = np.random.default_rng(0).integers(0, 255, shape)
+    image = np.flip(values.astype(dtype)[1:, 2:], mirrored)
+    packed = PackImage(meta_keys=())(dict(img=image))['inputs']
+    expected = PackDetInputs(meta_keys=())(dict(img=image))['inputs']
+    assert packed.dtype == expected.dtype and packed.is_contiguous()
+    assert torch.equal(packed, expected)
 
 
 def test_what_it_is_told_is_shown():

@@ -39,8 +39,6 @@ def main():
     on_error = dict(choices=['stop', 'skip'])
     about = 'skip: leave out images that cannot be converted, also from '
     about += '--out-ann'
-    told = 'sides of a tile in pixels, a multiple of 16 (default: 256 for '
-    told += 'jpeg, else 128)'
     cli.add_options(
         parser,
         ann='COCO json whose file names are relative to SRC_FOLDER',
@@ -51,7 +49,7 @@ def main():
             compress,
         ),
         quality=(90, 'quality of JPEG, 1 to 100'),
-        block=(None, told, dict(type=int)),
+        block=(128, 'sides of a tile in pixels, a multiple of 16'),
         num_procs=(1, 'number of processes'),
         on_error=('stop', about, on_error),
     )

@@ -4,7 +4,7 @@
 # window; other images are decoded as by LoadImageFromFile.
 
 pack_chip = dict(
-    type='PackDetInputs',
+    type='sniper_mmdet.PackImage',
     meta_keys=(
         'img_id',
         'img_path',

@@ -10,9 +10,11 @@ from sniper_mmdet.datasets.proposals import ProposalFile
 from sniper_mmdet.registry import TRANSFORMS
 from sniper_mmdet.utils.errors import UserError
 
+from .load_by_window import PackImage
+
 
 @TRANSFORMS.register_module()
-class PackKnownLabels(PackDetInputs):
+class PackKnownLabels(PackImage):
     """PackDetInputs with further knowledge about the labels of an image.
 
     Differs from its parent: if :class:`LoadGroupOf` is in the pipeline,
