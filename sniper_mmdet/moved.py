@@ -1,6 +1,6 @@
-"""Old names, which work for one version more and say what is new.
+"""Old names, which still work and tell the new names.
 
-Version 0.2 goes without them, and without this file.
+Version 0.2 will drop them, and this file.
 """
 
 import importlib
@@ -67,7 +67,7 @@ NAMES = {
 
 
 def warn(old: str, new: str) -> None:
-    """Say that a name is old, once at each place that uses it."""
+    """Warn that a name is old, once at each place that uses it."""
     warnings.warn(
         f'{old} is called {new} now; the old name goes with version 0.2',
         DeprecationWarning,
@@ -76,7 +76,7 @@ def warn(old: str, new: str) -> None:
 
 
 def getattr_of(module: str) -> Callable[[str], object]:
-    """What a module's ``__getattr__`` is, for its old names.
+    """Return the ``__getattr__`` of a module with old names.
 
     Args:
         module (str): Its ``__name__``.

@@ -1,7 +1,7 @@
 """The registries of sniper_mmdet, children of mmengine's.
 
-A config names a component with its scope, ``sniper_mmdet.ChipDataset``;
-mmengine then imports this module, and on first use the ``locations``.
+A config names a component with its scope, ``sniper_mmdet.ChipDataset``.
+mmengine then imports this module, and the ``locations`` on first use.
 """
 
 from sniper_mmdet.utils.dependencies import require_openmmlab
@@ -14,7 +14,7 @@ from mmengine.registry import Registry  # noqa: E402
 from sniper_mmdet import moved  # noqa: E402
 from sniper_mmdet.utils.cli import quiet  # noqa: E402
 
-# mmdet prints while it is imported, which is no part of a tool's result.
+# mmdet prints while it is imported. Its lines are no part of a tool's result.
 with quiet():
     import mmdet.datasets  # noqa: E402, F401
 

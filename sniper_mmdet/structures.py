@@ -1,22 +1,23 @@
-"""What a data sample of mmdet holds."""
+"""Reading of data samples of mmdet, and what this package adds to them."""
 
 import numpy as np
 import torch
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-#: In ``gt_ignore_flags``, beside 0 and 1: a box that detectors do not see.
-#: PackDetInputs puts it neither into gt_instances nor into ignored_instances.
+#: Value of ``gt_ignore_flags``, beside 0 and 1, for a box that detectors do not
+#: see. PackDetInputs puts such a box neither into gt_instances nor into
+#: ignored_instances.
 UNSEEN = 2
-#: What the metainfo of a sample has where boxes are unseen: all boxes.
+#: Keys of the metainfo for all boxes of a sample, if some are unseen.
 ALL_BOXES = 'gt_bboxes', 'gt_ignore_flags'
 
 
 def annotated_boxes(sample) -> np.ndarray:
-    """ndarray (N, 4): all boxes of a sample or its dict.
+    """Return all boxes (N, 4) of a sample or of its dict, in its pixels.
 
-    Ignored ones are last, and so are those that the detector does not see,
-    where the metainfo has :data:`ALL_BOXES`.
+    Ignored boxes are last. Boxes that the detector does not see are last too,
+    if the metainfo has :data:`ALL_BOXES`; else they are missing.
     """
     boxes, flags = (sample.get(key) for key in ALL_BOXES)
     if boxes is not None and flags is not None:
@@ -30,16 +31,19 @@ def annotated_boxes(sample) -> np.ndarray:
 
 
 def in_released_range(boxes: Tensor, metainfo: dict) -> Tensor:
-    """bool (N,): whose sizes are in a chip's valid range; all without one.
+    """Test which boxes have a size in the valid range of their chip.
 
-    The released second stage counts the upper end too, ``low <= size <=
-    high`` (the operator ``multi_proposal_target``), as nothing else does: see
+    The released second stage includes the upper end, ``low <= size <= high``
+    (the operator ``multi_proposal_target``). Everything else excludes it, see
     :func:`~sniper_mmdet.chips.in_range`.
 
     Args:
         boxes (Tensor): (N, 4), chip pixels.
-        metainfo (dict): Of the chip's sample, with ``chip_range`` of
-            :class:`CutChip`.
+        metainfo (dict): The metainfo of the chip's sample. :class:`CutChip`
+            adds ``chip_range``; without it every size is valid.
+
+    Returns:
+        Tensor: bool (N,).
     """
     low, high = chip_range(metainfo)
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
@@ -47,20 +51,20 @@ def in_released_range(boxes: Tensor, metainfo: dict) -> Tensor:
 
 
 def image_level(label):
-    """The label of the ignored box of a picture that is labelled as a whole.
+    """Return the label of the box around an image with an image-level label.
 
-    It is -2 for class 0, -3 for class 1, and so on: below 0 as a region is
-    that nobody labelled; nothing in the picture is background. The function
-    is its own inverse, and takes tensors as well.
+    The box is ignored, so that nothing in the image is background. Its label
+    is -2 for class 0, -3 for class 1, and so on; regions that nobody labelled
+    have -1. The function is its own inverse. It takes tensors, too.
     """
     return -2 - label
 
 
 def is_image_level(ignored: InstanceData | None) -> bool:
-    """Whether a picture is labelled as a whole, by its ignored instances."""
+    """Test whether ignored instances give their image an image-level label."""
     if ignored is None or 'labels' not in ignored:
         return False
-    # Of a crowd it is -1 at least.
+    # The label of a crowd is -1 or higher.
     return bool((ignored.labels <= image_level(0)).any())
 
 
@@ -75,5 +79,8 @@ def renumbered(labels: Tensor) -> Tensor:
 
 
 def chip_range(metainfo: dict) -> tuple[float, float]:
-    """The valid range of a sample, its pixels: of a chip its own, or all."""
+    """Return the valid range (low, high) of a sample, in its pixels.
+
+    A sample that is no chip has the range of all sizes.
+    """
     return metainfo.get('chip_range', (0, float('inf')))
