@@ -13,6 +13,10 @@ ssh_on_chips = dict(
     # Boxes are half-open, as in mmdet.
     bbox_head=dict(gt_offset=0),
     train_cfg=dict(
+        # Anchors over the border are trained, too. On small chips these are
+        # most of the larger anchors, and without training they find faces
+        # along the borders of each level.
+        allowed_border=-1,
         assigner=dict(
             type='sniper_mmdet.RangeAwareAssigner', ignore_iou_thr=0.3
         )
