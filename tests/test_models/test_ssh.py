@@ -126,6 +126,31 @@ def test_where_no_anchor_is_within_all_are_used(head):
     assert (labels == 0).all() and labels.shape == (2, 2, 3)
 
 
+@pytest.mark.parametrize(
+    'name, trained',
+    [
+        ('ssh_vgg16_13e_wider-face', False),
+        ('ssh_vgg16_sniper_7e_wider-face', True),
+        ('ssh_mobilenetv2_stock-ms_8e_face-mask', True),
+        ('ssh_mobilenetv2_sniper_8e_face-mask', True),
+        ('ssh_mobilenetv2_autofocus_8e_face-mask', True),
+    ],
+)
+def test_a_false_face_at_the_border_of_a_chip_is_trained(name, trained):
+    """Most anchors of 64 and 128 px cross the border of a small chip."""
+    cfg = load_config(ROOT / f'configs/ssh/{name}.py').model
+    head = MODELS.build(dict(cfg.bbox_head, train_cfg=cfg.train_cfg))
+    scores = [torch.zeros(1, 4, side, side) for side in (48, 24, 12)]
+    for of_map in scores:
+        of_map[0, ::2, 0, 0] = 5  # surely a face
+        of_map.requires_grad_()
+    deltas = [torch.zeros(1, 8, side, side) for side in (48, 24, 12)]
+    shape = dict(img_shape=(384, 384), pad_shape=(384, 384))
+    losses = head.loss_by_feat(scores, deltas, [faces()], [shape])
+    sum(losses['loss_cls']).backward()
+    assert scores[1].grad[0, :, 0, 0].any() == trained
+
+
 def sampler(**settings):
     return TASK_UTILS.build(
         dict(type='sniper_mmdet.HardAnchorSampler', **settings)
