@@ -5,8 +5,8 @@ import torch
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-#: Value of ``gt_ignore_flags``, beside 0 and 1, for a box that detectors do not
-#: see. PackDetInputs puts such a box neither into gt_instances nor into
+#: Value of ``gt_ignore_flags``, beside 0 and 1, for a box that detectors do
+#: not see. PackDetInputs puts such a box neither into gt_instances nor into
 #: ignored_instances.
 UNSEEN = 2
 #: Keys of the metainfo for all boxes of a sample, if some are unseen.

@@ -19,7 +19,7 @@ ssh_on_chips = dict(
         allowed_border=-1,
         assigner=dict(
             type='sniper_mmdet.RangeAwareAssigner', ignore_iou_thr=0.3
-        )
+        ),
     ),
     # One NMS runs over all levels.
     test_cfg=dict(nms=None),
