@@ -51,10 +51,16 @@ def write_plan(
     """
     own, target = detector.trained_for()
     finest = [own if factor is None else factor]
-    if factor is None and num:
-        detector.write(_one_level(own, detector.strides[0]), 1, seed)
-        finest, target = _studied(detector, own, num, split)
-    plan = plan_for(detector.images, finest, target, detector.strides)
+    try:
+        if factor is None and num:
+            detector.write(_one_level(own, detector.strides[0]), 1, seed)
+            finest, target = _studied(detector, own, num, split)
+        plan = plan_for(detector.images, finest, target, detector.strides)
+    except BaseException:
+        # The config of the first run serves nobody, and would be in the way
+        # of another attempt.
+        detector.path.unlink(missing_ok=True)
+        raise
     detector.write(plan, iterations, seed)
     return plan
 

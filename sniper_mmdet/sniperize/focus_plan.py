@@ -7,7 +7,12 @@ from mmengine.config import Config
 
 from sniper_mmdet.chips import ImageBoxes, ImagePyramid, box_sizes
 from sniper_mmdet.tuning.advice import TARGET
-from sniper_mmdet.tuning.plan import FocusPlan, best_plan, search_plans
+from sniper_mmdet.tuning.plan import (
+    LEAST_SIZE,
+    FocusPlan,
+    best_plan,
+    search_plans,
+)
 from sniper_mmdet.tuning.ranges import WIDER
 
 from .focus_head import focus_strides
@@ -101,16 +106,29 @@ def plan_for(
     """
     found = [search_plans(images, f, target, strides) for f in finest]
     if not any(found):
-        factors = ' or '.join(f'{factor:.3g}' for factor in finest)
-        raise ValueError(
-            'AutoFocus cannot help here: no coarser level shows 95% of the '
-            f'boxes for a finest level of {factors} times large enough to be '
-            'noticed, or no level suits some of the sizes. '
-            f'Received: {len(images.boxes)} boxes in {len(images)} '
-            f'images, and sizes of {target[0]:.0f} to {target[1]:.0f} px for '
-            'a level.'
-        )
+        raise ValueError(_why_not(images, finest, target))
     plans = [best_plan(plans) for plans in found if plans]
     most = _ALIKE * min(plan.pixels for plan in plans)
     alike = [plan for plan in plans if plan.pixels <= most]
     return max(alike, key=lambda plan: plan.factors[-1])
+
+
+def _why_not(
+    images: ImageBoxes, finest: Sequence[float], target: tuple[float, float]
+) -> str:
+    """Say why no plan suits a detector, and what to do instead."""
+    factors = ' or '.join(f'{factor:.3g}' for factor in finest)
+    small, large = np.percentile(box_sizes(images.boxes), [5, 99])
+    coarsest = min(target[1] / large, max(finest) / 2)
+    return (
+        'AutoFocus cannot help here: no coarser level can notice the small '
+        f'objects and detect the large ones. Below a finest level of {factors}'
+        f' times, the coarsest level has a factor of at most {coarsest:.2g}: '
+        f'objects of {small:.0f} and {large:.0f} px (5% are smaller, 1% are '
+        f'larger) have {small * coarsest:.1f} and {large * coarsest:.0f} px '
+        f'there. They need {LEAST_SIZE:.0f} px to be noticed, and the '
+        f'detector finds {target[0]:.0f} to {target[1]:.0f} px well. Use the '
+        'whole pyramid, or train for the levels that suggest_settings.py '
+        f'proposes. Received: {len(images.boxes)} boxes in {len(images)} '
+        'images.'
+    )

@@ -80,6 +80,10 @@ def test_a_plan_or_why_there_is_none():
     assert plan.boxes >= 0.99
     with pytest.raises(ValueError, match='cannot help here: no coarser'):
         plan_for(images([2.0] * 9), [2.0], (40.0, 200.0), [8, 16])
+    # A level that shows 300 px as 90 px shows 8 px as 2.4 px.
+    text = 'at most 0.3: objects of 8 and 300 px .* have 2.4 and 90 px there'
+    with pytest.raises(ValueError, match=text):
+        plan_for(images([8.0] * 9 + [300.0] * 9), [1.5], (16.0, 90.0), [8])
 
 
 def test_the_finest_of_levels_that_cost_alike():

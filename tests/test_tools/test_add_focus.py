@@ -172,6 +172,7 @@ def test_a_detector_that_finds_nothing(user, tool, capsys):
     given = *user(plain_config('retinanet')), '--out-dir', 'out'
     text = refused(capsys, tool, *given, '--tune-on', 1)
     assert 'trained.pth finds nothing at any level of 1 images' in text
+    assert not os.listdir('out')  # ready for another attempt
 
 
 def test_weights_of_another_detector(user, tool, capsys):
