@@ -4,6 +4,10 @@ A config names a component with its scope, ``sniper_mmdet.ChipDataset``.
 mmengine then imports this module, and the ``locations`` on first use.
 """
 
+import warnings
+from contextlib import redirect_stdout
+from io import StringIO
+
 from sniper_mmdet.utils.dependencies import require_openmmlab
 
 require_openmmlab()
@@ -12,11 +16,12 @@ from mmengine import registry as _mmengine  # noqa: E402
 from mmengine.registry import Registry  # noqa: E402
 
 from sniper_mmdet import moved  # noqa: E402
-from sniper_mmdet.utils.cli import quiet  # noqa: E402
 
-# mmdet prints while it is imported. Its lines are no part of a tool's result.
-with quiet():
-    import mmdet.datasets  # noqa: E402, F401
+# mmdet tells which optional packages are missing, none of which is needed.
+with redirect_stdout(StringIO()), warnings.catch_warnings():
+    warnings.filterwarnings('ignore', 'faster_coco_eval', UserWarning)
+    import mmdet.datasets  # noqa: E402
+    import mmdet.evaluation  # noqa: E402, F401
 
 
 class _Registry(Registry):

@@ -52,3 +52,15 @@ def prepare_cpu(launcher: str = 'none', cfg: Config | None = None) -> None:
             broadcast_buffers=False,
             find_unused_parameters=cfg.get('find_unused_parameters', False),
         )
+
+
+def give_back_memory() -> None:
+    """Return freed memory to the system, which glibc would keep for later.
+
+    :func:`prepare_cpu` sets it to keep what the network needs again for each
+    image. After the last image other parts of a program need memory.
+    """
+    if sys.platform.startswith('linux'):
+        libc = ctypes.CDLL(None)
+        if hasattr(libc, 'malloc_trim'):
+            libc.malloc_trim(0)

@@ -17,6 +17,7 @@ from sniper_mmdet.sniperize.focus_plan import plan_for
 from sniper_mmdet.tuning.plan import FocusPlan
 from sniper_mmdet.utils.config_text import call, comment
 from sniper_mmdet.utils.files import write_whole
+from sniper_mmdet.utils.progress import announce
 
 from .levels import ladder, level_study
 from .splits import splits
@@ -53,8 +54,12 @@ def write_plan(
     finest = [own if factor is None else factor]
     try:
         if factor is None and num:
+            announce(
+                f'[1/5] levels that suit the detector, on up to {num} images'
+            )
             detector.write(_one_level(own, detector.strides[0]), 1, seed)
             finest, target = _studied(detector, own, num, split)
+        announce('[2/5] the plan')
         plan = plan_for(detector.images, finest, target, detector.strides)
     except BaseException:
         # The config of the first run serves nobody, and would be in the way
@@ -93,10 +98,12 @@ def train_and_tune(
     require_coco(cfg)
     if num:
         splits(cfg, split, num)
+    announce('[3/5] training of the focus head')
     work_dir = dict(work_dir=str(path.parent / 'training'))
     train_focus_head(load_config(str(path), work_dir), checkpoint)
     if not num:
         return None
+    announce(f'[4/5] tuning, on up to {num} images')
     how = dict(split=split, num=num, measure=False)
     tuned = tune(cfg, str(checkpoint), loss=loss, **how)
     added = [

@@ -126,7 +126,12 @@ def refuse_detector(model: dict) -> None:
     if not model:
         raise ValueError('the config has no model.')
     if name_of(model) in ('PyramidDetector', 'AutoFocus'):
-        raise ValueError(f"the config's model is {name_of(model)} already.")
+        kind = name_of(model)
+        hint = ' To tune it by tools/analysis_tools/tune.py needs no training.'
+        raise ValueError(
+            f"the config's model is {kind} already."
+            f'{hint if kind == "AutoFocus" else ""}'
+        )
     found = class_of(MODELS, model, 'model')
     reason = ''
     if not issubclass(found, BaseDetector):

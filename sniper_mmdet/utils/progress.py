@@ -12,6 +12,12 @@ _T = TypeVar('_T')
 SECONDS = 30.0
 
 
+def announce(step: str) -> None:
+    """Print a step of a tool on stderr, from the first process only."""
+    if _is_first_process():
+        print(f'==> {step}', file=sys.stderr, flush=True)
+
+
 class Progress:
     """Progress of a loop on stderr, printed by the first process only.
 

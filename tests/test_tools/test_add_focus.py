@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from tiny import SAMPLE_CONFIG, plain_detector, sample_options
 
+from sniper_mmdet.fitting.report import what_it_gains
 from sniper_mmdet.registry import MODELS
 
 pytestmark = pytest.mark.usefixtures('fast_configs')
@@ -168,6 +169,34 @@ def test_what_is_changed_and_tuned_is_in_what_is_written(
     )
 
 
+def test_what_is_gained_and_what_to_do_next(user, tool, capsys):
+    given = *user(plain_config('retinanet')), '--out-dir', 'out'
+    tool(TOOL, *given, *SHORT)
+    out, err = capsys.readouterr()
+    heads = re.findall(r'^(\S[\w .]*?)  ', out, re.MULTILINE)
+    assert [head for head in heads if not head.startswith('level')] == [
+        'whole pyramid',
+        'AutoFocus',
+        'ground truth',
+    ]
+    assert re.search('AutoFocus looks at .*% of the pixels of the pyr', out)
+    for tool_ in ('image_demo', 'tune'):
+        assert f'{tool_}.py' in out
+    steps = re.findall(r'==> \[(\d)/5\]', err)
+    assert steps == ['2', '3', '5']  # nothing is tuned
+
+
+@pytest.mark.parametrize(
+    'share, sentence', [(0.2, r'4\.0 times as fast'), (0.9, 'does not pay')]
+)
+def test_whether_it_pays(share, sentence):
+    whole = dict(AP=0.5, share=1.0, seconds=4.0)
+    own = dict(AP=0.497, share=share, seconds=4.0 if share > 0.5 else 1.0)
+    text = what_it_gains(whole, own)
+    assert f'looks at {share:.0%} of the pixels' in text and '-0.3 AP' in text
+    assert re.search(sentence, text)
+
+
 def test_a_detector_that_finds_nothing(user, tool, capsys):
     given = *user(plain_config('retinanet')), '--out-dir', 'out'
     text = refused(capsys, tool, *given, '--tune-on', 1)
@@ -236,4 +265,7 @@ def test_a_detector_with_a_focus_head_already(user, tool, capsys):
     cfg.model = dict(type='sniper_mmdet.AutoFocus', detector=cfg.model)
     cfg.dump(config)
     text = refused(capsys, tool, config, checkpoint, '--out-dir', 'out')
-    assert text == "add_focus: the config's model is AutoFocus already."
+    assert text == (
+        "add_focus: the config's model is AutoFocus already. To tune it by "
+        'tools/analysis_tools/tune.py needs no training.'
+    )

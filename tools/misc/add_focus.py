@@ -56,8 +56,10 @@ def main():
         from sniper_mmdet.engine.build import load_config
         from sniper_mmdet.engine.cpu import prepare_cpu
         from sniper_mmdet.fitting.adding import train_and_tune, write_plan
+        from sniper_mmdet.fitting.report import what_it_gains
         from sniper_mmdet.fitting.splits import splits
         from sniper_mmdet.sniperize.added_focus import TrainedDetector
+        from sniper_mmdet.utils.progress import announce
 
         prepare_cpu()
         detector = TrainedDetector(
@@ -86,9 +88,33 @@ def main():
         images = args.num
         if args.tune_on:
             images = splits(cfg, args.split, args.num)[1][1]
+        announce('[5/5] the table, on other test images')
         table = comparison.measure(cfg, ways, images)
         rows = focus_curve.focus_summary(table)
-    cli.print_table(rows, as_json=args.json)
+    if args.json:
+        cli.print_json(rows)
+        return
+    own = f'budget {budgets[0]:g}' if budgets else 'thresholds x 1'
+    levels = zip(model.pyramid.scales, rows, strict=False)
+    names = {name: f'level {factor:g}' for factor, name in levels}
+    names |= {'pyramid': 'whole pyramid', own: 'AutoFocus'}
+    # With a budget, thresholds alone are no setting of the config.
+    kept = {
+        names.get(name, name): row
+        for name, row in rows.items()
+        if name in names or name == 'ground truth'
+    }
+    cli.print_table(kept)
+    print(f'\n{what_it_gains(rows["pyramid"], rows[own])}')
+    both = f'{path} {weights}'
+    print(
+        f'See what it looks at: tools/image_demo.py IMAGE {both} '
+        '--out-dir DIR --show-focus'
+    )
+    print(
+        f'Tune it further: tools/analysis_tools/tune.py {both} '
+        '--budget 0.2 --config-out tuned.py'
+    )
 
 
 if __name__ == '__main__':
