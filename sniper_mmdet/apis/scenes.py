@@ -13,6 +13,7 @@ from mmengine.structures import InstanceData
 
 from sniper_mmdet.chips import ImagePyramid
 from sniper_mmdet.chips.tiles import Tile, owned_by
+from sniper_mmdet.engine.cpu import give_back_memory
 from sniper_mmdet.images import open_image
 from sniper_mmdet.images.region import Region
 from sniper_mmdet.images.stretch import ValueRange
@@ -121,6 +122,9 @@ def detect_scene(
                 region = Region(source, parts[number].part)
                 found = _look(model, region, parts[number], score_thr)
                 files.write(number, found)
+                # FocusChips have many sizes. Freed blocks of one size would
+                # add up beside those of others.
+                give_back_memory()
                 if bar:
                     bar.update()
         if bar:
