@@ -48,7 +48,9 @@ def pipeline(args):
 def large_images(args):
     """Chips per second and worker, from large JPEGs and from tiled TIFFs."""
     from sniper_mmdet.benchmark.large_images import benchmark_large_images
+    from sniper_mmdet.engine.cpu import prepare_cpu
 
+    prepare_cpu()  # as tools/train.py does before its workers start
     how = args.images, args.samples, args.repeats, args.seed
     return benchmark_large_images(tuple(args.size), *how)
 
