@@ -60,7 +60,7 @@ class JpegTiles:
 
     def read(
         self, overview: int, block: tuple[int, int], window: Sequence[int]
-    ) -> np.ndarray | None:
+    ) -> tuple[np.ndarray, int] | None:
         """Read a window of the raster or of one of its overviews.
 
         Args:
@@ -69,29 +69,32 @@ class JpegTiles:
             window (Sequence[int]): (x1, y1, x2, y2), pixels of the overview.
 
         Returns:
-            ndarray | None: uint8 (h, w, 3), BGR. None if a tile is absent or
+            tuple | None: The pixels, uint8 (h, w, 3), BGR, and the number of
+            bytes of their tiles in the file. None if a tile is absent or
             cannot be decoded: GDAL then gives the reason.
         """
         x, y, x2, y2 = window
         high, wide = block
         rows = range(y // high, -(-y2 // high))
         columns = range(x // wide, -(-x2 // wide))
-        pixels = np.empty((y2 - y, x2 - x, 3), np.uint8)
+        pixels, total = np.empty((y2 - y, x2 - x, 3), np.uint8), 0
         for row, column in itertools.product(rows, columns):
             key = self._file.name, self._state, overview, row, column
-            tile = _KEPT.get(key)
-            if tile is None:
-                tile = self._decode(overview, f'{column}_{row}', block)
-                if tile is None:
+            found = _KEPT.get(key)
+            if found is None:
+                found = self._decode(overview, f'{column}_{row}', block)
+                if found is None:
                     return None
-                _KEPT.put(key, tile, tile.nbytes)
+                _KEPT.put(key, found, found[0].nbytes)
+            tile, size = found
+            total += size
             top, left = row * high - y, column * wide - x
             part = tile[
                 max(-top, 0) : y2 - y - top, max(-left, 0) : x2 - x - left
             ]
             top, left = max(top, 0), max(left, 0)
             pixels[top : top + len(part), left : left + part.shape[1]] = part
-        return pixels
+        return pixels, total
 
     def close(self) -> None:
         """Close the file, and drop its tiles."""
@@ -101,8 +104,8 @@ class JpegTiles:
 
     def _decode(
         self, overview: int, place: str, block: tuple[int, int]
-    ) -> np.ndarray | None:
-        """Decode a tile to uint8 (h, w, 3), BGR; None if it is broken."""
+    ) -> tuple[np.ndarray, int] | None:
+        """Decode a tile, uint8 (h, w, 3); its bytes; None if it is broken."""
         import simplejpeg
 
         offset = self._tag(f'BLOCK_OFFSET_{place}', overview)
@@ -122,7 +125,7 @@ class JpegTiles:
             found = simplejpeg.decode_jpeg(tile, 'BGR', buffer=pixels)
         except ValueError:
             return None
-        return pixels if found.shape == pixels.shape else None
+        return (pixels, int(size)) if found.shape == pixels.shape else None
 
     def _tag(self, name: str, overview: int) -> str | None:
         level = {} if overview < 0 else dict(ovr=overview)

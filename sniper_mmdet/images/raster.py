@@ -176,15 +176,16 @@ class RasterImage(ImageSource):
             # Twice the wanted size, so that the final resizing is smooth.
             shape = min(height, 2 * size[1]), min(width, 2 * size[0])
         self.pixels_read += width * height
-        self.bytes_read += self._bytes(overview, window)
         if self._jpeg and shape == (height, width):
             if _TILES not in self._files:
                 tiles = JpegTiles(self._file(-1), self._state)
                 self._files[_TILES] = tiles
             tiles, block = self._files[_TILES], file.block_shapes[0]
-            pixels = tiles.read(overview, block, window)
-            if pixels is not None:
-                return pixels
+            found = tiles.read(overview, block, window)
+            if found is not None:
+                self.bytes_read += found[1]
+                return found[0]
+        self.bytes_read += self._bytes(overview, window)
         how = dict(
             window=Window(x, y, width, height),
             out_shape=shape,
