@@ -18,7 +18,11 @@ from mmengine.logging import print_log
 from torch import nn
 
 from sniper_mmdet.chips.coco_content import first_of
-from sniper_mmdet.datasets.transforms import OWN, LoadImageByWindow
+from sniper_mmdet.datasets.transforms import (
+    OWN,
+    LoadImageByWindow,
+    packing_fast,
+)
 from sniper_mmdet.images import RASTER_SUFFIXES, ImageError
 from sniper_mmdet.models import PyramidDetector
 from sniper_mmdet.utils.errors import UserError
@@ -320,9 +324,7 @@ def _test_pipeline(model: nn.Module) -> tuple[Callable, Compose]:
     load = Compose(pipeline[:1])
     if not isinstance(model, PyramidDetector):
         return load, Compose(pipeline[1:])
-    for step, kind in zip(pipeline, kinds, strict=True):
-        if kind == 'PackDetInputs':
-            step['type'] = 'sniper_mmdet.PackImage'
+    pipeline = [packing_fast(step) for step in pipeline]
     opening = LoadImageByWindow(own['bands'], own['value_range'])
 
     def open_or_load(results: dict) -> dict:

@@ -5,7 +5,7 @@ transforms that do not change sizes.
 """
 
 from sniper_mmdet.chips import ImagePyramid
-from sniper_mmdet.datasets.transforms import loading_by_window
+from sniper_mmdet.datasets.transforms import loading_by_window, packing_fast
 from sniper_mmdet.utils.config_text import Code, assignment, comment
 
 from . import rules
@@ -91,6 +91,7 @@ def chip_transforms(draft: Draft, pipeline: Steps) -> tuple[Steps, Steps]:
             'size of a chip can be put back, after CutChip.'
         )
     loading = [loading_by_window(step) for step in loading]
+    packing = [packing_fast(step) for step in packing]
     return loading, [*filter(rules.is_kept, others), *packing]
 
 

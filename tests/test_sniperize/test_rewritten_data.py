@@ -29,7 +29,7 @@ def test_transforms_that_fit_a_chip_are_kept(plain):
         'sniper_mmdet.CutChip',
         'RandomApply',
         'RandomFlip',
-        'PackDetInputs',
+        'sniper_mmdet.PackImage',
     ]
     assert pipeline[0] == dict(
         type='sniper_mmdet.LoadImageByWindow', backend_args=None

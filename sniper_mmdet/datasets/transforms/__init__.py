@@ -7,4 +7,5 @@ from .load_by_window import (
     PackImage,
     loading_by_window,
     loading_whole,
+    packing_fast,
 )

@@ -125,6 +125,13 @@ def loading_by_window(step: dict) -> dict:
     return dict(step, type='sniper_mmdet.LoadImageByWindow')
 
 
+def packing_fast(step: dict) -> dict:
+    """Replace PackDetInputs by PackImage; return other steps as they are."""
+    if str(step.get('type')).split('.')[-1] != 'PackDetInputs':
+        return step
+    return dict(step, type='sniper_mmdet.PackImage')
+
+
 @TRANSFORMS.register_module()
 class PackImage(PackDetInputs):
     """PackDetInputs that is faster, and that packs an ImageSource as it is.
