@@ -82,9 +82,12 @@ def main():
         train_and_tune(path, weights, args.tune_on, args.split)
         cfg = load_config(str(path))
         model = comparison.load_autofocus(cfg, str(weights))
-        # A tuned config may have no budget.
-        budgets = [model.budget.share] if model.budget.share else []
-        ways = focus_curve.focus_ways(model, [1], {}, True, budgets)
+        # A tuned config may have no budget. With one, thresholds alone are no
+        # setting of the config.
+        share = model.budget.share
+        budgets = [share] if share else []
+        factors = [] if share else [1]
+        ways = focus_curve.focus_ways(model, factors, {}, True, budgets)
         images = args.num
         if args.tune_on:
             images = splits(cfg, args.split, args.num)[1][1]
@@ -94,17 +97,11 @@ def main():
     if args.json:
         cli.print_json(rows)
         return
-    own = f'budget {budgets[0]:g}' if budgets else 'thresholds x 1'
+    own = f'budget {share:g}' if share else 'thresholds x 1'
     levels = zip(model.pyramid.scales, rows, strict=False)
     names = {name: f'level {factor:g}' for factor, name in levels}
     names |= {'pyramid': 'whole pyramid', own: 'AutoFocus'}
-    # With a budget, thresholds alone are no setting of the config.
-    kept = {
-        names.get(name, name): row
-        for name, row in rows.items()
-        if name in names or name == 'ground truth'
-    }
-    cli.print_table(kept)
+    cli.print_table({names.get(k, k): row for k, row in rows.items()})
     print(f'\n{what_it_gains(rows["pyramid"], rows[own])}')
     both = f'{path} {weights}'
     print(
