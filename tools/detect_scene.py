@@ -22,7 +22,7 @@ from sniper_mmdet.apis import MapResults, detect_scene
 from sniper_mmdet.apis.inference import class_names
 from sniper_mmdet.apis.scenes import PART_PIXELS
 from sniper_mmdet.engine.checkpoints import read_weights, require_fit
-from sniper_mmdet.engine.cpu import give_back_memory, prepare_cpu
+from sniper_mmdet.engine.cpu import prepare_cpu
 from sniper_mmdet.images import open_image
 from sniper_mmdet.images.stretch import PERCENTILES
 from sniper_mmdet.utils import cli
@@ -105,9 +105,6 @@ def main():
     )
     if result is None:
         return
-    # Drawing then adds nothing to the peak of the network.
-    del model
-    give_back_memory()
     maps.add(result, Path(args.scene).name)
     with drawing(args.scene):
         visualizer = DetLocalVisualizer('detect_scene')

@@ -352,7 +352,7 @@ class ChipDataset:
         )
         info.update(width=size[0], height=size[1], instances=instances)
         if size not in self._scales:
-            self._scales[size] = pyramid.level_sizes(*size) / size
+            self._scales[size] = pyramid.level_scales(*size)
         info['chip'] = dict(
             region=tuple(region.tolist()),
             scale=tuple(self._scales[size][level]),

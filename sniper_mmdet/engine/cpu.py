@@ -2,6 +2,7 @@
 
 import ctypes
 import sys
+from collections.abc import Callable
 
 import torch
 import torch.distributed as dist
@@ -32,15 +33,13 @@ def prepare_cpu(launcher: str = 'none', cfg: Config | None = None) -> None:
     if torch.cuda.is_available():
         return
     torch.set_flush_denormal(True)
-    if sys.platform.startswith('linux'):
-        libc = ctypes.CDLL(None)
-        if hasattr(libc, 'mallopt'):
-            # Older releases refuse more than half a heap's size.
-            for threshold in (2**30, 2**25):
-                if libc.mallopt(_M_MMAP_THRESHOLD, threshold):
-                    break
-            libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
-            libc.mallopt(_M_TOP_PAD, 2**26)
+    if mallopt := _of_glibc('mallopt'):
+        # Older releases refuse more than half a heap's size.
+        for threshold in (2**30, 2**25):
+            if mallopt(_M_MMAP_THRESHOLD, threshold):
+                break
+        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+        mallopt(_M_TOP_PAD, 2**26)
     if launcher != 'pytorch':
         return
     if not dist.is_initialized():
@@ -58,9 +57,14 @@ def give_back_memory() -> None:
     """Return freed memory to the system, which glibc would keep for later.
 
     :func:`prepare_cpu` sets it to keep what the network needs again for each
-    image. After the last image other parts of a program need memory.
+    image. Where sizes change, blocks that are too small add up.
     """
-    if sys.platform.startswith('linux'):
-        libc = ctypes.CDLL(None)
-        if hasattr(libc, 'malloc_trim'):
-            libc.malloc_trim(0)
+    if malloc_trim := _of_glibc('malloc_trim'):
+        malloc_trim(0)
+
+
+def _of_glibc(name: str) -> Callable | None:
+    """Return a function of glibc, or None where it has none or is absent."""
+    if not sys.platform.startswith('linux'):
+        return None
+    return getattr(ctypes.CDLL(None), name, None)

@@ -105,7 +105,7 @@ class JpegTiles:
     def _decode(
         self, overview: int, place: str, block: tuple[int, int]
     ) -> tuple[np.ndarray, int] | None:
-        """Decode a tile, uint8 (h, w, 3); its bytes; None if it is broken."""
+        """Decode a tile, see :meth:`read`; None if it is broken."""
         import simplejpeg
 
         offset = self._tag(f'BLOCK_OFFSET_{place}', overview)

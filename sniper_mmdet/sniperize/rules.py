@@ -125,13 +125,12 @@ def refuse_detector(model: dict) -> None:
     """Raise ValueError, with the reason, for an unsuitable model."""
     if not model:
         raise ValueError('the config has no model.')
-    if name_of(model) in ('PyramidDetector', 'AutoFocus'):
-        kind = name_of(model)
-        hint = ' To tune it by tools/analysis_tools/tune.py needs no training.'
-        raise ValueError(
-            f"the config's model is {kind} already."
-            f'{hint if kind == "AutoFocus" else ""}'
-        )
+    if (kind := name_of(model)) in ('PyramidDetector', 'AutoFocus'):
+        text = f"the config's model is {kind} already."
+        if kind == 'AutoFocus':
+            text += ' To tune it by tools/analysis_tools/tune.py needs no '
+            text += 'training.'
+        raise ValueError(text)
     found = class_of(MODELS, model, 'model')
     reason = ''
     if not issubclass(found, BaseDetector):

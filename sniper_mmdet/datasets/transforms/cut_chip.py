@@ -15,8 +15,6 @@ from .annotated_masks import AnnotatedMasks
 
 #: How boxes that a chip does not train are treated; None: by the dataset.
 OUT_OF_RANGE = (None, 'ignore', 'drop', 'keep')
-# Numbers are compared faster than members of an IntEnum.
-_VALID, _OUTSIDE = int(BoxState.VALID), int(BoxState.OUTSIDE)
 
 
 @TRANSFORMS.register_module()
@@ -143,8 +141,9 @@ class CutChip(BaseTransform):
             self.min_visible_share,
         )
         out_of_range = self.out_of_range or chip.get('out_of_range', 'ignore')
-        valid = states == _VALID
-        kept = np.flatnonzero(states != _OUTSIDE)
+        # NumPy compares values faster than members of an IntEnum.
+        valid = states == BoxState.VALID.value
+        kept = np.flatnonzero(states != BoxState.OUTSIDE.value)
         labels = results.get('gt_bboxes_labels')
         flags = results.get('gt_ignore_flags', np.zeros(len(boxes)))
         flags = np.asarray(flags, bool)

@@ -107,12 +107,17 @@ class LoadImageByWindow(LoadImageFromFile):
         return super().__repr__().replace('(', f'({own}', 1)
 
 
+def _type_of(step: dict) -> str:
+    """Return the type of a step of a pipeline, without its scope."""
+    return str(step.get('type')).split('.')[-1]
+
+
 def loading_whole(step: dict) -> dict:
     """Replace this step by that of mmcv; return other steps as they are.
 
     Transforms that need an array need this.
     """
-    if str(step.get('type')).split('.')[-1] != LoadImageByWindow.__name__:
+    if _type_of(step) != LoadImageByWindow.__name__:
         return step
     kept = {key: step[key] for key in step if key not in OWN}
     return dict(kept, type='LoadImageFromFile')
@@ -120,14 +125,14 @@ def loading_whole(step: dict) -> dict:
 
 def loading_by_window(step: dict) -> dict:
     """Replace mmcv's step by this one; return other steps as they are."""
-    if str(step.get('type')).split('.')[-1] != 'LoadImageFromFile':
+    if _type_of(step) != 'LoadImageFromFile':
         return step
     return dict(step, type='sniper_mmdet.LoadImageByWindow')
 
 
 def packing_fast(step: dict) -> dict:
     """Replace PackDetInputs by PackImage; return other steps as they are."""
-    if str(step.get('type')).split('.')[-1] != 'PackDetInputs':
+    if _type_of(step) != 'PackDetInputs':
         return step
     return dict(step, type='sniper_mmdet.PackImage')
 
