@@ -176,6 +176,8 @@ def main():
         f'{len(predictions)} images: drawn in {vis}, detections in {out}; '
         f'{drawn} have a score of {args.score_thr} or more and are drawn'
     )
+    if args.show_focus:
+        print(f'what was looked at: {out_dir / "focus"}')
 
 
 if __name__ == '__main__':

@@ -1,14 +1,17 @@
 """Measures several ways to test one detector side by side."""
 
 import copy
+import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from unittest import mock
 
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.registry import METRICS
 
 from sniper_mmdet.chips import ImagePyramid
@@ -18,7 +21,9 @@ from sniper_mmdet.engine.build_data import build_unread_dataset
 from sniper_mmdet.engine.checkpoints import load_detector, read_classes
 from sniper_mmdet.engine.data_checks import check_split
 from sniper_mmdet.engine.detector_checks import check_heads, check_names
+from sniper_mmdet.evaluation.ground_truth import quiet
 from sniper_mmdet.models import AutoFocus, PyramidDetector
+from sniper_mmdet.utils.progress import track
 
 #: Takes a list of images (3, H, W) and a list of samples; returns the samples.
 Way = Callable[[list, list], list]
@@ -105,7 +110,8 @@ def measure(
         num = range(min(len(dataset), num or len(dataset)))
     count = len(num)
     result = {name: dict(images=count, seconds=0.0) for name in ways}
-    for turn in range(-1, count):  # the first is a warm-up and does not count
+    turns = range(-1, count)  # the first is a warm-up and does not count
+    for turn in track(turns):
         for name, way in ways.items():
             item = dataset[num[max(turn, 0)]]
             start = time.perf_counter()
@@ -126,8 +132,22 @@ def measure(
         if hasattr(metric, 'img_ids'):
             # COCO's metric would count objects of the other images as missed.
             metric.img_ids = seen
-        result[name].update(metric.evaluate(count))
+        with _silent():
+            result[name].update(metric.evaluate(count))
     return result
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """A context in which a metric prints no report of its own."""
+    MMLogger.get_current_instance()  # its stream must not be quiet's
+    before = logging.root.manager.disable
+    logging.disable(logging.INFO)
+    try:
+        with quiet():
+            yield
+    finally:
+        logging.disable(before)
 
 
 def coco_row(row: dict) -> dict[str, float]:

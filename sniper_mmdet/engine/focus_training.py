@@ -21,8 +21,13 @@ def train_focus_head(cfg: Config, checkpoint: str | Path) -> None:
     """
     for part in ('dataloader', 'evaluator', 'cfg'):
         cfg[f'val_{part}'] = None
+    # The config of some 500 lines is a file in the work_dir. What training
+    # reports is shown.
+    cfg.log_level = 'WARNING'
     with own_work_dir(cfg):
         runner = checked_runner(cfg, 'train')
+        for handler in runner.logger.handlers:
+            handler.setLevel('INFO')
         runner.train()
     last = Path(cfg.work_dir, 'last_checkpoint').read_text()
     Path(last).replace(checkpoint)

@@ -12,6 +12,9 @@ from .tuner import FEW, MANY, SAFETY, Tuned
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+# AP by which true FocusPixels are worse only because their chips cut objects.
+_FAR_BELOW = 0.05
+
 
 def config_text(tuned: Tuned, base: str) -> str:
     """Write a config with the chosen settings that inherits from ``base``."""
@@ -98,13 +101,15 @@ def draw_curve(tuned: Tuned) -> Figure:
     return fig
 
 
-def what_it_gains(pyramid: dict[str, float], own: dict[str, float]) -> str:
-    """Say in one or two sentences whether AutoFocus pays.
+def what_it_gains(
+    pyramid: dict[str, float], own: dict[str, float], true: dict[str, float]
+) -> str:
+    """Say in a few sentences whether AutoFocus pays.
 
     Args:
-        pyramid, own (dict[str, float]): Rows of
+        pyramid, own, true (dict[str, float]): Rows of
             :func:`~sniper_mmdet.apis.focus_curve.focus_summary`, of the whole
-            pyramid and of AutoFocus.
+            pyramid, of AutoFocus and of true FocusPixels.
     """
     gained = 100 * (own['AP'] - pyramid['AP'])
     faster = pyramid['seconds'] / own['seconds']
@@ -114,4 +119,10 @@ def what_it_gains(pyramid: dict[str, float], own: dict[str, float]) -> str:
     )
     if own['share'] > 0.5:
         told += ' It does not pay with these settings: use the whole pyramid.'
+    if true['AP'] < own['AP'] - _FAR_BELOW:
+        told += (
+            " 'ground truth' is far below: FocusChips around nothing but true "
+            'FocusPixels are so small here that they cut objects. A larger '
+            'dilation or min_size of model.focus prevents this.'
+        )
     return told

@@ -22,9 +22,9 @@ def draw_focus(
 ) -> np.ndarray:
     """Draw a result of AutoFocus, one panel per level, coarse to fine.
 
-    Parts that were not looked at are dark. FocusChips are orange. A FocusPixel
-    is the redder the more probable it is. Detections of the level that are
-    left after the merge are green.
+    Parts that were not looked at are dark. FocusChips are orange. A FocusPixel,
+    whose probability reaches the threshold, is the redder the more probable it
+    is. Detections of the level that are left after the merge are green.
 
     Args:
         image (ndarray | ImageSource): uint8 (H, W, 3), BGR.
@@ -55,7 +55,9 @@ def draw_focus(
         panel = show_only(small, corners)
         if level < len(focus['probabilities']):
             stride = focus['labels']['stride']
-            _redden(panel, focus['probabilities'][level], level_size, stride)
+            values = focus['probabilities'][level]
+            values = np.where(values < focus['thresholds'][level], 0, values)
+            _redden(panel, values, level_size, stride)
         for corner in corners:
             outline(panel, corner, CHIP)
         drawn = (found.scores >= score_thr) & (found_at == level)

@@ -21,6 +21,7 @@ def result(**fields):
     )
     probability = np.zeros((4, 6), np.float32)
     probability[2, 3] = 1  # cells of 32x32 original pixels
+    probability[3, 3] = 0.49  # below the threshold
     focus = dict(
         sizes=[[96, 64], [192, 128]],
         chips=[np.array([[0, 0, 96, 64]]), np.array([[96, 64, 128, 96]])],
@@ -49,6 +50,7 @@ def test_a_panel_a_level():
     blue, green, red = coarse[80, 112].tolist()
     assert red > 200 and blue == green < 50
     assert coarse[60, 112].tolist() == [120] * 3
+    assert coarse[112, 112].tolist() == [120] * 3
     # Of the fine one a chip, with its border.
     assert fine[20, 20].tolist() == [40] * 3
     assert fine[70, 104].tolist() == [120] * 3

@@ -102,7 +102,8 @@ def main():
     names = {name: f'level {factor:g}' for factor, name in levels}
     names |= {'pyramid': 'whole pyramid', own: 'AutoFocus'}
     cli.print_table({names.get(k, k): row for k, row in rows.items()})
-    print(f'\n{what_it_gains(rows["pyramid"], rows[own])}')
+    compared = (rows[name] for name in ('pyramid', own, 'ground truth'))
+    print(f'\n{what_it_gains(*compared)}')
     both = f'{path} {weights}'
     print(
         f'See what it looks at: tools/image_demo.py IMAGE {both} '
