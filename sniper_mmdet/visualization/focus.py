@@ -22,9 +22,9 @@ def draw_focus(
 ) -> np.ndarray:
     """Draw a result of AutoFocus, one panel per level, coarse to fine.
 
-    Parts that were not looked at are dark. FocusChips are orange. A FocusPixel,
-    whose probability reaches the threshold, is the redder the more probable it
-    is. Detections of the level that are left after the merge are green.
+    Parts that were not looked at are dark. FocusChips are orange. FocusPixels,
+    whose probability reaches the threshold, are the redder the more probable
+    they are. Detections of the level that are left after the merge are green.
 
     Args:
         image (ndarray | ImageSource): uint8 (H, W, 3), BGR.

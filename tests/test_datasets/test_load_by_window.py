@@ -9,12 +9,10 @@ import cv2
 import mmcv
 import numpy as np
 import pytest
-import torch
 from mmcv.transforms import LoadImageFromFile
-from mmdet.datasets.transforms import PackDetInputs
 from pixel_rasters import bands_of, write_raster
 
-from sniper_mmdet.datasets import ChipDataset, LoadImageByWindow, PackImage
+from sniper_mmdet.datasets import ChipDataset, LoadImageByWindow
 
 PIPELINE = [
     dict(type='LoadAnnotations', with_bbox=True),
@@ -104,20 +102,6 @@ def test_nothing_is_kept_unless_asked_for(tmp_path, decoded):
     for _ in range(2):
         assert small(dict(paths['a']))['img'].shape == (100, 100, 3)
     assert len(decoded) == 4
-
-
-@pytest.mark.parametrize('mirrored', [(), (0,), (1,), (0, 1)])
-@pytest.mark.parametrize(
-    'shape, dtype',
-    [((7, 9, 3), 'u1'), ((7, 9, 1), 'u1'), ((7, 9), 'u1'), ((7, 9, 3), 'f4')],
-)
-def test_a_pipeline_packs_an_image_as_mmdet_does(shape, dtype, mirrored):
-    values = np.random.default_rng(0).integers(0, 255, shape)
-    image = np.flip(values.astype(dtype)[1:, 2:], mirrored)
-    packed = PackImage(meta_keys=())(dict(img=image))['inputs']
-    expected = PackDetInputs(meta_keys=())(dict(img=image))['inputs']
-    assert packed.dtype == expected.dtype and packed.is_contiguous()
-    assert torch.equal(packed, expected)
 
 
 def test_what_it_is_told_is_shown():

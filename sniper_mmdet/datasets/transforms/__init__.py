@@ -4,8 +4,7 @@ from .incomplete_labels import PackKnownLabels
 from .load_by_window import (
     OWN,
     LoadImageByWindow,
-    PackImage,
     loading_by_window,
     loading_whole,
-    packing_fast,
 )
+from .pack_image import PackImage, packing_fast

@@ -10,7 +10,7 @@ from sniper_mmdet.datasets.proposals import ProposalFile
 from sniper_mmdet.registry import TRANSFORMS
 from sniper_mmdet.utils.errors import UserError
 
-from .load_by_window import PackImage
+from .pack_image import PackImage
 
 
 @TRANSFORMS.register_module()

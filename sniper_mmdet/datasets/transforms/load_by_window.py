@@ -3,10 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Sequence
 
-import cv2
-import numpy as np
 from mmcv.transforms import LoadImageFromFile
-from mmdet.datasets.transforms import PackDetInputs
 
 from sniper_mmdet.images import ImageSource, open_image, reads_windows
 from sniper_mmdet.images.stretch import ValueRange
@@ -107,7 +104,7 @@ class LoadImageByWindow(LoadImageFromFile):
         return super().__repr__().replace('(', f'({own}', 1)
 
 
-def _type_of(step: dict) -> str:
+def type_of(step: dict) -> str:
     """Return the type of a step of a pipeline, without its scope."""
     return str(step.get('type')).split('.')[-1]
 
@@ -117,7 +114,7 @@ def loading_whole(step: dict) -> dict:
 
     Transforms that need an array need this.
     """
-    if _type_of(step) != LoadImageByWindow.__name__:
+    if type_of(step) != LoadImageByWindow.__name__:
         return step
     kept = {key: step[key] for key in step if key not in OWN}
     return dict(kept, type='LoadImageFromFile')
@@ -125,46 +122,6 @@ def loading_whole(step: dict) -> dict:
 
 def loading_by_window(step: dict) -> dict:
     """Replace mmcv's step by this one; return other steps as they are."""
-    if _type_of(step) != 'LoadImageFromFile':
+    if type_of(step) != 'LoadImageFromFile':
         return step
     return dict(step, type='sniper_mmdet.LoadImageByWindow')
-
-
-def packing_fast(step: dict) -> dict:
-    """Replace PackDetInputs by PackImage; return other steps as they are."""
-    if _type_of(step) != 'PackDetInputs':
-        return step
-    return dict(step, type='sniper_mmdet.PackImage')
-
-
-@TRANSFORMS.register_module()
-class PackImage(PackDetInputs):
-    """PackDetInputs that is faster, and that packs an ImageSource as it is.
-
-    ``inputs`` is then the source, which a PyramidDetector reads. Pixels are
-    those of PackDetInputs.
-    """
-
-    def transform(self, results: dict) -> dict:
-        image = results.get('img')
-        if isinstance(image, ImageSource):
-            rest = {key: results[key] for key in results if key != 'img'}
-            return dict(super().transform(rest), inputs=image)
-        if np.shape(image)[2:] == (3,) and image.dtype == np.uint8:
-            results = dict(results, img=_planar(image))
-        return super().transform(results)
-
-
-def _planar(image: np.ndarray) -> np.ndarray:
-    """The same image (H, W, 3), stored as (3, H, W).
-
-    OpenCV takes a seventh of the time that torch and NumPy take, and a sixth
-    for an image that RandomFlip has mirrored as a view.
-    """
-    mirrored = [axis for axis in (0, 1) if image.strides[axis] < 0]
-    if mirrored:
-        how = mirrored[0] if len(mirrored) == 1 else -1
-        image = cv2.flip(np.flip(image, mirrored), how)
-    planes = np.empty((3, *image.shape[:2]), np.uint8)
-    cv2.split(image, list(planes))
-    return planes.transpose(1, 2, 0)
