@@ -13,10 +13,9 @@ the copies before you publish them.
 from pathlib import Path
 
 import torch
-from mmdet.apis import init_detector
 
 from sniper_mmdet.apis import hide_objects, write_list
-from sniper_mmdet.engine.checkpoints import read_weights, require_fit
+from sniper_mmdet.apis.loading import load_trained
 from sniper_mmdet.engine.cpu import prepare_cpu
 from sniper_mmdet.images import WAYS
 from sniper_mmdet.utils import cli
@@ -70,13 +69,11 @@ def parse_args():
 
 def main():
     args = parse_args()
-    for path in (args.input, args.config, args.checkpoint):
-        if not Path(path).exists():
-            raise FileNotFoundError(f'{path} does not exist.')
+    if not Path(args.input).exists():
+        raise FileNotFoundError(f'{args.input} does not exist.')
     prepare_cpu()
-    options = dict(device=args.device, cfg_options=args.cfg_options or {})
-    model = init_detector(args.config, args.checkpoint, **options)
-    require_fit(model, read_weights(args.checkpoint), args.checkpoint)
+    options = args.device, args.cfg_options
+    model = load_trained(args.config, args.checkpoint, *options)
     keys = 'way', 'classes', 'score_thr', 'margin', 'hold', 'on_error'
     settings = {key: getattr(args, key) for key in keys}
     results = list(hide_objects(model, args.input, args.out_dir, **settings))

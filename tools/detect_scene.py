@@ -14,14 +14,13 @@ from pathlib import Path
 
 import mmcv
 import torch
-from mmdet.apis import init_detector
 from mmdet.visualization import DetLocalVisualizer
 from mmengine.dist import init_dist, is_distributed
 
 from sniper_mmdet.apis import MapResults, detect_scene
 from sniper_mmdet.apis.inference import class_names
+from sniper_mmdet.apis.loading import load_trained
 from sniper_mmdet.apis.scenes import PART_PIXELS
-from sniper_mmdet.engine.checkpoints import read_weights, require_fit
 from sniper_mmdet.engine.cpu import prepare_cpu
 from sniper_mmdet.images import open_image
 from sniper_mmdet.images.stretch import PERCENTILES
@@ -81,15 +80,13 @@ def _range(parser, given: list[str]) -> str | list[float]:
 
 def main():
     args = parse_args()
-    for path in (args.scene, args.config, args.checkpoint):
-        if not Path(path).is_file():
-            raise FileNotFoundError(f'{path} does not exist.')
+    if not Path(args.scene).is_file():
+        raise FileNotFoundError(f'{args.scene} does not exist.')
     prepare_cpu(args.launcher)
     if args.launcher != 'none' and not is_distributed():
         init_dist(args.launcher)
-    options = dict(device=args.device, cfg_options=args.cfg_options or {})
-    model = init_detector(args.config, args.checkpoint, **options)
-    require_fit(model, read_weights(args.checkpoint), args.checkpoint)
+    options = args.device, args.cfg_options
+    model = load_trained(args.config, args.checkpoint, *options)
     out = Path(args.out_dir)
     classes = class_names(model)
     maps = MapResults(out / 'found.geojson', classes, args.crs)

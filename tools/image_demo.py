@@ -16,15 +16,13 @@ from pathlib import Path
 
 import mmcv
 import torch
-from mmdet.apis import init_detector
 from mmdet.visualization import DetLocalVisualizer
-from mmengine.config import Config
 
 from sniper_mmdet.apis import MapResults, detect
 from sniper_mmdet.apis.box_heads import decoupled_head
 from sniper_mmdet.apis.inference import class_names
 from sniper_mmdet.apis.inputs import find_inputs, image_name, is_video
-from sniper_mmdet.engine.checkpoints import read_weights, require_fit
+from sniper_mmdet.apis.loading import load_trained
 from sniper_mmdet.engine.cpu import prepare_cpu
 from sniper_mmdet.utils import cli
 from sniper_mmdet.utils.files import write_json
@@ -116,21 +114,12 @@ def parse_args():
 def main():
     args = parse_args()
     files = find_inputs(args.input)
-    config, paths = args.config, [args.config, args.checkpoint]
-    if config.startswith('mmdet::'):
-        # Such a config can be inherited from, but not read.
-        config = Config.fromstring(f'_base_ = {config!r}', '.py')
-        paths.remove(args.config)
-    for path in paths:
-        if not Path(path).is_file():
-            raise FileNotFoundError(f'{path} does not exist.')
     prepare_cpu()
-    options = dict(device=args.device, cfg_options=args.cfg_options or {})
-    model = init_detector(config, args.checkpoint, **options)
+    options = args.device, args.cfg_options
+    model = load_trained(args.config, args.checkpoint, *options)
     if args.show_focus and not hasattr(model, 'focus_head'):
         rule = '--show-focus needs a sniper_mmdet.AutoFocus detector'
         raise ValueError(f'{rule}. Received: {type(model).__name__}.')
-    require_fit(model, read_weights(args.checkpoint), args.checkpoint)
     if args.class_agnostic:
         decoupled_head(model, args.config).class_agnostic = True
     visualizer = DetLocalVisualizer('image_demo')

@@ -28,7 +28,7 @@ class MissingLabels:
     """Confident detections on training images that no label explains.
 
     Args:
-        model (nn.Module): The detector, from :func:`load_trained`.
+        model (nn.Module): The detector, from :func:`.loading.load_trained`.
         infos (Sequence[dict]): The images, from :func:`image_infos`.
         classes (Sequence[str]): Names of the labels.
         score_thr (float): Detections with a lower score are not used. Defaults

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from mmdet.evaluation.functional import bbox_overlaps
 from mmengine.logging import print_log
 from torch import nn
 
@@ -92,7 +93,7 @@ class PictureHider:
             boxes = turn_boxes_back(boxes, orientation, size)
             hide(photograph.pixels, boxes, self.way, self.margin)
             # An object that several views show is reported once.
-            new = _overlaps(boxes, known).max(1, initial=0) < 0.5
+            new = bbox_overlaps(boxes, known).max(1, initial=0) < 0.5
             known = np.concatenate([known, boxes[new]])
             seen = turn_boxes(boxes[new], photograph.orientation, size)
             objects += self._told(seen, scores[new], labels[new])
@@ -195,13 +196,3 @@ class _Skipping:
         if self.skipped:
             print_log(f'skipped: {error}', 'current')
         return self.skipped
-
-
-def _overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """IoUs (N, M) of two sets of boxes."""
-    low = np.maximum(boxes[:, None, :2], others[:, :2])
-    high = np.minimum(boxes[:, None, 2:], others[:, 2:])
-    common = np.maximum(high - low, 0).prod(2)
-    areas = [np.prod(b[:, 2:] - b[:, :2], 1) for b in (boxes, others)]
-    union = areas[0][:, None] + areas[1] - common
-    return common / np.maximum(union, 1e-9)

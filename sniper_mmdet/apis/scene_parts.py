@@ -1,7 +1,6 @@
 """Parts of a scene, and files with the detections of each part."""
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -101,9 +100,3 @@ class PartFiles:
         for number in numbers:
             with np.load(self.path(number)) as file:
                 yield dict(file)
-
-
-def signature(path: str | Path) -> list[int]:
-    """Size and time of a file, to recognise it later."""
-    state = os.stat(path)
-    return [state.st_size, state.st_mtime_ns]

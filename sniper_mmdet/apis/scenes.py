@@ -20,9 +20,10 @@ from sniper_mmdet.images.stretch import ValueRange
 from sniper_mmdet.models import PyramidDetector
 from sniper_mmdet.models.detectors.near_nms import nms_by_neighbourhood
 from sniper_mmdet.utils.errors import UserError
+from sniper_mmdet.utils.files import file_state
 from sniper_mmdet.utils.progress import Progress
 
-from .scene_parts import PartFiles, parts_of_scene, signature
+from .scene_parts import PartFiles, parts_of_scene
 
 #: Default number of original pixels of a part.
 PART_PIXELS = 2**26
@@ -98,7 +99,7 @@ def detect_scene(
     pyramid = _of_factors(model.pyramid, size)
     parts = parts_of_scene(size, pyramid, model.border, part_pixels)
     plan = dict(
-        scene=[str(path), *signature(path)],
+        scene=[str(path), *file_state(path)],
         bands=bands,
         value_range=value_range,
         parts=[tile.part for tile in parts],

@@ -4,10 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from mmdet.apis import init_detector
 from mmdet.structures.bbox import bbox_overlaps
 from mmengine.config import Config
-from mmengine.device import get_device
 from torch import Tensor, nn
 
 from sniper_mmdet.chips.boxes import IN_REGION
@@ -18,23 +16,8 @@ from sniper_mmdet.datasets.instances import (
     is_region,
 )
 from sniper_mmdet.engine.build import build_image_dataset
-from sniper_mmdet.engine.checkpoints import read_weights, require_fit
 
 from .inference import detect
-
-
-def load_trained(cfg: Config, checkpoint: str | Path) -> nn.Module:
-    """Load a detector for :func:`detect`, on the default device.
-
-    Raises:
-        FileNotFoundError: There is no such checkpoint.
-        ValueError: The checkpoint belongs to another detector.
-    """
-    if not Path(checkpoint).is_file():
-        raise FileNotFoundError(f'{checkpoint} does not exist.')
-    model = init_detector(cfg, str(checkpoint), device=get_device())
-    require_fit(model, read_weights(str(checkpoint)), str(checkpoint))
-    return model
 
 
 def image_infos(cfg: Config, split: str = 'train') -> list[dict]:
@@ -70,7 +53,7 @@ def write_scores(
     """Write the best detections of each image to a proposal file.
 
     Args:
-        model (nn.Module): The detector, from :func:`load_trained`.
+        model (nn.Module): The detector, from :func:`.loading.load_trained`.
         infos (list[dict]): The images, from :func:`image_infos`.
         path (str | Path): File to write (.npz), for ``PackKnownLabels``.
         score_thr (float): Detections with a lower score are left out. Defaults

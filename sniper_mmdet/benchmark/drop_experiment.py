@@ -12,11 +12,8 @@ from mmengine.config import Config
 from mmengine.fileio import load
 from mmengine.logging import print_log
 
-from sniper_mmdet.apis.unlabelled import (
-    image_infos,
-    load_trained,
-    write_scores,
-)
+from sniper_mmdet.apis.loading import load_trained
+from sniper_mmdet.apis.unlabelled import image_infos, write_scores
 from sniper_mmdet.datasets.dropped_labels import drop_labels, with_ignored
 from sniper_mmdet.engine.build import checked_runner, own_work_dir
 from sniper_mmdet.evaluation.coco import average_precision, evaluate_boxes

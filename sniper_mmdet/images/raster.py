@@ -17,6 +17,7 @@ from rasterio.windows import Window
 
 from sniper_mmdet.utils.choices import check_choice
 from sniper_mmdet.utils.errors import UserError
+from sniper_mmdet.utils.files import file_state
 from sniper_mmdet.utils.image import resize
 
 from .jpeg_tiles import JpegTiles, has_jpeg_tiles
@@ -93,7 +94,7 @@ class RasterImage(ImageSource):
         check_range(value_range, self.path)
         self.value_range = value_range
         self._files, self._process = {}, os.getpid()
-        self._state = self._signature()
+        self._state = file_state(path)
         file = self._file(-1)
         self.shape = file.height, file.width, 3
         with gdal(self.path):
@@ -262,13 +263,9 @@ class RasterImage(ImageSource):
                 total += int(file.get_tag_item(name, 'TIFF', 1, **where) or 0)
         return total
 
-    def _signature(self) -> tuple[int, int]:
-        state = os.stat(self.path)
-        return state.st_size, state.st_mtime_ns
-
     def _check(self) -> None:
         """Raise ImageError if the file has been replaced."""
-        if self._signature() != self._state:
+        if file_state(self.path) != self._state:
             raise ImageError(f'{self.path} has changed while it was read.')
 
 

@@ -25,6 +25,12 @@ _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _held: set[BinaryIO] = set()
 
 
+def file_state(path: str | Path) -> tuple[int, int]:
+    """Return size and time of a file, to see later whether it has changed."""
+    state = os.stat(path)
+    return state.st_size, state.st_mtime_ns
+
+
 class FileError(OSError):
     """A file cannot be written; the text is a sentence that names it.
 

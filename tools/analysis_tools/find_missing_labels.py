@@ -39,8 +39,9 @@ def main():
     args = parse_args()
     with cli.quiet():  # imports and runs print
         from sniper_mmdet.apis.inference import class_names
+        from sniper_mmdet.apis.loading import load_trained
         from sniper_mmdet.apis.missing_labels import MissingLabels
-        from sniper_mmdet.apis.unlabelled import image_infos, load_trained
+        from sniper_mmdet.apis.unlabelled import image_infos
         from sniper_mmdet.engine.build import load_config
         from sniper_mmdet.engine.cpu import prepare_cpu
 

@@ -31,11 +31,8 @@ def parse_args():
 def main():
     args = parse_args()
     with cli.quiet():  # imports and runs print
-        from sniper_mmdet.apis.unlabelled import (
-            image_infos,
-            load_trained,
-            write_scores,
-        )
+        from sniper_mmdet.apis.loading import load_trained
+        from sniper_mmdet.apis.unlabelled import image_infos, write_scores
         from sniper_mmdet.engine.build import load_config
         from sniper_mmdet.engine.cpu import prepare_cpu
 
