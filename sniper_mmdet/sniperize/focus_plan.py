@@ -11,6 +11,7 @@ from sniper_mmdet.tuning.plan import (
     LEAST_SIZE,
     FocusPlan,
     best_plan,
+    coarsest_factor,
     search_plans,
 )
 from sniper_mmdet.tuning.ranges import WIDER
@@ -118,8 +119,9 @@ def _why_not(
 ) -> str:
     """Say why no plan suits a detector, and what to do instead."""
     factors = ' or '.join(f'{factor:.3g}' for factor in finest)
-    small, large = np.percentile(box_sizes(images.boxes), [5, 99])
-    coarsest = min(target[1] / large, max(finest) / 2)
+    sizes = box_sizes(images.boxes)
+    small, large = np.percentile(sizes, [5, 99])
+    coarsest = min(coarsest_factor(sizes, target[1]), max(finest) / 2)
     return (
         'AutoFocus cannot help here: no coarser level can notice the small '
         f'objects and detect the large ones. Below a finest level of {factors}'

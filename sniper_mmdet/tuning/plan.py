@@ -152,7 +152,7 @@ def search_plans(
     if not len(sizes):
         return []
     if coarsest is None:
-        coarsest = target[1] / float(np.percentile(sizes, 99))
+        coarsest = coarsest_factor(sizes, target[1])
     some = some_images(images, most_images)
     plans = []
     for factors in _pyramids(finest, coarsest, num_levels):
@@ -172,6 +172,11 @@ def search_plans(
             best = plan.smallest
             frontier.append(plan)
     return frontier
+
+
+def coarsest_factor(sizes: np.ndarray, largest: float) -> float:
+    """Return the factor at which 99% of the sizes are no larger than one."""
+    return largest / float(np.percentile(sizes, 100 * REACHED))
 
 
 def best_plan(plans: Sequence[FocusPlan]) -> FocusPlan:
