@@ -19,7 +19,8 @@ from sniper_mmdet.utils.config_text import call, comment
 from sniper_mmdet.utils.files import write_whole
 from sniper_mmdet.utils.progress import announce
 
-from .levels import ladder, level_study
+from .levels import ladder, study
+from .recording import Recording, record
 from .splits import splits
 from .tuner import Tuned, tune
 
@@ -31,7 +32,7 @@ def write_plan(
     iterations: int = 800,
     seed: int = 0,
     split: str = 'val',
-) -> FocusPlan:
+) -> tuple[FocusPlan, Recording | None]:
     """Find levels that suit a detector, and write its new config.
 
     Args:
@@ -47,10 +48,15 @@ def write_plan(
         split (str): Split of these images, see
             :func:`~sniper_mmdet.fitting.splits.splits`. Defaults to 'val'.
 
+    Returns:
+        tuple: The plan, and the recording of the detector on these images, or
+        None if it did not run.
+
     Raises:
         ValueError: No plan suits the detector.
     """
     own, target = detector.trained_for()
+    recording = None
     finest = [own if factor is None else factor]
     try:
         if factor is None and num:
@@ -58,7 +64,8 @@ def write_plan(
                 f'[1/5] levels that suit the detector, on up to {num} images'
             )
             detector.write(_one_level(own, detector.strides[0]), 1, seed)
-            finest, target = _studied(detector, own, num, split)
+            recording = _recorded(detector, own, num, split)
+            finest, target = _studied(detector, recording)
         announce('[2/5] the plan')
         plan = plan_for(detector.images, finest, target, detector.strides)
     except BaseException:
@@ -67,7 +74,7 @@ def write_plan(
         detector.path.unlink(missing_ok=True)
         raise
     detector.write(plan, iterations, seed)
-    return plan
+    return plan, recording
 
 
 def train_and_tune(
@@ -76,10 +83,12 @@ def train_and_tune(
     num: int = 16,
     split: str = 'val',
     loss: float = 0.2,
+    known: Recording | None = None,
 ) -> Tuned | None:
     """Train the focus head of a config, and tune the other settings.
 
-    The tuned settings are added to the config.
+    The levels stay: the head has learned for them. The tuned settings are
+    added to the config.
 
     Args:
         path (Path): The config.
@@ -89,6 +98,8 @@ def train_and_tune(
         split (str): Split of these images, see
             :func:`~sniper_mmdet.fitting.splits.splits`. Defaults to 'val'.
         loss (float): See :func:`~sniper_mmdet.fitting.tuner.tune`.
+        known (:obj:`Recording`, optional): Recording of :func:`write_plan`, so
+            that the finest level does not run again. Defaults to None.
 
     Raises:
         ValueError: The data do not match each other, or do not allow tuning.
@@ -104,8 +115,8 @@ def train_and_tune(
     if not num:
         return None
     announce(f'[4/5] tuning, on up to {num} images')
-    how = dict(split=split, num=num, measure=False)
-    tuned = tune(cfg, str(checkpoint), loss=loss, **how)
+    how = dict(split=split, num=num, measure=False, keep_levels=True)
+    tuned = tune(cfg, str(checkpoint), loss=loss, known=known, **how)
     added = [
         comment(f'Tuned on up to {num} images of the {split} split.'),
         call('model.update', **tuned.model),
@@ -133,10 +144,8 @@ def _one_level(factor: float, stride: int) -> FocusPlan:
     )
 
 
-def _studied(
-    detector, own, num, split
-) -> tuple[list[float], tuple[float, float]]:
-    """Return factors of the finest level to try, and sizes for a level."""
+def _recorded(detector, own, num, split) -> Recording:
+    """Run a detector on some images; factors have three digits, as in plans."""
     cfg = load_config(str(detector.path))
     require_coco(cfg)
     (tuning, drawn), _ = splits(cfg, split, num)
@@ -144,13 +153,21 @@ def _studied(
     model = build_detector(cfg, AutoFocus)
     load_weights(model, detector.checkpoint, [FOCUS_HEAD])
     model = model.to(get_device()).eval()
-    found = level_study(model, dataset, ladder([own]), drawn)
+    factors = [float(f'{factor:.3g}') for factor in ladder([own])]
+    return record(model, dataset, factors, drawn)
+
+
+def _studied(
+    detector, recording: Recording
+) -> tuple[list[float], tuple[float, float]]:
+    """Return factors of the finest level to try, and sizes for a level."""
+    found = study(recording)
     if not (found.AP > 0).any():
         raise ValueError(
             f'{detector.checkpoint} finds nothing at any level of '
-            f'{len(drawn)} images: was it trained for these data? '
+            f'{len(recording.images)} images: was it trained for these data? '
             "--tune-on 0 takes the config's own levels."
         )
     low, high = found.target
-    finest = [float(found.factors[level]) for level in found.as_good]
+    finest = [found.scales[level] for level in found.as_good]
     return finest, (low, max(high, 2 * low))

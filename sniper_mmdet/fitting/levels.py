@@ -11,9 +11,8 @@ from sniper_mmdet.chips.pyramid import Scale
 from sniper_mmdet.evaluation import evaluate_boxes
 from sniper_mmdet.evaluation.ground_truth import quiet
 from sniper_mmdet.evaluation.matching import mean_of_known
-from sniper_mmdet.models import PyramidDetector
 
-from .recording import Recording, record
+from .recording import Recording
 
 #: Factors from the config's finest level to the levels that are tried.
 _STEPS = (2.0 ** np.arange(-3, 1, 0.5)).tolist()
@@ -81,19 +80,6 @@ def ladder(
         if not any(near) and factor(rung) <= largest:
             rungs.append(rung)
     return sorted(rungs, key=factor)
-
-
-def level_study(
-    model: PyramidDetector,
-    dataset,
-    scales: Sequence,
-    indices: Sequence[int] | None = None,
-) -> LevelStudy:
-    """Run a detector at several levels, and study what it finds well.
-
-    The arguments are those of :func:`~sniper_mmdet.fitting.recording.record`.
-    """
-    return study(record(model, dataset, scales, indices))
 
 
 def study(recording: Recording, bins: int = 4) -> LevelStudy:

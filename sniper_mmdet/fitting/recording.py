@@ -1,5 +1,6 @@
 """Recordings of a detector's outputs on images at many levels."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -78,6 +79,7 @@ def record(
     dataset,
     scales: Sequence,
     indices: Sequence[int] | None = None,
+    known: Recording | None = None,
 ) -> Recording:
     """Run a detector once on whole images at every level.
 
@@ -88,6 +90,9 @@ def record(
             :class:`~sniper_mmdet.chips.ImagePyramid`.
         indices (Sequence[int], optional): Indices of images of the data set.
             Defaults to None: all images.
+        known (:obj:`Recording`, optional): Recording of the same detector on
+            the same images. If it has the finest level, AutoFocus does not run
+            there again: only other levels need maps. Defaults to None.
 
     Raises:
         UserError: The detector has ``maps`` or ``exact``, which hold for its
@@ -107,13 +112,22 @@ def record(
     )
     if isinstance(model, AutoFocus):
         focus = [FocusSettings(threshold=0)] * (len(pyramid) - 1)
+        if has_finest(known, scales):
+            focus[-1] = FocusSettings(threshold=math.inf)
         own = dict(focus=focus, ground_truth=False, budget=NO_BUDGET)
         changes.update(own)
     way = with_changes(model, model.predict, **changes)
     images = []
-    for index in track(range(len(dataset)) if indices is None else indices):
+    indices = range(len(dataset)) if indices is None else indices
+    for number, index in enumerate(track(indices)):
         item = dataset[index]
         sample = way([item['inputs']], [item['data_samples']])[0]
+        found = sample.pred_instances
+        if has_finest(known, scales):
+            finest = known.images[number].found
+            finest = finest[finest.levels == known.scales.index(scales[-1])]
+            finest.levels[:] = len(pyramid) - 1
+            found = InstanceData.cat([found, finest])
         height, width = item['inputs'].shape[-2:]
         maps = sample.focus['probabilities'] if 'focus' in sample else []
         images.append(
@@ -121,11 +135,16 @@ def record(
                 (width, height),
                 pyramid.level_sizes(width, height),
                 maps,
-                sample.pred_instances,
+                found,
                 _objects(dataset.get_data_info(index)),
             )
         )
     return Recording(model, pyramid.scales, images)
+
+
+def has_finest(known: Recording | None, scales: Sequence) -> bool:
+    """Test whether a recording has the finest of some scales."""
+    return known is not None and scales[-1] in known.scales
 
 
 def _unmerged(results: list[InstanceData]) -> InstanceData:

@@ -12,7 +12,7 @@ from sniper_mmdet.datasets.reading import build_read
 
 from .candidates import with_thresholds
 from .levels import LevelStudy, ladder, study
-from .recording import Recording, record
+from .recording import Recording, has_finest, record
 from .running import run
 from .search import (
     best_pyramid,
@@ -73,6 +73,7 @@ def tune(
     num: int = 0,
     measure: bool = True,
     keep_levels: bool = False,
+    known: Recording | None = None,
 ) -> Tuned:
     """Choose all settings of AutoFocus that need no training.
 
@@ -96,6 +97,9 @@ def tune(
             Defaults to True.
         keep_levels (bool): Keep the levels of the config, and run the detector
             at these only. Defaults to False.
+        known (:obj:`Recording`, optional): See
+            :func:`~sniper_mmdet.fitting.recording.record`, on the images of
+            tuning. Defaults to None.
 
     Raises:
         OSError: A file is missing.
@@ -122,7 +126,7 @@ def tune(
     scales = model.pyramid.scales
     if not keep_levels:
         scales = ladder(scales, size)
-    recording = record(model, dataset, scales, tuning[1])
+    recording = record(model, dataset, scales, tuning[1], known)
     ends.append(time.perf_counter())
     simulation, found = Simulation(recording), study(recording)
     own = _own_setting(recording)
@@ -157,7 +161,8 @@ def tune(
     ends.append(time.perf_counter())
     seconds = dict(zip(_STAGES, np.diff(ends).tolist(), strict=True))
     # The estimate takes the seconds per pixel of the recording.
-    recorded = sum(image.sizes.prod(1).sum() for image in recording.images)
+    run_now = slice(-1 if has_finest(known, scales) else None)
+    recorded = sum(i.sizes[run_now].prod(1).sum() for i in recording.images)
     simulated = len(tuning[1]) * sum(point.pixels for point in points)
     seconds['each'] = float(seconds['record'] * simulated / recorded)
     chosen = _changes(cfg, recording, expected.setting)

@@ -54,7 +54,11 @@ class Progress:
         self._told = time.monotonic()
         total = f'/{self.total}' if self.total else ''
         seconds = self._told - self._start
-        self.file.write(f'{self.done}{total}, elapsed: {seconds:.0f}s\n')
+        line = f'{self.done}{total}, elapsed: {seconds:.0f}s'
+        if self.done < self.total:
+            left = seconds * (self.total / self.done - 1)
+            line += f', eta: {left:.0f}s'
+        self.file.write(f'{line}\n')
         self.file.flush()
 
 

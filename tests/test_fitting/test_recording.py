@@ -86,6 +86,30 @@ def test_what_is_recorded(model, recorded):
     assert model.pyramid.scales == (0.5, 1.5)
 
 
+def test_the_finest_level_runs_once(model, recorded, monkeypatch):
+    looked_at = []
+    detect = type(model)._detect
+
+    def spy(self, inputs, *args):
+        looked_at.extend(max(one.shape[-2:]) for one in inputs)
+        return detect(self, inputs, *args)
+
+    monkeypatch.setattr(type(model), '_detect', spy)
+    images = Images((160, 128), (97, 131))
+    again = record(model, images, [0.75, 1.5], known=recorded)
+    assert max(looked_at) <= 120  # 0.75 of 160, not 1.5
+    new = record(model, images, [0.75, 1.5])
+    assert max(looked_at) == 240
+    for one, other in zip(again.images, new.images, strict=True):
+        assert np.array_equal(one.maps[0], other.maps[0])
+        for key in ('bboxes', 'scores', 'labels', 'levels'):
+            assert torch.equal(one.found[key], other.found[key])
+    assert (recorded.images[0].found.levels == 2).any()  # as it was
+    # Another finest level runs.
+    other = record(model, images, [0.5, 0.8], known=recorded)
+    assert set(other.images[0].found.levels.tolist()) == {0, 1}
+
+
 def test_all_levels_whole_give_the_pyramid(model, recorded):
     images = Images((160, 128), (97, 131))
     focus = (FocusSettings(threshold=0.5),)

@@ -125,17 +125,19 @@ def test_the_detector_stays_and_has_a_focus_head(name, user, tool, capsys):
 def test_what_is_changed_and_tuned_is_in_what_is_written(
     user, tool, monkeypatch, capsys
 ):
-    found = dict(factors=[1.0, 2.0], as_good=(1,), target=(20.0, 60.0))
+    found = dict(scales=(1.0, 2.0), as_good=(1,), target=(20.0, 60.0))
     found = SimpleNamespace(**found, AP=np.ones((2, 4)))
     chosen = dict(scales=[0.8, 1.6], focus=[dict(threshold=0.25, min_size=32)])
     chosen['budget'] = None
-    seen = []
+    seen, told = [], []
     adding = 'sniper_mmdet.fitting.adding'
     monkeypatch.setattr(
-        f'{adding}.level_study', lambda *args: seen.append(args) or found
+        f'{adding}.record', lambda *args: seen.append(args) or 'recording'
     )
+    monkeypatch.setattr(f'{adding}.study', lambda _: found)
     monkeypatch.setattr(
-        f'{adding}.tune', lambda *_, **__: SimpleNamespace(model=chosen)
+        f'{adding}.tune',
+        lambda *_, **how: told.append(how) or SimpleNamespace(model=chosen),
     )
     config, checkpoint = user(plain_config('retinanet'))
     tool(
@@ -149,7 +151,9 @@ def test_what_is_changed_and_tuned_is_in_what_is_written(
     rows = rows_of(capsys)
     assert 0 < rows['ground truth']['share'] < 1
     assert not any(name.startswith('budget') for name in rows)
-    ((model, dataset, _, indices),) = seen
+    assert told[0]['known'] == 'recording' and told[0]['keep_levels']
+    ((model, dataset, factors, indices),) = seen
+    assert all(factor == float(f'{factor:.3g}') for factor in factors)
     weights = torch.load(checkpoint)['state_dict']
     assert torch.equal(
         model.state_dict()['neck.fpn_convs.0.conv.weight'],

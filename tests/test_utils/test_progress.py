@@ -32,6 +32,17 @@ def test_a_line_now_and_then(capsys, monkeypatch):
     assert capsys.readouterr().err == '3, elapsed: 40s\n'
 
 
+def test_how_long_the_rest_takes(capsys, monkeypatch):
+    clock = iter([0, 40, 40, 50, 80, 80, 80])
+    monkeypatch.setattr(progress.time, 'monotonic', lambda: next(clock))
+    told = Progress(4)
+    for num in (1, 1, 2):
+        told.update(num)
+    assert capsys.readouterr().err == (
+        '1/4, elapsed: 40s, eta: 120s\n4/4, elapsed: 80s\n'
+    )
+
+
 def test_a_terminal_has_a_bar(capsys, terminal):
     terminal()
     loop = track(range(4))

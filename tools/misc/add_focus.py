@@ -39,7 +39,7 @@ def parse_args():
         iters=(800, 'training iterations, of two images each'),
         seed=(0, 'random seed of training'),
         tune_on=(16, f'{most}; 0 for none'),
-        num=(0, 'images of the table, other ones; 0 for all'),
+        num=(10, 'images of the table, other ones; 0 for all'),
     )
     args = cli.parse(parser)
     cli.require_at_least(parser, args, iters=1, tune_on=0, num=0, factor=0.01)
@@ -65,7 +65,7 @@ def main():
         detector = TrainedDetector(
             args.config, args.checkpoint, args.out_dir, args.cfg_options
         )
-        plan = write_plan(
+        plan, known = write_plan(
             detector,
             args.factor,
             args.tune_on,
@@ -79,7 +79,8 @@ def main():
         print(told, *detector.notes, sep='\n- ')
         path = detector.path
         weights = path.with_suffix('.pth')
-        train_and_tune(path, weights, args.tune_on, args.split)
+        how = args.tune_on, args.split
+        train_and_tune(path, weights, *how, known=known)
         cfg = load_config(str(path))
         model = comparison.load_autofocus(cfg, str(weights))
         # A tuned config may have no budget. With one, thresholds alone are no
