@@ -145,7 +145,7 @@ def _one_level(factor: float, stride: int) -> FocusPlan:
 
 
 def _recorded(detector, own, num, split) -> Recording:
-    """Run a detector on some images; factors have three digits, as in plans."""
+    """Run a detector at factors of three digits, as plans have them."""
     cfg = load_config(str(detector.path))
     require_coco(cfg)
     (tuning, drawn), _ = splits(cfg, split, num)

@@ -15,12 +15,16 @@ from sniper_mmdet.tuning.plan import (
     search_plans,
 )
 from sniper_mmdet.tuning.ranges import WIDER
+from sniper_mmdet.utils.progress import announce
 
 from .focus_head import focus_strides
 from .rules import dicts, leaves, name_of
 
 # Plans that cost up to so much more count as equally cheap.
 _ALIKE = 1.5
+# Factors by which the sizes that a level is for are widened until there is a
+# plan. They have no sharp ends, and are known from few objects.
+_WIDENED = 1, 1.2, 1.44
 
 
 def trained_for(
@@ -94,7 +98,8 @@ def plan_for(
     """Choose a plan with few pixels for a detector.
 
     The finest level is the finest of those that cost about the same: a level
-    that is looked at in parts costs little, and shows small objects best.
+    that is looked at in parts costs little, and shows small objects best. If
+    there is no plan for the target, it is widened by up to 1.44 at both ends.
 
     Args:
         images (ImageBoxes): The training data.
@@ -105,8 +110,14 @@ def plan_for(
     Raises:
         ValueError: No plan notices enough of the objects.
     """
-    found = [search_plans(images, f, target, strides) for f in finest]
-    if not any(found):
+    low, high = target
+    for factor in _WIDENED:
+        wider = low / factor, high * factor
+        found = [search_plans(images, f, wider, strides) for f in finest]
+        if any(found):
+            break
+        announce(f'no plan for objects of {wider[0]:.0f} to {wider[1]:.0f} px')
+    else:
         raise ValueError(_why_not(images, finest, target))
     plans = [best_plan(plans) for plans in found if plans]
     most = _ALIKE * min(plan.pixels for plan in plans)
@@ -128,9 +139,9 @@ def _why_not(
         f' times, the coarsest level has a factor of at most {coarsest:.2g}: '
         f'objects of {small:.0f} and {large:.0f} px (5% are smaller, 1% are '
         f'larger) have {small * coarsest:.1f} and {large * coarsest:.0f} px '
-        f'there. They need {LEAST_SIZE:.0f} px to be noticed, and the '
-        f'detector finds {target[0]:.0f} to {target[1]:.0f} px well. Use the '
-        'whole pyramid, or train for the levels that suggest_settings.py '
+        f'there. They need {LEAST_SIZE:.0f} px to be noticed, the detector '
+        f'finds {target[0]:.0f} to {target[1]:.0f} px well, and each size '
+        'needs a level where it is found. Use the whole pyramid, or train for the levels that suggest_settings.py '
         f'proposes. Received: {len(images.boxes)} boxes in {len(images)} '
         'images.'
     )

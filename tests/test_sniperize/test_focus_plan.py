@@ -99,3 +99,11 @@ def test_the_finest_of_levels_that_cost_alike():
     many = ImageBoxes.from_lists([(2000, 1000)], [np.float32(corners)])
     plan = plan_for(many, [1.0, 2.0, 3.0], *given[1:])
     assert plan.factors[-1] == 2
+
+
+def test_sizes_that_a_plan_misses_by_little(capsys):
+    """21.5 px are too large for 3.0 times and too small for 0.667 times."""
+    sizes = np.r_[[7.6] * 6, np.linspace(7.6, 30, 60), [76.4] * 3]
+    plan = plan_for(images(sizes), [3.0], (17.9, 53.0), [8])
+    assert plan.factors[-1] == 3
+    assert 'no plan for objects of 18 to 53 px' in capsys.readouterr().err
