@@ -3,7 +3,8 @@
     python tools/image_demo.py INPUT CONFIG CHECKPOINT --out-dir DIR
 
 The tool draws the detections on each image and writes it to DIR/vis, and
-writes all detections to DIR/predictions.json, a list with one entry per image.
+writes all detections to DIR/predictions.json, a list with one entry per image:
+file, bboxes, labels, scores, and names, those of the labels.
 A drawn image keeps its file name; .jpg is appended to a name that has no
 suffix of an image, and a number is added to a name that is taken. Images that
 cannot be drawn are logged. A folder's videos are included; a frame is called
@@ -158,6 +159,7 @@ def main():
         if maps:
             maps.add(result, name)
         fields = {key: result.pred_instances[key].tolist() for key in keys}
+        fields['names'] = [meta['classes'][k] for k in fields['labels']]
         drawn += sum(score >= args.score_thr for score in fields['scores'])
         predictions.append(dict(file=str(name), **fields))
     write_json(out, predictions)

@@ -67,11 +67,17 @@ def main():
         return
     count = sum(taught.pictures.values())
     print(
-        f'{len(taught.pictures)} classes from {count} images in '
-        f'{taught.seconds:.1f} s; {taught.accuracy:.0%} of the held-out '
-        'images get the right class.'
+        f'learned from {count} images in {taught.seconds:.1f} s: '
+        f'{", ".join(taught.pictures)}'
     )
-    print(f'{taught.config} detects {len(taught.classes)} classes.')
+    print(
+        f'Of images that were held out, {taught.accuracy:.0%} got the right '
+        'one of all classes, the old ones included.'
+    )
+    print(
+        f'It detects {len(taught.classes)} class(es): tools/image_demo.py '
+        f'IMAGE {taught.config} {taught.checkpoint} --out-dir DIR'
+    )
 
 
 if __name__ == '__main__':

@@ -20,16 +20,17 @@ from sniper_mmdet.datasets.formats.class_folders import (
 from sniper_mmdet.engine.build import load_config
 from sniper_mmdet.engine.checkpoints import (
     build_detector,
-    load_weights,
-    read_classes,
-    read_weights,
+    read_checkpoint,
     require_all,
     require_fit,
+    trained_classes,
+    weights_of,
 )
 from sniper_mmdet.models.roi_heads.decoupled_roi_head import last_of
 from sniper_mmdet.utils.choices import check_choice
 from sniper_mmdet.utils.errors import UserError
 from sniper_mmdet.utils.files import write_whole
+from sniper_mmdet.utils.progress import Progress
 
 from .box_heads import decoupled_head
 from .inference import class_names
@@ -121,19 +122,19 @@ def teach(
     pictures = read_class_folders(folder, classes)
     if solver == 'released' and (not instead or len(pictures) < 2):
         raise UserError(
-            "solver 'released' trains on the new classes alone, at least two: "
-            f'give instead with it. Received: {len(pictures)} classes, '
-            f'instead={instead}.'
+            "solver 'released' trains on the new classes alone: it needs "
+            'instead=True and at least two classes. Received: '
+            f'instead={instead}, {", ".join(pictures)}.'
         )
     cfg = load_config(str(config), cfg_options)
-    model = _load(cfg, checkpoint)
+    model, weights = _load(cfg, checkpoint)
     head = decoupled_head(model, config)
     old = list(class_names(model))
     twice = set() if instead else set(old) & set(pictures)
     if twice:
         raise UserError(
-            f'{checkpoint} knows the class {min(twice)!r} already: name the '
-            'new ones by classes, or learn them instead of the old ones.'
+            f'{checkpoint} knows the class {min(twice)!r} already: choose the '
+            'new ones with classes, or replace all old ones with instead.'
         )
     names = _in_order([*([] if instead else old), *pictures], ann_file)
     found = _features(model, pictures, rois, num_rois, on_error)
@@ -167,7 +168,7 @@ def teach(
             "or instead of them by solver 'lbfgs'."
         )
     cfg = _with_classes(cfg, names, len(index) - len(names), both, ann_file)
-    _write(cfg, checkpoint, out, names, both)
+    _write(cfg, weights, out, names, both)
     counts = dict(zip(pictures, map(len, found), strict=True))
     accuracy = solve.accuracy(found)
     seconds = time.monotonic() - started
@@ -192,15 +193,18 @@ def _free_path(out, config, checkpoint) -> Path:
     return out
 
 
-def _load(cfg: Config, checkpoint: str | Path) -> torch.nn.Module:
-    """Load the detector, with its config and its training classes."""
+def _load(
+    cfg: Config, checkpoint: str | Path
+) -> tuple[torch.nn.Module, dict[str, torch.Tensor]]:
+    """Load the detector, with its config and training classes; its weights."""
     model = build_detector(cfg, torch.nn.Module)
     decoupled_head(model, cfg.filename)
-    weights = read_weights(checkpoint)
+    held = read_checkpoint(checkpoint)
+    weights = weights_of(held)
     if not any(key.endswith('.fc_fine.weight') for key in weights):
         raise UserError(
-            f'{checkpoint} has no fine branch: it has no weights fc_fine of a '
-            'sniper_mmdet.DecoupledBBoxHead.'
+            f'{checkpoint} has no fine branch: it was not trained with a '
+            'sniper_mmdet.DecoupledBBoxHead, whose weights fc_fine it lacks.'
         )
     roi_head = getattr(model, 'detector', model).roi_head
     masks = last_of(getattr(roi_head, 'mask_head', None))
@@ -209,10 +213,11 @@ def _load(cfg: Config, checkpoint: str | Path) -> torch.nn.Module:
             f'{cfg.filename} has masks for its own classes only; the mask '
             'head must have class_agnostic=True.'
         )
-    load_weights(model, checkpoint)
+    missing, _ = require_fit(model, weights, checkpoint)
+    require_all(missing, checkpoint)
     model.cfg = cfg
-    model.dataset_meta = dict(classes=read_classes(checkpoint))
-    return model.to(get_device()).eval()
+    model.dataset_meta = dict(classes=trained_classes(held))
+    return model.to(get_device()).eval(), weights
 
 
 def _in_order(names: list[str], ann_file) -> list[str]:
@@ -236,8 +241,11 @@ def _features(
     which = {str(p): k for k, ps in enumerate(pictures.values()) for p in ps}
     found = [[] for _ in pictures]
     how = dict(rois=rois, num_rois=num_rois, on_error=on_error)
+    progress = Progress(len(which))
     for picture in picture_features(model, list(which), **how):
+        progress.update()
         found[which[picture.path]].append(picture.features)
+    progress.close()
     for name, features in zip(pictures, found, strict=True):
         if len(features) < LEAST_PICTURES:
             raise UserError(
@@ -282,13 +290,13 @@ def _with_classes(
 
 def _write(
     cfg: Config,
-    checkpoint: str | Path,
+    weights: dict[str, torch.Tensor],
     out: Path,
     names: list[str],
     rows: ClassRows,
 ) -> None:
     """Check that the checkpoint fits its config, and write both."""
-    weights = read_weights(checkpoint)
+    weights = dict(weights)
     (name,) = (k for k in weights if k.endswith('.fc_fine.weight'))
     prefix = name.removesuffix('fc_fine.weight')
     for key, value in {

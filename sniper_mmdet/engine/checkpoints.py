@@ -16,11 +16,17 @@ from sniper_mmdet.registry import MODELS
 
 from .checkpoint_files import CheckpointError
 
-#: Note in the error if a DINO does not fit.
-_DINO = (
-    ' The zoo has weights for the DINO of mmdet 3.3; that of '
-    'onedl-mmdetection 3.5.1 has another ref_point_head.'
-)
+#: Notes in the error if some weights do not fit, by a part of their name.
+_NOTES = {
+    'ref_point_head': (
+        ' The zoo has weights for the DINO of mmdet 3.3; that of '
+        'onedl-mmdetection 3.5.1 has another ref_point_head.'
+    ),
+    'fc_fine': (
+        ' A detector that was taught classes has a config of its own, beside '
+        'its checkpoint.'
+    ),
+}
 #: Modules of a detector with an RPN that its proposals do not need.
 _AFTER_RPN = ('focus_head.', 'roi_head.')
 
@@ -64,7 +70,8 @@ def require_fit(
         misfits = str(error).strip().splitlines()
         # torch's first line names the model.
         misfits = [' '.join(m.split()) for m in misfits[1:] or misfits]
-        told = _DINO if 'ref_point_head' in str(error) else ''
+        text = str(error)
+        told = ''.join(note for name, note in _NOTES.items() if name in text)
         raise MisfitError(
             f'{path} is of another detector: {len(misfits)} of its weights do '
             f'not fit: {" ".join(misfits[:3])}{told}'
@@ -95,8 +102,8 @@ def weights_of(checkpoint: dict) -> dict[str, Tensor]:
     return {k.removeprefix('module.'): v for k, v in found.items()}
 
 
-def read_weights(path: str | Path) -> dict[str, Tensor]:
-    """Read the state dict of a checkpoint.
+def read_checkpoint(path: str | Path) -> dict:
+    """Read a checkpoint, which holds a state dict, or is one.
 
     Raises:
         OSError: There is no such file.
@@ -110,7 +117,12 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
             f'{path} is not a checkpoint: it must hold a dict. Received: '
             f'{type(held).__name__}.'
         )
-    return weights_of(found)
+    return found
+
+
+def read_weights(path: str | Path) -> dict[str, Tensor]:
+    """Read the state dict of a checkpoint, see :func:`read_checkpoint`."""
+    return weights_of(read_checkpoint(path))
 
 
 def trained_classes(checkpoint: dict) -> list[str]:
@@ -133,8 +145,8 @@ def load_weights(
     path: str | Path,
     without: Sequence[str] = (),
     strict: bool = False,
-) -> None:
-    """Load all weights that a detector needs from a checkpoint.
+) -> dict:
+    """Load all weights that a detector needs from a checkpoint; return it.
 
     Both may be wrapped or not. Weights with a prefix in ``without`` are not
     loaded. Weights that the detector does not have are logged, or raise an
@@ -146,7 +158,8 @@ def load_weights(
             detector.
     """
     without = (*without, *(f'detector.{prefix}' for prefix in without))
-    weights = read_weights(path).items()
+    checkpoint = read_checkpoint(path)
+    weights = weights_of(checkpoint).items()
     found = {k: v for k, v in weights if not k.startswith(without)}
     missing, unused = require_fit(model, found, path)
     require_all(missing, path, without)
@@ -155,6 +168,7 @@ def load_weights(
         if strict:
             raise ValueError(f'{text}: the file is of another detector.')
         print_log(text, 'current', logging.WARNING)
+    return checkpoint
 
 
 def without_pretrained(part):

@@ -11,7 +11,7 @@ from sniper_mmdet.engine.build_data import (
     build_boxes_dataset,
     build_unread_dataset,
 )
-from sniper_mmdet.engine.checkpoints import load_weights, read_classes
+from sniper_mmdet.engine.checkpoints import load_weights, trained_classes
 from sniper_mmdet.engine.detector_checks import check_heads, check_names
 from sniper_mmdet.models import PyramidDetector
 from sniper_mmdet.tuning.plan import FocusPlan
@@ -80,7 +80,7 @@ class TrainedDetector:
         cfg.merge_from_dict(options or {})
         rules.refuse_shapes(cfg)
         built = probe.built(_bare_model(cfg))
-        load_weights(built, checkpoint, [FOCUS_HEAD])
+        loaded = load_weights(built, checkpoint, [FOCUS_HEAD])
         self._settings = {}
         features, self._maps = _feature_maps(built)
         self.strides = usable_strides(self._maps)
@@ -92,7 +92,7 @@ class TrainedDetector:
         data = build_unread_dataset(cfg, 'train')
         if data is not None:
             check_heads(built, data)
-            names = read_classes(checkpoint)
+            names = trained_classes(loaded)
             check_names(names, 'checkpoint', classes_of(data), 'training data')
         self.images = build_boxes_dataset(cfg, 'train').images
         name = Path(config.split('::')[-1]).stem

@@ -36,6 +36,9 @@ def at_most(
 ) -> tuple[np.ndarray, DetDataSample]:
     """Shrink an image, and the instances on it, for drawing.
 
+    Predictions are returned by rising score: what is drawn last is seen, and
+    an object may have a box of a second class.
+
     Args:
         image (ndarray | ImageSource): (H, W, 3).
         sample (:obj:`DetDataSample`): Sample with ``gt_instances`` and
@@ -46,22 +49,25 @@ def at_most(
             million.
 
     Returns:
-        tuple: Image and sample, unchanged if the image is small enough.
+        tuple: The image, unchanged if it is small enough, and a sample with
+        the instances.
     """
     height, width = image.shape[:2]
+    drawn = sample.new()
+    found = drawn.get('pred_instances', {})
+    if 'scores' in found:
+        found = found[found.scores.argsort(stable=True)]
+        drawn.pred_instances = found[found.scores > score_thr]
     factor = (max_pixels / (height * width)) ** 0.5
     if factor >= 1 or any(key.endswith('_seg') for key in sample.keys()):
         if isinstance(image, ImageSource):
             image = resize_whole(image, (width, height))
-        return image, sample
+        return image, drawn
     size = max(int(width * factor), 1), max(int(height * factor), 1)
-    drawn = DetDataSample()
     for name in ('gt_instances', 'pred_instances'):
-        if name in sample:
-            instances = sample.get(name)
-            if 'scores' in instances:
-                instances = instances[instances.scores > score_thr]
-            instances = _resized(instances.cpu(), (width, height), size)
+        if name in drawn:
+            instances = drawn.get(name).cpu()
+            instances = _resized(instances, (width, height), size)
             drawn.set_field(instances, name, InstanceData)
     return resize_whole(image, size), drawn
 

@@ -174,7 +174,7 @@ def test_a_checkpoint_without_a_fine_branch(
 def test_a_released_solver_needs_classes_of_its_own(
     detector, pictures, tmp_path
 ):
-    with pytest.raises(ValueError, match='give instead'):
+    with pytest.raises(ValueError, match='it needs instead=True'):
         teach(*detector, pictures, tmp_path / 'a.pth', solver='released')
 
 

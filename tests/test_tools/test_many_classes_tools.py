@@ -25,7 +25,8 @@ def test_teach_then_test(files, tool, here, capsys, tiny_scenes):
     ann['categories'] += [dict(id=8, name='blue'), dict(id=9, name='lime')]
     (here / 'ann.json').write_text(json.dumps(ann))
     tool('teach.py', *files, 'toys', '--out', 'new.pth', '--ann', 'ann.json')
-    assert '2 classes from 6 images' in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert 'learned from 6 images' in told and 'image_demo.py' in told
     tool('test.py', 'new.py', 'new.pth', '--work-dir', 'tested')
     found = next((here / 'tested').glob('*/*.json'))
     assert 'coco/bbox_mAP' in found.read_text()

@@ -483,6 +483,9 @@ def test_image_demo_on_a_folder(trained, here):
         == len(found[0]['labels'])
         > 0
     )
+    classes = 'disc', 'square', 'triangle'
+    named = [classes[label] for label in found[0]['labels']]
+    assert found[0]['names'] == named
     assert found[0]['scores'] == sorted(found[0]['scores'], reverse=True)
     painted = cv2.imread('out/vis/a.png')
     assert painted.shape == image.shape and (painted != image).any()

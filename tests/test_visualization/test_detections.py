@@ -64,9 +64,13 @@ def test_a_label_beyond_the_palette_is_drawn():
 
 
 def test_a_small_image_stays_as_it_is():
-    image, sample = np.zeros((80, 100, 3), np.uint8), detections([0])
-    drawn = at_most(image, sample, 0.3, 8000)
-    assert drawn[0] is image and drawn[1] is sample
+    image, sample = np.zeros((80, 100, 3), np.uint8), detections([0, 1, 2])
+    sample.set_metainfo(dict(img_path='a.jpg'))
+    drawn = at_most(image, sample, 0.6, 8000)
+    assert drawn[0] is image and drawn[1].img_path == 'a.jpg'
+    # The likeliest is drawn over the others.
+    assert drawn[1].pred_instances.labels.tolist() == [1, 0]
+    assert sample.pred_instances.labels.tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize('boxes', [torch.clone, HorizontalBoxes])
@@ -83,7 +87,7 @@ def test_a_large_image_is_drawn_smaller(boxes):
     image, drawn = at_most(image, sample, 0.6, 20000)
     assert image.shape == (100, 200, 3)
     found = drawn.pred_instances
-    assert found.labels.tolist() == [0, 1]  # of 0.9, 0.7 and 0.5
+    assert found.labels.tolist() == [1, 0]  # of 0.5, 0.7 and 0.9
     assert found.bboxes.tolist() == [[5, 10, 20, 30]] * 2
     array = found.masks.to_ndarray()
     assert array.shape == (2, 100, 200) and array[0].sum() == 15 * 20

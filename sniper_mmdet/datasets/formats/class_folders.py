@@ -46,7 +46,7 @@ def read_class_folders(
     for name in wanted:
         if name not in names:
             raise UserError(
-                f'{folder} has no folder of the class {name!r}. Received: '
+                f'{folder} has no folder of the class {name!r}. It has: '
                 f'{", ".join(names[:10])}.'
             )
     once = {}
