@@ -11,7 +11,6 @@ from unittest import mock
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.logging import MMLogger
 from mmengine.registry import METRICS
 
 from sniper_mmdet.chips import ImagePyramid
@@ -21,9 +20,9 @@ from sniper_mmdet.engine.build_data import build_unread_dataset
 from sniper_mmdet.engine.checkpoints import load_detector, read_classes
 from sniper_mmdet.engine.data_checks import check_split
 from sniper_mmdet.engine.detector_checks import check_heads, check_names
-from sniper_mmdet.evaluation.ground_truth import quiet
 from sniper_mmdet.models import AutoFocus, PyramidDetector
 from sniper_mmdet.utils.progress import track
+from sniper_mmdet.utils.quiet import quiet
 
 #: Takes a list of images (3, H, W) and a list of samples; returns the samples.
 Way = Callable[[list, list], list]
@@ -102,7 +101,8 @@ def measure(
     """
     dataset = build_read(cfg.test_dataloader.dataset)
     evaluator = first_evaluator(cfg)
-    metrics = {n: METRICS.build(copy.deepcopy(evaluator)) for n in ways}
+    with quiet():
+        metrics = {n: METRICS.build(copy.deepcopy(evaluator)) for n in ways}
     for metric in metrics.values():
         metric.dataset_meta = dataset.metainfo
     check_split(dataset, list(metrics.values()), [evaluator] * len(metrics))
@@ -140,7 +140,6 @@ def measure(
 @contextmanager
 def _silent() -> Iterator[None]:
     """A context in which a metric prints no report of its own."""
-    MMLogger.get_current_instance()  # its stream must not be quiet's
     before = logging.root.manager.disable
     logging.disable(logging.INFO)
     try:

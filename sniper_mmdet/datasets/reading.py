@@ -7,6 +7,7 @@ from mmengine.logging import print_log
 
 from sniper_mmdet.registry import DATASETS
 from sniper_mmdet.utils.image import image_size
+from sniper_mmdet.utils.quiet import quiet
 
 from .annotations import read_annotations
 from .classes import classes_of, parts_of
@@ -34,7 +35,9 @@ def build_read(config: dict):
     dataset = build_unread(config)
     if hasattr(dataset, 'mine'):  # a ChipDataset reads in its own way
         return DATASETS.build(config)
-    for sentence in read_dataset(dataset, image_size):
+    with quiet():
+        sentences = [*read_dataset(dataset, image_size)]
+    for sentence in sentences:
         print_log(sentence, 'current')
     return dataset
 

@@ -6,7 +6,9 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from .ground_truth import number_annotations, quiet
+from sniper_mmdet.utils.quiet import quiet
+
+from .ground_truth import number_annotations
 from .matching import at_thresholds, mean_of_known
 
 #: Size ranges of proposals in SNIPER, table 1, pixels.

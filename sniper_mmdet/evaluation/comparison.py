@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 from mmengine.logging import print_log
 
+from sniper_mmdet.utils.quiet import quiet
+
 from .coco import average_precision, evaluate_boxes, false_positives
-from .ground_truth import quiet, read_ground_truth
+from .ground_truth import read_ground_truth
 
 
 def compare_detections(

@@ -1,7 +1,5 @@
 """Prepares annotations for the evaluation by pycocotools."""
 
-import contextlib
-import io
 import json
 from collections.abc import Iterable
 from functools import partial
@@ -23,17 +21,13 @@ from sniper_mmdet.chips.coco_fields import (
     unique_images,
     wrong_field,
 )
+from sniper_mmdet.utils.quiet import quiet
 
 #: Numeric fields: their readers, and their rules.
 _NUMBERS = (
     ('bbox', read_boxes, BOX),
     ('area', partial(read_areas, is_needed=True), 'a number'),
 )
-
-
-def quiet() -> contextlib.redirect_stdout:
-    """A context in which pycocotools does not print its progress."""
-    return contextlib.redirect_stdout(io.StringIO())
 
 
 def read_ground_truth(

@@ -9,8 +9,8 @@ from pycocotools.coco import COCO
 from sniper_mmdet.chips import ImagePyramid
 from sniper_mmdet.chips.pyramid import Scale
 from sniper_mmdet.evaluation import evaluate_boxes
-from sniper_mmdet.evaluation.ground_truth import quiet
 from sniper_mmdet.evaluation.matching import mean_of_known
+from sniper_mmdet.utils.quiet import quiet
 
 from .recording import Recording
 

@@ -111,8 +111,8 @@ def main():
         '--out-dir DIR --show-focus'
     )
     print(
-        f'Tune it further: tools/analysis_tools/tune.py {both} '
-        '--budget 0.2 --config-out tuned.py'
+        'Tune it for a loss of AP or a share of the pixels: '
+        f'tools/analysis_tools/tune.py {both} --loss 0.5 --config-out tuned.py'
     )
 
 
