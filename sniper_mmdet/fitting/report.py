@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # AP by which true FocusPixels are worse only because their chips cut objects.
 _FAR_BELOW = 0.05
+# AP in % that a choice may lose on other images beyond what it lost before.
+_MISSED = 2
 
 
 def config_text(tuned: Tuned, base: str) -> str:
@@ -79,8 +81,30 @@ def text(tuned: Tuned) -> str:
         'Thresholds that were chosen on training images, or on no more than '
         f'{FEW} objects, are lowered by a factor of {SAFETY:g}; on up to '
         f'{MANY} objects by less. A budget needs no such factor.',
+        *_doubts(tuned),
     ]
     return '\n'.join(lines)
+
+
+def _doubts(tuned: Tuned) -> list[str]:
+    """Say where the images of tuning were too few, one sentence each."""
+    doubts = []
+    if tuned.objects <= FEW:
+        doubts.append(
+            f'The images of tuning have {tuned.objects} objects: levels and '
+            'ranges are those of CONFIG, because chance would choose them.'
+        )
+    rows = tuned.rows
+    if 'measured' in rows:
+        new, old = rows['measured'], rows['before']
+        missed = new['loss'] - rows['confirmed']['loss']
+        if missed > _MISSED and new['AP'] < old['AP']:
+            doubts.append(
+                f'The choice does not hold: on other images it has '
+                f'{new["AP"]:.1f} AP, the settings of CONFIG have '
+                f'{old["AP"]:.1f}. Keep CONFIG, or tune on more images.'
+            )
+    return doubts
 
 
 def draw_curve(tuned: Tuned) -> Figure:

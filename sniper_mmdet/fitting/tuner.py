@@ -27,7 +27,7 @@ from .splits import splits
 #: A focus head is too confident on its training images, and with few objects
 #: chance decides. Thresholds that were chosen on training images, or on FEW
 #: objects, are lowered by the factor SAFETY; thresholds that were chosen on
-#: MANY objects are not.
+#: MANY objects are not. Levels and ranges are not chosen on FEW objects.
 SAFETY, FEW, MANY = 0.5, 100, 1000
 #: Settings for other levels, or settings that are not tuned.
 _RESET = 'batch_size', 'budget', 'budget_mpixel'
@@ -54,6 +54,7 @@ class Tuned:
             and ``measure``; and ``each``, an estimate of the time to run all
             simulated settings.
         tried (int): Number of simulated settings.
+        objects (int): Number of objects in the images of tuning.
     """
 
     study: LevelStudy
@@ -62,6 +63,7 @@ class Tuned:
     rows: dict[str, dict[str, float | None]]
     seconds: dict[str, float]
     tried: int
+    objects: int
 
 
 def tune(
@@ -96,7 +98,8 @@ def tune(
         measure (bool): Also run the choice on images that were not used.
             Defaults to True.
         keep_levels (bool): Keep the levels of the config, and run the detector
-            at these only. Defaults to False.
+            at these only. Defaults to False. With :data:`FEW` objects levels
+            and ranges are kept in any case.
         known (:obj:`Recording`, optional): See
             :func:`~sniper_mmdet.fitting.recording.record`, on the images of
             tuning. Defaults to None.
@@ -124,13 +127,18 @@ def tune(
     infos = [dataset.get_data_info(index) for index in tuning[1]]
     size = np.median([(one['width'], one['height']) for one in infos], 0)
     scales = model.pyramid.scales
-    if not keep_levels:
+    every = [one for info in infos for one in info['instances']]
+    objects = sum(not one['ignore_flag'] for one in every)
+    few = objects <= FEW
+    if not (keep_levels or few):
         scales = ladder(scales, size)
     recording = record(model, dataset, scales, tuning[1], known)
     ends.append(time.perf_counter())
     simulation, found = Simulation(recording), study(recording)
     own = _own_setting(recording)
-    start = best_pyramid(simulation, found, own, keep_levels)
+    start = own
+    if not few:
+        start = best_pyramid(simulation, found, own, keep_levels)
     points, wanted, whole = search(simulation, start, budget, loss)
     if budget is not None and wanted.share > budget:
         raise ValueError(
@@ -142,7 +150,7 @@ def tune(
     # Only real runs show the effect of a border.
     settings.append(replace(wanted.setting, border=own.border / 2))
     if budget is None:
-        by = safety(split, len(recording.object_sizes))
+        by = safety(split, objects)
         settings = [_lowered(setting, by) for setting in settings]
     settings = [*dict.fromkeys(settings)]
     candidates = [*map(simulation.point, settings)]
@@ -166,7 +174,7 @@ def tune(
     simulated = len(tuning[1]) * sum(point.pixels for point in points)
     seconds['each'] = float(seconds['record'] * simulated / recorded)
     chosen = _changes(cfg, recording, expected.setting)
-    return Tuned(found, chosen, curve, rows, seconds, len(points))
+    return Tuned(found, chosen, curve, rows, seconds, len(points), objects)
 
 
 def safety(split: str, objects: int) -> float:

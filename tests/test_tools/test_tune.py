@@ -37,7 +37,8 @@ def checkpoint(here):
         ('--keep-levels',),
     ],
 )
-def test_tuned(tool, checkpoint, capsys, here, wish):
+def test_tuned(tool, checkpoint, capsys, here, wish, monkeypatch):
+    monkeypatch.setattr('sniper_mmdet.fitting.tuner.FEW', 1)
     config = here / 'own.py'
     Config.fromfile(CONFIG).dump(config)
     out = ['--config-out', 'mine.py', '--out', 'curve', '--json']
@@ -79,6 +80,10 @@ def test_the_table(tool, checkpoint, capsys):
     assert 'The detector finds objects of' in text
     assert 'settings were simulated in' in text
     assert 'measured' in text and 'lowered by a factor of 0.5' in text
+    # Chance would choose levels of so few objects.
+    assert re.search(r'have \d+ objects: levels and ranges are those', text)
+    levels = re.findall(r'^level (\S+) ', text, re.MULTILINE)
+    assert [*map(float, levels)] == OPTIONS['model.scales']
 
 
 @pytest.mark.parametrize(
