@@ -89,6 +89,11 @@ def require_all(
     """
     needed = [key for key in missing if not key.startswith(tuple(without))]
     needed = [k for k in needed if not k.endswith('num_batches_tracked')]
+    if needed and all(key.startswith(_AFTER_RPN[0]) for key in needed):
+        raise CheckpointError(
+            f'{path} has no focus head: tools/misc/add_focus.py adds one to a '
+            'trained detector.'
+        )
     if needed:
         raise CheckpointError(
             f'{path} lacks {len(needed)} weights of the detector, the first '
@@ -192,9 +197,12 @@ def build_detector(cfg: Config, kind: type[nn.Module]) -> nn.Module:
     """
     model = MODELS.build(without_pretrained(cfg.model))
     if not isinstance(model, kind):
+        told = '.'
+        if kind.__name__ == 'AutoFocus':
+            told = '; tools/misc/add_focus.py makes it one.'
         raise ValueError(
             f'{cfg.filename}: model.type must be sniper_mmdet.'
-            f'{kind.__name__}. Received: {cfg.model.type}.'
+            f'{kind.__name__}. Received: {cfg.model.type}{told}'
         )
     return model
 

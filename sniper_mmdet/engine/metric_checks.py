@@ -49,6 +49,10 @@ def check_metric(dataset, metric, path: str | None = None) -> None:
     _check_images(dataset, truth.imgs, path)
     if isinstance(metric, CocoMetric):
         _check_categories(metric, truth, classes_of(dataset), path)
+        if getattr(dataset, '_indices', None) is not None:
+            # The objects of images that are left out are not missed.
+            infos = map(dataset.get_data_info, range(len(dataset)))
+            metric.img_ids = [info['img_id'] for info in infos]
     if getattr(metric, 'format_only', False):
         return
     if lvis is None:  # annotations of LVIS have no iscrowd

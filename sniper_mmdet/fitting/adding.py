@@ -66,6 +66,8 @@ def write_plan(
             detector.write(_one_level(own, detector.strides[0]), 1, seed)
             recording = _recorded(detector, own, num, split)
             finest, target = _studied(detector, recording)
+        else:
+            announce('[1/5] is skipped: the levels follow from the config')
         announce('[2/5] the plan')
         plan = plan_for(detector.images, finest, target, detector.strides)
     except BaseException:
@@ -113,6 +115,7 @@ def train_and_tune(
     work_dir = dict(work_dir=str(path.parent / 'training'))
     train_focus_head(load_config(str(path), work_dir), checkpoint)
     if not num:
+        announce('[4/5] is skipped: nothing is tuned')
         return None
     announce(f'[4/5] tuning, on up to {num} images')
     how = dict(split=split, num=num, measure=False, keep_levels=True)

@@ -65,7 +65,7 @@ def text(tuned: Tuned) -> str:
     seconds = tuned.seconds
     simulated = f'{tuned.tried} settings were simulated in '
     lines = [
-        'AP of each level alone, by sizes of objects',
+        f'AP of each level alone, by sizes of the {tuned.objects} objects',
         table(levels, '.1f'),
         f'The detector finds objects of {low:.0f} to {high:.0f} level px '
         'well.',

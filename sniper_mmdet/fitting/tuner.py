@@ -215,7 +215,9 @@ def _own_setting(recording: Recording) -> Setting:
 def _measured(others, ways, chosen: Setting, own: Setting) -> dict[str, dict]:
     """Measure the chosen settings and the config's, on other images."""
     (new,), whole = run(*others, *ways, [chosen])
-    (old,), old_whole = run(*others, *ways, [own], ways[0].budget)
+    same = chosen.levels == own.levels and chosen.ranges == own.ranges
+    known = whole if same else None
+    (old,), old_whole = run(*others, *ways, [own], ways[0].budget, known)
     return {
         'measured': _row(new, whole),
         'pyramid': _row(whole, whole),

@@ -141,7 +141,8 @@ def _why_not(
         f'larger) have {small * coarsest:.1f} and {large * coarsest:.0f} px '
         f'there. They need {LEAST_SIZE:.0f} px to be noticed, the detector '
         f'finds {target[0]:.0f} to {target[1]:.0f} px well, and each size '
-        'needs a level where it is found. Use the whole pyramid, or train for '
+        'needs a level where it is found. Use the whole pyramid, plan by the '
+        "config's own ranges without measuring (--tune-on 0), or train for "
         'the levels that suggest_settings.py proposes. Received: '
         f'{len(images.boxes)} boxes in {len(images)} images.'
     )

@@ -80,7 +80,7 @@ def settings_text(
     if advice.focus and not autofocus:
         why = 'With an AutoFocus detector also:'
         if head:
-            why = 'As an AutoFocus detector:'
+            why = 'Uncommented, it trains an AutoFocus detector:'
             focus_head = dict(type='sniper_mmdet.FocusHead', **focus_head)
             focused['focus_head'] = focus_head
             focused = dict(type='sniper_mmdet.AutoFocus', **focused)

@@ -66,7 +66,7 @@ def draw_focus(
         share = focus['pixels'][level] / focus['pyramid_pixels'][level]
         title = (
             f'level {level}: {level_size[0]}x{level_size[1]}  '
-            f'{len(chips)} chips, {share:.0%}  {len(boxes)} found'
+            f'{len(chips)} chips, {share:.0%} of it  {len(boxes)} found'
         )
         panels.append(with_title(panel, title))
     return np.concatenate(panels, 1)

@@ -104,7 +104,15 @@ def main():
             images = splits(cfg, 'val', args.num)[1][1]
         table = comparison.measure(cfg, ways, images)
     rows = {name: comparison.coco_row(row) for name, row in table.items()}
-    cli.print_table(rows, as_json=args.json)
+    if args.json:
+        cli.print_json(rows)
+        return
+    shown = {
+        name: {k: v if k == 'seconds' else 100 * v for k, v in row.items()}
+        for name, row in rows.items()
+    }
+    formats = dict.fromkeys(('AP', 'AP50', 'AP_S'), '.1f')
+    cli.print_table(shown, formats | dict(seconds='.2f'))
 
 
 if __name__ == '__main__':

@@ -69,10 +69,7 @@ def main():
     if args.json:
         cli.print_json(rows)
         return
-    for row in rows.values():
-        row['s'] = row.pop('seconds')
-    formats = dict.fromkeys(row, '.3f')
-    cli.print_table(rows, {**formats, 'side': '.0f'})
+    print(focus_curve.focus_table(rows))
 
 
 if __name__ == '__main__':

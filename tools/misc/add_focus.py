@@ -21,6 +21,9 @@ from pathlib import Path
 
 from sniper_mmdet.utils import cli
 
+# A level of ten times the size of an image has a hundred times its pixels.
+LARGEST = 10
+
 
 def parse_args():
     parser = cli.make_parser(__doc__, cli.add_detector, cli.add_json)
@@ -43,6 +46,9 @@ def parse_args():
     )
     args = cli.parse(parser)
     cli.require_at_least(parser, args, iters=1, tune_on=0, num=0, factor=0.01)
+    small = args.factor is None or args.factor <= LARGEST
+    rule = f'--factor must be at most {LARGEST}, of the size of an image'
+    cli.require(parser, small, rule, args.factor)
     out = args.out_dir = Path(args.out_dir)
     free = not out.exists() or out.is_dir() and not any(out.iterdir())
     cli.require(parser, free, '--out-dir must be new or empty', out)
@@ -102,17 +108,21 @@ def main():
     levels = zip(model.pyramid.scales, rows, strict=False)
     names = {name: f'level {factor:g}' for factor, name in levels}
     names |= {'pyramid': 'whole pyramid', own: 'AutoFocus'}
-    cli.print_table({names.get(k, k): row for k, row in rows.items()})
+    used = table['pyramid']['images']
+    print(f'On {used} test image(s) that were not used to tune:')
+    shown = {names.get(name, name): row for name, row in rows.items()}
+    print(focus_curve.focus_table(shown))
     compared = (rows[name] for name in ('pyramid', own, 'ground truth'))
     print(f'\n{what_it_gains(*compared)}')
     both = f'{path} {weights}'
     print(
-        f'See what it looks at: tools/image_demo.py IMAGE {both} '
+        f'See what it looks at: python tools/image_demo.py IMAGE {both} '
         '--out-dir DIR --show-focus'
     )
     print(
         'Tune it for a loss of AP or a share of the pixels: '
-        f'tools/analysis_tools/tune.py {both} --loss 0.5 --config-out tuned.py'
+        f'python tools/analysis_tools/tune.py {both} --loss 0.5 '
+        '--config-out tuned.py'
     )
 
 
