@@ -105,8 +105,12 @@ def test_a_metric_of_more_images(scenes):
     change(scenes / 'more.json', add)
     with pytest.raises(DataError, match='Received: 3 images .* and 2 in'):
         checked(val_data(scenes), coco_metric(scenes, 'more.json'))
-    # Of one file, somebody looks at a few images on purpose.
-    checked(val_data(scenes, indices=1), coco_metric(scenes))
+    # Of one file, somebody looks at a few images on purpose: AP is theirs.
+    few = val_data(scenes, indices=1)
+    (metric,) = checked(few, coco_metric(scenes))
+    assert metric.img_ids == [few.get_data_info(0)['img_id']]
+    (metric,) = checked(val_data(scenes), coco_metric(scenes))
+    assert metric.img_ids is None  # all
 
 
 def test_a_metric_that_knows_no_image(scenes):

@@ -187,7 +187,11 @@ def test_what_is_gained_and_what_to_do_next(user, tool, capsys):
     for tool_ in ('image_demo', 'tune'):
         assert f'{tool_}.py' in out
     steps = re.findall(r'==> \[(\d)/5\]', err)
-    assert steps == ['2', '3', '5']  # nothing is tuned
+    assert steps == ['1', '2', '3', '4', '5']
+    assert err.count('is skipped') == 2  # nothing is measured or tuned
+    assert 'On 1 test image(s) that were not used' in out
+    # In %, as in all tables.
+    assert re.search(r'^whole pyramid +\d+\.\d +.*100\.0%', out, re.MULTILINE)
     # Training reports its loss; the config and COCO's blocks are not shown.
     shown = out + err
     assert 'loss' in shown and 'Average Precision' not in shown

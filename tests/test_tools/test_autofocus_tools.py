@@ -179,6 +179,7 @@ def test_another_detector(tool, trained, name):
             *cli(sample_options()),
         )
     assert 'model.type must be sniper_mmdet.AutoFocus' in str(stop.value)
+    assert 'tools/misc/add_focus.py makes it one' in str(stop.value)
 
 
 def test_a_curve_needs_coco_results(tool):

@@ -130,6 +130,15 @@ def test_another_detector(tool, checkpoint):
         tool(TUNE, SAMPLE_CONFIG, checkpoint, *cli(sample_options()))
 
 
+def test_a_detector_without_its_focus_head(tool, checkpoint):
+    held = torch.load(checkpoint)['state_dict']
+    held = {k: v for k, v in held.items() if not k.startswith('focus_head.')}
+    torch.save(dict(state_dict=held), 'plain.pth')
+    told = r'plain.pth has no focus head: tools/misc/add_focus.py adds one'
+    with pytest.raises(SystemExit, match=told):
+        tool(TUNE, CONFIG, 'plain.pth', *cli(OPTIONS))
+
+
 def test_images_without_boxes(tool, checkpoint, here):
     scenes = json.loads((here / 'data/sample/val.json').read_text())
     first = scenes['images'][0]['id']
