@@ -8,6 +8,7 @@ import pytest
 import torch
 from decoupled import COLOURS, write_checkpoint, write_config, write_pictures
 from mmdet.apis import DetInferencer, inference_detector, init_detector
+from pages import BLOCKS
 
 from sniper_mmdet.apis import detect, teach
 from sniper_mmdet.apis.linear_classifier import fit_new_classes
@@ -30,6 +31,28 @@ def pictures(tmp_path_factory):
 
 def weights(path):
     return torch.load(path, weights_only=False)['state_dict']
+
+
+def test_the_program_of_the_docs(
+    detector, pictures, tmp_path, monkeypatch, capsys
+):
+    (program,) = (
+        block.text
+        for block in BLOCKS
+        if block.language == 'python' and "teach('CONFIG'" in block.text
+    )
+    config, checkpoint = map(str, detector)
+    for word, value in {
+        'CONFIG': config,
+        'CHECKPOINT': checkpoint,
+        'toys/': str(pictures),
+        'FOLDER': str(pictures / 'blue'),
+    }.items():
+        program = program.replace(f"'{word}'", repr(value))
+    monkeypatch.chdir(tmp_path)
+    exec(program, {})
+    assert "['blue'" in capsys.readouterr().out
+    assert (tmp_path / 'toys.pth').exists()
 
 
 @pytest.mark.parametrize('instead', [False, True])
