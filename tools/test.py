@@ -1,8 +1,5 @@
 """Test a detector: mmdet's options, --eval and --format-only."""
 
-from mmdet.engine.hooks.utils import trigger_visualization_hook
-from mmdet.evaluation import DumpDetResults
-
 from sniper_mmdet.engine import evaluation_options as options
 from sniper_mmdet.engine.build import checked_runner, run_config
 from sniper_mmdet.engine.checkpoints import unwrapped
@@ -44,6 +41,10 @@ def parse_args():
 
 
 def main():
+    # The imports above come first, so that mmdet does not print what it lacks.
+    from mmdet.engine.hooks.utils import trigger_visualization_hook
+    from mmdet.evaluation import DumpDetResults
+
     args = parse_args()
     cfg = run_config(args)
     cfg.load_from = args.checkpoint
