@@ -1,7 +1,6 @@
 """Measures several ways to test one detector side by side."""
 
 import copy
-import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from unittest import mock
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.registry import METRICS
 
 from sniper_mmdet.chips import ImagePyramid
@@ -140,13 +140,14 @@ def measure(
 @contextmanager
 def _silent() -> Iterator[None]:
     """A context in which a metric prints no report of its own."""
-    before = logging.root.manager.disable
-    logging.disable(logging.INFO)
+    logger = MMLogger.get_current_instance()
+    before = logger.level
+    logger.setLevel('WARNING')
     try:
         with quiet():
             yield
     finally:
-        logging.disable(before)
+        logger.setLevel(before)
 
 
 def coco_row(row: dict) -> dict[str, float]:

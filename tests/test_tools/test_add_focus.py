@@ -195,6 +195,7 @@ def test_what_is_gained_and_what_to_do_next(user, tool, capsys):
     # Training reports its loss; the config and COCO's blocks are not shown.
     shown = out + err
     assert 'loss' in shown and 'Average Precision' not in shown
+    assert 'bbox_mAP' not in shown
     assert '_base_' not in shown and 'train_pipeline' not in shown
 
 

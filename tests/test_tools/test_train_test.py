@@ -21,6 +21,7 @@ from mmengine.structures import InstanceData
 from runs import ONE_EPOCH, TOOLS, free_port, start
 from tiny import SAMPLE_CONFIG, cli, sample_options
 
+from sniper_mmdet.datasets import SampleDataset
 from sniper_mmdet.engine import build
 from sniper_mmdet.engine.evaluation_options import (
     set_flip_tta,
@@ -483,7 +484,7 @@ def test_image_demo_on_a_folder(trained, here):
         == len(found[0]['labels'])
         > 0
     )
-    classes = 'disc', 'square', 'triangle'
+    classes = SampleDataset.METAINFO['classes']
     named = [classes[label] for label in found[0]['labels']]
     assert found[0]['names'] == named
     assert found[0]['scores'] == sorted(found[0]['scores'], reverse=True)
