@@ -23,24 +23,24 @@ def test_a_log_file_stays_small(capsys):
     assert capsys.readouterr() == ('', '20000/20000, elapsed: 0s\n')
 
 
-def test_a_line_now_and_then(capsys, monkeypatch):
-    clock = iter([0, 10, 31, 40, 62, 63, 63])
+@pytest.mark.parametrize(
+    'total, times, lines',
+    [
+        (0, [0, 10, 31, 40, 62, 63, 63], '3, elapsed: 40s\n'),
+        (
+            6,
+            [0, 40, 40, 50, 90, 90, 90],
+            '1/6, elapsed: 40s, eta: 200s\n6/6, elapsed: 90s\n',
+        ),
+    ],
+)
+def test_a_line_now_and_then(capsys, monkeypatch, total, times, lines):
+    clock = iter(times)
     monkeypatch.setattr(progress.time, 'monotonic', lambda: next(clock))
-    told = Progress(0)
+    told = Progress(total)
     for num in (1, 2, 3):
         told.update(num)
-    assert capsys.readouterr().err == '3, elapsed: 40s\n'
-
-
-def test_how_long_the_rest_takes(capsys, monkeypatch):
-    clock = iter([0, 40, 40, 50, 80, 80, 80])
-    monkeypatch.setattr(progress.time, 'monotonic', lambda: next(clock))
-    told = Progress(4)
-    for num in (1, 1, 2):
-        told.update(num)
-    assert capsys.readouterr().err == (
-        '1/4, elapsed: 40s, eta: 120s\n4/4, elapsed: 80s\n'
-    )
+    assert capsys.readouterr().err == lines
 
 
 def test_a_terminal_has_a_bar(capsys, terminal):
