@@ -98,7 +98,7 @@ def tune(
         measure (bool): Also run the choice on images that were not used.
             Defaults to True.
         keep_levels (bool): Keep the levels of the config, and run the detector
-            at these only. Defaults to False. With :data:`FEW` objects levels
+            at these only. Defaults to False. With 100 objects or less levels
             and ranges are kept in any case.
         known (:obj:`Recording`, optional): See
             :func:`~sniper_mmdet.fitting.recording.record`, on the images of
