@@ -21,9 +21,14 @@ from sniper_mmdet.engine.checkpoints import load_detector, read_classes
 from sniper_mmdet.engine.data_checks import check_split
 from sniper_mmdet.engine.detector_checks import check_heads, check_names
 from sniper_mmdet.models import AutoFocus, PyramidDetector
+from sniper_mmdet.utils.cli import table
 from sniper_mmdet.utils.progress import track
 from sniper_mmdet.utils.quiet import quiet
 
+# Metrics in %, and formats of all columns of a table.
+_POINTS = 'AP', 'AP50', 'AP_S'
+_FORMATS = dict.fromkeys(_POINTS, '.1f')
+_FORMATS |= dict(side='.0f', share='.1%', seconds='.2f')
 #: Takes a list of images (3, H, W) and a list of samples; returns the samples.
 Way = Callable[[list, list], list]
 
@@ -156,6 +161,15 @@ def coco_row(row: dict) -> dict[str, float]:
     # CocoMetric reports none if nothing is found.
     found = {k: row.get(f'coco/bbox_mAP{end}', 0.0) for k, end in ends.items()}
     return dict(found, seconds=row['seconds'])
+
+
+def coco_table(rows: dict[str, dict[str, float]]) -> str:
+    """Format rows of :func:`coco_row`, with or without pixels; AP in %."""
+    shown = {
+        name: {key: 100 * v if key in _POINTS else v for key, v in row.items()}
+        for name, row in rows.items()
+    }
+    return table(shown, _FORMATS)
 
 
 def first_evaluator(cfg: Config) -> dict:

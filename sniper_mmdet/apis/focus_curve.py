@@ -11,7 +11,6 @@ import numpy as np
 
 from sniper_mmdet.chips.budget import NO_BUDGET, FocusBudget
 from sniper_mmdet.models import AutoFocus
-from sniper_mmdet.utils.cli import table
 
 from .comparison import Way, coco_row, reference_ways, with_changes
 
@@ -56,16 +55,16 @@ def focus_ways(
     return ways
 
 
-def focus_summary(measured: dict[str, dict]) -> dict[str, dict[str, float]]:
+def focus_summary(table: dict[str, dict]) -> dict[str, dict[str, float]]:
     """AP, pixels and seconds of each way, from the result of ``measure``.
 
     ``share`` is the share of the pyramid's pixels that is looked at. ``side``
     is the side of a square of as many pixels as are looked at per image.
     """
-    some = next(row for row in measured.values() if 'pixels' in row)
+    some = next(row for row in table.values() if 'pixels' in row)
     whole = some['pyramid_pixels']
     rows = {}
-    for name, row in measured.items():
+    for name, row in table.items():
         pixels = whole.sum()
         if name.startswith('level'):
             pixels = whole[int(name[5:])]
@@ -76,17 +75,6 @@ def focus_summary(measured: dict[str, dict]) -> dict[str, dict[str, float]]:
         found['side'] = float(np.sqrt(pixels / row['images']))
         found.update(share=float(pixels / whole.sum()), seconds=seconds)
     return rows
-
-
-def focus_table(rows: dict[str, dict[str, float]]) -> str:
-    """Format the rows of :func:`focus_summary` as a table, AP in %."""
-    shown = {}
-    for name, row in rows.items():
-        points = {key: 100 * row[key] for key in ('AP', 'AP50', 'AP_S')}
-        rest = dict(side=row['side'], share=f'{row["share"]:.1%}')
-        shown[name] = points | rest | dict(seconds=row['seconds'])
-    formats = dict.fromkeys(('AP', 'AP50', 'AP_S'), '.1f')
-    return table(shown, dict(formats, side='.0f', seconds='.2f'))
 
 
 def draw_focus_curve(rows: dict[str, dict[str, float]]) -> Figure:

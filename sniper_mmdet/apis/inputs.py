@@ -27,6 +27,7 @@ from sniper_mmdet.images import RASTER_SUFFIXES, ImageError
 from sniper_mmdet.models import PyramidDetector
 from sniper_mmdet.utils.errors import UserError
 from sniper_mmdet.utils.image import IMAGE_SUFFIXES, find_all_files
+from sniper_mmdet.utils.type_names import name_of
 
 _VIDEOS = '.avi .flv .m4v .mkv .mov .mp4 .mpeg .mpg .webm .wmv'
 #: Endings of videos in folders. A file given by its path may have any ending.
@@ -313,7 +314,7 @@ def _test_pipeline(model: nn.Module) -> tuple[Callable, Compose]:
         raise ValueError(
             f'{name} has no test_dataloader.dataset.pipeline.'
         ) from None
-    kinds = [str(step['type']).split('.')[-1] for step in pipeline]
+    kinds = [*map(name_of, pipeline)]
     if not kinds or not kinds[0].startswith('LoadImage'):
         raise ValueError(
             f'{name}: test_dataloader.dataset.pipeline must begin '

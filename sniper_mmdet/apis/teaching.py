@@ -4,6 +4,7 @@ import copy
 import os
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from sniper_mmdet.datasets.formats.class_folders import (
 from sniper_mmdet.engine.build import load_config
 from sniper_mmdet.engine.checkpoints import (
     build_detector,
+    load_checkpoint,
     read_checkpoint,
     require_all,
     require_fit,
@@ -213,8 +215,7 @@ def _load(
             f'{cfg.filename} has masks for its own classes only; the mask '
             'head must have class_agnostic=True.'
         )
-    missing, _ = require_fit(model, weights, checkpoint)
-    require_all(missing, checkpoint)
+    load_checkpoint(model, held, checkpoint)
     model.cfg = cfg
     model.dataset_meta = dict(classes=trained_classes(held))
     return model.to(get_device()).eval(), weights
@@ -241,11 +242,11 @@ def _features(
     which = {str(p): k for k, ps in enumerate(pictures.values()) for p in ps}
     found = [[] for _ in pictures]
     how = dict(rois=rois, num_rois=num_rois, on_error=on_error)
-    progress = Progress(len(which))
-    for picture in picture_features(model, list(which), **how):
-        progress.update()
-        found[which[picture.path]].append(picture.features)
-    progress.close()
+    # An error then starts on a new line.
+    with closing(Progress(len(which))) as progress:
+        for picture in picture_features(model, list(which), **how):
+            progress.update()
+            found[which[picture.path]].append(picture.features)
     for name, features in zip(pictures, found, strict=True):
         if len(features) < LEAST_PICTURES:
             raise UserError(

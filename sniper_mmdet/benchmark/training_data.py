@@ -11,6 +11,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.runner import Runner
 
 from sniper_mmdet.chips import box_sizes
+from sniper_mmdet.utils.type_names import name_of
 
 from .mining import random_boxes
 
@@ -62,7 +63,7 @@ def random_chips(cfg: Config, num: int, seed: int) -> Chips:
             f'give. Received: {side}.'
         )
     pack = (dataset.get('pipeline') or [{}])[-1]
-    if not str(pack.get('type')).split('.')[-1].startswith('Pack'):
+    if not name_of(pack).startswith('Pack'):
         pack = dict(type='PackDetInputs')
     pack = TRANSFORMS.build(pack)
     heads = [head for head in _values(cfg.model, 'bbox_head') if head]

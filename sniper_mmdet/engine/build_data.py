@@ -4,6 +4,7 @@ from mmengine.config import Config
 
 from sniper_mmdet.datasets.reading import build_read, build_unread
 from sniper_mmdet.registry import DATASETS
+from sniper_mmdet.utils.type_names import name_of
 
 
 def set_proposals(cfg: Config, path: str) -> None:
@@ -92,4 +93,4 @@ def _chip_dataset(cfg: Config) -> dict:
 
 
 def _is_chip_dataset(dataset: dict) -> bool:
-    return str(dataset.get('type')).split('.')[-1] == 'ChipDataset'
+    return name_of(dataset) == 'ChipDataset'

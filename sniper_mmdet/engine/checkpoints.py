@@ -27,8 +27,10 @@ _NOTES = {
         'its checkpoint.'
     ),
 }
+#: Prefix of the weights that a detector without AutoFocus lacks.
+FOCUS_HEAD = 'focus_head.'
 #: Modules of a detector with an RPN that its proposals do not need.
-_AFTER_RPN = ('focus_head.', 'roi_head.')
+_AFTER_RPN = (FOCUS_HEAD, 'roi_head.')
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -89,7 +91,7 @@ def require_all(
     """
     needed = [key for key in missing if not key.startswith(tuple(without))]
     needed = [k for k in needed if not k.endswith('num_batches_tracked')]
-    if needed and all(key.startswith(_AFTER_RPN[0]) for key in needed):
+    if needed and all(key.startswith(FOCUS_HEAD) for key in needed):
         raise CheckpointError(
             f'{path} has no focus head: tools/misc/add_focus.py adds one to a '
             'trained detector.'
@@ -151,19 +153,36 @@ def load_weights(
     without: Sequence[str] = (),
     strict: bool = False,
 ) -> dict:
-    """Load all weights that a detector needs from a checkpoint; return it.
-
-    Both may be wrapped or not. Weights with a prefix in ``without`` are not
-    loaded. Weights that the detector does not have are logged, or raise an
-    error if ``strict``.
+    """Read a checkpoint, load it by :func:`load_checkpoint`, and return it.
 
     Raises:
         OSError: There is no such file.
         ValueError: The file is not a checkpoint, or belongs to another
             detector.
     """
-    without = (*without, *(f'detector.{prefix}' for prefix in without))
     checkpoint = read_checkpoint(path)
+    load_checkpoint(model, checkpoint, path, without, strict)
+    return checkpoint
+
+
+def load_checkpoint(
+    model: nn.Module,
+    checkpoint: dict,
+    path: str | Path,
+    without: Sequence[str] = (),
+    strict: bool = False,
+) -> None:
+    """Load all weights that a detector needs from a checkpoint that was read.
+
+    Both may be wrapped or not. Weights with a prefix in ``without`` are not
+    loaded. Weights that the detector does not have are logged, or raise an
+    error if ``strict``.
+
+    Raises:
+        ValueError: The checkpoint, called ``path``, belongs to another
+            detector.
+    """
+    without = (*without, *(f'detector.{prefix}' for prefix in without))
     weights = weights_of(checkpoint).items()
     found = {k: v for k, v in weights if not k.startswith(without)}
     missing, unused = require_fit(model, found, path)
@@ -173,7 +192,6 @@ def load_weights(
         if strict:
             raise ValueError(f'{text}: the file is of another detector.')
         print_log(text, 'current', logging.WARNING)
-    return checkpoint
 
 
 def without_pretrained(part):

@@ -9,10 +9,14 @@ from sniper_mmdet.apis.comparison import require_coco
 from sniper_mmdet.chips import FocusSettings
 from sniper_mmdet.datasets.reading import build_read
 from sniper_mmdet.engine.build import load_config
-from sniper_mmdet.engine.checkpoints import build_detector, load_weights
+from sniper_mmdet.engine.checkpoints import (
+    FOCUS_HEAD,
+    build_detector,
+    load_weights,
+)
 from sniper_mmdet.engine.focus_training import train_focus_head
 from sniper_mmdet.models import AutoFocus
-from sniper_mmdet.sniperize.added_focus import FOCUS_HEAD, TrainedDetector
+from sniper_mmdet.sniperize.added_focus import TrainedDetector
 from sniper_mmdet.sniperize.focus_plan import plan_for
 from sniper_mmdet.tuning.plan import FocusPlan
 from sniper_mmdet.utils.config_text import call, comment

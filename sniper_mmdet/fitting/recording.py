@@ -104,7 +104,7 @@ def record(
             f'neither maps nor exact. Received: maps={model.answers.maps}, '
             f'exact={model.pyramid.exact}.'
         )
-    pyramid = ImagePyramid(scales)
+    pyramid, again = ImagePyramid(scales), has_finest(known, scales)
     changes = dict(
         pyramid=pyramid,
         batch_size=[None] * len(pyramid),
@@ -112,7 +112,7 @@ def record(
     )
     if isinstance(model, AutoFocus):
         focus = [FocusSettings(threshold=0)] * (len(pyramid) - 1)
-        if has_finest(known, scales):
+        if again:
             focus[-1] = FocusSettings(threshold=math.inf)
         own = dict(focus=focus, ground_truth=False, budget=NO_BUDGET)
         changes.update(own)
@@ -123,7 +123,7 @@ def record(
         item = dataset[index]
         sample = way([item['inputs']], [item['data_samples']])[0]
         found = sample.pred_instances
-        if has_finest(known, scales):
+        if again:
             finest = known.images[number].found
             finest = finest[finest.levels == known.scales.index(scales[-1])]
             finest.levels[:] = len(pyramid) - 1

@@ -11,11 +11,16 @@ from sniper_mmdet.engine.build_data import (
     build_boxes_dataset,
     build_unread_dataset,
 )
-from sniper_mmdet.engine.checkpoints import load_weights, trained_classes
+from sniper_mmdet.engine.checkpoints import (
+    FOCUS_HEAD,
+    load_weights,
+    trained_classes,
+)
 from sniper_mmdet.engine.detector_checks import check_heads, check_names
 from sniper_mmdet.models import PyramidDetector
 from sniper_mmdet.tuning.plan import FocusPlan
 from sniper_mmdet.utils.files import write_whole
+from sniper_mmdet.utils.type_names import name_of
 
 from . import probe, rules
 from .config import base_of, read_plain
@@ -23,10 +28,6 @@ from .draft import Draft
 from .focus_head import focus_head_config
 from .focus_plan import trained_for, usable_strides
 from .focus_text import focus_text
-from .rules import name_of
-
-#: Prefix of the weights that a trained detector lacks.
-FOCUS_HEAD = 'focus_head.'
 
 # Settings of the focus head: it is narrow, sees some context, has a loss for
 # one FocusPixel in a thousand, and starts so that it learns in minutes.

@@ -7,10 +7,11 @@ transforms that do not change sizes.
 from sniper_mmdet.chips import ImagePyramid
 from sniper_mmdet.datasets.transforms import loading_by_window, packing_fast
 from sniper_mmdet.utils.config_text import Code, assignment, comment
+from sniper_mmdet.utils.type_names import name_of
 
 from . import rules
 from .draft import Draft
-from .rules import Steps, name_of, names
+from .rules import Steps, names
 
 #: Why a data set's own pipeline is removed.
 _FOR_CHIPS = (

@@ -8,12 +8,13 @@ from mmdet.registry import MODELS
 from sniper_mmdet.chips import presets
 from sniper_mmdet.chips.presets import LEVEL_NMS
 from sniper_mmdet.utils.config_text import Code, assignment
+from sniper_mmdet.utils.type_names import name_of
 
 from .data import levels
 from .draft import Draft
 from .focus_head import focus_settings
 from .probe import Features
-from .rules import HEADS, class_of, dicts, name_of, names
+from .rules import HEADS, class_of, dicts, names
 
 #: Sizes of levels are multiples of this stride, or of larger ones.
 DIVISOR = 32

@@ -16,9 +16,10 @@ from sniper_mmdet.tuning.plan import (
 )
 from sniper_mmdet.tuning.ranges import WIDER
 from sniper_mmdet.utils.progress import announce
+from sniper_mmdet.utils.type_names import name_of
 
 from .focus_head import focus_strides
-from .rules import dicts, leaves, name_of
+from .rules import dicts, leaves
 
 # Plans that cost up to so much more count as equally cheap.
 _ALIKE = 1.5

@@ -8,11 +8,11 @@ import numpy as np
 from sniper_mmdet.datasets.transforms import loading_whole
 from sniper_mmdet.tuning.plan import FocusPlan
 from sniper_mmdet.utils.config_text import Code, assignment, comment
+from sniper_mmdet.utils.type_names import name_of
 
 from . import data, loop, rules
 from .detector import level_padding, level_test_cfg
 from .draft import Draft
-from .rules import name_of
 
 # Upper bound of the sides of training images, level pixels.
 _CROP = 768

@@ -9,9 +9,10 @@ from mmdet.models import roi_heads as roi
 from mmdet.registry import MODELS
 
 from sniper_mmdet.utils.config_text import call, comment
+from sniper_mmdet.utils.type_names import name_of
 
 from .draft import Draft
-from .rules import HEADS, class_of, name_of, names, walk
+from .rules import HEADS, class_of, names, walk
 
 #: Heads that pass ignored boxes to their assigners; other heads read objects
 #: only, whatever train_cfg says.

@@ -6,10 +6,11 @@ It also writes the notes on decisions that are left to the user.
 from collections.abc import Iterator
 
 from sniper_mmdet.utils.config_text import Code, assignment
+from sniper_mmdet.utils.type_names import name_of
 
 from . import rules
 from .draft import Draft
-from .rules import dicts, name_of, names
+from .rules import dicts, names
 
 #: Default constructor of optimizers.
 _CONSTRUCTOR = 'DefaultOptimWrapperConstructor'

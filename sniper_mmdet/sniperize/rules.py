@@ -11,6 +11,8 @@ from mmdet.registry import DATASETS, MODELS
 from mmengine.config import Config
 from mmengine.registry import Registry
 
+from sniper_mmdet.utils.type_names import name_of
+
 #: Transforms of a pipeline.
 Steps = list[dict]
 #: Why a detector cannot be wrapped, by its classes.
@@ -76,12 +78,6 @@ _NO_BOXES = dict(
     ODVGDataset='texts',
     ReIDDataset='identities',
 )
-
-
-def name_of(cfg: dict) -> str:
-    """Return the type of a part of a config, without its scope."""
-    kind = cfg.get('type', '')
-    return getattr(kind, '__name__', str(kind)).split('.')[-1]
 
 
 def names(values: Iterable[str]) -> str:

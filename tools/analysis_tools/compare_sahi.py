@@ -107,12 +107,7 @@ def main():
     if args.json:
         cli.print_json(rows)
         return
-    shown = {
-        name: {k: v if k == 'seconds' else 100 * v for k, v in row.items()}
-        for name, row in rows.items()
-    }
-    formats = dict.fromkeys(('AP', 'AP50', 'AP_S'), '.1f')
-    cli.print_table(shown, formats | dict(seconds='.2f'))
+    print(comparison.coco_table(rows))
 
 
 if __name__ == '__main__':

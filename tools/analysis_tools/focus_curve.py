@@ -69,7 +69,7 @@ def main():
     if args.json:
         cli.print_json(rows)
         return
-    print(focus_curve.focus_table(rows))
+    print(comparison.coco_table(rows))
 
 
 if __name__ == '__main__':

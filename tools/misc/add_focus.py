@@ -111,7 +111,7 @@ def main():
     used = table['pyramid']['images']
     print(f'On {used} test image(s) that were not used to tune:')
     shown = {names.get(name, name): row for name, row in rows.items()}
-    print(focus_curve.focus_table(shown))
+    print(comparison.coco_table(shown))
     compared = (rows[name] for name in ('pyramid', own, 'ground truth'))
     print(f'\n{what_it_gains(*compared)}')
     both = f'{path} {weights}'

@@ -9,6 +9,7 @@ from sniper_mmdet.images import ImageSource, open_image, reads_windows
 from sniper_mmdet.images.stretch import ValueRange
 from sniper_mmdet.registry import TRANSFORMS
 from sniper_mmdet.utils.kept import Kept
+from sniper_mmdet.utils.type_names import name_of
 
 #: Arguments that LoadImageFromFile lacks.
 OWN = 'bands', 'value_range', 'cache_mb'
@@ -104,17 +105,12 @@ class LoadImageByWindow(LoadImageFromFile):
         return super().__repr__().replace('(', f'({own}', 1)
 
 
-def type_of(step: dict) -> str:
-    """Return the type of a step of a pipeline, without its scope."""
-    return str(step.get('type')).split('.')[-1]
-
-
 def loading_whole(step: dict) -> dict:
     """Replace this step by that of mmcv; return other steps as they are.
 
     Transforms that need an array need this.
     """
-    if type_of(step) != LoadImageByWindow.__name__:
+    if name_of(step) != LoadImageByWindow.__name__:
         return step
     kept = {key: step[key] for key in step if key not in OWN}
     return dict(kept, type='LoadImageFromFile')
@@ -122,6 +118,6 @@ def loading_whole(step: dict) -> dict:
 
 def loading_by_window(step: dict) -> dict:
     """Replace mmcv's step by this one; return other steps as they are."""
-    if type_of(step) != 'LoadImageFromFile':
+    if name_of(step) != 'LoadImageFromFile':
         return step
     return dict(step, type='sniper_mmdet.LoadImageByWindow')

@@ -6,8 +6,7 @@ from mmdet.datasets.transforms import PackDetInputs
 
 from sniper_mmdet.images import ImageSource
 from sniper_mmdet.registry import TRANSFORMS
-
-from .load_by_window import type_of
+from sniper_mmdet.utils.type_names import name_of
 
 
 @TRANSFORMS.register_module()
@@ -30,7 +29,7 @@ class PackImage(PackDetInputs):
 
 def packing_fast(step: dict) -> dict:
     """Replace PackDetInputs by PackImage; return other steps as they are."""
-    if type_of(step) != 'PackDetInputs':
+    if name_of(step) != 'PackDetInputs':
         return step
     return dict(step, type='sniper_mmdet.PackImage')
 
