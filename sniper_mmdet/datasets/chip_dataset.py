@@ -22,7 +22,7 @@ from sniper_mmdet.registry import DATASETS
 from sniper_mmdet.structures import ALL_BOXES
 from sniper_mmdet.utils.choices import check_choice
 from sniper_mmdet.utils.image import image_size
-from sniper_mmdet.utils.memory import no_garbage
+from sniper_mmdet.utils.memory import keep_freed_memory, no_garbage
 
 from .annotations import NO_BOX, NO_IMAGE, dataset_name
 from .classes import check_classes, classes_of
@@ -316,6 +316,7 @@ class ChipDataset:
             row = self._table[row]
         # Augmentations use the global generators. Seeded by the chip, they do
         # not depend on the worker, or on earlier samples.
+        keep_freed_memory()
         python, numpy = random.getstate(), np.random.get_bit_generator()
         # Copies of NumPy's state would take as long as all boxes of a chip.
         np.random.set_bit_generator(self._generator)

@@ -1,7 +1,7 @@
 """A cache of arrays with a bounded size."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from typing import Any
 
 
@@ -34,8 +34,3 @@ class Kept:
         self._values[key] = value, size
         while self._bytes > self.most:
             self._bytes -= self._values.popitem(last=False)[1][1]
-
-    def forget(self, chosen: Callable[[Hashable], bool]) -> None:
-        """Drop the values whose keys are chosen."""
-        for key in [key for key in self._values if chosen(key)]:
-            self._bytes -= self._values.pop(key)[1]
