@@ -310,13 +310,13 @@ class ChipDataset:
         return len(self._table)
 
     def __getitem__(self, row: int | np.void) -> dict:
+        keep_freed_memory()
         if isinstance(row, (int, np.integer)):
             if not -len(self) <= row < len(self):
                 raise IndexError(row)
             row = self._table[row]
         # Augmentations use the global generators. Seeded by the chip, they do
         # not depend on the worker, or on earlier samples.
-        keep_freed_memory()
         python, numpy = random.getstate(), np.random.get_bit_generator()
         # Copies of NumPy's state would take as long as all boxes of a chip.
         np.random.set_bit_generator(self._generator)
