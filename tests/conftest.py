@@ -112,6 +112,17 @@ def rfcn3k_folder(request) -> Path:
     return folder
 
 
+@pytest.fixture
+def log(caplog):
+    """What is logged; mmengine's logger passes nothing on to its parents."""
+    from mmengine.logging import MMLogger
+
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    yield caplog
+    logger.removeHandler(caplog.handler)
+
+
 @pytest.fixture(scope='session')
 def tiny_scenes(tmp_path_factory) -> Path:
     """A folder of tiny sample scenes: train.json, val.json, images."""

@@ -62,11 +62,20 @@ def read_annotations(
             error that no image is left.
 
     Raises:
+        FileNotFoundError: A file of the dataset is missing.
         ValueError: The annotations are broken, or empty.
     """
     name = dataset_name(dataset)
     try:
         return function(*args)
+    except FileNotFoundError as error:
+        if error.filename is None:  # a sentence of this package
+            raise
+        of = '' if error.filename == name else f', a file of {name},'
+        raise FileNotFoundError(
+            f'{error.filename}{of} is missing: check data_root and the file '
+            'names of the dataset in the config.'
+        ) from None
     except _ERRORS as error:
         # mmengine concatenates the images of a dataset; it fails for none.
         if 'need at least one array' in str(error):

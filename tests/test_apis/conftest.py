@@ -1,14 +1,16 @@
-"""Tiny detectors as a user has them: a config's file and a checkpoint."""
+"""Tiny detectors as a user has them, and images and videos of spots."""
 
 import runpy
 import sys
 from types import SimpleNamespace
 
+import cv2
 import pytest
 import torch
 from decoupled import write_checkpoint, write_config
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from spots import SpotDetector, spot
 from tiny import ROOT, shrunk
 
 from sniper_mmdet.registry import MODELS
@@ -77,3 +79,43 @@ def decoupled_files(tiny_scenes, tmp_path_factory):
     folder = tmp_path_factory.mktemp('decoupled')
     config = write_config(folder / 'tiny.py', tiny_scenes)
     return config, write_checkpoint(config, folder / 'tiny.pth')
+
+
+@pytest.fixture
+def model():
+    return SpotDetector()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three images, in natural order with a spot at 10, 20 and 30."""
+    folder = tmp_path / 'in'
+    (folder / 'sub').mkdir(parents=True)
+    for name, left in (('2.png', 10), ('10.PNG', 20), ('sub/1.png', 30)):
+        cv2.imwrite(str(folder / name), spot(left))
+    (folder / '._2.png').write_bytes(b'of a Mac')
+    (folder / 'notes.txt').write_text('no image')
+    return folder
+
+
+@pytest.fixture
+def video(tmp_path):
+    """Five frames with a spot that moves 8 pixels a frame."""
+    path = tmp_path / 'clip.avi'
+    codec = cv2.VideoWriter_fourcc(*'MJPG')
+    writer = cv2.VideoWriter(str(path), codec, 12.5, (96, 64))
+    for frame in range(5):
+        writer.write(spot(8 * frame, 16, (64, 96)))
+    writer.release()
+    return path
+
+
+@pytest.fixture
+def scenes(tiny_scenes, tmp_path):
+    """Four scenes of one size, in a folder."""
+    folder = tmp_path / 'scenes'
+    folder.mkdir()
+    for path in sorted(tiny_scenes.glob('images/*'))[:3]:
+        image = cv2.imread(str(path))[:200, :200]
+        cv2.imwrite(str(folder / f'{path.stem}.png'), image)
+    return folder

@@ -2,6 +2,7 @@
 
 from unittest import mock
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,7 +19,6 @@ from sniper_mmdet.chips.focus import (
 
 @pytest.mark.parametrize('dilation', [2, 3, 4, 5])
 def test_dilation_is_that_of_opencv(dilation):
-    cv2 = pytest.importorskip('cv2')
     mask = np.zeros((30, 40), np.uint8)
     mask[11, 17] = 1
     kernel = np.ones((dilation, dilation), np.uint8)

@@ -4,22 +4,12 @@ import cv2
 import numpy as np
 import pytest
 from chip_data import CLASSES, annotation, read, smooth_image, write
-from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
 
 @pytest.fixture(autouse=True)
 def scope():
     init_default_scope('mmdet')
-
-
-@pytest.fixture
-def log(caplog):
-    """What is logged; mmengine's logger passes nothing on to its parents."""
-    logger = MMLogger.get_current_instance()
-    logger.addHandler(caplog.handler)
-    yield caplog
-    logger.removeHandler(caplog.handler)
 
 
 @pytest.fixture

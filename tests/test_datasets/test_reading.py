@@ -36,6 +36,24 @@ def test_two_images_of_one_id(folder, kind):
         from_coco(path)
 
 
+MISSING = 'is missing: check data_root and the file names of the dataset'
+
+
+def test_annotation_file_that_is_missing(folder):
+    (folder / 'coco.json').unlink()
+    sentence = re.escape(f'{folder / "coco.json"} {MISSING}')
+    with pytest.raises(FileNotFoundError, match=sentence):
+        chip_dataset(coco_config(folder)).full_init()
+
+
+def test_further_file_that_is_missing(voc_folder):
+    path = voc_folder / 'VOC2007/Annotations/1.xml'
+    path.unlink()
+    sentence = re.escape(f'{path}, a file of ') + f'.*train.txt, {MISSING}'
+    with pytest.raises(FileNotFoundError, match=sentence):
+        chip_dataset(voc_config(voc_folder)).full_init()
+
+
 def test_image_that_is_listed_twice(folder, log):
     count = len(chip_dataset(coco_config(folder)).images.boxes)
     path = changed(folder, lambda c: c['images'].append(c['images'][0]))

@@ -12,7 +12,6 @@ from mmdet.engine.hooks import DetVisualizationHook
 from mmdet.structures import DetDataSample
 from mmdet.visualization import DetLocalVisualizer
 from mmengine.config import Config
-from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from mmengine.structures import InstanceData
 
@@ -42,14 +41,6 @@ def folder_of(path):
 @pytest.fixture
 def visualizer():
     return DetLocalVisualizer.get_instance('test_detection_hook')
-
-
-@pytest.fixture
-def log(caplog):
-    logger = MMLogger.get_current_instance()
-    logger.addHandler(caplog.handler)
-    yield caplog
-    logger.removeHandler(caplog.handler)
 
 
 @pytest.fixture

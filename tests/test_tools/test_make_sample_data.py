@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from pycocotools.coco import COCO
 
 from sniper_mmdet.datasets.synthetic import sample_data, shapes
 from sniper_mmdet.datasets.synthetic import scenes as scene_drawing
@@ -150,10 +151,9 @@ def test_boxes_fit_what_is_in_the_image(scenes):
 
 
 def test_coco_files(run, tmp_path):
-    coco = pytest.importorskip('pycocotools.coco')
     run(tmp_path / 'a', *SMALL)
     for split, n_images in (('train', 2), ('val', 1)):
-        data = coco.COCO(str(tmp_path / 'a' / f'{split}.json'))
+        data = COCO(str(tmp_path / 'a' / f'{split}.json'))
         assert [c['name'] for c in data.loadCats(data.getCatIds())] == list(
             shapes.CLASSES
         )
