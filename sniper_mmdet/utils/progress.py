@@ -26,7 +26,7 @@ class Progress:
     """
 
     def __init__(self, total: int) -> None:
-        self.total, self.done = total, 0
+        self.total, self.done, self._shown = total, 0, 0
         self.file, self.bar = sys.stderr, None
         self._silent = not _is_first_process()
         self._start = self._told = time.monotonic()
@@ -45,13 +45,13 @@ class Progress:
         """Print the end of the loop, so that an error starts on a new line."""
         if self.bar:
             self.file.write('\n')
-        elif self.done:
+        elif self.done > self._shown:
             self._tell()
 
     def _tell(self) -> None:
         if self._silent:
             return
-        self._told = time.monotonic()
+        self._told, self._shown = time.monotonic(), self.done
         total = f'/{self.total}' if self.total else ''
         seconds = self._told - self._start
         line = f'{self.done}{total}, elapsed: {seconds:.0f}s'

@@ -24,23 +24,31 @@ def test_a_log_file_stays_small(capsys):
 
 
 @pytest.mark.parametrize(
-    'total, times, lines',
+    'total, times, lines, end',
     [
-        (0, [0, 10, 31, 40, 62, 63, 63], '3, elapsed: 40s\n'),
+        (
+            0,
+            [0, 10, 31, 40, 62, 63],
+            '3, elapsed: 40s\n',
+            '6, elapsed: 63s\n',
+        ),
         (
             6,
-            [0, 40, 40, 50, 90, 90, 90],
+            [0, 40, 40, 50, 90, 90],
             '1/6, elapsed: 40s, eta: 200s\n6/6, elapsed: 90s\n',
+            '',
         ),
     ],
 )
-def test_a_line_now_and_then(capsys, monkeypatch, total, times, lines):
+def test_a_line_now_and_then(capsys, monkeypatch, total, times, lines, end):
     clock = iter(times)
     monkeypatch.setattr(progress.time, 'monotonic', lambda: next(clock))
     told = Progress(total)
     for num in (1, 2, 3):
         told.update(num)
     assert capsys.readouterr().err == lines
+    told.close()
+    assert capsys.readouterr().err == end
 
 
 def test_a_terminal_has_a_bar(capsys, terminal):
