@@ -26,7 +26,7 @@ from sniper_mmdet.utils.progress import track
 from sniper_mmdet.utils.quiet import quiet
 
 # Metrics in %, and formats of all columns of a table.
-_POINTS = 'AP', 'AP50', 'AP_S'
+_POINTS = 'AP', 'AP50', 'AP_S', 'AP_M', 'AP_L'
 _FORMATS = dict.fromkeys(_POINTS, '.1f')
 _FORMATS |= dict(side='.0f', share='.1%', seconds='.2f')
 #: Takes a list of images (3, H, W) and a list of samples; returns the samples.
@@ -155,21 +155,33 @@ def _silent() -> Iterator[None]:
         logger.setLevel(before)
 
 
-def coco_row(row: dict) -> dict[str, float]:
-    """COCO's AP, AP50, AP_S and seconds per image, from :func:`measure`."""
-    ends = dict(AP='', AP50='_50', AP_S='_s')
+def coco_row(row: dict) -> dict[str, float | None]:
+    """COCO's AP, also by size, and seconds per image, from :func:`measure`.
+
+    The AP of a size is None if there is no object of that size.
+    """
+    ends = '', '_50', '_s', '_m', '_l'
     # CocoMetric reports none if nothing is found.
-    found = {k: row.get(f'coco/bbox_mAP{end}', 0.0) for k, end in ends.items()}
-    return dict(found, seconds=row['seconds'])
+    values = (row.get(f'coco/bbox_mAP{end}', 0.0) for end in ends)
+    found = (None if value < 0 else value for value in values)
+    return dict(zip(_POINTS, found, strict=True), seconds=row['seconds'])
 
 
-def coco_table(rows: dict[str, dict[str, float]]) -> str:
+def coco_table(rows: dict[str, dict[str, float | None]]) -> str:
     """Format rows of :func:`coco_row`, with or without pixels; AP in %."""
-    shown = {
-        name: {key: 100 * v if key in _POINTS else v for key, v in row.items()}
-        for name, row in rows.items()
-    }
-    return table(shown, _FORMATS)
+
+    def shown(key, value):
+        if value is None:
+            return '-'
+        return 100 * value if key in _POINTS else value
+
+    return table(
+        {
+            name: {key: shown(key, value) for key, value in row.items()}
+            for name, row in rows.items()
+        },
+        _FORMATS,
+    )
 
 
 def first_evaluator(cfg: Config) -> dict:

@@ -97,7 +97,8 @@ def test_beside_autofocus(tool, calls, checkpoint, capsys):
     ours = [*levels, 'pyramid', 'autofocus']
     assert list(rows) == [*ours, 'sahi default', 'sahi tuned']
     for row in rows.values():
-        assert list(row) == ['AP', 'AP50', 'AP_S', 'seconds']
+        sizes = ['AP_S', 'AP_M', 'AP_L']
+        assert list(row) == ['AP', 'AP50', *sizes, 'seconds']
         assert row['seconds'] > 0
     default, tuned = calls[-2:]
     for settings in default, tuned:
