@@ -61,6 +61,7 @@ def parse_args():
     cli.add_trust(parser)
     args = cli.parse(parser)
     cli.require_at_least(parser, args, margin=0, hold=0)
+    cli.require_shares(parser, args, 'score_thr')
     args.list = args.list or str(Path(args.out_dir, 'hidden.json'))
     known = Path(args.list).suffix.lower() in ('.csv', '.json')
     cli.require(parser, known, '--list must be .json or .csv', args.list)
@@ -76,8 +77,14 @@ def main():
     model = load_trained(args.config, args.checkpoint, *options)
     keys = 'way', 'classes', 'score_thr', 'margin', 'hold', 'on_error'
     settings = {key: getattr(args, key) for key in keys}
-    results = list(hide_objects(model, args.input, args.out_dir, **settings))
-    write_list(args.list, results)
+    results = []
+    try:
+        for result in hide_objects(
+            model, args.input, args.out_dir, **settings
+        ):
+            results.append(result)
+    finally:  # copies that are written are listed, whatever comes after them
+        write_list(args.list, results)
     count = sum(len(result['objects']) for result in results)
     print(
         f'{count} objects are hidden in the copies in {args.out_dir}; '

@@ -62,6 +62,7 @@ def parse_args():
     add('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     args = cli.parse(parser)
     cli.require_at_least(parser, args, part_pixels=1)
+    cli.require_shares(parser, args, 'score_thr', 'least_score')
     if args.value_range:
         args.value_range = _range(parser, args.value_range)
     return args

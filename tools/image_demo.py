@@ -105,6 +105,7 @@ def parse_args():
     cli.add_trust(parser)
     args = cli.parse(parser)
     cli.require_at_least(parser, args, max_pixels=1)
+    cli.require_shares(parser, args, 'score_thr')
     own = Path(args.out_dir, 'predictions.json').resolve()
     other = not args.out_json or Path(args.out_json).resolve() != own
     rule = '--out-json must be another file than predictions.json of --out-dir'

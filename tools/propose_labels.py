@@ -36,7 +36,8 @@ def parse_args():
     there = Path(args.out).absolute().parent.is_dir()
     rule = '--out must be in a folder that exists'
     cli.require(parser, there, rule, args.out)
-    cli.require_at_least(parser, args, batch_size=1, score_thr=0)
+    cli.require_at_least(parser, args, batch_size=1)
+    cli.require_shares(parser, args, 'score_thr')
     return args
 
 

@@ -3,13 +3,14 @@
 import csv
 import io
 import json
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from torch import nn
 
 from sniper_mmdet.images import WAYS
-from sniper_mmdet.utils.choices import check_choice
+from sniper_mmdet.utils.choices import check_choice, check_share
 from sniper_mmdet.utils.errors import UserError
 from sniper_mmdet.utils.files import write_whole
 from sniper_mmdet.utils.pictures import PictureNames
@@ -95,9 +96,10 @@ def hide_objects(
             f'classes must be those of the detector: {", ".join(names)}. '
             f'Received: {unknown[0]!r}.'
         )
-    if margin < 0 or hold < 0:
+    check_share('score_thr', score_thr)
+    if not (0 <= margin < math.inf and hold >= 0):
         raise UserError(
-            'margin and hold must not be negative. Received: '
+            'margin and hold must be numbers of at least 0. Received: '
             f'{margin} and {hold}.'
         )
     plan = _plan(source, Path(out_dir))

@@ -13,7 +13,7 @@ from torch import nn
 
 from sniper_mmdet.engine.build_data import build_unread_dataset
 from sniper_mmdet.engine.detector_checks import check_names
-from sniper_mmdet.utils.choices import check_choice
+from sniper_mmdet.utils.choices import check_choice, check_share
 from sniper_mmdet.utils.progress import Progress
 
 from .box_heads import decoupled_head, last_box_head
@@ -112,6 +112,7 @@ def detect(
             f'batch_size must be positive. Received: {batch_size}.'
         )
     check_choice('on_error', on_error, 'raise', 'skip')
+    check_share('score_thr', score_thr)
     if ann_file is not None and out_json is None:
         raise ValueError('ann_file needs out_json, which is None.')
     file, take = nullcontext(), None

@@ -19,6 +19,7 @@ from sniper_mmdet.images.region import Region
 from sniper_mmdet.images.stretch import ValueRange
 from sniper_mmdet.models import PyramidDetector
 from sniper_mmdet.models.detectors.near_nms import nms_by_neighbourhood
+from sniper_mmdet.utils.choices import check_share
 from sniper_mmdet.utils.errors import UserError
 from sniper_mmdet.utils.files import file_state
 from sniper_mmdet.utils.progress import Progress
@@ -91,6 +92,7 @@ def detect_scene(
             'a scene needs a sniper_mmdet.PyramidDetector or AutoFocus. '
             f'Received: {type(model).__name__}.'
         )
+    check_share('score_thr', score_thr)
     rank, processes = get_dist_info()
     if folder is None and processes > 1:
         raise UserError('several processes need a folder to share a scene.')

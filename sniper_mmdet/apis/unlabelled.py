@@ -1,5 +1,6 @@
 """Detections of a trained detector on its training images."""
 
+import copy
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,11 +22,29 @@ from .inference import detect
 
 
 def image_infos(cfg: Config, split: str = 'train') -> list[dict]:
-    """``get_data_info`` of each image of a split, each image once."""
+    """``get_data_info`` of each image of a split, each image once.
+
+    Images without a box are among them, whatever ``filter_cfg`` says: nobody
+    may have labelled their objects.
+    """
+    cfg = copy.deepcopy(cfg)
+    _keep_empty(cfg.get(f'{split}_dataloader'))
     dataset = build_image_dataset(cfg, split)
     dataset = getattr(dataset, 'dataset', dataset)
     infos = map(dataset.get_data_info, range(len(dataset)))
     return list({info['img_path']: info for info in infos}.values())
+
+
+def _keep_empty(settings) -> None:
+    """Let the datasets in some settings keep images without boxes."""
+    if isinstance(settings, dict):
+        if (settings.get('filter_cfg') or {}).get('filter_empty_gt'):
+            settings['filter_cfg']['filter_empty_gt'] = False
+        settings = settings.values()
+    elif not isinstance(settings, (list, tuple)):
+        return
+    for part in settings:
+        _keep_empty(part)
 
 
 def found_on(

@@ -236,6 +236,15 @@ class OpenImagesDataset(BaseDetDataset):
         table, rules = self.data_list, self.filter_cfg or {}
         if self.test_mode:
             return table
+        # As in mmdet's CocoDataset. A dense head matches a box without area
+        # with every anchor.
+        thin = (table.boxes[:, 2:] - table.boxes[:, :2] < 1).any(1)
+        if thin.any():
+            self.left_out.append(
+                f'{self.ann_file}: {thin.sum()} boxes have a side below a '
+                'pixel and are left out.'
+            )
+            table = self.data_list = table.of_boxes(~thin)
         small = table.sizes.min(1, initial=2**31) < rules.get('min_size', 0)
         trained = np.ones(len(table.boxes), bool)
         if self.group_of == 'ignore':

@@ -10,6 +10,10 @@ import numpy as np
 from sniper_mmdet.utils.errors import UserError
 from sniper_mmdet.utils.files import write_whole
 
+#: Largest number of a face in FDDB's files. The mask of an ellipse is computed
+#: pixel by pixel.
+_MOST = 10**4
+
 
 def read_fddb(path: str | Path, columns: int) -> dict[str, np.ndarray]:
     """Read a file of FDDB, or all files of a folder.
@@ -68,6 +72,12 @@ def _read_fddb(path: Path, columns: int, found: dict) -> None:
             )
         rows = [_numbers(path, *line, columns) for line in body]
         found[name] = np.array(rows).reshape(-1, columns)
+        if (np.abs(found[name]) > _MOST).any():
+            raise UserError(
+                f'{path}, line {number}: the faces of {name} must have '
+                f'numbers up to {_MOST}. Received: '
+                f'{np.abs(found[name]).max():g}.'
+            )
         index += 2 + int(count)
 
 

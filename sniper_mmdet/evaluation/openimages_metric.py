@@ -48,6 +48,10 @@ class OpenImagesMetric(_OpenImagesMetric):
             box is a hit, and its others do not count. With 0 none of them
             counts, and the group box is not an object. Defaults to 1, as in
             the challenge.
+        expand_detections (bool): Whether a detection is also one of each
+            ancestor of its class, with the same score. False is for a detector
+            that finds the ancestors itself, because it was trained with
+            ``ancestors``: it would find them twice. Defaults to True.
         classwise (bool): Whether to report ``AP50_{class}``, too. Defaults to
             False.
         *args, **kwargs: Arguments of mmdet's metric, without ``scale_ranges``.
@@ -57,6 +61,7 @@ class OpenImagesMetric(_OpenImagesMetric):
         self,
         *args,
         group_of_weight: float = 1,
+        expand_detections: bool = True,
         classwise: bool = False,
         **kwargs,
     ) -> None:
@@ -71,6 +76,7 @@ class OpenImagesMetric(_OpenImagesMetric):
                 f'group_of_weight must be 0 or 1. Received: {group_of_weight}.'
             )
         self.group_of_weight, self.classwise = group_of_weight, classwise
+        self.expand_detections = expand_detections
 
     @BaseMetric.dataset_meta.setter
     def dataset_meta(self, dataset_meta: dict) -> None:
@@ -81,7 +87,8 @@ class OpenImagesMetric(_OpenImagesMetric):
                 'OpenImagesMetric needs a dataset of OpenImages, with a '
                 f'hierarchy. Received: {sorted(dataset_meta)}.'
             )
-        self._related = np.eye(len(related), dtype=bool)
+        self._alone = np.eye(len(related), dtype=bool)
+        self._related = self._alone.copy()
         if self.get_supercategory:
             self._related |= np.asarray(related) != 0
 
@@ -99,7 +106,8 @@ class OpenImagesMetric(_OpenImagesMetric):
                 found[key].cpu().numpy()
                 for key in ('bboxes', 'scores', 'labels')
             )
-            rows, labels = np.nonzero(self._related[labels] & known)
+            own = self._related if self.expand_detections else self._alone
+            rows, labels = np.nonzero(own[labels] & known)
             boxes = np.column_stack([boxes[rows], scores[rows]])
             self.results.append(self._count(objects, labels, boxes))
 
@@ -111,7 +119,14 @@ class OpenImagesMetric(_OpenImagesMetric):
             absent = [label for label, told in labels.items() if not told]
         else:
             labels = np.asarray(sample.get('image_level_labels', ()), int)
-            told = np.asarray(sample.get('confidences', np.ones(len(labels))))
+            if len(labels) and 'confidences' not in sample:
+                raise UserError(
+                    'OpenImagesMetric needs "confidences" beside '
+                    '"image_level_labels" among the meta_keys of the last '
+                    'transform: they say which classes are absent. Received: '
+                    f'{sorted(sample)}.'
+                )
+            told = np.asarray(sample.get('confidences', ()))
             there, absent = labels[told == 1], labels[told == 0]
         known = self._related[there].any(0)
         return known | self._related[:, absent].any(1)

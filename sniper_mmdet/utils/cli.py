@@ -14,6 +14,7 @@ A tool parses, calls and prints::
 import contextlib
 import json
 import logging
+import math
 import os
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
@@ -173,13 +174,27 @@ def require(parser: ArgumentParser, holds: object, rule: str, given) -> None:
 def require_at_least(
     parser: ArgumentParser, args: Namespace, **lowest: float
 ) -> None:
-    """End with an error if an option, by its name in ``args``, is too low."""
+    """End with an error if an option, by its name in ``args``, is too low.
+
+    NaN and infinity are errors, too.
+    """
     for name, least in lowest.items():
         value = getattr(args, name)
         values = value if isinstance(value, list) else [value]
-        low = any(number is not None and number < least for number in values)
+        given = (number for number in values if number is not None)
+        right = all(least <= number < math.inf for number in given)
         rule = f'{option_of(name)} must be at least {least}'
-        require(parser, not low, rule, value)
+        require(parser, right, rule, value)
+
+
+def require_shares(
+    parser: ArgumentParser, args: Namespace, *names: str
+) -> None:
+    """End with an error if an option, such as a score, is not in [0, 1]."""
+    for name in names:
+        value = getattr(args, name)
+        rule = f'{option_of(name)} must be in [0, 1]'
+        require(parser, 0 <= value <= 1, rule, value)
 
 
 def add_source(parser: ArgumentParser) -> None:

@@ -1,5 +1,9 @@
 """Errors that users see as one sentence, without a traceback."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 from .files import why_not_written
 
 
@@ -17,3 +21,16 @@ def is_for_user(error: Exception) -> bool:
     """
     known = isinstance(error, (UserError, FileNotFoundError))
     return known or why_not_written(error) is not None
+
+
+@contextmanager
+def utf8_text(path: Path | str) -> Iterator[None]:
+    """A context in which a file is read as text; names one in another code.
+
+    Raises:
+        UserError: The file is not UTF-8.
+    """
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise UserError(f'{path} must be UTF-8 text: {error}.') from None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .errors import UserError
+from .errors import UserError, utf8_text
 
 
 def related_classes(path: str | Path, mids: Sequence[str]) -> np.ndarray:
@@ -63,7 +63,23 @@ def related_classes(path: str | Path, mids: Sequence[str]) -> np.ndarray:
             f'{mids[0]}. Received: {tree["LabelName"]!r} and its '
             'descendants, none of them.'
         )
+    _require_no_circle(path, found, mids)
     return found
+
+
+def _require_no_circle(path, found: np.ndarray, mids: Sequence[str]) -> None:
+    """Raise an error if several places of a class together make a circle."""
+    reached, count = found, 0
+    while count < reached.sum():
+        count = reached.sum()
+        reached = (reached.astype(np.float32) @ reached) > 0
+    circle = np.argwhere(reached & reached.T & ~np.eye(len(mids), dtype=bool))
+    if len(circle):
+        first, second = (mids[k] for k in circle[0])
+        raise UserError(
+            f'{path}: a class must not be below itself. Received: {first} '
+            f'below {second} in one place, and above it in another.'
+        )
 
 
 def read_classes(path: Path | str) -> dict[str, str]:
@@ -76,7 +92,10 @@ def read_classes(path: Path | str) -> dict[str, str]:
         UserError: A line is wrong; the error names it.
     """
     rows = []
-    with open(path, encoding='utf-8-sig', newline='') as file:
+    with (
+        utf8_text(path),
+        open(path, encoding='utf-8-sig', newline='') as file,
+    ):
         for number, row in enumerate(csv.reader(file), start=1):
             if not row or (number == 1 and row[0].lower() == 'labelname'):
                 continue

@@ -130,12 +130,19 @@ class _Bytes:
             raise _BrokenError('numbers break off')
         return np.frombuffer(data, dtype)
 
+    def integers(self) -> np.ndarray:
+        """Read the next element as integers."""
+        found = self.numbers()
+        if found.dtype.kind == 'f':
+            raise _BrokenError('a class or a size is no integer')
+        return found
+
 
 def _matrix(part: _Bytes, depth: int = 0) -> tuple[str, Value]:
     """Read name and value of an array."""
     if not part.left:  # an empty cell
         return '', np.zeros((0, 0))
-    flags, shape = part.numbers(), part.numbers().tolist()
+    flags, shape = part.integers(), part.integers().tolist()
     name = part.element()[1].decode('latin-1')
     if not len(flags) or len(shape) < 2 or min(shape) < 0:
         raise _BrokenError('an array has no class, or no size')

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import shutil
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -397,8 +398,12 @@ def test_what_is_hidden_can_be_chosen(model, tmp_path):
         count(classes=['face', 'dog'])
     with pytest.raises(ValueError, match="way must be 'blur' or"):
         count(way='none')
-    with pytest.raises(UserError, match='must not be negative'):
-        count(margin=-1)
+    for margin in (-1, float('nan'), float('inf')):
+        with pytest.raises(UserError, match='must be numbers of at least 0'):
+            count(margin=margin)
+    for score_thr in (30, float('nan')):
+        with pytest.raises(ValueError, match=r'score_thr must be in \[0, 1\]'):
+            count(score_thr=score_thr)
     with pytest.raises(FileNotFoundError):
         hide_objects(model, tmp_path / 'none', tmp_path / 'out')
 
@@ -467,3 +472,16 @@ def test_the_tool(small, demo, tmp_path, capsys, monkeypatch):
     with pytest.raises(SystemExit):
         demo(*args, '--list', 'l.txt', tool='blur_faces')
     assert '--list must be .json or .csv' in capsys.readouterr().err
+    for option, value in (('--margin', 'nan'), ('--score-thr', '30')):
+        with pytest.raises(SystemExit):
+            demo(*args, option, value, tool='blur_faces')
+        assert f'{option} must be ' in capsys.readouterr().err
+    # What is hidden before an error is listed.
+    (tmp_path / 'in').mkdir()
+    shutil.copy('a.png', 'in/a.png')
+    Path('in/b.png').write_bytes(b'nothing')
+    args = 'in', *args[1:]
+    with pytest.raises(SystemExit, match='b.png cannot be read'):
+        demo(*args, '--score-thr', '0', tool='blur_faces')
+    hidden = json.loads(Path('out/hidden.json').read_text())
+    assert [one['file'] for one in hidden] == ['in/a.png']

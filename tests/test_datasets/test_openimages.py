@@ -331,6 +331,11 @@ def test_blocks_of_rows_are_joined(tmp_path):
             r'boxes.csv, row 3: each image must be in .*images, whole. '
             'Received: z; 1 of 3 images are not there',
         ),
+        (
+            'boxes.csv',
+            ['a,/m/dog,50,10,900,90,0,100,200'],
+            r'boxes.csv, row 1: .* must be a box in it. .*900.0, 90.0\]',
+        ),
         ('labels.csv', ['a,verification,/m/dog,1'], 'columns'),
         (
             'labels.csv',
@@ -367,6 +372,35 @@ def test_a_class_below_itself(tmp_path):
         read_hierarchy(path, ['/m/animal', '/m/dog'])
 
 
+def test_a_circle_of_several_places(tmp_path):
+    """No class is below itself on any path alone."""
+    pairs = [('/m/a', '/m/b'), ('/m/b', '/m/c'), ('/m/c', '/m/a')]
+    nodes = [
+        dict(LabelName=above, Subcategory=[dict(LabelName=below)])
+        for above, below in pairs
+    ]
+    path = tmp_path / 'tree.json'
+    mids = ['/m/a', '/m/b', '/m/c']
+    path.write_text(json.dumps(dict(LabelName='/m/r', Subcategory=nodes)))
+    with pytest.raises(ValueError, match='must not be below itself.*/m/a bel'):
+        read_hierarchy(path, mids)
+    path.write_text(json.dumps(dict(LabelName='/m/r', Subcategory=nodes[:2])))
+    assert read_hierarchy(path, mids).sum() == 5
+
+
+def test_boxes_without_area_are_left_out_of_training(data):
+    thin = ROWS[0].replace('0.25,0.5', '0.25,0.25')
+    write_lines(data / 'boxes.csv', [BOX_HEADER, thin, *ROWS[1:]])
+    dataset = load(data)
+    assert [len(dataset.get_data_info(k)['instances']) for k in (0, 1)] == [
+        1,
+        2,
+    ]
+    assert '1 boxes have a side below a pixel' in str(dataset.left_out)
+    tested = load(data, test_mode=True)
+    assert len(tested.get_data_info(0)['instances']) == 2
+
+
 @pytest.mark.parametrize(
     'lines, text',
     [
@@ -376,6 +410,8 @@ def test_a_class_below_itself(tmp_path):
         ),
         (['a.jpg', '-1', '1', '9 0 0 1 1 0'], 'row 4: .*the label 1 to 4'),
         (['a.jpg', '-1', '2', '1 0 0 1 1 0'], "row 4: .*Received: ''"),
+        (['a.jpg', '-1', '1', '1 0 0 50 90 0'], 'row 4: .*a box in shares'),
+        (['a.jpg', '-1', '1', '1 0 0 1 inf 0'], 'row 4: .*a box in shares'),
     ],
 )
 def test_a_broken_challenge_file(data, lines, text):
@@ -577,3 +613,11 @@ def test_parts_are_joined(data):
     assert dataset.metainfo['classes'] == tuple(CLASSES)
     # The cars of b are the last; c has no box.
     assert dataset.box_labels.tolist() == [1, 2, 3, 3]
+
+
+@pytest.mark.parametrize('name', ['boxes.csv', 'names.csv', 'boxes.txt'])
+def test_a_file_that_is_no_utf8(data, name):
+    (data / name).write_bytes('/m/dog,Müller\n'.encode('latin-1'))
+    settings = dict(ann_file=name) if name == 'boxes.txt' else {}
+    with pytest.raises(ValueError, match=f'{name} must be UTF-8 text'):
+        load(data, **settings)

@@ -156,6 +156,7 @@ def test_fddb_files(fddb):
         ('a\n1\n1 2 3 4\n', 'line 3: must have 5 finite numbers'),
         ('a\n1\n1 2 3 4 nan\n', 'line 3: must have 5 finite numbers'),
         ('a\n0\na\n0\n', 'line 3: a is listed twice'),
+        ('a\n1\n1 2 1e7 4 1\n', 'of a must have numbers up to 10000'),
         ('b\n0\n', 'must have images of .* only. Received: b'),
     ],
 )

@@ -48,6 +48,23 @@ def test_a_dog_is_an_animal_too():
     assert result == dict(AP50=1, AP50_animal=1, AP50_dog=1, mAP=1)
 
 
+def test_a_detector_that_finds_animals_itself():
+    both = [(BOX, 0.9, DOG), (BOX, 0.8, ANIMAL), (FAR, 0.7, DOG)]
+    images = [image([thing(BOX, DOG), thing(FAR, DOG)], both)]
+    images.append(image([thing(BOX, ANIMAL)], [(BOX, 0.1, ANIMAL)]))
+    # The first dog is found as an animal twice: once in vain.
+    assert evaluate(*images)['AP50_animal'] < 1
+    both.append((FAR, 0.6, ANIMAL))
+    images[0] = image(images[0]['instances'], both)
+    assert evaluate(*images, expand_detections=False)['AP50'] == 1
+
+
+def test_labels_without_confidences_are_refused():
+    sample = image([], [(BOX, 0.5, DOG)], image_level_labels=np.array([DOG]))
+    with pytest.raises(ValueError, match='needs "confidences" beside'):
+        evaluate(sample)
+
+
 def test_a_wrong_kind_is_still_an_animal():
     objects = [thing(BOX, DOG), thing(FAR, CAT)]
     result = evaluate(image(objects, [(BOX, 0.9, CAT), (FAR, 0.8, CAT)]))

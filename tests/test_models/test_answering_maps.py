@@ -85,6 +85,12 @@ def test_wrong_maps(maps, message):
         build(maps=maps)
 
 
+def test_a_map_that_the_detector_lacks():
+    model = build(maps=[None, (0, 9)])
+    with pytest.raises(ValueError, match='indices below 5, the number of fea'):
+        found(model)
+
+
 def test_exact_levels_are_resized_on_the_cpu():
     with pytest.raises(ValueError, match='resize_on_device must be False'):
         build(exact=True, resize_on_device=True)

@@ -201,6 +201,12 @@ def detector(roi_type, **settings):
         roi.bbox_head = [copy.deepcopy(roi.bbox_head) for _ in range(2)]
         rcnn = cfg.train_cfg.rcnn
         cfg.train_cfg.rcnn = [rcnn, copy.deepcopy(rcnn)]
+    if 'Decoupled' in roi_type:
+        heads = roi.bbox_head
+        for head in heads if isinstance(heads, list) else [heads]:
+            head.update(
+                type='sniper_mmdet.DecoupledBBoxHead', reg_class_agnostic=True
+            )
     roi.update(type=roi_type, **settings)
     return MODELS.build(cfg).train()
 
@@ -226,12 +232,15 @@ def losses_of(model, roi_type=None):
     }
 
 
-@pytest.mark.parametrize('kind', ['Standard', 'Cascade'])
+@pytest.mark.parametrize(
+    'kind', ['Standard', 'Cascade', 'Decoupled', 'DecoupledCascade']
+)
 def test_only_the_classification_loss_of_background_is_cut(kind):
     soft_type = (
         f'sniper_mmdet.SoftSampling{kind.replace("Standard", "")}RoIHead'
     )
-    plain = detector(f'{kind}RoIHead')
+    scope = 'sniper_mmdet.' if 'Decoupled' in kind else ''
+    plain = detector(f'{scope}{kind}RoIHead')
     whole = detector(soft_type, soft_sampling=dict(a=1.0))
     soft = detector(soft_type)
     off = detector(soft_type, soft_sampling=None)

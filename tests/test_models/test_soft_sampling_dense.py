@@ -229,6 +229,18 @@ def test_only_verified_classes_are_learned():
         torch.testing.assert_close(own[1], full[1])  # nothing is told
 
 
+def test_all_classes_are_learned_without_labels_of_images():
+    settings = dict(soft_sampling=None, verified_only=True)
+    head = build('retina', 'sniper_mmdet.SoftSampling', **settings)
+    with pytest.warns(UserWarning, match='no image of the batch has verified'):
+        loss_of(head, [instances(OBJECTS, 1)])
+
+
+def test_an_rpn_has_no_classes_to_verify():
+    with pytest.raises(ValueError, match='an RPN has no classes to verify'):
+        build('rpn', 'sniper_mmdet.SoftSampling', verified_only=True)
+
+
 def test_a_softmax_cannot_learn_some_classes_only():
     with pytest.raises(ValueError, match='CrossEntropyLoss without sigmoid'):
         build(

@@ -10,7 +10,7 @@ from mmengine.config import Config
 from shrink import shrunk
 from tiny import ROOT, SAMPLE_CONFIG, cli, sample_options, write_voc
 
-from sniper_mmdet.apis.unlabelled import unexplained
+from sniper_mmdet.apis.unlabelled import image_infos, unexplained
 from sniper_mmdet.benchmark.drop_runs import runs_of, summary
 from sniper_mmdet.datasets import ProposalFile
 from sniper_mmdet.datasets.dropped_labels import drop_labels, with_ignored
@@ -301,6 +301,33 @@ def test_scores_of_the_training_images(tool, here, trained, capsys):
     with pytest.raises(SystemExit):
         tool('misc/score_unlabelled.py', SAMPLE_CONFIG, trained, '--out', 'a')
     assert '--out must be a .npz file' in capsys.readouterr().err
+
+
+def test_images_that_lost_all_boxes_are_looked_at(sets):
+    path = sets / 'train.json'
+    path.write_text((sets / 'boxes/train.json').read_text())
+    coco = json.loads(path.read_text())
+    coco['annotations'] = [
+        one
+        for one in coco['annotations']
+        if one['image_id'] != coco['images'][0]['id']
+    ]
+    path.write_text(json.dumps(coco))
+    dataset = dict(
+        type='CocoDataset',
+        ann_file=str(path),
+        data_prefix=dict(img=str(sets / 'boxes/images')),
+        metainfo=dict(
+            classes=tuple(one['name'] for one in coco['categories'])
+        ),
+        filter_cfg=dict(filter_empty_gt=True),
+    )
+    repeated = dict(type='RepeatDataset', times=2, dataset=dataset)
+    for one in (dataset, repeated):
+        cfg = Config(dict(train_dataloader=dict(dataset=one)))
+        names = {Path(info['img_path']).name for info in image_infos(cfg)}
+        assert names == {one['file_name'] for one in coco['images']}
+        assert dataset['filter_cfg']['filter_empty_gt']
 
 
 def test_what_nobody_labelled(tool, here, trained, capsys):

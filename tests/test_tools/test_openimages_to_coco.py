@@ -199,6 +199,23 @@ def test_a_plain_coco_file(tool, here, coco, exhaustive):
             ),
             '/coco/3 > /coco/3',
         ),
+        (
+            lambda c: (
+                c['categories'][0].update(supercategory='animal')
+                or c['categories'][1].update(supercategory='dog, wet')
+            ),
+            'must not be above itself. Received: .* < .* < ',
+        ),
+        (
+            lambda c: c['annotations'][0].update(category_id=77),
+            'each class of .* must be an id of a category. Received: 77',
+        ),
+        (
+            lambda c: c['images'][0].update(
+                neg_category_ids=[c['annotations'][0]['category_id']]
+            ),
+            'must not be present and absent',
+        ),
     ],
 )
 def test_what_cannot_be_written(tool, here, coco, change, text):

@@ -50,6 +50,7 @@ def parse_args():
     args = cli.parse(parser)
     cli.require_at_least(parser, args, iters=1, side=32, batch_size=1)
     cli.require_at_least(parser, args, seeds=0, drop=0, num_workers=0)
+    cli.require_shares(parser, args, 'score_thr')
     rule = '--drop must be below 1'
     cli.require(parser, max(args.drop) < 1, rule, args.drop)
     return args

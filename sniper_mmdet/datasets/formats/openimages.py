@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sniper_mmdet.utils.errors import UserError
+from sniper_mmdet.utils.errors import UserError, utf8_text
 from sniper_mmdet.utils.hierarchy import related_classes
 
 from .array_pickle import load_arrays
@@ -81,7 +81,6 @@ def box_rows(
         for rows in read_rows(path, HEADERLESS, kinds, mids, False):
             told = np.full((len(rows.names), len(ATTRIBUTES)), -1, np.int8)
             told[:, GROUP_OF] = rows.numbers[:, 4]
-            _check(path, rows, rows.numbers[:, :4], None)
             unknown = np.flatnonzero((rows.numbers[:, 5:] < 1).any(1))
             if len(unknown):
                 width, height = rows.numbers[unknown[0], 5:].tolist()
@@ -90,7 +89,9 @@ def box_rows(
                     f'of the image must be known. Received: {height:g}, '
                     f'{width:g}.'
                 )
-            yield rows, rows.numbers[:, :4], told, rows.numbers[:, 5:]
+            boxes, sizes = rows.numbers[:, :4], rows.numbers[:, 5:]
+            check_boxes(path, rows, boxes, sizes)
+            yield rows, boxes, told, sizes
         return
     numbers = [*SIDES, *(name for name in ATTRIBUTES if name in header)]
     kinds = _kinds(path, header, numbers, SIDES)
@@ -99,7 +100,7 @@ def box_rows(
         columns = [ATTRIBUTES.index(name) for name in numbers[4:]]
         told[:, columns] = rows.numbers[:, 4:]
         boxes = rows.numbers[:, [0, 2, 1, 3]]
-        _check(path, rows, boxes, 1)
+        check_boxes(path, rows, boxes)
         yield rows, boxes, told, None
 
 
@@ -117,7 +118,10 @@ def label_rows(path: Path | str, mids: Sequence[str]) -> Iterator[Rows]:
 
 def _header(path: Path | str) -> list[str] | None:
     """Columns of a csv; None if its first line is a row of a box."""
-    with open(path, encoding='utf-8-sig', newline='') as file:
+    with (
+        utf8_text(path),
+        open(path, encoding='utf-8-sig', newline='') as file,
+    ):
         first = next(csv.reader(file), None)
     if first is None:
         raise UserError(
@@ -142,17 +146,34 @@ def _kinds(path, header, numbers, needed) -> list[int]:
     return [known.get(name, SKIPPED) for name in header]
 
 
-def _check(path, rows: Rows, boxes: np.ndarray, most: float | None) -> None:
-    """Check that boxes have their corners in order and in the image."""
+def check_boxes(
+    path: Path | str,
+    rows: Rows,
+    boxes: np.ndarray,
+    sizes: np.ndarray | None = None,
+) -> None:
+    """Check that boxes have their corners in order and in the image.
+
+    Boxes drawn by hand may stick out, by at most half of the image.
+
+    Args:
+        path (Path | str): File of the rows.
+        rows (Rows): The rows, for the error.
+        boxes (ndarray (N, 4)): x1, y1, x2, y2.
+        sizes (ndarray (N, 2), optional): Width and height of each image.
+            Defaults to None: boxes are in shares of the image's sides.
+
+    Raises:
+        UserError: A box is wrong; the error names its row.
+    """
+    sides = np.ones(2) if sizes is None else sizes
+    sides = np.concatenate([sides, sides], -1)
     wrong = ~np.isfinite(boxes).all(1) | (boxes[:, :2] > boxes[:, 2:]).any(1)
-    # Boxes drawn by hand may stick out a little.
-    if most is not None:
-        wrong |= (boxes < -0.5).any(1) | (boxes > most + 0.5).any(1)
+    wrong |= (boxes < -0.5 * sides).any(1) | (boxes > 1.5 * sides).any(1)
     if wrong.any():
         first = np.flatnonzero(wrong)[0]
+        unit = "in shares of the image's sides" if sizes is None else 'in it'
         raise UserError(
             f'{path}, row {rows.lines[first]}: XMin,YMin,XMax,YMax must be a '
-            'box'
-            + ('' if most is None else " in shares of the image's sides")
-            + f'. Received: {boxes[first].tolist()}.'
+            f'box {unit}. Received: {boxes[first].tolist()}.'
         )

@@ -10,10 +10,10 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
-from sniper_mmdet.utils.errors import UserError
+from sniper_mmdet.utils.errors import UserError, utf8_text
 
 from .csv_rows import Rows
-from .openimages import ATTRIBUTES, GROUP_OF
+from .openimages import ATTRIBUTES, GROUP_OF, check_boxes
 
 _BLOCK = 1 << 16
 _FORM = 'label x1 y1 x2 y2 group'
@@ -28,7 +28,7 @@ def challenge_rows(
         UserError: A row is wrong; the error names it.
     """
     ids, counts, boxes = [], [], []
-    with open(path, encoding='utf-8-sig') as file:
+    with utf8_text(path), open(path, encoding='utf-8-sig') as file:
         lines = enumerate(map(str.strip, file), start=1)
         for number, name in lines:
             if not name:
@@ -46,10 +46,10 @@ def challenge_rows(
                 number, line = next(lines, (number, ''))
                 boxes.append(_box(path, number, line, num_classes))
             if len(ids) == _BLOCK:
-                yield _block(ids, counts, boxes)
+                yield _block(path, ids, counts, boxes)
                 ids, counts, boxes = [], [], []
     if ids:
-        yield _block(ids, counts, boxes)
+        yield _block(path, ids, counts, boxes)
 
 
 def _box(path, number, line, num_classes) -> tuple[float, ...]:
@@ -68,15 +68,12 @@ def _box(path, number, line, num_classes) -> tuple[float, ...]:
     return (number, label, *box, group)
 
 
-def _block(ids, counts, boxes):
+def _block(path, ids, counts, boxes):
     found = np.array(boxes, float).reshape(-1, 7)
     told = np.full((len(found), len(ATTRIBUTES)), -1, np.int8)
     told[:, GROUP_OF] = found[:, 6]
     names, lines = found[:, 1].astype(np.int32) - 1, found[:, 0].astype(int)
     runs = np.array(ids), np.array(counts, np.int64)
-    return (
-        Rows(*runs, names, found[:, 2:6], None, lines),
-        found[:, 2:6],
-        told,
-        None,
-    )
+    rows = Rows(*runs, names, found[:, 2:6], None, lines)
+    check_boxes(path, rows, found[:, 2:6])
+    return rows, found[:, 2:6], told, None

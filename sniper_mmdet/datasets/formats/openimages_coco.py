@@ -144,6 +144,7 @@ def coco_to_openimages(
     coco, content = load_coco(str(ann))
     content.must_be_finite()
     mids, names = _mids(ann, coco['categories'])
+    tree = coco.get('hierarchy') or _tree(ann, coco['categories'], mids)
     boxes_of = defaultdict(list)
     for annotation in content.annotations:
         if not annotation.get('ignore'):
@@ -158,6 +159,7 @@ def coco_to_openimages(
                 f'and suffix. Received: {first} and {image["file_name"]}.'
             )
         own = boxes_of[image['id']]
+        _require_known(ann, image, own, mids)
         boxes += [_box_row(name, one, mids, size) for one in own]
         labels += _label_rows(name, image, own, mids, exhaustive)
     out.mkdir(parents=True, exist_ok=True)
@@ -168,7 +170,6 @@ def coco_to_openimages(
     }
     for name, rows in files.items():
         _write_csv(out / name, rows)
-    tree = coco.get('hierarchy') or _tree(coco['categories'], mids)
     write_json(out / HIERARCHY_FILE, tree)
     read_hierarchy(out / HIERARCHY_FILE, list(mids.values()))
     return (
@@ -188,6 +189,22 @@ def _mids(ann: Path, categories) -> tuple[dict, dict]:
                 f'Received: {list(values.values())}.'
             )
     return mids, names
+
+
+def _require_known(ann: Path, image: dict, boxes: list, mids: dict) -> None:
+    """Raise an error for an id of no category, and for a class both ways."""
+    there = {one['category_id'] for one in boxes}
+    there.update(image.get('pos_category_ids', ()))
+    absent = set(image.get('neg_category_ids', ()))
+    for wrong, rule in (
+        ((there | absent) - set(mids), 'must be an id of a category'),
+        (there & absent, 'must not be present and absent'),
+    ):
+        if wrong:
+            raise UserError(
+                f'{ann}: each class of {image["file_name"]} {rule}. '
+                f'Received: {min(wrong, key=str)}.'
+            )
 
 
 def _box_row(name: str, annotation: dict, mids: dict, size) -> list[str]:
@@ -213,8 +230,20 @@ def _label_rows(name, image, boxes, mids, exhaustive) -> list[list[str]]:
     return [[name, 'verification', *one] for one in told]
 
 
-def _tree(categories, mids: dict) -> dict:
+def _tree(ann: Path, categories, mids: dict) -> dict:
     """A tree by ``supercategory``, if that is the name of a category."""
+    above = {c['name']: c.get('supercategory') for c in categories}
+    for name in above:
+        path = [name]
+        while above.get(path[-1], path[-1]) != path[-1]:
+            path.append(above[path[-1]])
+            if path[-1] == name:
+                raise UserError(
+                    f'{ann}: a category must not be above itself. Received: '
+                    f'{" < ".join(path)}.'
+                )
+            if len(path) > len(above):  # a circle of others, named in its turn
+                break
     nodes = {c['name']: dict(LabelName=mids[c['id']]) for c in categories}
     top = []
     for category in categories:

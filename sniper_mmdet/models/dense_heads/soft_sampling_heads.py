@@ -122,7 +122,19 @@ def boxes_of_points(
 
 @MODELS.register_module()
 class SoftSamplingRPNHead(SoftAnchors, RPNHead):
-    """An RPNHead with Soft Sampling; the released RPN has none."""
+    """An RPNHead with Soft Sampling; the released RPN has none.
+
+    Raises:
+        ValueError: ``verified_only``, since an RPN has no classes.
+    """
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        if self.verified_only:
+            raise UserError(
+                'an RPN has no classes to verify: verified_only belongs to '
+                'the RoI head. Received: verified_only=True.'
+            )
 
 
 @MODELS.register_module()

@@ -22,7 +22,8 @@ class AnsweringMaps:
     Raises:
         ValueError: The number of entries is not that of the levels, an entry
             is neither None nor at least one index, or the detector has no such
-            head.
+            head. An index that the head has no map for raises it when the
+            level is tested.
     """
 
     def __init__(
@@ -67,6 +68,13 @@ class AnsweringMaps:
     def _leave_out(self, head: nn.Module, inputs, outputs: Sequence):
         if self._now is None:
             return outputs
+        count = len(outputs[0])
+        if max(self._now) >= count:
+            raise ValueError(
+                f'maps must give indices below {count}, the number of feature '
+                f'maps that the {type(head).__name__} sees. Received: '
+                f'{self.maps}.'
+            )
         return tuple(
             [
                 x if k in self._now else x[..., :0, :]

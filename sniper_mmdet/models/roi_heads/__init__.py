@@ -8,6 +8,8 @@ from .rfcn3k_roi_head import RFCN3kRoIHead
 from .soft_sampling_roi_head import (
     SoftSampling,
     SoftSamplingCascadeRoIHead,
+    SoftSamplingDecoupledCascadeRoIHead,
+    SoftSamplingDecoupledRoIHead,
     SoftSamplingReleasedRoIHead,
     SoftSamplingRoIHead,
 )

@@ -19,6 +19,7 @@ from ..task_modules import (
     silence_unverified,
     verified_of_batch,
 )
+from .decoupled_roi_head import DecoupledCascadeRoIHead, DecoupledRoIHead
 from .released_roi_head import ReleasedRoIHead
 
 
@@ -188,3 +189,15 @@ class SoftSamplingCascadeRoIHead(SoftSampling, CascadeRoIHead):
 @MODELS.register_module()
 class SoftSamplingReleasedRoIHead(SoftSampling, ReleasedRoIHead):
     """A ReleasedRoIHead with :class:`SoftSampling`."""
+
+
+@MODELS.register_module()
+class SoftSamplingDecoupledRoIHead(SoftSampling, DecoupledRoIHead):
+    """A DecoupledRoIHead with :class:`SoftSampling`, of objectness."""
+
+
+@MODELS.register_module()
+class SoftSamplingDecoupledCascadeRoIHead(
+    SoftSampling, DecoupledCascadeRoIHead
+):
+    """A DecoupledCascadeRoIHead with :class:`SoftSampling` in each stage."""

@@ -4,6 +4,7 @@ A class that nobody looked for may be present: a head with a sigmoid per class
 learns nothing about it.
 """
 
+import warnings
 from collections.abc import Sequence
 
 import torch
@@ -87,6 +88,14 @@ def verified_of_batch(
         loss (nn.Module): Loss of classes; one that trains ancestors has the
             hierarchy.
     """
+    if not any('verified_labels' in meta for meta in metas):
+        # Python shows a warning once.
+        warnings.warn(
+            'verified_only learns all classes, since no image of the batch '
+            'has verified_labels: they need image_level_ann_file in the '
+            'dataset, and PackKnownLabels as the last transform.',
+            stacklevel=2,
+        )
     related = getattr(loss, 'related', None)
     return torch.stack(
         [
