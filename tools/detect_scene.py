@@ -19,6 +19,7 @@ from mmengine.dist import init_dist, is_distributed
 
 from sniper_mmdet.apis import MapResults, detect_scene
 from sniper_mmdet.apis.inference import class_names
+from sniper_mmdet.apis.inputs import reading_of
 from sniper_mmdet.apis.loading import load_trained
 from sniper_mmdet.apis.scenes import PART_PIXELS
 from sniper_mmdet.engine.cpu import prepare_cpu
@@ -107,7 +108,9 @@ def main():
     with drawing(args.scene):
         visualizer = DetLocalVisualizer('detect_scene')
         visualizer.dataset_meta = with_palette(dict(classes=classes))
-        source = open_image(args.scene, on_error=args.on_error, **how)
+        own = zip(how.values(), reading_of(model), strict=True)
+        how = (given if given is not None else taken for given, taken in own)
+        source = open_image(args.scene, *how, args.on_error)
         image, sample = at_most(source, result, args.score_thr)
         visualizer.add_datasample(
             Path(args.scene).name,

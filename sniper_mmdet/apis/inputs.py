@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from importlib.util import find_spec
 from itertools import count, islice
 from operator import length_hint
 from pathlib import Path
@@ -23,7 +24,7 @@ from sniper_mmdet.datasets.transforms import (
     LoadImageByWindow,
     packing_fast,
 )
-from sniper_mmdet.images import RASTER_SUFFIXES, ImageError
+from sniper_mmdet.images import RASTER_SUFFIXES, ImageError, ImageSource
 from sniper_mmdet.models import PyramidDetector
 from sniper_mmdet.utils.errors import UserError
 from sniper_mmdet.utils.image import IMAGE_SUFFIXES, find_all_files
@@ -73,6 +74,8 @@ def find_inputs(entry: Input, name: str = 'the input') -> list[Input]:
     if not path.is_dir():
         return [entry]
     suffixes = IMAGE_SUFFIXES | VIDEO_SUFFIXES
+    if find_spec('rasterio') is not None:
+        suffixes = suffixes | RASTER_SUFFIXES
     found, others = find_all_files(path, suffixes)
     names = first_of(others)
     if not found:
@@ -146,7 +149,7 @@ class Reader:
         keep_images: bool = False,
     ) -> None:
         self.keep_images = keep_images
-        self.load, self.pack = _test_pipeline(model)
+        self.load, self.pack = _test_pipeline(model, on_error)
         self.on_error = on_error
         self.take = take or (lambda name: None)
         self.skipped = 0  # number of inputs
@@ -231,6 +234,8 @@ class Reader:
         if results is None:
             raise OSError(f'{path} cannot be read as an image.')
         paged = Path(path).suffix.lower() in _PAGED
+        # Overviews of a file that is read by window are no further images.
+        paged = paged and not isinstance(results['img'], ImageSource)
         if paged and (pages := cv2.imcount(path)) > 1:
             text = f'{path}: only the first of its {pages} images is read'
             print_log(text, 'current')
@@ -294,12 +299,45 @@ def _num_frames(path: Input) -> int:
     return max(int(count), 1)  # an unreadable video counts as one
 
 
-def _test_pipeline(model: nn.Module) -> tuple[Callable, Compose]:
+def _test_pipeline(
+    model: nn.Module, on_error: str = 'raise'
+) -> tuple[Callable, Compose]:
     """The loading step for a file or an array, and the rest of the pipeline.
 
     A file that is read by window is only opened if the detector itself reads
     the windows that it looks at.
     """
+    pipeline = _steps(model)
+    own = {name: pipeline[0].pop(name, None) for name in OWN}
+    pipeline[0]['type'] = 'mmdet.InferencerLoader'
+    load = Compose(pipeline[:1])
+    if not isinstance(model, PyramidDetector):
+        return load, Compose(pipeline[1:])
+    pipeline = [packing_fast(step) for step in pipeline]
+    how = own['bands'], own['value_range']
+    opening = LoadImageByWindow(*how, on_error=on_error)
+
+    def open_or_load(results: dict) -> dict:
+        path = results.get('img_path')
+        opens = path is not None and opening.opens(path)
+        return (opening if opens else load)(results)
+
+    return open_or_load, Compose(pipeline[1:])
+
+
+def reading_of(model: nn.Module) -> tuple:
+    """``bands`` and ``value_range`` of a model's test pipeline.
+
+    Both are None without a config.
+    """
+    if getattr(model, 'cfg', None) is None:
+        return None, None
+    first = _steps(model)[0]
+    return first.get('bands'), first.get('value_range')
+
+
+def _steps(model: nn.Module) -> list[dict]:
+    """The test pipeline of a model, which begins with loading."""
     cfg = getattr(model, 'cfg', None)
     if cfg is None:
         raise ValueError(
@@ -320,17 +358,4 @@ def _test_pipeline(model: nn.Module) -> tuple[Callable, Compose]:
             f'{name}: test_dataloader.dataset.pipeline must begin '
             f'with LoadImageFromFile. Received: {kinds}.'
         )
-    own = {name: pipeline[0].pop(name, None) for name in OWN}
-    pipeline[0]['type'] = 'mmdet.InferencerLoader'
-    load = Compose(pipeline[:1])
-    if not isinstance(model, PyramidDetector):
-        return load, Compose(pipeline[1:])
-    pipeline = [packing_fast(step) for step in pipeline]
-    opening = LoadImageByWindow(own['bands'], own['value_range'])
-
-    def open_or_load(results: dict) -> dict:
-        path = results.get('img_path')
-        opens = path is not None and opening.opens(path)
-        return (opening if opens else load)(results)
-
-    return open_or_load, Compose(pipeline[1:])
+    return pipeline

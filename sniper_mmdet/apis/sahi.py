@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.structures import InstanceData
 
+from sniper_mmdet.images import ImageSource, resize_whole
 from sniper_mmdet.models import PyramidDetector
 
 from .comparison import Way
@@ -100,7 +102,12 @@ def sahi_way(
 
     def run(images, samples):
         # sahi takes RGB, and converts it to the BGR that mmdet reads.
-        pixels = images[0].flip(0).permute(1, 2, 0).numpy()
+        image = images[0]
+        if isinstance(image, ImageSource):
+            pixels = resize_whole(image, image.shape[1::-1])
+            pixels = np.ascontiguousarray(pixels[..., ::-1])
+        else:
+            pixels = image.flip(0).permute(1, 2, 0).numpy()
         of_image = dict(settings, image=pixels, detection_model=detector)
         if slice_of is not None:
             side = slice_of(pixels.shape[1], pixels.shape[0])

@@ -1,6 +1,8 @@
 """Detection on one scene of any size, part by part."""
 
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest import mock
@@ -24,10 +26,16 @@ from sniper_mmdet.utils.errors import UserError
 from sniper_mmdet.utils.files import file_state
 from sniper_mmdet.utils.progress import Progress
 
+from .inputs import reading_of
 from .scene_parts import PartFiles, parts_of_scene
 
 #: Default number of original pixels of a part.
 PART_PIXELS = 2**26
+#: Settings of a detector that change what it finds.
+_SETTINGS = (
+    *('pyramid', 'focus', 'features', 'max_proposals', 'ground_truth'),
+    *('budget', 'border', 'max_pixels', 'merge', 'max_per_img'),
+)
 _DOUBLE = dict(type='nms', iou_threshold=0.7)
 
 
@@ -61,7 +69,9 @@ def detect_scene(
         score_thr (float): Detections with a lower score are left out before
             the merge. Defaults to 0.0.
         bands, value_range, on_error: See
-            :func:`~sniper_mmdet.images.open_image`.
+            :func:`~sniper_mmdet.images.open_image`. None, the default of the
+            first two, takes those of ``LoadImageByWindow`` in the model's test
+            pipeline.
         progress (bool): Whether to show the progress on stderr. Defaults to
             True.
 
@@ -96,6 +106,9 @@ def detect_scene(
     rank, processes = get_dist_info()
     if folder is None and processes > 1:
         raise UserError('several processes need a folder to share a scene.')
+    own = reading_of(model)
+    bands = own[0] if bands is None else bands
+    value_range = own[1] if value_range is None else value_range
     source = open_image(path, bands, value_range, on_error)
     size = source.shape[1::-1]
     pyramid = _of_factors(model.pyramid, size)
@@ -107,6 +120,7 @@ def detect_scene(
         parts=[tile.part for tile in parts],
         detector=_fingerprint(model),
         score_thr=score_thr,
+        on_error=on_error,
     )
     with TemporaryDirectory() as temporary:
         if rank:  # the first makes the folder
@@ -182,9 +196,14 @@ def _of_factors(pyramid: ImagePyramid, size: tuple[int, int]) -> ImagePyramid:
     return ImagePyramid(factors, pyramid.valid_ranges, exact=pyramid.exact)
 
 
-def _fingerprint(model: PyramidDetector) -> list:
-    """Values that change with the weights or the test settings."""
-    names = 'pyramid', 'focus', 'budget', 'border', 'max_pixels', 'merge'
-    settings = [repr(getattr(model, name, None)) for name in names]
-    sums = [float(x.double().abs().sum()) for x in model.state_dict().values()]
-    return [*settings, sum(sums)]
+def _fingerprint(model: PyramidDetector) -> str:
+    """A text that changes with the weights or the test settings."""
+    settings = [getattr(model, name, None) for name in _SETTINGS]
+    settings += [model.answers.maps]
+    settings += [getattr(part, 'test_cfg', None) for part in model.modules()]
+    seen = sha256(repr(settings).encode())
+    # Buffers have the means of the preprocessor, too.
+    for _, weights in chain(model.named_parameters(), model.named_buffers()):
+        weights = weights.detach().cpu().contiguous().flatten()
+        seen.update(weights.view(torch.uint8).numpy())
+    return seen.hexdigest()

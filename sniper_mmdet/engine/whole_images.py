@@ -6,7 +6,7 @@ import numpy as np
 from mmcv.transforms import Compose, LoadImageFromFile
 from torch.utils.data import Dataset
 
-from sniper_mmdet.datasets import proposals
+from sniper_mmdet.datasets import LoadImageByWindow, proposals
 from sniper_mmdet.images import ImageSource
 
 
@@ -40,9 +40,16 @@ class WholeImages(Dataset):
             for t in first.pipeline.transforms
             if type(t).__name__.startswith('LoadImage')
         ]
-        self.load = Compose(loading or [LoadImageFromFile()])
-        self.dataset = getattr(dataset, 'dataset', dataset)
         self.on_error = on_error or getattr(dataset, 'on_error', 'raise')
+        self.load = Compose(
+            [
+                one.with_errors(self.on_error)
+                if isinstance(one, LoadImageByWindow)
+                else one
+                for one in loading or [LoadImageFromFile()]
+            ]
+        )
+        self.dataset = getattr(dataset, 'dataset', dataset)
         infos = map(self.dataset.get_data_info, range(len(self.dataset)))
         ids = list(map(proposals.image_id, infos))
         self.paths = [path for _, path in ids]

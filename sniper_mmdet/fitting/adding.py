@@ -77,7 +77,8 @@ def write_plan(
     except BaseException:
         # The config of the first run serves nobody, and would be in the way
         # of another attempt.
-        detector.path.unlink(missing_ok=True)
+        for path in detector.files:
+            path.unlink(missing_ok=True)
         raise
     detector.write(plan, iterations, seed)
     return plan, recording

@@ -128,7 +128,7 @@ def record(
             finest = finest[finest.levels == known.scales.index(scales[-1])]
             finest.levels[:] = len(pyramid) - 1
             found = InstanceData.cat([found, finest])
-        height, width = item['inputs'].shape[-2:]
+        height, width = item['data_samples'].ori_shape
         maps = sample.focus['probabilities'] if 'focus' in sample else []
         images.append(
             RecordedImage(

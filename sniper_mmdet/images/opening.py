@@ -28,17 +28,18 @@ def require_rasterio(what: object) -> None:
 def reads_windows(path: str | Path) -> bool:
     """Whether a file is read by window: a tiled raster, such as a COG.
 
-    This includes files that OpenCV cannot read. Without rasterio no file is
-    read by window.
+    This includes files that OpenCV cannot read, or reads as other colours:
+    pixels of more than eight bits, and bands of unknown meaning. Without
+    rasterio no file is read by window.
     """
     if Path(path).suffix.lower() not in RASTER_SUFFIXES:
         return False
     if find_spec('rasterio') is None:
         return False
-    from .raster import is_tiled
+    from .raster import needs_windows
 
     known = Path(path).suffix.lower() in IMAGE_SUFFIXES
-    return not known or is_tiled(path)
+    return not known or needs_windows(path)
 
 
 def open_image(

@@ -27,6 +27,7 @@ from .stretch import (
     ValueRange,
     check_range,
     chosen_bands,
+    is_percentiles,
     range_of,
     to_eight_bits,
 )
@@ -56,15 +57,20 @@ def gdal(path: str):
         raise ImageError(f'{path} cannot be read: {reason}.') from error
 
 
-def is_tiled(path: str | Path) -> bool:
-    """Whether a raster is stored in tiles, or too large for the memory.
+def needs_windows(path: str | Path) -> bool:
+    """Whether a raster is in tiles, too large, or no image for OpenCV.
 
-    It is False for other files, too: reading them raises the error.
+    OpenCV reads bands that are neither grey, colour nor alpha as colours, and
+    the high bytes of larger numbers. It is False for other files, too: reading
+    them raises the error.
     """
     try:
         with gdal(str(path)), rasterio.open(path) as file:
             _, width = file.block_shapes[0]
-            return width < file.width or file.width * file.height > _WHOLE
+            if width < file.width or file.width * file.height > _WHOLE:
+                return True
+            known = ColorInterp.undefined not in file.colorinterp
+            return not known or set(file.dtypes) != {'uint8'}
     except ImageError:
         return False
 
@@ -111,7 +117,7 @@ class RasterImage(ImageSource):
         self._sizes = [(file.width, file.height), *sizes]
         self.bands = chosen_bands(file.count, meanings, bands, self.path)
         self._masked = MaskFlags.all_valid not in file.mask_flag_enums[0]
-        if self.value_range == PERCENTILES:
+        if is_percentiles(self.value_range):
             self.value_range = self._percentiles()
         kinds = {file.dtypes[band - 1] for band in self.bands}
         self._jpeg = (

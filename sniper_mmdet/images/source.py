@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sniper_mmdet.utils.errors import UserError
 from sniper_mmdet.utils.image import read_image, resize
 
 
@@ -54,6 +55,21 @@ class ImageSource(ABC):
         other = object.__new__(type(self))
         vars(other).update(vars(self), pixels_read=0, bytes_read=0)
         return other
+
+    @property
+    def flags(self):
+        """What PackDetInputs, which needs an array, asks for first."""
+        raise UserError(
+            f'{self.path} is read by window: the pipeline must end with '
+            "dict(type='sniper_mmdet.PackImage') instead of PackDetInputs."
+        )
+
+    def __array__(self, *args, **kwargs):
+        raise UserError(
+            f'{self.path} is read by window, and is no array: '
+            'LoadImageFromFile, instead of LoadImageByWindow, is for '
+            'transforms of whole images.'
+        )
 
     @abstractmethod
     def close(self) -> None:

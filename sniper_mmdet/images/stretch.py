@@ -35,6 +35,11 @@ def chosen_bands(
         UserError: There are no such bands, or the choice is not clear.
     """
     if bands is not None:
+        if isinstance(bands, str) or not isinstance(bands, Sequence):
+            raise UserError(
+                f'bands of {path} must be a list such as (3, 2, 1). Received: '
+                f'{bands!r}.'
+            )
         if len(bands) not in (1, 3) or not all(1 <= b <= count for b in bands):
             raise UserError(
                 f'bands of {path} must be one or three of 1 to {count}. '
@@ -86,14 +91,22 @@ def to_eight_bits(pixels: np.ndarray, value_range: ValueRange) -> np.ndarray:
 
 def check_range(value_range, path: str) -> None:
     """Raise UserError if a range is neither numbers nor 'percentiles'."""
-    if value_range is None or value_range == PERCENTILES:
+    if value_range is None or is_percentiles(value_range):
         return
-    bounds = np.asarray(value_range, float)
+    try:
+        bounds = np.asarray(value_range, float)
+    except (TypeError, ValueError):
+        bounds = np.zeros(0)
     if (
         bounds.shape not in [(2,), (1, 2), (3, 2)]
         or not (bounds[..., 0] < bounds[..., 1]).all()
     ):
         raise UserError(
             f'value_range of {path} must be (low, high), one a band, or '
-            f'{PERCENTILES!r}. Received: {value_range}.'
+            f'{PERCENTILES!r}. Received: {value_range!r}.'
         )
+
+
+def is_percentiles(value_range) -> bool:
+    """Test whether a range is to be taken from the file."""
+    return isinstance(value_range, str) and value_range == PERCENTILES

@@ -15,10 +15,12 @@ from sniper_mmdet.engine.checkpoints import (
     FOCUS_HEAD,
     load_weights,
     trained_classes,
+    weights_of,
 )
 from sniper_mmdet.engine.detector_checks import check_heads, check_names
 from sniper_mmdet.models import PyramidDetector
 from sniper_mmdet.tuning.plan import FocusPlan
+from sniper_mmdet.utils.errors import UserError
 from sniper_mmdet.utils.files import write_whole
 from sniper_mmdet.utils.type_names import name_of
 
@@ -61,6 +63,7 @@ class TrainedDetector:
         images (ImageBoxes): The training data.
         strides (list[int]): Strides of the feature maps for a focus head.
         path (Path): Path of the new config.
+        files (list[Path]): All files that are written beside the weights.
         notes (list[str]): Settings that the new config cannot keep, one
             sentence each.
 
@@ -82,6 +85,12 @@ class TrainedDetector:
         rules.refuse_shapes(cfg)
         built = probe.built(_bare_model(cfg))
         loaded = load_weights(built, checkpoint, [FOCUS_HEAD])
+        if any(name.startswith(FOCUS_HEAD) for name in weights_of(loaded)):
+            raise UserError(
+                f'{checkpoint} has a focus head already: tune.py chooses its '
+                'settings. For another plan, give a checkpoint of the '
+                'detector alone.'
+            )
         self._settings = {}
         features, self._maps = _feature_maps(built)
         self.strides = usable_strides(self._maps)
@@ -101,9 +110,11 @@ class TrainedDetector:
         self.notes: list[str] = []
         folder.mkdir(parents=True, exist_ok=True)
         self._base = base_of(config, folder)
+        self.files = [self.path]
         if options:
             self._base = f'{name}_changed.py'
             cfg.dump(folder / self._base)
+            self.files.append(folder / self._base)
 
     def trained_for(self) -> tuple[float, tuple[float, float]]:
         """Call :func:`~sniper_mmdet.sniperize.focus_plan.trained_for`."""

@@ -13,6 +13,7 @@ import torch
 from mmdet.apis import inference_detector, init_detector
 from mmdet.structures import DetDataSample
 from PIL import Image
+from pixel_rasters import bands_of, write_raster
 from pycocotools.coco import COCO
 from spots import box, config, quiet, spot
 from tiny import ROOT
@@ -113,8 +114,8 @@ def test_large_images_are_held_once(model, tmp_path, monkeypatch, batch_size):
     class Array(np.ndarray):  # a plain one cannot be in a set
         __hash__ = object.__hash__
 
-    def pipeline(model):
-        load, pack = find(model)
+    def pipeline(*args):
+        load, pack = find(*args)
 
         def watched(results):
             seen.append(len(alive))
@@ -344,6 +345,7 @@ def test_a_path_of_several_that_is_not_there(model, folder):
             'no image and no video in f',
         ),
         (dict(batch_size=0), ValueError, 'batch_size must be .* Received: 0'),
+        (dict(score_thr=30), ValueError, r'score_thr must be in \[0, 1\]'),
         (dict(on_error='ignore'), ValueError, "on_error must be 'raise' or"),
         (dict(ann_file='a.json'), ValueError, 'out_json, which is None'),
         (dict(out_json='found.txt'), ValueError, 'a .json file. .*found.txt'),
@@ -469,3 +471,40 @@ def test_the_script_in_the_readme(
     assert all(str(path) in shown for path in scenes.iterdir())
     images = COCO(tmp_path / 'found.images.json')
     assert len(images.loadRes('found.json').anns) > 15
+
+
+@pytest.fixture
+def rasters(tmp_path):
+    """A tiled scene with overviews, one with a broken tile, and a VRT."""
+    rasterio = pytest.importorskip('rasterio')
+    from rasterio.shutil import copy
+
+    folder = tmp_path / 'in'
+    folder.mkdir()
+    image = np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)
+    for name in ('a', 'b'):
+        write_raster(folder / f'{name}.tif', bands_of(image), (2,))
+    content = bytearray((folder / 'b.tif').read_bytes())
+    with rasterio.open(folder / 'b.tif') as file:
+        offset = int(file.get_tag_item('BLOCK_OFFSET_1_1', 'TIFF', 1))
+    content[offset : offset + 64] = bytes(64)
+    (folder / 'b.tif').write_bytes(content)
+    with rasterio.open(folder / 'a.tif') as file:
+        copy(file, folder / 'c.vrt', driver='VRT')
+    return folder
+
+
+def test_a_broken_tile_is_black_and_the_others_are_looked_at(
+    autofocus, rasters, log
+):
+    model = init_detector(autofocus.config, autofocus.checkpoint, device='cpu')
+    with pytest.raises(OSError, match='b.tif cannot be read'):
+        list(quiet(model, rasters))
+    results = list(quiet(model, rasters, on_error='skip'))
+    names = [Path(result.img_path).name for result in results]
+    assert names == ['a.tif', 'b.tif', 'c.vrt']
+    a, b, c = (result.pred_instances for result in results)
+    assert torch.equal(a.bboxes, c.bboxes) and len(b)
+    assert 'b.tif' in log.text
+    # Overviews are no images.
+    assert 'only the first of its' not in log.text

@@ -1,5 +1,6 @@
 """A scene in parts: the same from one process, two, or after a break."""
 
+import copy
 import json
 
 import cv2
@@ -11,7 +12,7 @@ from mmengine.structures import InstanceData
 from pixel_rasters import bands_of, write_raster
 from scipy import ndimage
 
-from sniper_mmdet.apis import scenes
+from sniper_mmdet.apis import detect, scenes
 from sniper_mmdet.apis.scenes import detect_scene
 from sniper_mmdet.images import ImageError
 from sniper_mmdet.utils.errors import UserError
@@ -100,6 +101,43 @@ def test_a_scene_that_was_cut_off_goes_on(
     assert rest.pixels_read == whole.pixels_read
     with pytest.raises(UserError, match='another .*: score_thr differ'):
         detect_scene(model, scene, tmp_path / 'parts', score_thr=0.5, **HOW)
+
+
+def test_parts_of_other_settings_are_refused(model, scene, tmp_path):
+    folder = tmp_path / 'parts'
+    detect_scene(model, scene, folder, **HOW)
+    rcnn = model.detector.roi_head.test_cfg
+    mean = model.data_preprocessor.mean
+    for part, name, other in (
+        (rcnn, 'score_thr', 0.5),
+        (model, 'max_per_img', 3),
+        (model.data_preprocessor, 'mean', mean + 1),
+    ):
+        before = getattr(part, name)
+        setattr(part, name, other)
+        with pytest.raises(UserError, match='another .*: detector differ'):
+            detect_scene(model, scene, folder, **HOW)
+        setattr(part, name, before)
+    with pytest.raises(UserError, match='another .*: on_error differ'):
+        detect_scene(model, scene, folder, on_error='skip', **HOW)
+    detect_scene(model, scene, folder, **HOW)
+
+
+def test_bands_of_the_config_are_read(model, tmp_path, monkeypatch):
+    image = np.random.default_rng(0).integers(0, 3000, (5, 300, 400))
+    path = write_raster(tmp_path / 'a.tif', image.astype(np.uint16))
+    with pytest.raises(UserError, match='bands must name them'):
+        detect_scene(model, path, progress=False)
+    how = dict(bands=(5, 3, 1), value_range=(0, 3000))
+    asked = detect_scene(model, path, progress=False, **how)
+    cfg = copy.deepcopy(model.cfg)
+    load = cfg.test_dataloader.dataset.pipeline[0]
+    load.update(type='sniper_mmdet.LoadImageByWindow', **how)
+    monkeypatch.setattr(model, 'cfg', cfg)
+    own = detect_scene(model, path, progress=False)
+    assert torch.equal(found(own)[0], found(asked)[0]) and len(found(own)[0])
+    (alone,) = detect(model, path, progress=False)
+    assert len(alone.pred_instances) == len(own.pred_instances)
 
 
 def test_two_processes_share_a_scene(model, scene, tmp_path, monkeypatch):

@@ -10,9 +10,13 @@ import mmcv
 import numpy as np
 import pytest
 from mmcv.transforms import LoadImageFromFile
+from mmdet.datasets.transforms import PackDetInputs
 from pixel_rasters import bands_of, write_raster
 
 from sniper_mmdet.datasets import ChipDataset, LoadImageByWindow
+from sniper_mmdet.datasets.transforms.load_by_window import loading_whole
+from sniper_mmdet.images import ImageSource
+from sniper_mmdet.registry import TRANSFORMS
 
 PIPELINE = [
     dict(type='LoadAnnotations', with_bbox=True),
@@ -56,6 +60,33 @@ def test_chips_of_a_raster_are_those_of_the_image(folder):
         assert (one['inputs'] == other['inputs']).all()
         boxes = [x['data_samples'].gt_instances.bboxes for x in (one, other)]
         assert (boxes[0].tensor == boxes[1].tensor).all()
+
+
+def test_a_raster_as_an_array(tmp_path):
+    """For transforms of whole images: the same bands and the same range."""
+    pytest.importorskip('rasterio')
+    pixels = np.arange(5 * 40 * 60).reshape(5, 40, 60).astype(np.uint16)
+    path = str(write_raster(tmp_path / 'a.tif', pixels))
+    step = dict(
+        type='sniper_mmdet.LoadImageByWindow',
+        bands=(5, 3, 1),
+        value_range=(0, 12000),
+    )
+    read, whole = (
+        TRANSFORMS.build(one)(dict(img_path=path))['img']
+        for one in (step, loading_whole(step))
+    )
+    assert isinstance(read, ImageSource) and isinstance(whole, np.ndarray)
+    assert (whole == read.read((0, 0, 60, 40), (60, 40))).all()
+    plain = loading_whole(dict(step, bands=None, value_range=None))
+    assert plain == dict(type='LoadImageFromFile')
+    for use, name in ((np.asarray, 'no array'), (pack, 'PackImage')):
+        with pytest.raises(ValueError, match=f'a.tif is read by .*{name}'):
+            use(read)
+
+
+def pack(image):
+    return PackDetInputs()(dict(img_path='', img=image, ori_shape=(40, 60)))
 
 
 @pytest.fixture

@@ -5,12 +5,14 @@ import pytest
 import torch
 from mmdet.structures import DetDataSample
 from mmengine.registry import init_default_scope
+from pixel_rasters import write_raster
 from tiny import plain_detector
 
 from sniper_mmdet.chips import FocusSettings
 from sniper_mmdet.chips.budget import FocusBudget
 from sniper_mmdet.fitting.recording import record
 from sniper_mmdet.fitting.simulation import Setting, Simulation
+from sniper_mmdet.images import open_image
 from sniper_mmdet.registry import MODELS
 
 SCALES = [0.5, 1.0, 1.5]
@@ -30,8 +32,12 @@ class Images:
         return len(self.images)
 
     def __getitem__(self, index):
-        image = torch.from_numpy(self.images[index])
-        _, h, w = image.shape
+        image = self.images[index]
+        if isinstance(image, np.ndarray):
+            image = torch.from_numpy(image)
+            _, h, w = image.shape
+        else:
+            h, w = image.shape[:2]
         sample = DetDataSample(metainfo=dict(ori_shape=(h, w)))
         return dict(inputs=image, data_samples=sample)
 
@@ -62,6 +68,21 @@ def model():
             focus=[dict(threshold=0.5, min_size=32)],
         )
     ).eval()
+
+
+def test_an_image_that_is_read_by_window(model, recorded, tmp_path):
+    """Its shape is that of an array, not of a tensor."""
+    pytest.importorskip('rasterio')
+    images = Images((160, 128), (97, 131))
+    images.images = [
+        open_image(write_raster(tmp_path / f'{k}.tif', image[::-1]))
+        for k, image in enumerate(images.images)
+    ]
+    read = record(model, images, SCALES).images
+    for one, other in zip(read, recorded.images, strict=True):
+        assert one.size == other.size
+        assert (one.sizes == other.sizes).all()
+        assert torch.equal(one.found.bboxes, other.found.bboxes)
 
 
 @pytest.fixture(scope='module')

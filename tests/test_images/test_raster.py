@@ -203,6 +203,41 @@ def test_bands_and_sixteen_bits(tmp_path):
     assert 0.005 < (pixels == 255).mean() < 0.05
 
 
+@pytest.mark.parametrize(
+    ('count', 'dtype', 'sentence'),
+    [
+        (1, 'uint16', 'pixels of uint16: value_range must say'),
+        (3, 'uint16', 'pixels of uint16: value_range must say'),
+        (1, 'float32', 'pixels of float32: value_range must say'),
+        (5, 'uint8', '5 bands, none of which is marked .* bands must name'),
+    ],
+)
+def test_rows_of_what_opencv_reads_wrongly(tmp_path, count, dtype, sentence):
+    """GDAL writes rows unless it is asked for tiles."""
+    bands = np.stack([IMAGE[..., k % 3] for k in range(count)]).astype(dtype)
+    path = write_raster(tmp_path / 'a.tif', bands, tiled=False)
+    assert reads_windows(path)
+    with pytest.raises(UserError, match=sentence):
+        open_image(path)
+
+
+@pytest.mark.parametrize('bands', [1, '321', 2.5])
+def test_bands_that_are_no_list(tif, bands):
+    with pytest.raises(UserError, match='a.tif must be a list such as'):
+        open_image(tif, bands)
+
+
+@pytest.mark.parametrize('value_range', ['pct', [1, None], {}])
+def test_ranges_that_are_none(tif, value_range):
+    with pytest.raises(UserError, match='value_range of .*a.tif must be'):
+        open_image(tif, value_range=value_range)
+
+
+def test_a_range_may_be_an_array(tif):
+    source = open_image(tif, value_range=np.array([0, 255]))
+    assert (resize_whole(source, (333, 250)) == IMAGE).all()
+
+
 def test_floats_with_nan(tmp_path):
     bands = IMAGE[None, ..., 0].astype(np.float32) / 255
     bands[:, :50] = np.nan

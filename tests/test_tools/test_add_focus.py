@@ -217,6 +217,21 @@ def test_a_detector_that_finds_nothing(user, tool, capsys):
     text = refused(capsys, tool, *given, '--tune-on', 1)
     assert 'trained.pth finds nothing at any level of 1 images' in text
     assert not os.listdir('out')  # ready for another attempt
+    options = '--cfg-options', 'model.test_cfg.nms.iou_threshold=0.4'
+    assert 'finds nothing' in refused(
+        capsys, tool, *given, '--tune-on', 1, *options
+    )
+    assert not os.listdir('out')
+
+
+def test_weights_with_a_focus_head(user, tool, capsys):
+    config, checkpoint = user(plain_config('retinanet'))
+    content = torch.load(checkpoint, weights_only=False)
+    content['state_dict']['focus_head.bias'] = torch.zeros(2)
+    torch.save(content, checkpoint)
+    text = refused(capsys, tool, config, checkpoint, '--out-dir', 'out')
+    assert 'trained.pth has a focus head already: tune.py chooses' in text
+    assert not os.path.exists('out')
 
 
 def test_weights_of_another_detector(user, tool, capsys):

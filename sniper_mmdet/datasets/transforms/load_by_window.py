@@ -1,18 +1,24 @@
 """Loads only the windows of an image that are used."""
 
+import copy
 from collections import OrderedDict
 from collections.abc import Sequence
 
 from mmcv.transforms import LoadImageFromFile
 
-from sniper_mmdet.images import ImageSource, open_image, reads_windows
+from sniper_mmdet.images import (
+    ImageSource,
+    open_image,
+    reads_windows,
+    resize_whole,
+)
 from sniper_mmdet.images.stretch import ValueRange
 from sniper_mmdet.registry import TRANSFORMS
 from sniper_mmdet.utils.kept import Kept
 from sniper_mmdet.utils.type_names import name_of
 
 #: Arguments that LoadImageFromFile lacks.
-OWN = 'bands', 'value_range', 'cache_mb'
+OWN = 'bands', 'value_range', 'cache_mb', 'whole', 'on_error'
 # Number of files that stay open.
 _OPEN = 32
 
@@ -36,6 +42,10 @@ class LoadImageByWindow(LoadImageFromFile):
         cache_mb (float): Megabytes of the last decoded images that each worker
             keeps, for ``images_together`` of :class:`ChipSampler`. Arrays are
             then read-only. Defaults to 0.
+        whole (bool): Whether such a file is read whole, as an array, for
+            transforms that need one. Defaults to False.
+        on_error (str): See :func:`~sniper_mmdet.images.open_image`. Defaults
+            to 'raise'.
         **kwargs: Arguments of ``LoadImageFromFile``.
     """
 
@@ -44,9 +54,12 @@ class LoadImageByWindow(LoadImageFromFile):
         bands: Sequence[int] | None = None,
         value_range: ValueRange | str | None = None,
         cache_mb: float = 0,
+        whole: bool = False,
+        on_error: str = 'raise',
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
+        self.whole, self.on_error = whole, on_error
         self.bands = bands
         self.value_range = value_range
         self.cache_mb = cache_mb
@@ -59,6 +72,8 @@ class LoadImageByWindow(LoadImageFromFile):
         if self.opens(path):
             image = self._opened(path)
             shape = image.shape[:2]
+            if self.whole:
+                image = resize_whole(image, shape[::-1])
             return dict(results, img=image, img_shape=shape, ori_shape=shape)
         loaded = super().transform(results)
         if loaded is not None and self.cache_mb > 0:
@@ -75,7 +90,7 @@ class LoadImageByWindow(LoadImageFromFile):
     def _opened(self, path: str) -> ImageSource:
         """Open a source; its file stays open for the next chip."""
         if path not in self._sources:
-            how = self.bands, self.value_range
+            how = self.bands, self.value_range, self.on_error
             self._sources[path] = open_image(path, *how)
             if len(self._sources) > _OPEN:
                 self._sources.popitem(last=False)[1].close()
@@ -88,6 +103,12 @@ class LoadImageByWindow(LoadImageFromFile):
         kept = {name: loaded[name] for name in names}
         loaded['img'].flags.writeable = False
         self._kept.put(path, kept, loaded['img'].nbytes)
+
+    def with_errors(self, on_error: str) -> 'LoadImageByWindow':
+        """Return a copy with another ``on_error``, and no open files."""
+        other = copy.copy(self)
+        other.on_error = on_error
+        return other
 
     def forget(self) -> None:
         """Drop the images in the cache, and close files."""
@@ -106,12 +127,14 @@ class LoadImageByWindow(LoadImageFromFile):
 
 
 def loading_whole(step: dict) -> dict:
-    """Replace this step by that of mmcv; return other steps as they are.
+    """Replace this step by one that loads an array, for whole images.
 
-    Transforms that need an array need this.
+    Other steps are returned as they are.
     """
     if name_of(step) != LoadImageByWindow.__name__:
         return step
+    if step.get('bands') is not None or step.get('value_range') is not None:
+        return dict(step, whole=True)
     kept = {key: step[key] for key in step if key not in OWN}
     return dict(kept, type='LoadImageFromFile')
 

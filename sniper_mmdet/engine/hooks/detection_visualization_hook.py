@@ -12,6 +12,7 @@ from mmengine.fileio import get
 from mmengine.runner import Runner
 
 from sniper_mmdet.datasets.classes import parts_of
+from sniper_mmdet.images import ImageSource
 from sniper_mmdet.registry import HOOKS
 from sniper_mmdet.utils.pictures import PictureNames, drawing
 from sniper_mmdet.visualization import MAX_PIXELS, at_most, with_palette
@@ -61,7 +62,8 @@ class DetectionVisualizationHook(DetVisualizationHook):
     ) -> None:
         step = runner.iter + batch_idx
         if self.draw and step % self.interval == 0:
-            self._draw(runner, outputs[0], 'val_img', step)
+            source = _source(data_batch, 0)
+            self._draw(runner, outputs[0], source, 'val_img', step)
 
     def after_test_iter(
         self,
@@ -70,12 +72,13 @@ class DetectionVisualizationHook(DetVisualizationHook):
         data_batch: dict,
         outputs: Sequence[DetDataSample],
     ) -> None:
-        for sample in outputs if self.draw else ():
+        for place, sample in enumerate(outputs if self.draw else ()):
             self._number += 1
             file = None
             if self.test_out_dir is not None:
                 file = str(Path(self.test_out_dir, self._name(sample)))
-            self._draw(runner, sample, 'test_img', self._number, file)
+            source, number = _source(data_batch, place), self._number
+            self._draw(runner, sample, source, 'test_img', number, file)
 
     def _name(self, sample: DetDataSample) -> PurePath:
         """Name of the drawing of an image, as in the folder of images."""
@@ -88,19 +91,22 @@ class DetectionVisualizationHook(DetVisualizationHook):
         self,
         runner: Runner,
         sample: DetDataSample,
+        source: ImageSource | None,
         name: str,
         step: int,
         file: str | None = None,
     ) -> None:
         with drawing(sample.get('img_path') or name):
-            content = get(sample.img_path, backend_args=self.backend_args)
-            image = mmcv.imfrombytes(content, channel_order='rgb')
+            image = source
+            if image is None:
+                content = get(sample.img_path, backend_args=self.backend_args)
+                image = mmcv.imfrombytes(content)
             image, sample = at_most(
                 image, sample, self.score_thr, self.max_pixels
             )
             runner.visualizer.add_datasample(
                 PurePath(sample.img_path).name if self.show else name,
-                image,
+                image[..., ::-1],
                 data_sample=sample,
                 show=self.show,
                 wait_time=self.wait_time,
@@ -108,6 +114,13 @@ class DetectionVisualizationHook(DetVisualizationHook):
                 out_file=file,
                 step=step,
             )
+
+
+def _source(data_batch: dict | None, place: int) -> ImageSource | None:
+    """An image of a batch, if it is one that is read by window."""
+    inputs = (data_batch or {}).get('inputs', ())
+    image = inputs[place] if place < len(inputs) else None
+    return image if isinstance(image, ImageSource) else None
 
 
 def _image_folders(dataset) -> Iterator[PurePath]:

@@ -13,7 +13,8 @@ def nms_by_neighbourhood(
 ) -> tuple[Tensor, Tensor]:
     """mmcv's ``batched_nms`` in a time linear in the number of boxes.
 
-    Boxes that do not overlap have no influence on each other. NMS therefore
+    It is quadratic in the longest chain of boxes that overlap. Boxes that do
+    not overlap have no influence on each other. NMS therefore
     runs on one group of overlapping boxes of a class after the other. The
     result is that of all boxes together; IoUs near 0.5 may differ by rounding.
 
