@@ -92,14 +92,14 @@ def main():
     out = Path(args.out_dir)
     classes = class_names(model)
     maps = MapResults(out / 'found.geojson', classes, args.crs)
-    how = dict(bands=args.bands, value_range=args.value_range)
+    bands, value_range = reading_of(model, args.bands, args.value_range)
+    how = dict(bands=bands, value_range=value_range, on_error=args.on_error)
     result = detect_scene(
         model,
         args.scene,
         out / 'parts',
         args.part_pixels,
         args.least_score,
-        on_error=args.on_error,
         **how,
     )
     if result is None:
@@ -108,9 +108,7 @@ def main():
     with drawing(args.scene):
         visualizer = DetLocalVisualizer('detect_scene')
         visualizer.dataset_meta = with_palette(dict(classes=classes))
-        own = zip(how.values(), reading_of(model), strict=True)
-        how = (given if given is not None else taken for given, taken in own)
-        source = open_image(args.scene, *how, args.on_error)
+        source = open_image(args.scene, **how)
         image, sample = at_most(source, result, args.score_thr)
         visualizer.add_datasample(
             Path(args.scene).name,

@@ -25,6 +25,7 @@ from sniper_mmdet.datasets.transforms import (
     packing_fast,
 )
 from sniper_mmdet.images import RASTER_SUFFIXES, ImageError, ImageSource
+from sniper_mmdet.images.stretch import ValueRange
 from sniper_mmdet.models import PyramidDetector
 from sniper_mmdet.utils.errors import UserError
 from sniper_mmdet.utils.image import IMAGE_SUFFIXES, find_all_files
@@ -325,15 +326,22 @@ def _test_pipeline(
     return open_or_load, Compose(pipeline[1:])
 
 
-def reading_of(model: nn.Module) -> tuple:
-    """``bands`` and ``value_range`` of a model's test pipeline.
+def reading_of(
+    model: nn.Module,
+    bands: Sequence[int] | None = None,
+    value_range: ValueRange | str | None = None,
+) -> tuple:
+    """How a model's images are read: ``bands`` and ``value_range``.
 
-    Both are None without a config.
+    What is None is that of the model's test pipeline, if it has a config.
     """
-    if getattr(model, 'cfg', None) is None:
-        return None, None
-    first = _steps(model)[0]
-    return first.get('bands'), first.get('value_range')
+    if getattr(model, 'cfg', None) is not None:
+        first = _steps(model)[0]
+        if bands is None:
+            bands = first.get('bands')
+        if value_range is None:
+            value_range = first.get('value_range')
+    return bands, value_range
 
 
 def _steps(model: nn.Module) -> list[dict]:

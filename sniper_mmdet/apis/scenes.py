@@ -106,9 +106,7 @@ def detect_scene(
     rank, processes = get_dist_info()
     if folder is None and processes > 1:
         raise UserError('several processes need a folder to share a scene.')
-    own = reading_of(model)
-    bands = own[0] if bands is None else bands
-    value_range = own[1] if value_range is None else value_range
+    bands, value_range = reading_of(model, bands, value_range)
     source = open_image(path, bands, value_range, on_error)
     size = source.shape[1::-1]
     pyramid = _of_factors(model.pyramid, size)

@@ -106,7 +106,7 @@ class DetectionVisualizationHook(DetVisualizationHook):
             )
             runner.visualizer.add_datasample(
                 PurePath(sample.img_path).name if self.show else name,
-                image[..., ::-1],
+                mmcv.bgr2rgb(image),
                 data_sample=sample,
                 show=self.show,
                 wait_time=self.wait_time,
