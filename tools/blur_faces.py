@@ -77,11 +77,10 @@ def main():
     model = load_trained(args.config, args.checkpoint, *options)
     keys = 'way', 'classes', 'score_thr', 'margin', 'hold', 'on_error'
     settings = {key: getattr(args, key) for key in keys}
+    hidden = hide_objects(model, args.input, args.out_dir, **settings)
     results = []
     try:
-        for result in hide_objects(
-            model, args.input, args.out_dir, **settings
-        ):
+        for result in hidden:
             results.append(result)
     finally:  # copies that are written are listed, whatever comes after them
         write_list(args.list, results)

@@ -87,10 +87,11 @@ class OpenImagesMetric(_OpenImagesMetric):
                 'OpenImagesMetric needs a dataset of OpenImages, with a '
                 f'hierarchy. Received: {sorted(dataset_meta)}.'
             )
-        self._alone = np.eye(len(related), dtype=bool)
-        self._related = self._alone.copy()
+        alone = np.eye(len(related), dtype=bool)
+        self._related = alone
         if self.get_supercategory:
-            self._related |= np.asarray(related) != 0
+            self._related = alone | (np.asarray(related) != 0)
+        self._found_as = self._related if self.expand_detections else alone
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
@@ -106,8 +107,7 @@ class OpenImagesMetric(_OpenImagesMetric):
                 found[key].cpu().numpy()
                 for key in ('bboxes', 'scores', 'labels')
             )
-            own = self._related if self.expand_detections else self._alone
-            rows, labels = np.nonzero(own[labels] & known)
+            rows, labels = np.nonzero(self._found_as[labels] & known)
             boxes = np.column_stack([boxes[rows], scores[rows]])
             self.results.append(self._count(objects, labels, boxes))
 

@@ -469,6 +469,8 @@ def test_the_tool(small, demo, tmp_path, capsys, monkeypatch):
         SystemExit, match='must be those of the detector: disc'
     ):
         demo(*args, '--classes', 'face', tool='blur_faces')
+    # Nothing was hidden: a list of an earlier run would be lost.
+    assert not Path('out/hidden.json').exists()
     with pytest.raises(SystemExit):
         demo(*args, '--list', 'l.txt', tool='blur_faces')
     assert '--list must be .json or .csv' in capsys.readouterr().err

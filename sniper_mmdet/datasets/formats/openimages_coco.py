@@ -234,16 +234,16 @@ def _tree(ann: Path, categories, mids: dict) -> dict:
     """A tree by ``supercategory``, if that is the name of a category."""
     above = {c['name']: c.get('supercategory') for c in categories}
     for name in above:
-        path = [name]
-        while above.get(path[-1], path[-1]) != path[-1]:
-            path.append(above[path[-1]])
-            if path[-1] == name:
-                raise UserError(
-                    f'{ann}: a category must not be above itself. Received: '
-                    f'{" < ".join(path)}.'
-                )
-            if len(path) > len(above):  # a circle of others, named in its turn
-                break
+        path = []
+        while name in above and name not in path:
+            path.append(name)
+            name = above[name] if above[name] != name else None
+        if name in path:
+            circle = ' < '.join([*path[path.index(name) :], name])
+            raise UserError(
+                f'{ann}: a category must not be above itself. Received: '
+                f'{circle}.'
+            )
     nodes = {c['name']: dict(LabelName=mids[c['id']]) for c in categories}
     top = []
     for category in categories:

@@ -13,10 +13,10 @@ def nms_by_neighbourhood(
 ) -> tuple[Tensor, Tensor]:
     """mmcv's ``batched_nms`` in a time linear in the number of boxes.
 
-    It is quadratic in the longest chain of boxes that overlap. Boxes that do
-    not overlap have no influence on each other. NMS therefore
-    runs on one group of overlapping boxes of a class after the other. The
-    result is that of all boxes together; IoUs near 0.5 may differ by rounding.
+    Boxes that do not overlap have no influence on each other. NMS therefore
+    runs on one group of overlapping boxes of a class after the other, and its
+    time is quadratic in the size of a group. The result is that of all boxes
+    together; IoUs near 0.5 may differ by rounding.
 
     Args:
         boxes (Tensor): (N, 4), x1, y1, x2, y2.
