@@ -28,6 +28,7 @@ from mmdet.evaluation.functional.mean_ap import tpfp_openimages
 from mmdet.models.dense_heads import (
     AnchorHead,
     ATSSHead,
+    CenterNetUpdateHead,
     DETRHead,
     FCOSHead,
     FoveaHead,
@@ -35,6 +36,7 @@ from mmdet.models.dense_heads import (
     YOLOXHead,
 )
 from mmdet.models.detectors.base import BaseDetector
+from mmdet.models.losses import DDQAuxLoss
 from mmdet.models.roi_heads import StandardRoIHead
 from mmdet.models.roi_heads.bbox_heads import BBoxHead
 from mmdet.models.task_modules import RandomSampler
@@ -112,6 +114,12 @@ def runner_of(folder, **settings) -> Runner:
         (StandardRoIHead, '_bbox_forward', 'released/outputs.py'),
         (StandardRoIHead, '_mask_forward', 'released/outputs.py'),
         (DETRHead, '_get_targets_single', 'range_aware_query_heads.py'),
+        (DDQAuxLoss, '_get_target_single', 'range_aware_query_heads.py'),
+        (
+            CenterNetUpdateHead,
+            '_get_targets_single',
+            'range_aware_heat_heads.py',
+        ),
         (FCOSHead, 'get_targets', 'range_aware_point_heads.py'),
         (BBoxHead, 'get_targets', 'soft_sampling_roi_head.py'),
         (AnchorHead, '_get_targets_single', 'soft_sampling_heads.py'),

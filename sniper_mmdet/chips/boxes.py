@@ -8,6 +8,7 @@ import numpy as np
 
 from sniper_mmdet.moved import getattr_of
 
+from .compiled import njit
 from .pyramid import in_range
 
 #: Original pixels by which a box may stick out of a chip that holds it whole.
@@ -166,6 +167,17 @@ def whole_in(
     first = boxes[..., :2] >= regions[..., :2] - tolerance
     last = boxes[..., 2:] <= regions[..., 2:] + tolerance
     return _both(first & last)
+
+
+@njit
+def is_whole_in(box, region):
+    """:func:`whole_in` of one box and one region, for compiled loops."""
+    return (
+        box[0] >= region[0] - TOLERANCE
+        and box[1] >= region[1] - TOLERANCE
+        and box[2] <= region[2] + TOLERANCE
+        and box[3] <= region[3] + TOLERANCE
+    )
 
 
 def _both(sides: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .boxes import ImageBoxes, box_sizes, whole_in
+from .boxes import ImageBoxes, box_sizes, is_whole_in
 from .compiled import njit
 from .cover import Levels, cover_level
 from .negatives import Proposals, mine_negatives
@@ -179,16 +179,26 @@ def assign_boxes(
     assigned = np.full((len(images.boxes), len(settings.pyramid)), -1)
     regions = chip_regions(table)
     starts = np.searchsorted(table['image'], np.arange(len(images) + 1))
-    for i in range(len(images)):
-        rows = np.arange(starts[i], starts[i + 1])
-        span = slice(images.offsets[i], images.offsets[i + 1])
-        inside = whole_in(images.boxes[span, None], regions[rows])
-        for level in range(assigned.shape[1]):
-            holds = inside & (table['level'][rows] == level)
-            held = holds.any(1)
-            first = holds.argmax(1) if len(rows) else held
-            assigned[span, level] = np.where(held, starts[i] + first, -1)
+    _assign(
+        images.boxes,
+        images.offsets,
+        starts,
+        regions,
+        table['level'].astype(np.int64),
+        assigned,
+    )
     return assigned
+
+
+@njit
+def _assign(boxes, offsets, starts, regions, levels, assigned):
+    """Fill what :func:`assign_boxes` returns, image by image."""
+    for i in range(len(offsets) - 1):
+        for b in range(offsets[i], offsets[i + 1]):
+            for row in range(starts[i], starts[i + 1]):
+                held = is_whole_in(boxes[b], regions[row])
+                if held and assigned[b, levels[row]] < 0:
+                    assigned[b, levels[row]] = row
 
 
 def box_coverage(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .boxes import TOLERANCE, ImageBoxes, box_sizes
+from .boxes import ImageBoxes, box_sizes, is_whole_in
 from .compiled import njit
 from .pyramid import ImagePyramid
 from .table import chip_regions
@@ -65,13 +65,7 @@ def _collect(
         for k in range(offsets[image], offsets[image + 1]):
             if not valid[k, level] or seen[labels[k]] == row:
                 continue
-            inside = (
-                boxes[k, 0] >= regions[row, 0] - TOLERANCE
-                and boxes[k, 1] >= regions[row, 1] - TOLERANCE
-                and boxes[k, 2] <= regions[row, 2] + TOLERANCE
-                and boxes[k, 3] <= regions[row, 3] + TOLERANCE
-            )
-            if not inside:
+            if not is_whole_in(boxes[k], regions[row]):
                 continue
             seen[labels[k]] = row
             if len(chips):

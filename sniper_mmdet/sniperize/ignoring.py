@@ -19,31 +19,45 @@ from .rules import HEADS, class_of, names, walk
 _TELLING = (
     dense.AnchorHead,
     dense.RepPointsHead,
+    dense.SABLRetinaHead,
     roi.CascadeRoIHead,
     roi.StandardRoIHead,
 )
-#: VFNetHead passes them on, but learns from all scores; ours does not.
-_NOT_TELLING = dense.FreeAnchorRetinaHead, dense.VFNetHead, roi.SparseRoIHead
+#: These pass them on, but learn from all scores or places, or read none.
+_NOT_TELLING = (
+    dense.FreeAnchorRetinaHead,
+    dense.GuidedAnchorHead,
+    dense.VFNetHead,
+    roi.SparseRoIHead,
+)
+#: Heads without a loss.
+_SILENT = (dense.EmbeddingRPNHead,)
 #: Heads for which this package has a variant that ignores boxes itself.
 RANGE_AWARE_HEADS = {
     getattr(dense, f'{kind}Head'): f'sniper_mmdet.RangeAware{kind}Head'
     for kind in (
-        'BoxInstBbox CondInstBbox ConditionalDETR DABDETR DeformableDETR '
-        'DETR DINO FCOS Fovea NASFCOS VFNet YOLOV3 YOLOX'
+        'AutoAssign BoxInstBbox CenterNetUpdate Centripetal '
+        'CondInstBbox ConditionalDETR Corner DABDETR DDQDETR DeformableDETR '
+        'DETR DINO FCOS Fovea FreeAnchorRetina GARetina GARPN NASFCOS VFNet '
+        'YOLOV3 YOLOX'
     ).split()
-}
+} | {roi.SparseRoIHead: 'sniper_mmdet.RangeAwareSparseRoIHead'}
 #: Assigners for which this package has a variant that ignores by IoU.
 RANGE_AWARE = {
     f'{kind}Assigner': f'sniper_mmdet.RangeAware{ours}Assigner'
     for kind, ours in dict(
         MaxIoU='',
+        ApproxMaxIoU='ApproxMaxIoU',
         ATSS='ATSS',
+        CenterRegion='CenterRegion',
         DynamicSoftLabel='DynamicSoftLabel',
         SimOTA='SimOTA',
         TaskAligned='TaskAligned',
         Uniform='Uniform',
     ).items()
 }
+#: Those of them that go by places, without an IoU.
+_BY_PLACE = ('CenterRegionAssigner',)
 #: Least ignore_iou_thr, that of SNIP; higher if an assigner calls boxes of a
 #: higher IoU background.
 IGNORE_IOU = 0.3
@@ -101,7 +115,7 @@ def without_ignoring(model: dict) -> list[str]:
         found = [str(model['type'])]
     ours = {*RANGE_AWARE_HEADS.values()}
     for key, head in heads.items():
-        told = issubclass(head, _TELLING) and not issubclass(
+        told = issubclass(head, (*_TELLING, *_SILENT)) and not issubclass(
             head, _NOT_TELLING
         )
         # Heads of Soft Sampling inherit from heads that ignore.
@@ -140,9 +154,11 @@ def range_aware(assigner: dict) -> dict:
     """Return the changes of an assigner that make it ignore boxes by IoU."""
     if name_of(assigner) not in RANGE_AWARE:
         return {}
+    change = dict(type=RANGE_AWARE[name_of(assigner)])
+    if name_of(assigner) in _BY_PLACE:
+        return change
     low = assigner.get('neg_iou_thr', IGNORE_IOU)
     lows = low if isinstance(low, (list, tuple)) else [low]
-    change = dict(type=RANGE_AWARE[name_of(assigner)])
     change['ignore_iou_thr'] = max(IGNORE_IOU, *lows)
     # ignore_iof_thr would also ignore objects in front of an ignored box.
     if assigner.get('ignore_iof_thr', -1) > 0:

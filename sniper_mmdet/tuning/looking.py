@@ -123,8 +123,15 @@ def _scaled(boxes, factors):
 
 @njit
 def _inside(box, chips, size, margin):
-    """Whether a box lies in a chip, away from the chip's inner sides."""
+    """Whether a box lies in a chip, away from the chip's inner sides.
+
+    Chips are sorted by their left sides.
+    """
     for c in range(len(chips)):
+        if chips[c, 0] > box[0] + 1:
+            break
+        if chips[c, 2] < box[2] - 1:
+            continue
         inside = True
         for axis in range(2):
             first, last = chips[c, axis], chips[c, axis + 2]
@@ -139,7 +146,10 @@ def _inside(box, chips, size, margin):
 
 @njit
 def _true_cells(boxes, span, chips, size, dilation, stride):
-    """Dilated cells of each box that marks FocusPixels in chips."""
+    """Dilated cells of each box that marks FocusPixels in chips.
+
+    Chips are sorted by their left sides.
+    """
     # An even side has its larger half after the cell.
     before, after = (dilation - 1) // 2, dilation // 2
     found = []
@@ -148,7 +158,13 @@ def _true_cells(boxes, span, chips, size, dilation, stride):
         extent = np.sqrt(max(sides[0], 0.0) * max(sides[1], 0.0))
         if not span[0] < extent < span[1]:
             continue
+        begin = int(np.floor(boxes[b, 0] / stride))
+        end = int(np.ceil(boxes[b, 2] / stride)) + 1
         for c in range(len(chips)):
+            if chips[c, 0] // stride >= end:
+                break
+            if chips[c, 2] // stride < begin:
+                continue
             rect = np.empty(4, np.int64)
             for axis in range(2):
                 cells = -(-size[axis] // stride)

@@ -1,4 +1,13 @@
 from .focus_head import FocusHead
+from .range_aware_guided_heads import (
+    RangeAwareGARetinaHead,
+    RangeAwareGARPNHead,
+)
+from .range_aware_heat_heads import (
+    RangeAwareCenterNetUpdateHead,
+    RangeAwareCentripetalHead,
+    RangeAwareCornerHead,
+)
 from .range_aware_point_heads import (
     RangeAwareBoxInstBboxHead,
     RangeAwareCondInstBboxHead,
@@ -9,11 +18,16 @@ from .range_aware_point_heads import (
 from .range_aware_query_heads import (
     RangeAwareConditionalDETRHead,
     RangeAwareDABDETRHead,
+    RangeAwareDDQDETRHead,
     RangeAwareDeformableDETRHead,
     RangeAwareDETRHead,
     RangeAwareDINOHead,
 )
 from .range_aware_vfnet_head import RangeAwareVFNetHead
+from .range_aware_weighing_heads import (
+    RangeAwareAutoAssignHead,
+    RangeAwareFreeAnchorRetinaHead,
+)
 from .range_aware_yolov3_head import RangeAwareYOLOV3Head
 from .range_aware_yolox_head import RangeAwareYOLOXHead
 from .released_rpn_head import ReleasedRPNHead

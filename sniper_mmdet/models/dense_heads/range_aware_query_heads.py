@@ -3,10 +3,12 @@
 from mmdet.models.dense_heads import (
     ConditionalDETRHead,
     DABDETRHead,
+    DDQDETRHead,
     DeformableDETRHead,
     DETRHead,
     DINOHead,
 )
+from mmdet.models.losses import DDQAuxLoss
 from mmdet.structures import SampleList
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from mmengine.structures import InstanceData
@@ -14,7 +16,7 @@ from torch import Tensor
 
 from sniper_mmdet.registry import MODELS
 
-from ..task_modules import IgnoresByIoU, resembles
+from ..task_modules import IgnoresByIoU
 
 
 class _IgnoresQueries(IgnoresByIoU):
@@ -52,14 +54,11 @@ class _IgnoresQueries(IgnoresByIoU):
         labels, weights, *others = super()._get_targets_single(
             cls_score, bbox_pred, gt_instances, img_meta
         )
-        ignored = img_meta['ignored']
-        if ignored is not None and len(ignored):
-            height, width = img_meta['img_shape']
-            size = bbox_pred.new_tensor([width, height, width, height])
-            boxes = bbox_cxcywh_to_xyxy(bbox_pred.detach()) * size
-            objects, threshold = gt_instances.bboxes, self.ignore_iou_thr
-            like = resembles(boxes, ignored, threshold, objects=objects)
-            weights[like & (labels == self.num_classes)] = 0
+        height, width = img_meta['img_shape']
+        size = bbox_pred.new_tensor([width, height, width, height])
+        boxes = bbox_cxcywh_to_xyxy(bbox_pred.detach()) * size
+        like = self.resembling(boxes, img_meta['ignored'], gt_instances.bboxes)
+        weights[like & (labels == self.num_classes)] = 0
         return labels, weights, *others
 
 
@@ -86,3 +85,41 @@ class RangeAwareDETRHead(_IgnoresQueries, DETRHead):
 @MODELS.register_module()
 class RangeAwareDINOHead(_IgnoresQueries, DINOHead):
     """A DINOHead that ignores queries like ignored boxes."""
+
+
+class _RangeAwareDDQAuxLoss(IgnoresByIoU, DDQAuxLoss):
+    """DDQ's loss of dense queries, without queries like ignored boxes."""
+
+    def _get_target_single(
+        self,
+        cls_scores: Tensor,
+        bbox_preds: Tensor,
+        gt_bboxes: Tensor,
+        gt_labels: Tensor,
+        img_meta: dict,
+        **kwargs,
+    ) -> tuple:
+        labels, weights, *others = super()._get_target_single(
+            cls_scores, bbox_preds, gt_bboxes, gt_labels, img_meta, **kwargs
+        )
+        like = self.resembling(
+            bbox_preds.detach(), img_meta['ignored'], gt_bboxes
+        )
+        weights[like & (labels == cls_scores.size(-1))] = 0
+        return labels, weights, *others
+
+
+@MODELS.register_module()
+class RangeAwareDDQDETRHead(_IgnoresQueries, DDQDETRHead):
+    """A DDQDETRHead that ignores queries like ignored boxes.
+
+    It ignores dense queries of the auxiliary losses, too.
+    """
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.aux_loss_for_dense = _RangeAwareDDQAuxLoss(
+            train_cfg=self.aux_loss_for_dense.train_cfg,
+            ignore_iou_thr=self.ignore_iou_thr,
+            in_region=self.in_region,
+        )

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sniper_mmdet.registry import MODELS
 
-from ..task_modules import IgnoresByIoU, resembles
+from ..task_modules import IgnoresByIoU, hand_on
 
 
 @MODELS.register_module()
@@ -33,10 +33,7 @@ class RangeAwareYOLOV3Head(IgnoresByIoU, YOLOV3Head):
         batch_img_metas: list[dict],
         batch_gt_instances_ignore: list[InstanceData] | None = None,
     ) -> dict:
-        # The parent passes on the objects of an image, not ignored boxes.
-        ignored = batch_gt_instances_ignore or [None] * len(batch_img_metas)
-        for objects, one in zip(batch_gt_instances, ignored, strict=True):
-            objects.set_metainfo(dict(ignored=one))
+        hand_on(batch_gt_instances, batch_gt_instances_ignore)
         return super().loss_by_feat(
             pred_maps, batch_gt_instances, batch_img_metas
         )
@@ -50,14 +47,8 @@ class RangeAwareYOLOV3Head(IgnoresByIoU, YOLOV3Head):
         targets, background = super()._get_targets_single(
             anchors, responsible_flags, gt_instances
         )
-        ignored = gt_instances.ignored
-        if ignored is not None and len(ignored):
-            like = resembles(
-                torch.cat(anchors),
-                ignored,
-                self.ignore_iou_thr,
-                objects=gt_instances.bboxes,
-                in_region=self.in_region,
-            )
-            background[like] = 0
+        like = self.resembling(
+            torch.cat(anchors), gt_instances.ignored, gt_instances.bboxes
+        )
+        background[like] = 0
         return targets, background

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from sniper_mmdet.registry import MODELS
 
-from ..task_modules import IgnoresByIoU, resembles
+from ..task_modules import IgnoresByIoU
 
 
 @MODELS.register_module()
@@ -42,14 +42,9 @@ class RangeAwareYOLOXHead(IgnoresByIoU, YOLOXHead):
             img_meta,
             gt_instances_ignore,
         )
-        if gt_instances_ignore is not None and len(gt_instances_ignore):
-            like = resembles(
-                decoded_bboxes,
-                gt_instances_ignore,
-                self.ignore_iou_thr,
-                objects=gt_instances.bboxes,
-                in_region=self.in_region,
-            )
-            # mmdet's binary cross entropy leaves out labels below 0.
-            objects[like & ~found] = -1
+        like = self.resembling(
+            decoded_bboxes, gt_instances_ignore, gt_instances.bboxes
+        )
+        # mmdet's binary cross entropy leaves out labels below 0.
+        objects[like & ~found] = -1
         return found, classes, objects, *others

@@ -1,5 +1,5 @@
 from .hard_anchor_sampler import HardAnchorSampler
-from .ignored_boxes import IgnoresByIoU, annotated, resembles
+from .ignored_boxes import IgnoresByIoU, annotated, hand_on, resembles
 from .last_pixel_coder import LastPixelBoxCoder
 from .range_aware_assigner import (
     RangeAwareAssigner,
@@ -8,6 +8,10 @@ from .range_aware_assigner import (
     RangeAwareSimOTAAssigner,
     RangeAwareTaskAlignedAssigner,
     RangeAwareUniformAssigner,
+)
+from .range_aware_place_assigners import (
+    RangeAwareApproxMaxIoUAssigner,
+    RangeAwareCenterRegionAssigner,
 )
 from .released_box_coder import ReleasedBoxCoder
 from .released_overlaps import ReleasedOverlaps, ReleasedSoftAssigner

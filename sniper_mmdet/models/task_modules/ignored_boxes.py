@@ -38,6 +38,27 @@ class IgnoresByIoU:
         self.ignore_iou_thr = ignore_iou_thr
         self.in_region = in_region
 
+    def resembling(
+        self, boxes: Tensor, ignored: InstanceData | None, objects: Tensor
+    ) -> Tensor:
+        """Whether boxes (N, 4) are ignored beside objects (M, 4); bool."""
+        if ignored is None or not len(ignored):
+            return torch.zeros_like(boxes[:, 0], dtype=torch.bool)
+        how = dict(objects=objects, in_region=self.in_region)
+        return resembles(boxes, ignored, self.ignore_iou_thr, **how)
+
+
+def hand_on(
+    batch: list[InstanceData], ignored: list[InstanceData | None] | None
+) -> None:
+    """Put the ignored boxes of images into ``ignored`` of their objects.
+
+    It is for heads whose parents hand on objects only.
+    """
+    ignored = ignored or [None] * len(batch)
+    for objects, one in zip(batch, ignored, strict=True):
+        objects.set_metainfo(dict(ignored=one))
+
 
 def annotated(ignored: InstanceData) -> Tensor:
     """Whether ignored boxes (K,) are annotated as ignored; bool."""

@@ -1,0 +1,138 @@
+"""Heads with heatmaps, such as CornerNet's, that ignore ignored boxes.
+
+A heatmap is 1 at the place of an object, and falls to 0 around it: background
+counts ``(1 - heat)`` to the fourth power. An ignored box is as hot as an
+object, in every class: its place counts nothing, the places near it little.
+"""
+
+from inspect import signature
+
+from mmdet.models.dense_heads import (
+    CenterNetUpdateHead,
+    CentripetalHead,
+    CornerHead,
+)
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from sniper_mmdet.registry import MODELS
+
+from ..task_modules import annotated, hand_on
+
+#: Heat of an ignored place: a heat of 1 would be an object. Its background
+#: counts 1e-16.
+_IGNORED_HEAT = 1 - 1e-4
+
+
+class _IgnoresCorners:
+    """Ignores the two corners of ignored boxes; precedes mmdet's class."""
+
+    def loss_by_feat(self, *args, **kwargs) -> dict:
+        parent = super().loss_by_feat
+        given = signature(parent).bind(*args, **kwargs).arguments
+        # The parent's targets get boxes, not the instances of images.
+        self._ignored = given.get('batch_gt_instances_ignore') or ()
+        return parent(*args, **kwargs)
+
+    def get_targets(
+        self,
+        gt_bboxes: list[Tensor],
+        gt_labels: list[Tensor],
+        feat_shape: tuple,
+        img_shape: tuple,
+        **kwargs,
+    ) -> dict[str, Tensor]:
+        shapes = feat_shape, img_shape
+        found = super().get_targets(gt_bboxes, gt_labels, *shapes, **kwargs)
+        if not any(self._ignored):
+            return found
+        others, regions = _split(self._ignored, gt_bboxes)
+        # Any class will do: the heat counts in every class.
+        labels = [boxes.new_zeros(len(boxes)).long() for boxes in others]
+        alone = super().get_targets(others, labels, *shapes, **kwargs)
+        step = img_shape[1] / feat_shape[3], img_shape[0] / feat_shape[2]
+        for name in 'topleft_heatmap', 'bottomright_heatmap':
+            heat = alone[name][:, :1]
+            for image, boxes in zip(heat[:, 0], regions, strict=True):
+                for x1, y1, x2, y2 in boxes.tolist():
+                    left, top = round(x1 / step[0]), round(y1 / step[1])
+                    right, low = round(x2 / step[0]), round(y2 / step[1])
+                    image[max(top, 0) : low, max(left, 0) : right] = 1
+            own = found[name]
+            found[name] = own.maximum(heat.clamp(max=_IGNORED_HEAT))
+        return found
+
+
+@MODELS.register_module()
+class RangeAwareCornerHead(_IgnoresCorners, CornerHead):
+    """A CornerHead that ignores the corners of ignored boxes."""
+
+
+@MODELS.register_module()
+class RangeAwareCentripetalHead(_IgnoresCorners, CentripetalHead):
+    """A CentripetalHead that ignores the corners of ignored boxes."""
+
+
+@MODELS.register_module()
+class RangeAwareCenterNetUpdateHead(CenterNetUpdateHead):
+    """A CenterNetUpdateHead that ignores the middles of ignored boxes.
+
+    In an image without objects the parent's heatmap has the number of classes
+    at each place, by which background counts 39 million times. Here it is 0.
+    """
+
+    def loss_by_feat(
+        self,
+        cls_scores: list[Tensor],
+        bbox_preds: list[Tensor],
+        batch_gt_instances: list[InstanceData],
+        batch_img_metas: list[dict],
+        batch_gt_instances_ignore: list[InstanceData] | None = None,
+    ) -> dict[str, Tensor]:
+        hand_on(batch_gt_instances, batch_gt_instances_ignore)
+        return super().loss_by_feat(
+            cls_scores, bbox_preds, batch_gt_instances, batch_img_metas
+        )
+
+    def _get_targets_single(
+        self,
+        gt_instances: InstanceData,
+        points: Tensor,
+        regress_ranges: Tensor,
+        strides: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        how = points, regress_ranges, strides
+        heat, boxes = super()._get_targets_single(gt_instances, *how)
+        if not len(gt_instances):
+            heat = points.new_zeros(heat.shape)
+        ignored = gt_instances.get('ignored')
+        if ignored is None or not len(ignored):
+            return heat, boxes
+        (others,), (regions,) = _split([ignored], [gt_instances.bboxes])
+        x, y = points[:, :1], points[:, 1:]
+        x1, y1, x2, y2 = regions.unbind(1)
+        inside = ((x1 < x) & (x < x2) & (y1 < y) & (y < y2)).any(1)
+        like = inside.to(heat.dtype)[:, None]
+        if len(others):
+            alone = InstanceData(
+                bboxes=others, labels=others.new_zeros(len(others)).long()
+            )
+            own, _ = super()._get_targets_single(alone, *how)
+            like = like.maximum(own[:, :1])
+        return heat.maximum(like.clamp(max=_IGNORED_HEAT)), boxes
+
+
+def _split(
+    ignored: list[InstanceData | None], objects: list[Tensor]
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Split the boxes of images into those out of range, and regions."""
+    others, regions = [], []
+    for one, like in zip(ignored, objects, strict=True):
+        if one is None:
+            others.append(like[:0])
+            regions.append(like[:0])
+            continue
+        region = annotated(one)
+        others.append(one.bboxes[~region])
+        regions.append(one.bboxes[region])
+    return others, regions

@@ -1,0 +1,74 @@
+"""Sparse R-CNN and QueryInst that learn nothing from ignored boxes."""
+
+from mmdet.models.roi_heads import SparseRoIHead
+from mmdet.models.task_modules import (
+    AssignResult,
+    PseudoSampler,
+    SamplingResult,
+)
+from mmdet.structures import SampleList
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from sniper_mmdet.registry import MODELS
+
+from ..task_modules import IgnoresByIoU, hand_on
+
+
+class _IgnoringSampler(IgnoresByIoU, PseudoSampler):
+    """Takes all queries, but those like ignored boxes not as background."""
+
+    def sample(
+        self,
+        assign_result: AssignResult,
+        pred_instances: InstanceData,
+        gt_instances: InstanceData,
+        *args,
+        **kwargs,
+    ) -> SamplingResult:
+        found = super().sample(
+            assign_result, pred_instances, gt_instances, *args, **kwargs
+        )
+        like = self.resembling(
+            pred_instances.bboxes, gt_instances.ignored, gt_instances.bboxes
+        )
+        # Background without an index has no weight. Its boxes stay: the head
+        # counts its queries by them.
+        found.neg_inds = found.neg_inds[~like[found.neg_inds]]
+        return found
+
+
+@MODELS.register_module()
+class RangeAwareSparseRoIHead(IgnoresByIoU, SparseRoIHead):
+    """A SparseRoIHead that ignores queries like ignored boxes.
+
+    Objects are matched with queries as in the parent, in each stage. A query
+    without an object is ignored if its box resembles an ignored box, see
+    :func:`~sniper_mmdet.models.task_modules.ignored_boxes.resembles`.
+
+    Args:
+        ignore_iou_thr (float): IoU with an ignored box above which a query is
+            ignored, unless it is nearer to an object. Defaults to 0.3.
+        **kwargs: Arguments of SparseRoIHead.
+    """
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.bbox_sampler = [
+            _IgnoringSampler(
+                ignore_iou_thr=self.ignore_iou_thr, in_region=self.in_region
+            )
+            for _ in self.bbox_sampler
+        ]
+
+    def loss(
+        self,
+        x: tuple[Tensor],
+        rpn_results_list: list[InstanceData],
+        batch_data_samples: SampleList,
+    ) -> dict[str, Tensor]:
+        hand_on(
+            [sample.gt_instances for sample in batch_data_samples],
+            [sample.get('ignored_instances') for sample in batch_data_samples],
+        )
+        return super().loss(x, rpn_results_list, batch_data_samples)
