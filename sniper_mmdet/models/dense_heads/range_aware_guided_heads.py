@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sniper_mmdet.registry import MODELS
 
-from ..task_modules import annotated
+from ..task_modules import by_kind
 
 
 class _IgnoresPlaces:
@@ -37,13 +37,7 @@ class _IgnoresPlaces:
         found = super().ga_loc_targets(batch_gt_instances, featmap_sizes)
         if not any(self._ignored):
             return found
-        others, regions = [], []
-        pairs = zip(batch_gt_instances, self._ignored, strict=True)
-        for objects, ignored in pairs:
-            one = objects[:0] if ignored is None else ignored
-            region = annotated(one)
-            others.append(InstanceData(bboxes=one.bboxes[~region]))
-            regions.append(one.bboxes[region])
+        others, regions = by_kind(self._ignored, batch_gt_instances)
         targets, weights, _ = found
         alone = super().ga_loc_targets(others, featmap_sizes)[1]
         strides = self.approx_anchor_generator.strides

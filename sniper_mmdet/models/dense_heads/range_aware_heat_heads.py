@@ -17,7 +17,7 @@ from torch import Tensor
 
 from sniper_mmdet.registry import MODELS
 
-from ..task_modules import annotated, hand_on
+from ..task_modules import by_kind, hand_on
 
 #: Heat of an ignored place: a heat of 1 would be an object. Its background
 #: counts 1e-16.
@@ -46,10 +46,14 @@ class _IgnoresCorners:
         found = super().get_targets(gt_bboxes, gt_labels, *shapes, **kwargs)
         if not any(self._ignored):
             return found
-        others, regions = _split(self._ignored, gt_bboxes)
-        # Any class will do: the heat counts in every class.
-        labels = [boxes.new_zeros(len(boxes)).long() for boxes in others]
-        alone = super().get_targets(others, labels, *shapes, **kwargs)
+        objects = [InstanceData(bboxes=boxes) for boxes in gt_bboxes]
+        others, regions = by_kind(self._ignored, objects)
+        alone = super().get_targets(
+            [one.bboxes for one in others],
+            [one.labels for one in others],
+            *shapes,
+            **kwargs,
+        )
         step = img_shape[1] / feat_shape[3], img_shape[0] / feat_shape[2]
         for name in 'topleft_heatmap', 'bottomright_heatmap':
             heat = alone[name][:, :1]
@@ -108,31 +112,12 @@ class RangeAwareCenterNetUpdateHead(CenterNetUpdateHead):
         ignored = gt_instances.get('ignored')
         if ignored is None or not len(ignored):
             return heat, boxes
-        (others,), (regions,) = _split([ignored], [gt_instances.bboxes])
+        (others,), (regions,) = by_kind([ignored], [gt_instances])
         x, y = points[:, :1], points[:, 1:]
         x1, y1, x2, y2 = regions.unbind(1)
         inside = ((x1 < x) & (x < x2) & (y1 < y) & (y < y2)).any(1)
         like = inside.to(heat.dtype)[:, None]
         if len(others):
-            alone = InstanceData(
-                bboxes=others, labels=others.new_zeros(len(others)).long()
-            )
-            own, _ = super()._get_targets_single(alone, *how)
+            own, _ = super()._get_targets_single(others, *how)
             like = like.maximum(own[:, :1])
         return heat.maximum(like.clamp(max=_IGNORED_HEAT)), boxes
-
-
-def _split(
-    ignored: list[InstanceData | None], objects: list[Tensor]
-) -> tuple[list[Tensor], list[Tensor]]:
-    """Split the boxes of images into those out of range, and regions."""
-    others, regions = [], []
-    for one, like in zip(ignored, objects, strict=True):
-        if one is None:
-            others.append(like[:0])
-            regions.append(like[:0])
-            continue
-        region = annotated(one)
-        others.append(one.bboxes[~region])
-        regions.append(one.bboxes[region])
-    return others, regions

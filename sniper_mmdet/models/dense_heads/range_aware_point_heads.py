@@ -16,7 +16,7 @@ from torch import Tensor
 
 from sniper_mmdet.registry import MODELS
 
-from ..task_modules import SILENT, annotated
+from ..task_modules import SILENT, by_kind
 
 
 class _IgnoresPoints:
@@ -48,23 +48,11 @@ class _IgnoresPoints:
         ignored: list[InstanceData],
     ) -> list[Tensor]:
         """Return the scores (B, C, H, W); ignored points cost nothing."""
-        ignored = [
-            found[:0] if one is None else one
-            for found, one in zip(objects, ignored, strict=True)
-        ]
+        others, regions = by_kind(ignored, objects)
         sizes = [scores.shape[-2:] for scores in cls_scores]
         points = self.prior_generator.grid_priors(
-            sizes, ignored[0].bboxes.dtype, ignored[0].bboxes.device
+            sizes, regions[0].dtype, regions[0].device
         )
-        regions, others = [], []
-        for one in ignored:
-            region = annotated(one)
-            regions.append(one.bboxes[region])
-            boxes = one.bboxes[~region]
-            # Any class will do: an RPN has one, and annotations have other
-            # labels.
-            labels = boxes.new_zeros(len(boxes), dtype=torch.long)
-            others.append(InstanceData(bboxes=boxes, labels=labels))
         learned = self._positive(points, sizes, objects)
         like = self._positive(points, sizes, others)
         silenced = []

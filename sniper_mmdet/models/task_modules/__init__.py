@@ -1,5 +1,11 @@
 from .hard_anchor_sampler import HardAnchorSampler
-from .ignored_boxes import IgnoresByIoU, annotated, hand_on, resembles
+from .ignored_boxes import (
+    IgnoresByIoU,
+    annotated,
+    by_kind,
+    hand_on,
+    resembles,
+)
 from .last_pixel_coder import LastPixelBoxCoder
 from .range_aware_assigner import (
     RangeAwareAssigner,

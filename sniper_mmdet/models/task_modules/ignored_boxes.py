@@ -67,6 +67,26 @@ def annotated(ignored: InstanceData) -> Tensor:
     return torch.zeros_like(ignored.bboxes[:, 0], dtype=torch.bool)
 
 
+def by_kind(
+    batch: list[InstanceData | None], objects: list[InstanceData]
+) -> tuple[list[InstanceData], list[Tensor]]:
+    """Split the ignored boxes of images into objects out of range and regions.
+
+    Returns:
+        tuple: The objects, all of the class 0, so that heads can say what
+        these would have; and the boxes (K, 4) that are annotated as ignored.
+    """
+    others, regions = [], []
+    for ignored, own in zip(batch, objects, strict=True):
+        found = own[:0] if ignored is None else ignored
+        region = annotated(found)
+        boxes = found.bboxes[~region]
+        labels = boxes.new_zeros(len(boxes), dtype=torch.long)
+        others.append(InstanceData(bboxes=boxes, labels=labels))
+        regions.append(found.bboxes[region])
+    return others, regions
+
+
 def resembles(
     boxes: Tensor,
     ignored: InstanceData,

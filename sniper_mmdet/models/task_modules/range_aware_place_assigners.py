@@ -13,7 +13,7 @@ from mmengine.structures import InstanceData
 
 from sniper_mmdet.registry import TASK_UTILS
 
-from .ignored_boxes import annotated
+from .ignored_boxes import by_kind
 from .range_aware_assigner import _Ignores
 
 
@@ -67,15 +67,10 @@ class RangeAwareCenterRegionAssigner(CenterRegionAssigner):
         ignored, priors = gt_instances_ignore, pred_instances.priors
         if ignored is None or not len(ignored) or not len(priors):
             return result
-        region = annotated(ignored)
-        boxes = ignored.bboxes[~region]
-        # Any class will do.
-        alone = InstanceData(
-            bboxes=boxes, labels=boxes.new_zeros(len(boxes)).long()
-        )
+        (alone,), (regions,) = by_kind([ignored], [gt_instances])
         like = super().assign(pred_instances, alone, **kwargs).gt_inds > 0
         x, y = ((priors[:, :2] + priors[:, 2:]) / 2).split(1, 1)
-        x1, y1, x2, y2 = ignored.bboxes[region].unbind(1)
+        x1, y1, x2, y2 = regions.unbind(1)
         like |= ((x1 < x) & (x < x2) & (y1 < y) & (y < y2)).any(1)
         result.gt_inds[like & (result.gt_inds == 0)] = -1
         return result
