@@ -18,7 +18,7 @@ from sniper_mmdet.datasets.dropped_labels import drop_labels, with_ignored
 from sniper_mmdet.engine.build import checked_runner, own_work_dir
 from sniper_mmdet.evaluation.coco import average_precision, evaluate_boxes
 from sniper_mmdet.evaluation.ground_truth import read_ground_truth
-from sniper_mmdet.evaluation.operating_point import f1_at
+from sniper_mmdet.evaluation.operating_point import best_f1, f1_at
 from sniper_mmdet.utils.files import write_json
 
 from .drop_runs import Run
@@ -75,7 +75,8 @@ class DropExperiment:
         """Train and test, or read an existing result.
 
         Returns:
-            dict: ``AP50``, ``AP``, ``F1``, ``precision`` and ``recall`` in %.
+            dict: ``AP50``, ``AP``, ``F1``, ``precision`` and ``recall`` at
+            the score threshold, and ``best_F1`` in %; ``best_score``.
 
         Raises:
             ValueError: The existing result has other settings.
@@ -110,6 +111,7 @@ class DropExperiment:
         scores = average_precision(evaluate_boxes(truth, found))
         scores = {name: float(scores[name]) for name in ('AP50', 'AP')}
         scores |= f1_at(truth, found, self.score_thr)
+        scores |= best_f1(truth, found)
         write_json(result, dict(settings=about, result=scores))
         return scores
 

@@ -13,6 +13,9 @@ import numpy as np
 #: it needs the dropped boxes.
 WAYS = 'plain', 'overlap', 'scores', 'bound'
 
+#: Columns of the table.
+COLUMNS = 'AP AP50 F1 precision recall best_F1 best_score'.split()
+
 
 class Run(NamedTuple):
     """One training of the experiment."""
@@ -51,9 +54,10 @@ def runs_of(
 
 
 def summary(results: Iterable[tuple[Run, dict]]) -> list[tuple[str, dict]]:
-    """Rows of a table: mean and spread of AP50 and F1 over the seeds.
+    """Rows of a table: mean and spread of AP, AP50 and F1 over the seeds.
 
-    The spread is the standard deviation.
+    The spread is the standard deviation. F1 is given at the score threshold of
+    the experiment and, with that threshold, at its best.
     """
     cells = {}
     for run, result in results:
@@ -62,9 +66,11 @@ def summary(results: Iterable[tuple[Run, dict]]) -> list[tuple[str, dict]]:
     rows = []
     for (data, rate, way), found in cells.items():
         row = dict(dropped=f'{rate:.0%}', way=way, runs=str(len(found)))
-        for name in ('AP50', 'F1', 'precision', 'recall'):
+        for name in COLUMNS:
             values = np.array([one[name] for one in found])
             spread = values.std(ddof=1) if len(values) > 1 else np.nan
-            row[name] = f'{values.mean():.2f} ±{spread:5.2f}'
+            digits = 2 if name == 'best_score' else 1
+            mean, spread = (f'{x:.{digits}f}' for x in (values.mean(), spread))
+            row[name] = f'{mean} ± {spread:>4}'
         rows.append((data, row))
     return rows

@@ -1,4 +1,4 @@
-"""Precision, recall and F1 of a detector at one score threshold."""
+"""Precision, recall and F1 of a detector, by score threshold."""
 
 import numpy as np
 from pycocotools.coco import COCO
@@ -42,29 +42,67 @@ def f1_at(
         >>> f1_at(truth, found)
         {'precision': 100.0, 'recall': 100.0, 'F1': 100.0}
     """
-    sure = [one for one in detections if one['score'] >= score_thr]
-    sure.sort(key=lambda one: -one['score'])
-    boxes, objects = {}, {}
-    for one in sure:
+    scores, hits, count = _counted(truth, detections, iou_thr)
+    if not count:
+        return dict.fromkeys(('precision', 'recall', 'F1'), float('nan'))
+    sure = scores >= score_thr
+    right, found = int(hits[sure].sum()), int(sure.sum())
+    return dict(
+        precision=100 * right / max(found, 1),
+        recall=100 * right / count,
+        F1=100 * 2 * right / (found + count),
+    )
+
+
+def best_f1(
+    truth: COCO, detections: list[dict], iou_thr: float = 0.5
+) -> dict[str, float]:
+    """The best F1 of all score thresholds, and that threshold.
+
+    Args:
+        truth (COCO): As for :func:`f1_at`.
+        detections (list[dict]): COCO results.
+        iou_thr (float): Least IoU of a match. Defaults to 0.5.
+
+    Returns:
+        dict: ``best_F1`` in % and ``best_score``, the least score that
+        counts; NaN without an object or without a hit.
+    """
+    scores, hits, count = _counted(truth, detections, iou_thr)
+    if not hits.any():
+        return dict.fromkeys(('best_F1', 'best_score'), float('nan'))
+    f1 = 2 * hits.cumsum() / (np.arange(1, len(hits) + 1) + count)
+    # Of equal scores all count, or none.
+    f1[:-1][scores[:-1] == scores[1:]] = 0
+    best = f1.argmax()
+    return dict(best_F1=100 * f1[best], best_score=float(scores[best]))
+
+
+def _counted(
+    truth: COCO, detections: list[dict], iou_thr: float
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Scores of the detections that count, best first; hits; objects.
+
+    Detections in crowds do not count. A threshold changes no hit above it.
+    """
+    boxes, scores, objects = {}, {}, {}
+    for one in sorted(detections, key=lambda one: -one['score']):
         key = one['image_id'], one['category_id']
         boxes.setdefault(key, []).append(one['bbox'])
+        scores.setdefault(key, []).append(one['score'])
+    count = 0
     for one in truth.dataset.get('annotations', ()):
         key = one['image_id'], one['category_id']
         objects.setdefault(key, []).append(one)
-    thresholds, right, wrong = np.array([iou_thr]), 0, 0
+        count += not one.get('iscrowd')
+    counted, hits = [np.zeros(0)], [np.zeros(0, bool)]
     for key, found in boxes.items():
         own = objects.get(key, [])
-        hits, ignored = match(np.array(found, float), own, thresholds)
-        right += int(hits.sum())
-        wrong += int((~hits & ~ignored).sum())
-    count = sum(
-        not one.get('iscrowd') for own in objects.values() for one in own
-    )
-    if not count:
-        return dict.fromkeys(('precision', 'recall', 'F1'), float('nan'))
-    precision, recall = right / max(right + wrong, 1), right / count
-    return dict(
-        precision=100 * precision,
-        recall=100 * recall,
-        F1=100 * 2 * right / (right + wrong + count),
-    )
+        (hit,), (ignored,) = match(
+            np.array(found, float), own, np.array([iou_thr])
+        )
+        counted.append(np.array(scores[key])[~ignored])
+        hits.append(hit[~ignored])
+    scores, hits = np.concatenate(counted), np.concatenate(hits)
+    order = np.argsort(-scores, kind='stable')
+    return scores[order], hits[order], count

@@ -11,11 +11,11 @@ from shrink import shrunk
 from tiny import ROOT, SAMPLE_CONFIG, cli, sample_options, write_voc
 
 from sniper_mmdet.apis.unlabelled import image_infos, unexplained
-from sniper_mmdet.benchmark.drop_runs import runs_of, summary
+from sniper_mmdet.benchmark.drop_runs import COLUMNS, runs_of, summary
 from sniper_mmdet.datasets import ProposalFile
 from sniper_mmdet.datasets.dropped_labels import drop_labels, with_ignored
 from sniper_mmdet.evaluation.ground_truth import read_ground_truth
-from sniper_mmdet.evaluation.operating_point import f1_at
+from sniper_mmdet.evaluation.operating_point import best_f1, f1_at
 
 pytestmark = pytest.mark.usefixtures('fast_configs')
 SLIM = ROOT / (
@@ -151,6 +151,18 @@ def test_f1_at_a_score(tmp_path):
     every = f1_at(truth, detections, 0.3)
     assert every['recall'] == 100 and every['precision'] == 50
     assert f1_at(truth, [])['F1'] == 0
+    # One hit of one, of two, of three (an image has no such object), two of
+    # four.
+    assert best_f1(truth, detections) == dict(
+        best_F1=pytest.approx(100 * 2 / 3), best_score=0.9
+    )
+    detections.append(found([100, 100, 10, 10], 0.8))
+    best = best_f1(truth, detections)
+    assert best == dict(best_F1=pytest.approx(80), best_score=0.8)
+    for score in np.arange(0.05, 1, 0.1):
+        assert f1_at(truth, detections, score)['F1'] <= best['best_F1']
+    assert f1_at(truth, detections, 0.8)['F1'] == best['best_F1']
+    assert np.isnan(best_f1(truth, [])['best_F1'])
     truth.dataset['annotations'] = []
     assert np.isnan(f1_at(truth, detections)['F1'])
 
@@ -176,13 +188,13 @@ def test_runs_find_what_they_need():
     results = [
         (
             run._replace(seed=seed),
-            dict.fromkeys(('AP50', 'F1', 'precision', 'recall'), value),
+            dict.fromkeys(COLUMNS, value),
         )
         for run in runs[:1]
         for seed, value in enumerate([50.0, 54, 58])
     ]
     [(name, row)] = summary(results)
-    assert (name, row['runs'], row['AP50']) == ('a', '3', '54.00 ± 4.00')
+    assert (name, row['runs'], row['AP50']) == ('a', '3', '54.0 ±  4.0')
 
 
 @pytest.fixture
