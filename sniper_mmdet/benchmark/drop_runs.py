@@ -67,7 +67,7 @@ def summary(results: Iterable[tuple[Run, dict]]) -> list[tuple[str, dict]]:
     for (data, rate, way), found in cells.items():
         row = dict(dropped=f'{rate:.0%}', way=way, runs=str(len(found)))
         for name in COLUMNS:
-            values = np.array([one[name] for one in found])
+            values = np.array([one.get(name, np.nan) for one in found])
             spread = values.std(ddof=1) if len(values) > 1 else np.nan
             digits = 2 if name == 'best_score' else 1
             mean, spread = (f'{x:.{digits}f}' for x in (values.mean(), spread))

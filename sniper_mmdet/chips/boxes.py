@@ -169,14 +169,18 @@ def whole_in(
     return _both(first & last)
 
 
+#: In the precision of boxes and regions, as NumPy takes :data:`TOLERANCE`.
+_TOLERANCE = np.float32(TOLERANCE)
+
+
 @njit
 def is_whole_in(box, region):
     """:func:`whole_in` of one box and one region, for compiled loops."""
     return (
-        box[0] >= region[0] - TOLERANCE
-        and box[1] >= region[1] - TOLERANCE
-        and box[2] <= region[2] + TOLERANCE
-        and box[3] <= region[3] + TOLERANCE
+        box[0] >= region[0] - _TOLERANCE
+        and box[1] >= region[1] - _TOLERANCE
+        and box[2] <= region[2] + _TOLERANCE
+        and box[3] <= region[3] + _TOLERANCE
     )
 
 

@@ -16,7 +16,9 @@ from sniper_mmdet.chips import (
     classify_boxes,
     mine_chips,
     valid_boxes,
+    whole_in,
 )
+from sniper_mmdet.chips.boxes import is_whole_in
 
 PYRAMIDS = [
     ImagePyramid([1.0]),
@@ -309,6 +311,20 @@ def test_coverage_by_hand():
 def test_settings_that_are_refused(changes, sentence):
     with pytest.raises(ValueError, match=sentence):
         ChipSettings(ImagePyramid([1.0]), **changes)
+
+
+def test_a_compiled_loop_finds_whole_boxes_as_numpy_does():
+    """Also of boxes that stick out by the tolerance, to the last bit."""
+    steps = np.linspace(-0.02, 0.02, 401)
+    region = np.array([32, 32, 64, 64], np.float32)
+    boxes = np.tile(region, (len(steps), 4, 1))
+    for side in range(4):
+        boxes[:, side, side] += steps.astype(np.float32)
+    boxes = boxes.reshape(-1, 4)
+    expected = whole_in(boxes, region)
+    assert expected.any() and not expected.all()
+    found = [is_whole_in(box, region) for box in boxes]
+    assert found == expected.tolist()
 
 
 def test_boxes_are_assigned_to_the_first_chip_that_holds_them():

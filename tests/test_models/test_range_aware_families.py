@@ -3,6 +3,7 @@
 import pytest
 import torch
 from annotated import instances
+from mmdet.models.task_modules import AssignResult
 from mmdet.structures import DetDataSample
 from mmengine.config import ConfigDict
 from mmengine.registry import init_default_scope
@@ -209,6 +210,11 @@ def test_heat_of_centernet_update():
     assert torch.equal(levels[1][13:], everywhere[1][13:])
 
 
+def test_centernet_update_has_no_soft_weights():
+    with pytest.raises(ValueError, match='soft_weight_on_reg must be False'):
+        both('CenterNetUpdateHead', in_channels=8, soft_weight_on_reg=True)
+
+
 def test_background_alone_for_centernet_update():
     """As an image without objects has it: no heat at all."""
     _, ours = both(
@@ -290,9 +296,17 @@ def test_middles_of_fsaf():
         middle = ((centres - 136).abs() < 0.2 * 64 + 4).all(1)
         ignored = middle & (before == 0)
         assert torch.equal(found, before.masked_fill(ignored, -1))
+        # Two boxes do not take each other's places.
+        both = instances([LARGE, (60, 60, 212, 212)], 80)
+        wider = ours.assign(priors, objects, both).gt_inds
+        assert (wider[ignored] == -1).all()
         found = ours.assign(priors, objects, instances([LARGE], -1)).gt_inds
         ignored = ((centres - 136).abs() < 64).all(1) & (before == 0)
         assert torch.equal(found, before.masked_fill(ignored, -1))
+    # FSAF's first places are on the border of the image.
+    priors.priors = priors.priors - 4
+    whole = ours.assign(priors, instances(), instances([(0, 0, 512, 512)], -1))
+    assert (whole.gt_inds == -1).all()
 
 
 def test_groups_of_anchors():
@@ -380,6 +394,13 @@ def sparse_head():
 
 def test_queries_of_sparse_rcnn(monkeypatch):
     plain, ours = sparse_head()
+    # Without a loss, as a count of operations runs it, nothing is ignored.
+    sampler = ours.bbox_sampler[0]
+    assigned = AssignResult(
+        0, torch.zeros(6, dtype=torch.long), None, torch.full((6,), -1)
+    )
+    queries = InstanceData(bboxes=QUERIES, priors=QUERIES)
+    assert len(sampler.sample(assigned, queries, instances()).neg_inds) == 6
 
     def learned(head, objects, ignored):
         scores = torch.full((1, 6, 3), -1.0, requires_grad=True)
@@ -406,6 +427,11 @@ def test_queries_of_sparse_rcnn(monkeypatch):
 
     for objects in (instances([SMALL], 1), instances()):
         before, _ = learned(plain, objects, None)
+        if not len(objects):
+            # mmdet divides by the number of objects, and a little.
+            loss = before['s0.loss_cls'] * torch.finfo(torch.float32).eps
+            assert before['s0.loss_cls'] > 1e6 > loss > 0
+            before['s0.loss_cls'] = loss
         for nothing in (None, instances()):
             again, places = learned(ours, objects, nothing)
             same(before, again)

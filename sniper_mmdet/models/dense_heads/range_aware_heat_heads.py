@@ -83,7 +83,24 @@ class RangeAwareCenterNetUpdateHead(CenterNetUpdateHead):
 
     In an image without objects the parent's heatmap has the number of classes
     at each place, by which background counts 39 million times. Here it is 0.
+
+    Args:
+        *args: Arguments of CenterNetUpdateHead.
+        **kwargs: Arguments of CenterNetUpdateHead; ``soft_weight_on_reg`` must
+            be False, which is the default.
+
+    Raises:
+        ValueError: ``soft_weight_on_reg`` is True: the heat of ignored boxes
+            would weight the boxes of objects.
     """
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        if self.soft_weight_on_reg:
+            raise ValueError(
+                'soft_weight_on_reg must be False: the heat of ignored boxes '
+                'would weight the boxes of objects. Received: True.'
+            )
 
     def loss_by_feat(
         self,

@@ -91,6 +91,13 @@ class RangeAwareAutoAssignHead(IgnoresByIoU, AutoAssignHead):
                 bbox_preds[0].device,
             )
             inside, _ = self.get_targets(points, batch_gt_instances)
+            # It may give an object without a point the nearest ones.
+            inside = [
+                self.center_prior(points, objects, mask)[1]
+                for objects, mask in zip(
+                    batch_gt_instances, inside, strict=True
+                )
+            ]
             silent = torch.stack(
                 [
                     self._like(torch.cat(points), boxes, *one)

@@ -1,5 +1,6 @@
 """Sparse R-CNN and QueryInst that learn nothing from ignored boxes."""
 
+import torch
 from mmdet.models.roi_heads import SparseRoIHead
 from mmdet.models.task_modules import (
     AssignResult,
@@ -7,6 +8,7 @@ from mmdet.models.task_modules import (
     SamplingResult,
 )
 from mmdet.structures import SampleList
+from mmdet.utils import reduce_mean
 from mmengine.structures import InstanceData
 from torch import Tensor
 
@@ -30,7 +32,9 @@ class _IgnoringSampler(IgnoresByIoU, PseudoSampler):
             assign_result, pred_instances, gt_instances, *args, **kwargs
         )
         like = self.resembling(
-            pred_instances.bboxes, gt_instances.ignored, gt_instances.bboxes
+            pred_instances.bboxes,
+            gt_instances.get('ignored'),
+            gt_instances.bboxes,
         )
         # Background without an index has no weight. Its boxes stay: the head
         # counts its queries by them.
@@ -46,6 +50,10 @@ class RangeAwareSparseRoIHead(IgnoresByIoU, SparseRoIHead):
     without an object is ignored if its box resembles an ignored box, see
     :func:`~sniper_mmdet.models.task_modules.ignored_boxes.resembles`.
 
+    The parent divides the classification loss by the number of objects of a
+    batch, which makes it millions of times as large in a batch without one.
+    Here that loss is the sum.
+
     Args:
         ignore_iou_thr (float): IoU with an ignored box above which a query is
             ignored, unless it is nearer to an object. Defaults to 0.3.
@@ -60,6 +68,16 @@ class RangeAwareSparseRoIHead(IgnoresByIoU, SparseRoIHead):
             )
             for _ in self.bbox_sampler
         ]
+
+    def bbox_loss(self, *args, **kwargs) -> dict:
+        found = super().bbox_loss(*args, **kwargs)
+        losses = found['loss_bbox']
+        count = sum(len(one.pos_inds) for one in found['sampling_results'])
+        if not reduce_mean(losses['loss_cls'].new_tensor(float(count))):
+            # What mmdet adds to the number of objects.
+            eps = torch.finfo(torch.float32).eps
+            losses['loss_cls'] = losses['loss_cls'] * eps
+        return found
 
     def loss(
         self,

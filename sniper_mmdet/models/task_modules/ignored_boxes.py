@@ -16,6 +16,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from sniper_mmdet.chips.boxes import IN_REGION
+from sniper_mmdet.structures import is_image_level
 
 
 class IgnoresByIoU:
@@ -41,9 +42,15 @@ class IgnoresByIoU:
     def resembling(
         self, boxes: Tensor, ignored: InstanceData | None, objects: Tensor
     ) -> Tensor:
-        """Whether boxes (N, 4) are ignored beside objects (M, 4); bool."""
+        """Whether boxes (N, 4) are ignored beside objects (M, 4); bool.
+
+        In an image with an image-level label all are, also boxes that reach
+        beyond it.
+        """
         if ignored is None or not len(ignored):
             return torch.zeros_like(boxes[:, 0], dtype=torch.bool)
+        if is_image_level(ignored):
+            return torch.ones_like(boxes[:, 0], dtype=torch.bool)
         how = dict(objects=objects, in_region=self.in_region)
         return resembles(boxes, ignored, self.ignore_iou_thr, **how)
 

@@ -4,6 +4,7 @@ What an ignored box is like does not follow from one IoU with an anchor here:
 the assigners say what an ignored box would have as the only object.
 """
 
+import torch
 from mmdet.models.task_modules import (
     ApproxMaxIoUAssigner,
     AssignResult,
@@ -68,9 +69,11 @@ class RangeAwareCenterRegionAssigner(CenterRegionAssigner):
         if ignored is None or not len(ignored) or not len(priors):
             return result
         (alone,), (regions,) = by_kind([ignored], [gt_instances])
+        # Boxes of one class would take places from each other.
+        alone.labels = torch.arange(len(alone), device=priors.device)
         like = super().assign(pred_instances, alone, **kwargs).gt_inds > 0
         x, y = ((priors[:, :2] + priors[:, 2:]) / 2).split(1, 1)
         x1, y1, x2, y2 = regions.unbind(1)
-        like |= ((x1 < x) & (x < x2) & (y1 < y) & (y < y2)).any(1)
+        like |= ((x1 <= x) & (x < x2) & (y1 <= y) & (y < y2)).any(1)
         result.gt_inds[like & (result.gt_inds == 0)] = -1
         return result
