@@ -44,7 +44,8 @@ class OpenImagesDataset(BaseDetDataset):
     Instances have ``is_group_of`` and the other attributes of a box. With a
     file of image labels an image has ``verified_labels``, a dict from a class
     to whether the image shows it. It has the classes that people looked for,
-    and those of the image's boxes. All other classes are unknown.
+    and those of the image's boxes. All other classes are unknown. Its
+    ``unseen_classes``, a list, are those that no image is said to show.
 
     Args:
         label_file (str): Names of the classes, csv: ``MID,name``.
@@ -316,6 +317,9 @@ class OpenImagesDataset(BaseDetDataset):
         if self.image_level_ann_file:
             seen = dict.fromkeys(labels, True)
             info['verified_labels'] = table.verified(idx) | seen
+            every = np.arange(len(self.metainfo['classes']))
+            unseen = np.setdiff1d(every, table.seen_classes)
+            info['unseen_classes'] = unseen.tolist()
         return info
 
     def flat_boxes(self) -> FlatBoxes:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,12 @@ class OpenImagesTable:
     def is_group_of(self) -> np.ndarray:
         """ndarray (M,): bool, whether a box is around a group."""
         return self.attributes[:, GROUP_OF] == 1
+
+    @cached_property
+    def seen_classes(self) -> np.ndarray:
+        """ndarray (K,): int32, classes that an image is said to show."""
+        told = self.labels, self.image_labels[self.is_there]
+        return np.unique(np.concatenate(told))
 
     def verified(self, index: int) -> dict[int, bool]:
         """Verified classes of an image, and whether it shows them."""

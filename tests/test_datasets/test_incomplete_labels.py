@@ -79,7 +79,10 @@ def test_what_people_verified(image):
     found = run(image).metainfo['verified_labels']
     assert found == {2: True, 0: False, 7: True}
     image['verified_labels'] = {1: False}
-    assert run(image).metainfo['verified_labels'] == {1: False}
+    image['unseen_classes'] = [3]
+    found = run(image).metainfo
+    assert found['verified_labels'] == {1: False}
+    assert found['unseen_classes'] == [3]
 
 
 def test_scores_move_with_the_image(image, tmp_path):

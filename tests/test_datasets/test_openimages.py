@@ -102,6 +102,7 @@ def test_boxes_and_labels(data):
     # Its own boxes are verified, too; the machine's car is not.
     assert a['verified_labels'] == {1: True, 2: True, 3: False}
     assert (c['verified_labels'], c['instances']) == ({0: False}, [])
+    assert a['unseen_classes'] == c['unseen_classes'] == [0]
     assert '1 labels whose Confidence is neither 0 nor 1' in str(
         dataset.left_out
     )
@@ -520,6 +521,7 @@ def test_chips_have_what_is_told(data):
     assert ignored.gt_instances.is_group_of.tolist() == [False]
     assert ignored.ignored_instances.is_group_of.tolist() == [True]
     assert ignored.verified_labels == {1: True, 2: True, 3: False}
+    assert ignored.unseen_classes == [0]
 
 
 def test_all_at_once_is_what_each_image_says(data):

@@ -135,6 +135,12 @@ def test_what_is_verified():
         labels[1:], dict(verified_labels={0: False}), 5, related
     )
     assert found.tolist() == [True, True, True, False, False]
+    # Of the animals the data show puppies, and no food.
+    told = dict(verified_labels={}, unseen_classes=[0, 1, 3])
+    found = verified_classes(labels[1:], told, 5)
+    assert found.tolist() == [True, True, False, True, False]
+    found = verified_classes(labels[1:], told, 5, related)
+    assert found.tolist() == [False, False, False, True, False]
 
 
 def test_rois_learn_verified_classes_only(files):

@@ -25,6 +25,8 @@ class PackKnownLabels(PackImage):
       for, whether the image shows it; only if the dataset has it, as
       OpenImages does in ``image_level_labels`` and ``confidences``: 1 is
       present, 0 is absent, and a value between is a machine's guess
+    - unseen_classes (list[int]): the classes that no image of the dataset
+      shows; only if the dataset has it
     - scored_boxes (ndarray (K, 5)): detections of a first detector in pixels
       of the sample, and their scores; only with ``scores``
     - chip_range: if the chip has one
@@ -51,8 +53,9 @@ class PackKnownLabels(PackImage):
         if self.scores is not None:
             keys = enumerate(self.scores.keys)
             self._entries = {key: index for index, key in keys}
-        more = 'verified_labels', 'scored_boxes', 'chip_range'
-        self.meta_keys = tuple(dict.fromkeys((*self.meta_keys, *more)))
+        more = 'verified_labels', 'unseen_classes', 'scored_boxes'
+        more = *self.meta_keys, *more, 'chip_range'
+        self.meta_keys = tuple(dict.fromkeys(more))
 
     def transform(self, results: dict) -> dict:
         results = dict(results)

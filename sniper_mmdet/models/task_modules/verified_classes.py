@@ -24,13 +24,16 @@ def verified_classes(
     """Whether each class is known to be present or absent in an image.
 
     The ancestors of a present class are present, the descendants of an absent
-    class are absent, as OpenImages expands its labels.
+    class are absent, as OpenImages expands its labels. A class that no image
+    of the dataset shows is absent everywhere: untrained, it would be found
+    everywhere.
 
     Args:
         labels (Tensor (N,)): Labels of the image's boxes; below 0: no class.
         metainfo (dict): Metainfo of the sample. ``verified_labels`` says by
             the index of a class whether it is present; without it all classes
-            are verified.
+            are verified. ``unseen_classes``, if there, are the classes that no
+            image shows.
         num_classes (int): Number of classes, C.
         related (Tensor (C, C), optional): Bool, whether the class of the
             column is that of the row or an ancestor of it. Defaults to None:
@@ -50,7 +53,12 @@ def verified_classes(
     if related is not None:
         present = related[present].any(0)
         absent = related[:, absent].any(1)
-    return present | absent
+    unseen = labels.new_zeros(num_classes, dtype=torch.bool)
+    unseen[list(metainfo.get('unseen_classes', ()))] = True
+    if related is not None:
+        # Boxes of other classes train their ancestors.
+        unseen &= ~related[~unseen].any(0)
+    return present | absent | unseen
 
 
 def silence_unverified(
