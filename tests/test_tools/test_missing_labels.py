@@ -273,7 +273,7 @@ def test_the_experiment(tool, sets, here, capsys):
     times = {path: path.stat().st_mtime_ns for path in folder.glob('*/*.pth')}
     experiment(tool, sets, *args)
     table = capsys.readouterr().out
-    assert '50%' in table and table.count('±') == 4 * 4 + 1
+    assert '50%' in table and table.count('±') == len(COLUMNS) * 4 + 1
     changed = {
         path.parent.name
         for path in times
