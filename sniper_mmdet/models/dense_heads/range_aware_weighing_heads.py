@@ -20,8 +20,8 @@ class RangeAwareFreeAnchorRetinaHead(IgnoresByIoU, FreeAnchorRetinaHead):
 
     Objects choose their anchors as in the parent. An anchor is no background
     as far as it predicts an object; one that resembles an ignored box is none
-    at all, see :func:`~sniper_mmdet.models.task_modules.ignored_boxes.
-    resembles`.
+    at all, see
+    :func:`~sniper_mmdet.models.task_modules.ignored_boxes.resembles`.
 
     Args:
         ignore_iou_thr (float): IoU with an ignored box above which an anchor
