@@ -318,7 +318,9 @@ class OpenImagesDataset(BaseDetDataset):
             seen = dict.fromkeys(labels, True)
             info['verified_labels'] = table.verified(idx) | seen
             every = np.arange(len(self.metainfo['classes']))
-            unseen = np.setdiff1d(every, table.seen_classes)
+            unseen = np.setdiff1d(
+                every, table.seen_classes, assume_unique=True
+            )
             info['unseen_classes'] = unseen.tolist()
         return info
 

@@ -4,8 +4,6 @@ Its assigner, :class:`RangeAwareApproxMaxIoUAssigner`, ignores anchors. These
 heads ignore places, too, where guided anchoring learns where objects are.
 """
 
-from inspect import signature
-
 from mmdet.models.dense_heads import GARetinaHead, GARPNHead
 from mmengine.structures import InstanceData
 from torch import Tensor
@@ -13,21 +11,15 @@ from torch import Tensor
 from sniper_mmdet.registry import MODELS
 
 from ..task_modules import by_kind
+from .ignored_of_batch import KeepsIgnored
 
 
-class _IgnoresPlaces:
+class _IgnoresPlaces(KeepsIgnored):
     """Shared part of these heads; a parent before mmdet's class.
 
     A place is ignored if an object of the size of an ignored box would not be
     background there, or if it lies in a box that is annotated as ignored.
     """
-
-    def loss_by_feat(self, *args, **kwargs) -> dict:
-        parent = super().loss_by_feat
-        given = signature(parent).bind(*args, **kwargs).arguments
-        # The parent's targets get the objects of images, not ignored boxes.
-        self._ignored = given.get('batch_gt_instances_ignore') or ()
-        return parent(*args, **kwargs)
 
     def ga_loc_targets(
         self,

@@ -5,8 +5,6 @@ counts ``(1 - heat)`` to the fourth power. An ignored box is as hot as an
 object, in every class: its place counts nothing, the places near it little.
 """
 
-from inspect import signature
-
 from mmdet.models.dense_heads import (
     CenterNetUpdateHead,
     CentripetalHead,
@@ -17,22 +15,16 @@ from torch import Tensor
 
 from sniper_mmdet.registry import MODELS
 
-from ..task_modules import by_kind, hand_on
+from ..task_modules import are_inside, by_kind
+from .ignored_of_batch import HandsOnIgnored, KeepsIgnored
 
 #: Heat of an ignored place: a heat of 1 would be an object. Its background
 #: counts 1e-16.
 _IGNORED_HEAT = 1 - 1e-4
 
 
-class _IgnoresCorners:
+class _IgnoresCorners(KeepsIgnored):
     """Ignores the two corners of ignored boxes; precedes mmdet's class."""
-
-    def loss_by_feat(self, *args, **kwargs) -> dict:
-        parent = super().loss_by_feat
-        given = signature(parent).bind(*args, **kwargs).arguments
-        # The parent's targets get boxes, not the instances of images.
-        self._ignored = given.get('batch_gt_instances_ignore') or ()
-        return parent(*args, **kwargs)
 
     def get_targets(
         self,
@@ -78,7 +70,7 @@ class RangeAwareCentripetalHead(_IgnoresCorners, CentripetalHead):
 
 
 @MODELS.register_module()
-class RangeAwareCenterNetUpdateHead(CenterNetUpdateHead):
+class RangeAwareCenterNetUpdateHead(HandsOnIgnored, CenterNetUpdateHead):
     """A CenterNetUpdateHead that ignores the middles of ignored boxes.
 
     In an image without objects the parent's heatmap has the number of classes
@@ -102,19 +94,6 @@ class RangeAwareCenterNetUpdateHead(CenterNetUpdateHead):
                 'would weight the boxes of objects. Received: True.'
             )
 
-    def loss_by_feat(
-        self,
-        cls_scores: list[Tensor],
-        bbox_preds: list[Tensor],
-        batch_gt_instances: list[InstanceData],
-        batch_img_metas: list[dict],
-        batch_gt_instances_ignore: list[InstanceData] | None = None,
-    ) -> dict[str, Tensor]:
-        hand_on(batch_gt_instances, batch_gt_instances_ignore)
-        return super().loss_by_feat(
-            cls_scores, bbox_preds, batch_gt_instances, batch_img_metas
-        )
-
     def _get_targets_single(
         self,
         gt_instances: InstanceData,
@@ -130,9 +109,7 @@ class RangeAwareCenterNetUpdateHead(CenterNetUpdateHead):
         if ignored is None or not len(ignored):
             return heat, boxes
         (others,), (regions,) = by_kind([ignored], [gt_instances])
-        x, y = points[:, :1], points[:, 1:]
-        x1, y1, x2, y2 = regions.unbind(1)
-        inside = ((x1 < x) & (x < x2) & (y1 < y) & (y < y2)).any(1)
+        inside = are_inside(points, regions)
         like = inside.to(heat.dtype)[:, None]
         if len(others):
             own, _ = super()._get_targets_single(others, *how)

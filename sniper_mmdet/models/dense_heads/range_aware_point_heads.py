@@ -16,7 +16,7 @@ from torch import Tensor
 
 from sniper_mmdet.registry import MODELS
 
-from ..task_modules import SILENT, by_kind
+from ..task_modules import SILENT, are_inside, by_kind
 
 
 class _IgnoresPoints:
@@ -57,7 +57,8 @@ class _IgnoresPoints:
         like = self._positive(points, sizes, others)
         silenced = []
         for i, scores in enumerate(cls_scores):
-            silent = (like[i] | _inside(points[i], regions)) & ~learned[i]
+            inside = [are_inside(points[i], boxes) for boxes in regions]
+            silent = (like[i] | torch.cat(inside)) & ~learned[i]
             silent = silent.view(len(scores), 1, *sizes[i])
             silenced.append(scores.masked_fill(silent, SILENT))
         return silenced
@@ -71,17 +72,6 @@ class _IgnoresPoints:
         """Whether points learn an object, (images * points,) per level."""
         labels, *_ = self.get_targets(points, objects)
         return [level < self.num_classes for level in labels]
-
-
-def _inside(points: Tensor, regions: list[Tensor]) -> Tensor:
-    """Whether points (P, 2) lie in a region of an image, (images * P,)."""
-    x, y = points[:, :1], points[:, 1:]
-    return torch.cat(
-        [
-            ((x1 < x) & (x < x2) & (y1 < y) & (y < y2)).any(1)
-            for x1, y1, x2, y2 in (boxes.unbind(1) for boxes in regions)
-        ]
-    )
 
 
 @MODELS.register_module()

@@ -11,11 +11,14 @@ from torch import Tensor
 
 from sniper_mmdet.registry import MODELS
 
-from ..task_modules import SILENT, IgnoresByIoU, hand_on
+from ..task_modules import SILENT, IgnoresByIoU
+from .ignored_of_batch import HandsOnIgnored
 
 
 @MODELS.register_module()
-class RangeAwareFreeAnchorRetinaHead(IgnoresByIoU, FreeAnchorRetinaHead):
+class RangeAwareFreeAnchorRetinaHead(
+    HandsOnIgnored, IgnoresByIoU, FreeAnchorRetinaHead
+):
     """A FreeAnchorRetinaHead whose background ignores what ignored boxes are.
 
     Objects choose their anchors as in the parent. An anchor is no background
@@ -28,19 +31,6 @@ class RangeAwareFreeAnchorRetinaHead(IgnoresByIoU, FreeAnchorRetinaHead):
             is ignored, unless it is nearer to an object. Defaults to 0.3.
         **kwargs: Arguments of FreeAnchorRetinaHead.
     """
-
-    def loss_by_feat(
-        self,
-        cls_scores: list[Tensor],
-        bbox_preds: list[Tensor],
-        batch_gt_instances: list[InstanceData],
-        batch_img_metas: list[dict],
-        batch_gt_instances_ignore: list[InstanceData] | None = None,
-    ) -> dict[str, Tensor]:
-        hand_on(batch_gt_instances, batch_gt_instances_ignore)
-        return super().loss_by_feat(
-            cls_scores, bbox_preds, batch_gt_instances, batch_img_metas
-        )
 
     def positive_loss_single(
         self,

@@ -1,7 +1,5 @@
 """A head of YOLOv3 that learns nothing from ignored boxes."""
 
-from collections.abc import Sequence
-
 import torch
 from mmdet.models.dense_heads import YOLOV3Head
 from mmengine.structures import InstanceData
@@ -9,11 +7,12 @@ from torch import Tensor
 
 from sniper_mmdet.registry import MODELS
 
-from ..task_modules import IgnoresByIoU, hand_on
+from ..task_modules import IgnoresByIoU
+from .ignored_of_batch import HandsOnIgnored
 
 
 @MODELS.register_module()
-class RangeAwareYOLOV3Head(IgnoresByIoU, YOLOV3Head):
+class RangeAwareYOLOV3Head(HandsOnIgnored, IgnoresByIoU, YOLOV3Head):
     """A YOLOV3Head whose confidence loss ignores anchors like ignored boxes.
 
     Objects choose their anchors as in the parent. The other anchors learn no
@@ -25,18 +24,6 @@ class RangeAwareYOLOV3Head(IgnoresByIoU, YOLOV3Head):
             is ignored, unless it is nearer to an object. Defaults to 0.3.
         **kwargs: Arguments of YOLOV3Head.
     """
-
-    def loss_by_feat(
-        self,
-        pred_maps: Sequence[Tensor],
-        batch_gt_instances: list[InstanceData],
-        batch_img_metas: list[dict],
-        batch_gt_instances_ignore: list[InstanceData] | None = None,
-    ) -> dict:
-        hand_on(batch_gt_instances, batch_gt_instances_ignore)
-        return super().loss_by_feat(
-            pred_maps, batch_gt_instances, batch_img_metas
-        )
 
     def _get_targets_single(
         self,

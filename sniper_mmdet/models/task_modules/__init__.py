@@ -2,6 +2,7 @@ from .hard_anchor_sampler import HardAnchorSampler
 from .ignored_boxes import (
     IgnoresByIoU,
     annotated,
+    are_inside,
     by_kind,
     hand_on,
     resembles,

@@ -94,6 +94,13 @@ def by_kind(
     return others, regions
 
 
+def are_inside(points: Tensor, boxes: Tensor) -> Tensor:
+    """Whether points (P, 2) lie inside one of the boxes (K, 4); bool."""
+    x, y = points[:, :1], points[:, 1:]
+    x1, y1, x2, y2 = boxes.unbind(1)
+    return ((x1 < x) & (x < x2) & (y1 < y) & (y < y2)).any(1)
+
+
 def resembles(
     boxes: Tensor,
     ignored: InstanceData,
