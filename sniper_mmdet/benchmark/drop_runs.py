@@ -69,8 +69,6 @@ def summary(results: Iterable[tuple[Run, dict]]) -> list[tuple[str, dict]]:
         for name in COLUMNS:
             values = np.array([one.get(name, np.nan) for one in found])
             spread = values.std(ddof=1) if len(values) > 1 else np.nan
-            digits = 2 if name == 'best_score' else 1
-            mean, spread = (f'{x:.{digits}f}' for x in (values.mean(), spread))
-            row[name] = f'{mean} ± {spread:>4}'
+            row[name] = f'{values.mean():.2f} ±{spread:5.2f}'
         rows.append((data, row))
     return rows
