@@ -32,6 +32,8 @@ from mmdet.models.dense_heads import (
     DETRHead,
     FCOSHead,
     FoveaHead,
+    Mask2FormerHead,
+    MaskFormerHead,
     RPNHead,
     YOLOXHead,
 )
@@ -115,6 +117,8 @@ def runner_of(folder, **settings) -> Runner:
         (StandardRoIHead, '_mask_forward', 'released/outputs.py'),
         (DETRHead, '_get_targets_single', 'range_aware_query_heads.py'),
         (DDQAuxLoss, '_get_target_single', 'range_aware_query_heads.py'),
+        (MaskFormerHead, '_get_targets_single', 'range_aware_mask_heads.py'),
+        (Mask2FormerHead, '_get_targets_single', 'range_aware_mask_heads.py'),
         (
             CenterNetUpdateHead,
             '_get_targets_single',

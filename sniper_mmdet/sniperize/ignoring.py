@@ -36,12 +36,15 @@ _SILENT = (dense.EmbeddingRPNHead,)
 RANGE_AWARE_HEADS = {
     getattr(dense, f'{kind}Head'): f'sniper_mmdet.RangeAware{kind}Head'
     for kind in (
-        'AutoAssign BoxInstBbox CenterNetUpdate Centripetal '
+        'AutoAssign BoxInstBbox CascadeRPN CenterNetUpdate Centripetal '
         'CondInstBbox ConditionalDETR Corner DABDETR DDQDETR DeformableDETR '
-        'DETR DINO FCOS Fovea FreeAnchorRetina GARetina GARPN NASFCOS VFNet '
-        'YOLOV3 YOLOX'
+        'DETR DINO FCOS Fovea FreeAnchorRetina GARetina GARPN Mask2Former '
+        'MaskFormer NASFCOS VFNet YOLOV3 YOLOX'
     ).split()
-} | {roi.SparseRoIHead: 'sniper_mmdet.RangeAwareSparseRoIHead'}
+} | {
+    getattr(roi, f'{kind}RoIHead'): f'sniper_mmdet.RangeAware{kind}RoIHead'
+    for kind in ('MultiInstance', 'Sparse')
+}
 #: Assigners for which this package has a variant that ignores by IoU.
 RANGE_AWARE = {
     f'{kind}Assigner': f'sniper_mmdet.RangeAware{ours}Assigner'
@@ -51,13 +54,15 @@ RANGE_AWARE = {
         ATSS='ATSS',
         CenterRegion='CenterRegion',
         DynamicSoftLabel='DynamicSoftLabel',
+        MultiInstance='MultiInstance',
+        Region='Region',
         SimOTA='SimOTA',
         TaskAligned='TaskAligned',
         Uniform='Uniform',
     ).items()
 }
 #: Those of them that go by places, without an IoU.
-_BY_PLACE = ('CenterRegionAssigner',)
+_BY_PLACE = ('CenterRegionAssigner', 'RegionAssigner')
 #: Least ignore_iou_thr, that of SNIP; higher if an assigner calls boxes of a
 #: higher IoU background.
 IGNORE_IOU = 0.3

@@ -35,7 +35,7 @@ REFUSED = {
     "two-stage detector's config",
 }
 #: Keys of a detector's heads.
-HEADS = ('bbox_head', 'query_head', 'roi_head', 'rpn_head')
+HEADS = ('bbox_head', 'panoptic_head', 'query_head', 'roi_head', 'rpn_head')
 #: Parts of a config that must be dicts, if they exist.
 DICTS = (
     'data_preprocessor model model.backbone model.bbox_head '

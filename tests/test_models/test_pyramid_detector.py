@@ -147,6 +147,26 @@ def test_one_level_is_the_bare_detector(plains, size, level, resize):
     assert_same(found, expected)
 
 
+def test_double_boxes_and_float_labels(monkeypatch):
+    """As CrowdDet gives them; NMS and metrics take neither."""
+    predict = FixedDetector.predict
+
+    def doubled(*args, **kwargs):
+        samples = predict(*args, **kwargs)
+        for found in (sample.pred_instances for sample in samples):
+            found.bboxes = found.bboxes.double()
+            found.labels = found.labels.float()
+        return samples
+
+    rows = [[10, 10, 40, 40, 0.9, 1], [12, 10, 42, 40, 0.8, 0]]
+    model = fixed({80: rows, 160: rows}, scales=[1.0, 2.0])
+    (expected,) = detect(model, [image(60, 80)])
+    monkeypatch.setattr(FixedDetector, 'predict', doubled)
+    (found,) = detect(model, [image(60, 80)])
+    assert_same(found, expected)
+    assert found.labels.dtype == torch.long
+
+
 @pytest.mark.parametrize('name', ['mask-rcnn', 'retinanet'])
 def test_one_level_of_other_detectors(plains, name):
     model = wrap(plains(name), name, scales=[(96, 128)])

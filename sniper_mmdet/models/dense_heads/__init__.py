@@ -1,4 +1,5 @@
 from .focus_head import FocusHead
+from .range_aware_cascade_rpn_head import RangeAwareCascadeRPNHead
 from .range_aware_guided_heads import (
     RangeAwareGARetinaHead,
     RangeAwareGARPNHead,
@@ -7,6 +8,10 @@ from .range_aware_heat_heads import (
     RangeAwareCenterNetUpdateHead,
     RangeAwareCentripetalHead,
     RangeAwareCornerHead,
+)
+from .range_aware_mask_heads import (
+    RangeAwareMask2FormerHead,
+    RangeAwareMaskFormerHead,
 )
 from .range_aware_point_heads import (
     RangeAwareBoxInstBboxHead,

@@ -1,4 +1,4 @@
-"""Parents of heads whose targets get objects or boxes, not ignored boxes."""
+"""Parents of heads whose targets get no ignored boxes."""
 
 from inspect import signature
 
@@ -13,6 +13,18 @@ class HandsOnIgnored:
         given = signature(parent).bind(*args, **kwargs).arguments
         ignored = given.pop('batch_gt_instances_ignore', None)
         hand_on(given['batch_gt_instances'], ignored)
+        return parent(**given)
+
+
+class TellsIgnored:
+    """Puts the ignored boxes of samples into ``ignored`` of their metainfo."""
+
+    def loss(self, *args, **kwargs) -> dict:
+        parent = super().loss
+        given = signature(parent).bind(*args, **kwargs).arguments
+        for sample in given['batch_data_samples']:
+            ignored = sample.get('ignored_instances')
+            sample.set_metainfo(dict(ignored=ignored))
         return parent(**given)
 
 

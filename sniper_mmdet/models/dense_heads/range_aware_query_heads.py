@@ -9,7 +9,6 @@ from mmdet.models.dense_heads import (
     DINOHead,
 )
 from mmdet.models.losses import DDQAuxLoss
-from mmdet.structures import SampleList
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from mmengine.structures import InstanceData
 from torch import Tensor
@@ -17,9 +16,10 @@ from torch import Tensor
 from sniper_mmdet.registry import MODELS
 
 from ..task_modules import IgnoresByIoU
+from .ignored_of_batch import TellsIgnored
 
 
-class _IgnoresQueries(IgnoresByIoU):
+class _IgnoresQueries(TellsIgnored, IgnoresByIoU):
     """Shared part of these heads; a parent before mmdet's class.
 
     Objects are matched with queries as in the parent. A query without an
@@ -32,17 +32,6 @@ class _IgnoresQueries(IgnoresByIoU):
             ignored, unless it is nearer to an object. Defaults to 0.3.
         **kwargs: Arguments of the parent.
     """
-
-    def loss(
-        self, *args, batch_data_samples: SampleList, **kwargs
-    ) -> dict[str, Tensor]:
-        # Query-based heads pass on the metainfo of samples, not ignored boxes.
-        for sample in batch_data_samples:
-            ignored = sample.get('ignored_instances')
-            sample.set_metainfo(dict(ignored=ignored))
-        return super().loss(
-            *args, batch_data_samples=batch_data_samples, **kwargs
-        )
 
     def _get_targets_single(
         self,

@@ -2,6 +2,7 @@
 
 import inspect
 
+import torch
 from mmdet.models.detectors import RPN
 from mmdet.models.detectors.base import BaseDetector
 from mmdet.registry import MODELS as MMDET_MODELS
@@ -99,7 +100,13 @@ class WrappedDetector(BaseDetector):
         found = self.detector.predict(
             data['inputs'], data['data_samples'], rescale=True
         )
-        return [sample.pred_instances for sample in found]
+        found = [sample.pred_instances for sample in found]
+        for result in found:
+            # CrowdDet gives double boxes and float labels.
+            if result.bboxes.dtype == torch.float64:
+                result.bboxes = result.bboxes.float()
+            result.labels = result.labels.long()
+        return found
 
     def _preprocess(self, inputs: list[Tensor], samples: SampleList) -> dict:
         return self.detector.data_preprocessor(

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sniper_mmdet.registry import MODELS
 
-from ..task_modules import IgnoresByIoU, hand_on
+from ..task_modules import IgnoresByIoU, hand_on_of
 
 
 class _IgnoringSampler(IgnoresByIoU, PseudoSampler):
@@ -85,8 +85,5 @@ class RangeAwareSparseRoIHead(IgnoresByIoU, SparseRoIHead):
         rpn_results_list: list[InstanceData],
         batch_data_samples: SampleList,
     ) -> dict[str, Tensor]:
-        hand_on(
-            [sample.gt_instances for sample in batch_data_samples],
-            [sample.get('ignored_instances') for sample in batch_data_samples],
-        )
+        hand_on_of(batch_data_samples)
         return super().loss(x, rpn_results_list, batch_data_samples)

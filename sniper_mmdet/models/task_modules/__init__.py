@@ -5,6 +5,7 @@ from .ignored_boxes import (
     are_inside,
     by_kind,
     hand_on,
+    hand_on_of,
     resembles,
 )
 from .last_pixel_coder import LastPixelBoxCoder
@@ -16,9 +17,13 @@ from .range_aware_assigner import (
     RangeAwareTaskAlignedAssigner,
     RangeAwareUniformAssigner,
 )
+from .range_aware_multi_instance_assigner import (
+    RangeAwareMultiInstanceAssigner,
+)
 from .range_aware_place_assigners import (
     RangeAwareApproxMaxIoUAssigner,
     RangeAwareCenterRegionAssigner,
+    RangeAwareRegionAssigner,
 )
 from .released_box_coder import ReleasedBoxCoder
 from .released_overlaps import ReleasedOverlaps, ReleasedSoftAssigner

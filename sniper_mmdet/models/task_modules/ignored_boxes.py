@@ -11,6 +11,7 @@ size: background that lies in it, by its own area, is ignored too.
 from collections.abc import Callable
 
 import torch
+from mmdet.structures import SampleList
 from mmdet.structures.bbox import bbox_overlaps
 from mmengine.structures import InstanceData
 from torch import Tensor
@@ -65,6 +66,14 @@ def hand_on(
     ignored = ignored or [None] * len(batch)
     for objects, one in zip(batch, ignored, strict=True):
         objects.set_metainfo(dict(ignored=one))
+
+
+def hand_on_of(samples: SampleList) -> None:
+    """Do that for the objects and ignored boxes of samples."""
+    hand_on(
+        [sample.gt_instances for sample in samples],
+        [sample.get('ignored_instances') for sample in samples],
+    )
 
 
 def annotated(ignored: InstanceData) -> Tensor:
