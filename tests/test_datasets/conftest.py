@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from chip_data import CLASSES, annotation, read, smooth_image, write
 from mmengine.registry import init_default_scope
+from openimages_files import write_files
 
 
 @pytest.fixture(autouse=True)
@@ -68,3 +69,10 @@ def voc_folder(folder):
         )
     (root / 'ImageSets/Main/train.txt').write_text('0\n1\n2\n3\n')
     return folder
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Three images in OpenImages' format."""
+    write_files(tmp_path)
+    return tmp_path
