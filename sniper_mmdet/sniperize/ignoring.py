@@ -23,11 +23,13 @@ _TELLING = (
     roi.CascadeRoIHead,
     roi.StandardRoIHead,
 )
-#: These pass them on, but learn from all scores or places, or read none.
+#: These pass them on, but learn from all scores or places, or read none. A
+#: head that inherits from one of them is not known.
 _NOT_TELLING = (
     dense.FreeAnchorRetinaHead,
     dense.GuidedAnchorHead,
     dense.VFNetHead,
+    roi.MultiInstanceRoIHead,
     roi.SparseRoIHead,
 )
 #: Heads without a loss.

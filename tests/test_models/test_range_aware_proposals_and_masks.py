@@ -10,6 +10,7 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from zoo import ZOO
 
+from sniper_mmdet.models.detectors.box_proposals import few_proposals
 from sniper_mmdet.registry import MODELS, TASK_UTILS
 from sniper_mmdet.sniperize.config import read_plain
 from sniper_mmdet.sniperize.probe import without_weights
@@ -187,6 +188,17 @@ class TestCascadeRPN:
             expected = before.masked_fill(ignored, -1)
             assert torch.equal(found[~edge], expected[~edge])
 
+    def test_the_last_stage_decides_how_many_proposals(self, heads):
+        """Where AutoFocus asks for fewer."""
+        detector = torch.nn.Module()
+        detector.rpn_head = heads[0]
+        before = [stage.test_cfg.max_per_img for stage in heads[0].stages]
+        with few_proposals(detector, 7):
+            found = [stage.test_cfg.max_per_img for stage in heads[0].stages]
+            assert found == [7, 7]
+        found = [stage.test_cfg.max_per_img for stage in heads[0].stages]
+        assert found == before == [300, 300]
+
 
 #: Of CrowdDet, as proposals.
 ROIS = torch.tensor(
@@ -249,10 +261,11 @@ class TestCrowdDet:
         monkeypatch.setattr(head, '_bbox_forward', forward)
         proposals = InstanceData(bboxes=ROIS.clone())
         losses = head.loss((), [proposals], [sample_of(objects, ignored)])
-        loss = losses['loss_rcnn_emd']
+        (loss,) = losses.values()
         loss.backward()
-        if not len(kept['rois']):
-            return loss, {}, None
+        # Several GPUs need a gradient of everything.
+        assert kept['scores'].grad is not None
+        assert kept['boxes'].grad is not None
         grad = kept['scores'].grad.view(-1, 2, 2)
         taught = (grad != 0).any(2).tolist()
         rois = list(map(tuple, kept['rois'].tolist()))
@@ -301,6 +314,12 @@ class TestCrowdDet:
             heads[1], monkeypatch, instances(), ignored
         )
         assert loss == 0 and not taught
+        # Without classes: of the first kind.
+        ignored = InstanceData(bboxes=torch.tensor([LARGE]).float())
+        _, taught, _ = self.learned(
+            heads[1], monkeypatch, instances(), ignored
+        )
+        assert LARGE not in taught and SMALL in taught
 
     def test_which_object_a_prediction_is_for(self):
         """A RoI that is as near to an ignored object as to another one."""
@@ -319,12 +338,14 @@ class TestCrowdDet:
         assert labels.tolist() == [[1, -1], [1, -1], [-1, -1], [-1, -1]]
 
 
-#: Squares (x, y, side) of the masks that queries predict.
-SQUARES = [(124, 124, 24), (72, 72, 128), (72, 72, 96), (300, 300, 96)]
+#: Squares (x, y, side) of the masks that queries predict, and their batch of
+#: padded images.
+SQUARES = [(124, 124, 24), (72, 72, 128), (72, 72, 96), (300, 100, 96)]
+HEIGHT, WIDTH = 256, 512
 
 
 def masks_of(squares, stride):
-    masks = torch.zeros(len(squares), SIDE // stride, SIDE // stride)
+    masks = torch.zeros(len(squares), HEIGHT // stride, WIDTH // stride)
     for mask, (x, y, side) in zip(masks, squares, strict=True):
         rows, columns = (
             slice(low // stride, (low + side) // stride) for low in (y, x)
@@ -345,22 +366,30 @@ def test_queries_of_masks(kind):
         MODELS.build(dict(cfg, type=f'{name}{kind}Head'))
         for name in ('', 'sniper_mmdet.RangeAware')
     )
+    size = dict(img_shape=(220, 410), batch_input_shape=(HEIGHT, WIDTH))
 
     def learned(head, objects, squares, ignored):
-        """Losses, and the queries that learn a class, of two layers."""
-        scores = torch.zeros(2, 1, 5, 4, requires_grad=True)
+        """Losses, and the queries that learn a class, of two layers.
+
+        Of two images with the same objects the second has ``ignored``.
+        """
+        scores = torch.zeros(2, 2, 5, 4, requires_grad=True)
         # The last query has no mask yet.
         masks = masks_of([*SQUARES, (0, 0, 0)], 4) * 8 - 4
-        found = masks.expand(2, 1, -1, -1, -1)
+        found = masks.expand(2, 2, -1, -1, -1)
         objects.masks = masks_of(squares, 1).long()
-        sample = sample_of(objects, ignored)
+        samples = [sample_of(objects), sample_of(objects, ignored)]
+        for sample in samples:
+            sample.set_metainfo(size)
         head.forward = lambda *args: (scores, found.clone().requires_grad_())
         head.preprocess_gt = lambda batch, _: batch
         torch.manual_seed(0)
-        losses = head.loss((), [sample])
+        losses = head.loss((), samples)
         (losses['loss_cls'] + losses['d0.loss_cls']).backward()
         assert torch.equal(scores.grad[0] != 0, scores.grad[1] != 0)
-        return losses, (scores.grad[0, 0] != 0).any(1).tolist()
+        first, second = (scores.grad[0] != 0).any(2)
+        assert first.all()
+        return losses, second.tolist()
 
     for squares in ([SQUARES[0]], []):
         objects = instances([SMALL] * len(squares), 1)
@@ -376,3 +405,25 @@ def test_queries_of_masks(kind):
         # A region that nobody labelled: what lies in it may be an object.
         _, places = learned(ours, objects, squares, instances([LARGE], -1))
         assert places == [len(squares) > 0, False, False, True, True]
+
+
+@pytest.mark.parametrize(
+    'cfg',
+    [
+        dict(
+            type='sniper_mmdet.RangeAwareCascadeRPNHead',
+            num_classes=1,
+            num_stages=1,
+            stages=[dict(type='MyStage')],
+            train_cfg=None,
+            test_cfg=None,
+        ),
+        dict(
+            type='sniper_mmdet.RangeAwareMultiInstanceRoIHead',
+            bbox_head=dict(type='MyStage'),
+        ),
+    ],
+)
+def test_a_part_of_another_type_is_not_replaced(cfg):
+    with pytest.raises(ValueError, match='must be .*Received: MyStage'):
+        MODELS.build(cfg)

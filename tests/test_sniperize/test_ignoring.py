@@ -196,6 +196,18 @@ def test_heads_that_tell_what_to_ignore_are_known():
     assert not wrong
 
 
+@pytest.mark.parametrize(
+    'parent', RANGE_AWARE_HEADS, ids=lambda head: head.__name__
+)
+def test_a_head_that_inherits_is_not_replaced(parent):
+    """It may do what ours would not, and nobody knows what it learns."""
+    mine = type('MyHead', (parent,), {})
+    key = 'roi_head' if 'roi' in parent.__module__ else 'bbox_head'
+    model = dict(type='FasterRCNN', **{key: dict(type=mine)})
+    assert without_ignoring(model) == ['MyHead']
+    assert not range_aware_heads(model)
+
+
 def _assign(kind, valid, ignored):
     """Anchors of a grid and what of them an assigner says."""
     grid = TASK_UTILS.build(

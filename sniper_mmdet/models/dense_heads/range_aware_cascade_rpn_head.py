@@ -6,6 +6,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from sniper_mmdet.registry import MODELS
+from sniper_mmdet.utils.type_names import require_type
 
 from ..task_modules import hand_on_of
 
@@ -38,11 +39,13 @@ class RangeAwareCascadeRPNHead(CascadeRPNHead):
     :class:`RangeAwareAssigner` in the others.
 
     Args:
-        stages (list[dict]): As for CascadeRPNHead; their type is replaced.
+        stages (list[dict]): Configs of a StageCascadeRPNHead, and no other.
         **kwargs: Arguments of CascadeRPNHead.
     """
 
     def __init__(self, *args, stages: list[dict], **kwargs) -> None:
+        for stage in stages:
+            require_type(stage, StageCascadeRPNHead, 'stages')
         stages = [dict(stage, type=_RangeAwareStage) for stage in stages]
         super().__init__(*args, stages=stages, **kwargs)
 

@@ -1,7 +1,7 @@
 """Mask2Former and MaskFormer that learn nothing from ignored boxes."""
 
+import torch
 from mmdet.models.dense_heads import Mask2FormerHead, MaskFormerHead
-from mmdet.structures.mask import mask2bbox
 from mmengine.structures import InstanceData
 from torch import Tensor
 
@@ -32,17 +32,33 @@ class _IgnoresMasks(TellsIgnored, IgnoresByIoU):
         gt_instances: InstanceData,
         img_meta: dict,
     ) -> tuple:
-        labels, weights, *others = super()._get_targets_single(
+        found = super()._get_targets_single(
             cls_score, mask_pred, gt_instances, img_meta
         )
-        height, width = img_meta['batch_input_shape']
-        rows, columns = mask_pred.shape[-2:]
-        stride = mask_pred.new_tensor([width / columns, height / rows] * 2)
-        boxes = mask2bbox(mask_pred.detach() > 0) * stride
-        objects = mask2bbox(gt_instances.masks.bool()).to(boxes)
-        like = self.resembling(boxes, img_meta['ignored'], objects)
-        weights[like & (labels == self.num_classes)] = 0
-        return labels, weights, *others
+        labels, weights, *_ = found
+        if ignored := img_meta['ignored']:
+            height, width = img_meta['batch_input_shape']
+            rows, columns = mask_pred.shape[-2:]
+            stride = mask_pred.new_tensor([width / columns, height / rows] * 2)
+            boxes = _boxes_around(mask_pred > 0) * stride
+            objects = _boxes_around(gt_instances.masks > 0).to(boxes)
+            like = self.resembling(boxes, ignored, objects)
+            weights[like & (labels == self.num_classes)] = 0
+        return found
+
+
+def _boxes_around(masks: Tensor) -> Tensor:
+    """Boxes (N, 4) around masks, bool (N, H, W); zeros around an empty one.
+
+    mmdet's ``mask2bbox`` waits for the GPU at each mask.
+    """
+    ends = []
+    for dim in (1, 2):
+        filled = masks.any(dim).byte()
+        last = filled.shape[1] - filled.flip(1).argmax(1)
+        ends.append((filled.argmax(1), last * filled.amax(1)))
+    (x1, x2), (y1, y2) = ends
+    return torch.stack([x1, y1, x2, y2], 1)
 
 
 @MODELS.register_module()

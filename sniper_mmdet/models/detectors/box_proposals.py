@@ -81,8 +81,11 @@ def few_proposals(detector: nn.Module, num: float) -> AbstractContextManager:
     """A context in which an RPN keeps ``num`` proposals; inf: its number."""
     changes = {}
     if not math.isinf(num):
-        head = detector.rpn_head
-        changes[head] = dict(max_per_img=min(num, head.test_cfg.max_per_img))
+        # Cascade RPN has the last word in its last stage.
+        for head in detector.rpn_head.modules():
+            own = getattr(head, 'test_cfg', None)
+            if isinstance(own, dict) and 'max_per_img' in own:
+                changes[head] = dict(max_per_img=min(num, own.max_per_img))
     return _changed_tests(changes)
 
 

@@ -8,6 +8,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from sniper_mmdet.registry import MODELS
+from sniper_mmdet.utils.type_names import require_type
 
 from ..task_modules import SILENT
 
@@ -17,6 +18,14 @@ class _IgnoringBBoxHead(MultiInstanceBBoxHead):
 
     mmdet's fails in a batch without objects.
     """
+
+    def loss(
+        self, cls_score: Tensor, bbox_pred: Tensor, *args, **kwargs
+    ) -> dict[str, Tensor]:
+        found = super().loss(cls_score, bbox_pred, *args, **kwargs)
+        # Several GPUs need a gradient of all weights, if there is no RoI too.
+        nothing = 0 * (cls_score.sum() + bbox_pred.sum())
+        return {key: loss + nothing for key, loss in found.items()}
 
     def emd_loss(
         self,
@@ -37,9 +46,7 @@ class _IgnoringBBoxHead(MultiInstanceBBoxHead):
         if not (labels > 0).any():
             both = torch.cat([scores, other_scores])
             losses = self.loss_cls(both, both.new_zeros(len(both)).long())
-            # Several GPUs need a gradient of all weights.
-            nothing = 0 * (boxes.sum() + other_boxes.sum())
-            return losses.view(2, -1).sum(0)[:, None] + nothing
+            return losses.view(2, -1).sum(0)[:, None]
         return super().emd_loss(
             boxes, scores, other_boxes, other_scores, targets, labels
         )
@@ -54,13 +61,14 @@ class RangeAwareMultiInstanceRoIHead(MultiInstanceRoIHead):
     object or none.
 
     Args:
-        bbox_head (dict): As for MultiInstanceRoIHead; its type is replaced.
+        bbox_head (dict): Config of a MultiInstanceBBoxHead, and of no other.
         **kwargs: Arguments of MultiInstanceRoIHead.
     """
 
     def init_bbox_head(
         self, bbox_roi_extractor: dict, bbox_head: dict
     ) -> None:
+        require_type(bbox_head, MultiInstanceBBoxHead, 'bbox_head')
         bbox_head = dict(bbox_head, type=_IgnoringBBoxHead)
         super().init_bbox_head(bbox_roi_extractor, bbox_head)
 
@@ -80,11 +88,11 @@ class RangeAwareMultiInstanceRoIHead(MultiInstanceRoIHead):
         """
         objects = sample.gt_instances
         own = sample.get('ignored_instances', objects[:0])
+        labels = own.get('labels', objects.labels.new_zeros(len(own)))
         empty = own.bboxes.new_zeros(self.num_instance, 4)
-        unlabelled = own.labels.new_full((self.num_instance,), -1)
         ignored = InstanceData(
             bboxes=torch.cat([own.bboxes, empty]),
-            labels=torch.cat([own.labels, unlabelled]),
+            labels=torch.cat([labels, labels.new_full((len(empty),), -1)]),
         )
         return DetDataSample(
             metainfo=sample.metainfo,

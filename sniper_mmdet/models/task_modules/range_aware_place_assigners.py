@@ -14,6 +14,7 @@ from mmdet.models.task_modules import (
 from mmengine.structures import InstanceData
 
 from sniper_mmdet.registry import TASK_UTILS
+from sniper_mmdet.structures import is_image_level
 
 from .ignored_boxes import by_kind
 from .range_aware_assigner import _Ignores
@@ -78,6 +79,7 @@ class _IgnoresPlaces:
         x, y = ((priors[:, :2] + priors[:, 2:]) / 2).split(1, 1)
         x1, y1, x2, y2 = regions.unbind(1)
         like |= ((x1 <= x) & (x < x2) & (y1 <= y) & (y < y2)).any(1)
+        like |= is_image_level(ignored)
         result.gt_inds[like & (result.gt_inds == 0)] = -1
         return result
 
