@@ -7,44 +7,20 @@ from torch import Tensor
 
 from sniper_mmdet.registry import MODELS
 
-from ..task_modules import IgnoresByIoU
-from .ignored_of_batch import TellsIgnored
+from .range_aware_query_heads import IgnoresQueries
 
 
-class _IgnoresMasks(TellsIgnored, IgnoresByIoU):
-    """Shared part of these heads; a parent before mmdet's class.
+class _IgnoresMasks(IgnoresQueries):
+    """Shared part of these heads: a query's box is that around its mask."""
 
-    Objects are matched with queries as in the parent. A query without an
-    object, of any decoder layer, is ignored if the box around its mask
-    resembles an ignored box, see :func:`~sniper_mmdet.models.task_modules.
-    ignored_boxes.resembles`.
-
-    Args:
-        ignore_iou_thr (float): IoU with an ignored box above which a query is
-            ignored, unless it is nearer to an object. Defaults to 0.3.
-        **kwargs: Arguments of the parent.
-    """
-
-    def _get_targets_single(
-        self,
-        cls_score: Tensor,
-        mask_pred: Tensor,
-        gt_instances: InstanceData,
-        img_meta: dict,
-    ) -> tuple:
-        found = super()._get_targets_single(
-            cls_score, mask_pred, gt_instances, img_meta
-        )
-        labels, weights, *_ = found
-        if ignored := img_meta['ignored']:
-            height, width = img_meta['batch_input_shape']
-            rows, columns = mask_pred.shape[-2:]
-            stride = mask_pred.new_tensor([width / columns, height / rows] * 2)
-            boxes = _boxes_around(mask_pred > 0) * stride
-            objects = _boxes_around(gt_instances.masks > 0).to(boxes)
-            like = self.resembling(boxes, ignored, objects)
-            weights[like & (labels == self.num_classes)] = 0
-        return found
+    def _boxes_of(
+        self, predicted: Tensor, gt_instances: InstanceData, img_meta: dict
+    ) -> tuple[Tensor, Tensor]:
+        height, width = img_meta['batch_input_shape']
+        rows, columns = predicted.shape[-2:]
+        stride = predicted.new_tensor([width / columns, height / rows] * 2)
+        boxes = _boxes_around(predicted > 0) * stride
+        return boxes, _boxes_around(gt_instances.masks > 0).to(boxes)
 
 
 def _boxes_around(masks: Tensor) -> Tensor:

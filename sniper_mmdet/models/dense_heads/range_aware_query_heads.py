@@ -19,8 +19,8 @@ from ..task_modules import IgnoresByIoU
 from .ignored_of_batch import TellsIgnored
 
 
-class _IgnoresQueries(TellsIgnored, IgnoresByIoU):
-    """Shared part of these heads; a parent before mmdet's class.
+class IgnoresQueries(TellsIgnored, IgnoresByIoU):
+    """Shared part of heads with queries; a parent before mmdet's class.
 
     Objects are matched with queries as in the parent. A query without an
     object, of a decoder layer or of the encoder, is ignored if its box
@@ -36,43 +36,53 @@ class _IgnoresQueries(TellsIgnored, IgnoresByIoU):
     def _get_targets_single(
         self,
         cls_score: Tensor,
-        bbox_pred: Tensor,
+        predicted: Tensor,
         gt_instances: InstanceData,
         img_meta: dict,
     ) -> tuple:
-        labels, weights, *others = super()._get_targets_single(
-            cls_score, bbox_pred, gt_instances, img_meta
+        found = super()._get_targets_single(
+            cls_score, predicted, gt_instances, img_meta
         )
+        labels, weights, *_ = found
+        if ignored := img_meta['ignored']:
+            boxes, objects = self._boxes_of(
+                predicted.detach(), gt_instances, img_meta
+            )
+            like = self.resembling(boxes, ignored, objects)
+            weights[like & (labels == self.num_classes)] = 0
+        return found
+
+    def _boxes_of(
+        self, predicted: Tensor, gt_instances: InstanceData, img_meta: dict
+    ) -> tuple[Tensor, Tensor]:
+        """Return the boxes (Q, 4) of queries and (M, 4) of objects."""
         height, width = img_meta['img_shape']
-        size = bbox_pred.new_tensor([width, height, width, height])
-        boxes = bbox_cxcywh_to_xyxy(bbox_pred.detach()) * size
-        like = self.resembling(boxes, img_meta['ignored'], gt_instances.bboxes)
-        weights[like & (labels == self.num_classes)] = 0
-        return labels, weights, *others
+        size = predicted.new_tensor([width, height, width, height])
+        return bbox_cxcywh_to_xyxy(predicted) * size, gt_instances.bboxes
 
 
 @MODELS.register_module()
-class RangeAwareConditionalDETRHead(_IgnoresQueries, ConditionalDETRHead):
+class RangeAwareConditionalDETRHead(IgnoresQueries, ConditionalDETRHead):
     """A ConditionalDETRHead that ignores queries like ignored boxes."""
 
 
 @MODELS.register_module()
-class RangeAwareDABDETRHead(_IgnoresQueries, DABDETRHead):
+class RangeAwareDABDETRHead(IgnoresQueries, DABDETRHead):
     """A DABDETRHead that ignores queries like ignored boxes."""
 
 
 @MODELS.register_module()
-class RangeAwareDeformableDETRHead(_IgnoresQueries, DeformableDETRHead):
+class RangeAwareDeformableDETRHead(IgnoresQueries, DeformableDETRHead):
     """A DeformableDETRHead that ignores queries like ignored boxes."""
 
 
 @MODELS.register_module()
-class RangeAwareDETRHead(_IgnoresQueries, DETRHead):
+class RangeAwareDETRHead(IgnoresQueries, DETRHead):
     """A DETRHead that ignores queries like ignored boxes."""
 
 
 @MODELS.register_module()
-class RangeAwareDINOHead(_IgnoresQueries, DINOHead):
+class RangeAwareDINOHead(IgnoresQueries, DINOHead):
     """A DINOHead that ignores queries like ignored boxes."""
 
 
@@ -99,7 +109,7 @@ class _RangeAwareDDQAuxLoss(IgnoresByIoU, DDQAuxLoss):
 
 
 @MODELS.register_module()
-class RangeAwareDDQDETRHead(_IgnoresQueries, DDQDETRHead):
+class RangeAwareDDQDETRHead(IgnoresQueries, DDQDETRHead):
     """A DDQDETRHead that ignores queries like ignored boxes.
 
     It ignores dense queries of the auxiliary losses, too.
