@@ -84,9 +84,9 @@ def grid(
 
 
 def with_thresholds(setting: Setting, values: Iterable[float]) -> Setting:
-    """Return a setting with other thresholds."""
+    """Return a setting with other thresholds, of three digits."""
     focus = tuple(
-        replace(step, threshold=value)
+        replace(step, threshold=_short(value))
         for step, value in zip(setting.focus, values, strict=True)
     )
     return replace(setting, focus=focus)

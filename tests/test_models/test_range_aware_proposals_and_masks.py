@@ -192,12 +192,19 @@ class TestCascadeRPN:
         """Where AutoFocus asks for fewer."""
         detector = torch.nn.Module()
         detector.rpn_head = heads[0]
-        before = [stage.test_cfg.max_per_img for stage in heads[0].stages]
+
+        def numbers():
+            tests = [stage.test_cfg for stage in heads[0].stages]
+            return [(own.max_per_img, own.nms_pre) for own in tests]
+
+        before = numbers()
         with few_proposals(detector, 7):
-            found = [stage.test_cfg.max_per_img for stage in heads[0].stages]
-            assert found == [7, 7]
-        found = [stage.test_cfg.max_per_img for stage in heads[0].stages]
-        assert found == before == [300, 300]
+            assert numbers() == [(7, 14)] * 2
+        assert numbers() == before
+        with few_proposals(detector, 250):
+            assert numbers() == [(250, 500)] * 2
+        with few_proposals(detector, 800):
+            assert numbers() == before == [(300, 1000)] * 2
 
 
 #: Of CrowdDet, as proposals.

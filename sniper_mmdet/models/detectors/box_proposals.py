@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 # With this score, one-stage detectors give as many boxes as an RPN.
 _LOW_SCORE = 0.001
+# Candidates of a feature map per proposal. mmdet's own configs have one.
+_CANDIDATES = 2
 _RPN_FIELDS = 'backbone neck rpn_head train_cfg test_cfg'.split()
 _RPN_FIELDS += ['data_preprocessor', 'init_cfg']
 
@@ -78,7 +80,11 @@ def merge_proposals(
 
 
 def few_proposals(detector: nn.Module, num: float) -> AbstractContextManager:
-    """A context in which an RPN keeps ``num`` proposals; inf: its number."""
+    """A context in which an RPN keeps ``num`` proposals; inf: its number.
+
+    NMS chooses them from at most twice as many boxes of each feature map: it
+    costs the square of their number.
+    """
     changes = {}
     if not math.isinf(num):
         # Cascade RPN has the last word in its last stage.
@@ -86,6 +92,8 @@ def few_proposals(detector: nn.Module, num: float) -> AbstractContextManager:
             own = getattr(head, 'test_cfg', None)
             if isinstance(own, dict) and 'max_per_img' in own:
                 changes[head] = dict(max_per_img=min(num, own.max_per_img))
+                if own.get('nms_pre', -1) > _CANDIDATES * num:
+                    changes[head]['nms_pre'] = _CANDIDATES * num
     return _changed_tests(changes)
 
 
