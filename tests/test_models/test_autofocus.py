@@ -269,7 +269,7 @@ def proposals_of(model, img, boxes, monkeypatch):
     return kept
 
 
-def test_a_part_of_a_level_has_fewer_proposals(monkeypatch):
+def test_a_small_part_of_a_level_has_fewer_proposals(monkeypatch):
     model = autofocus(
         ground_truth=True,
         max_proposals=7,
@@ -278,7 +278,10 @@ def test_a_part_of_a_level_has_fewer_proposals(monkeypatch):
     )
     img, small = image(400, 300), (200, 100, 212, 110)
     kept = proposals_of(model, img, [small], monkeypatch)
-    assert kept[0][0] > 14 and kept[1:] == [[7], [7]]
+    # Parts of 128x128 and 128x112, and of 256x256 and 288x272.
+    assert kept[0][0] > 14 and kept[1:] == [[2], [2]]
+    kept = proposals_of(model, img, [(50, 80, 180, 200)], monkeypatch)
+    assert kept[1:] == [[7], [14]]
     # Of the finest, 600x450, nearly all: 256x256 twice doubled.
     kept = proposals_of(model, img, [(8, 8, 330, 250)], monkeypatch)
     assert kept[2] == [28]

@@ -24,8 +24,9 @@ from .focused_proposals import propose_focused
 from .mask_parts import crop_masks, full_masks
 from .pyramid_detector import PyramidDetector
 
-# Level pixels of a part of a level up to which ``max_proposals`` holds.
-_SMALL = 256**2
+# Level pixels of a part of a level for which ``max_proposals`` holds, and the
+# least share of it that a smaller part keeps.
+_SMALL, _LEAST_SHARE = 256**2, 0.25
 
 
 @MODELS.register_module()
@@ -68,11 +69,12 @@ class AutoFocus(PyramidDetector):
         features (str): Module of the detector whose output the focus head
             sees. Defaults to 'neck'.
         max_proposals (int, optional): Number of proposals that a two-stage
-            detector keeps in a part of a level of up to 256x256 pixels. Parts
-            of up to twice as many pixels keep twice as many, and so on, up to
-            ``test_cfg.rpn.max_per_img``. A proposal costs as much time as some
-            thousand pixels. Defaults to None: every chip keeps the detector's
-            number.
+            detector keeps in a part of a level of 256x256 pixels. Parts of up
+            to twice as many pixels keep twice as many, and so on, up to
+            ``test_cfg.rpn.max_per_img``; parts of up to half as many keep
+            half, and smaller ones a quarter. A proposal costs as much time as
+            some thousand pixels. Defaults to None: every chip keeps the
+            detector's number.
         ground_truth (bool): Take the FocusPixels from annotated boxes instead
             of the focus head: this measures what the method loses with a
             perfect head. Test pipelines must load annotations. Defaults to
@@ -320,8 +322,9 @@ class AutoFocus(PyramidDetector):
             return math.inf
         left, top, right, bottom = tile.part
         pixels = (right - left) * (bottom - top)
-        doublings = max(math.ceil(math.log2(pixels / _SMALL)), 0)
-        return self.max_proposals * 2**doublings
+        # In steps: chips of one number run together.
+        share = 2.0 ** math.ceil(math.log2(pixels / _SMALL))
+        return math.ceil(self.max_proposals * max(share, _LEAST_SHARE))
 
     def _true_boxes(self, sample: DetDataSample) -> np.ndarray:
         if 'gt_instances' not in sample or 'bboxes' not in sample.gt_instances:
