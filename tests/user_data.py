@@ -32,6 +32,11 @@ _SMALL = dict(
 )
 
 
+def _slices(name: str) -> str:
+    """How sahi names slices: by their size and by their overlap."""
+    return '512_02' if name == 'airbus_aircraft' else '256_02'
+
+
 def _write_wider(scenes: Path, folder: Path) -> None:
     """Write scenes as WIDER FACE, of whose objects the first count."""
     for split in ('train', 'val'):
@@ -88,7 +93,7 @@ def user_data(folder: Path) -> Path:
             for name, classes in _LARGE.items()
             for root, train in (
                 (f'data/{name}', 'train.json'),
-                (f'data/slices/{name}', 'train_coco.json'),
+                (f'data/slices/{name}', f'train_{_slices(name)}.json'),
             )
         ),
     ):
@@ -108,8 +113,8 @@ def user_data(folder: Path) -> Path:
         for picture in sorted((scenes / 'images').iterdir())[:2]:
             shutil.copy(picture, target)
     for name in _LARGE:
-        slices = folder / 'data/slices' / name
-        shutil.copytree(scenes / 'images', slices, dirs_exist_ok=True)
+        slices = folder / f'data/slices/{name}/train_images_{_slices(name)}'
+        shutil.copytree(scenes / 'images', slices)
     write_open_images(scenes, folder / 'data/openimages_format')
     for name in (
         *('coco/train2017', 'coco/val2017'),

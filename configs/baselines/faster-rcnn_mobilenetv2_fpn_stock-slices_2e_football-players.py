@@ -12,8 +12,8 @@ train_dataloader = dict(
     dataset=dict(
         type=_type,
         data_root='data/slices/football_players/',
-        ann_file='train_coco.json',
-        data_prefix=dict(img=''),
+        ann_file='train_256_02.json',
+        data_prefix=dict(img='train_images_256_02/'),
     )
 )
 val_dataloader = dict(

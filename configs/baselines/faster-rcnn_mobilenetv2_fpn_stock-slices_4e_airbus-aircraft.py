@@ -16,8 +16,8 @@ train_dataloader = dict(
     dataset=dict(
         type=_type,
         data_root='data/slices/airbus_aircraft/',
-        ann_file='train_coco.json',
-        data_prefix=dict(img=''),
+        ann_file='train_512_02.json',
+        data_prefix=dict(img='train_images_512_02/'),
     )
 )
 val_dataloader = dict(

@@ -5,6 +5,9 @@
 #
 #   sahi coco slice --image_dir IMAGES --dataset_json_path train.json \
 #       --slice_size 256 --ignore_negative_samples --output_dir SLICES
+#
+# They are in SLICES/train_images_256_02, and their boxes in
+# SLICES/train_256_02.json, by the size and by the overlap, 0.2.
 _base_ = './stock_multi-scale.py'
 
 train_pipeline = [
