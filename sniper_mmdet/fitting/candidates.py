@@ -92,15 +92,17 @@ def with_thresholds(setting: Setting, values: Iterable[float]) -> Setting:
     return replace(setting, focus=focus)
 
 
-def neighbours(setting: Setting) -> Iterator[Setting]:
+def neighbours(setting: Setting, few: bool = False) -> Iterator[Setting]:
     """Yield settings that differ in one value.
 
     The border is not varied: the simulation does not know what the side of a
-    chip cuts, so that no border would always seem best.
+    chip cuts, so that no border would always seem best. With ``few`` objects
+    the dilation is not varied either: the least always seems enough.
     """
+    dilations = () if few else _DILATIONS
     for k, step in enumerate(setting.focus):
         for change in (
-            *(dict(dilation=value) for value in _DILATIONS),
+            *(dict(dilation=value) for value in dilations),
             *(dict(min_size=value) for value in _MIN_SIZES),
             *(dict(threshold=_short(step.threshold * x)) for x in _TIMES),
         ):

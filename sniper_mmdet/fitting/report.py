@@ -91,8 +91,9 @@ def _doubts(tuned: Tuned) -> list[str]:
     doubts = []
     if tuned.objects <= FEW:
         doubts.append(
-            f'The images of tuning have {tuned.objects} objects: levels and '
-            'ranges are those of CONFIG, because chance would choose them.'
+            f'The images of tuning have {tuned.objects} objects: levels, '
+            'ranges and dilation are those of CONFIG, because chance would '
+            'choose them.'
         )
     rows = tuned.rows
     if 'measured' in rows:

@@ -139,6 +139,7 @@ def search(
     start: Setting,
     budget: float | None = None,
     loss: float = 0.2,
+    few: bool = False,
 ) -> tuple[list[Point], Point, Point]:
     """Try thresholds and least chips, then variations of the chosen point.
 
@@ -147,6 +148,8 @@ def search(
             ``start``.
         start (:obj:`Setting`): First setting; its levels and ranges stay.
         budget, loss: See :func:`choose`.
+        few (bool): See :func:`~sniper_mmdet.fitting.candidates.neighbours`.
+            Defaults to False.
 
     Returns:
         tuple: All points that were tried, the chosen one, and the point of the
@@ -164,7 +167,7 @@ def search(
     values = product(THRESHOLDS, repeat=len(start.focus))
     wanted = add(grid(start, values))
     for _ in range(_ROUNDS):
-        better = add(neighbours(wanted.setting))
+        better = add(neighbours(wanted.setting, few))
         if better is wanted:
             break
         wanted = better

@@ -27,7 +27,8 @@ from .splits import splits
 #: A focus head is too confident on its training images, and with few objects
 #: chance decides. Thresholds that were chosen on training images, or on FEW
 #: objects, are lowered by the factor SAFETY; thresholds that were chosen on
-#: MANY objects are not. Levels and ranges are not chosen on FEW objects.
+#: MANY objects are not. Levels, ranges and dilation are not chosen on FEW
+#: objects.
 SAFETY, FEW, MANY = 0.5, 100, 1000
 #: Settings for other levels, or settings that are not tuned.
 _RESET = 'batch_size', 'budget', 'budget_mpixel'
@@ -98,8 +99,8 @@ def tune(
         measure (bool): Also run the choice on images that were not used.
             Defaults to True.
         keep_levels (bool): Keep the levels of the config, and run the detector
-            at these only. Defaults to False. With 100 objects or less levels
-            and ranges are kept in any case.
+            at these only. Defaults to False. With 100 objects or less levels,
+            ranges and dilation are kept in any case.
         known (:obj:`Recording`, optional): See
             :func:`~sniper_mmdet.fitting.recording.record`, on the images of
             tuning. Defaults to None.
@@ -139,7 +140,7 @@ def tune(
     start = own
     if not few:
         start = best_pyramid(simulation, found, own, keep_levels)
-    points, wanted, whole = search(simulation, start, budget, loss)
+    points, wanted, whole = search(simulation, start, budget, loss, few)
     if budget is not None and wanted.share > budget:
         raise ValueError(
             f'the budget must be at least {wanted.share:.3f}, the least share '

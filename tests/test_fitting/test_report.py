@@ -31,7 +31,10 @@ def tuned(objects=500, **measured):
         (dict(AP=39.0, loss=1.0), None),
         (dict(AP=41.0, loss=9.0), None),  # the pyramid is better there
         (dict(AP=13.3, loss=17.9), '13.3 AP, the settings of CONFIG .* 40.0'),
-        (dict(objects=14), 'have 14 objects: levels and ranges are those of'),
+        (
+            dict(objects=14),
+            'have 14 objects: levels, ranges and dilation are those of',
+        ),
     ],
 )
 def test_doubts(given, doubt):

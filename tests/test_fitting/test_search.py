@@ -81,6 +81,15 @@ def test_the_search_finds_the_least_chip_that_shows_the_object():
     assert len({point.setting for point in tried}) == len(tried)
 
 
+@pytest.mark.parametrize('few', [False, True])
+def test_few_objects_do_not_choose_the_dilation(few):
+    steps = (FocusSettings(threshold=0.05, dilation=5),)
+    start = Setting((0, 1), (OPEN, OPEN), steps, 10)
+    tried, _, _ = search(scene(), start, few=few)
+    dilations = {point.setting.focus[0].dilation for point in tried}
+    assert (dilations == {5}) == few
+
+
 def test_a_budget_is_kept():
     simulation = scene()
     start = Setting((0, 1), (OPEN, OPEN), (FocusSettings(threshold=0.05),), 2)

@@ -81,7 +81,9 @@ def test_the_table(tool, checkpoint, capsys):
     assert 'settings were simulated in' in text
     assert 'measured' in text and 'lowered by a factor of 0.5' in text
     # Chance would choose levels of so few objects.
-    assert re.search(r'have \d+ objects: levels and ranges are those', text)
+    assert re.search(
+        r'have \d+ objects: levels, ranges and dilation are those', text
+    )
     levels = re.findall(r'^level (\S+) ', text, re.MULTILINE)
     assert [*map(float, levels)] == OPTIONS['model.scales']
 
