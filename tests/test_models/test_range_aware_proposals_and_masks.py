@@ -203,8 +203,9 @@ class TestCascadeRPN:
         assert numbers() == before
         with few_proposals(detector, 250):
             assert numbers() == [(250, 500)] * 2
-        with few_proposals(detector, 800):
-            assert numbers() == before == [(300, 1000)] * 2
+        for num in (300, 400, 800):
+            with few_proposals(detector, num):
+                assert numbers() == before == [(300, 1000)] * 2
 
 
 #: Of CrowdDet, as proposals.

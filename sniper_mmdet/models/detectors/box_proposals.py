@@ -90,8 +90,8 @@ def few_proposals(detector: nn.Module, num: float) -> AbstractContextManager:
         # Cascade RPN has the last word in its last stage.
         for head in detector.rpn_head.modules():
             own = getattr(head, 'test_cfg', None)
-            if isinstance(own, dict) and 'max_per_img' in own:
-                changes[head] = dict(max_per_img=min(num, own.max_per_img))
+            if isinstance(own, dict) and num < own.get('max_per_img', -1):
+                changes[head] = dict(max_per_img=num)
                 if own.get('nms_pre', -1) > _CANDIDATES * num:
                     changes[head]['nms_pre'] = _CANDIDATES * num
     return _changed_tests(changes)
