@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 _FAR_BELOW = 0.05
 # AP in % that a choice may lose on other images beyond what it lost before.
 _MISSED = 2
+# AutoFocus pays if it loses at most so much AP in % to the pyramid, and is at
+# least so many times as fast.
+_LOST, _FASTER = 2, 1.25
 
 
 def config_text(tuned: Tuned, base: str) -> str:
@@ -142,7 +145,12 @@ def what_it_gains(
         f'AutoFocus looks at {own["share"]:.0%} of the pixels of the pyramid, '
         f'is {faster:.1f} times as fast, and has {gained:+.1f} AP.'
     )
-    if own['share'] > 0.5:
+    if gained < -_LOST:
+        told += (
+            ' It misses objects with these settings: tune it, or set lower '
+            'thresholds in model.focus or a larger model.budget.'
+        )
+    elif faster < _FASTER:
         told += ' It does not pay with these settings: use the whole pyramid.'
     if true['AP'] < own['AP'] - _FAR_BELOW:
         told += (

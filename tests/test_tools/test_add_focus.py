@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from tiny import SAMPLE_CONFIG, plain_detector, sample_options
 
@@ -118,6 +119,12 @@ def test_the_detector_stays_and_has_a_focus_head(name, user, tool, capsys):
     # As nothing is tuned, a budget decides.
     share = written.model.budget
     assert 0 < rows[f'budget {share:g}']['share'] <= share <= 1
+    # An image without objects, whose loss is large, undoes nothing.
+    layer = torch.nn.Linear(1, 1)
+    steps = build_optim_wrapper(layer, written.optim_wrapper)
+    steps.backward(5000 * layer(torch.ones(1)).sum())
+    steps.step()
+    assert 1 < layer.weight.grad.abs() < 20
     assert 'CutChip' not in str(written.train_dataloader)
     assert 'Resize' not in str(written.test_dataloader)
 
@@ -210,6 +217,16 @@ def test_whether_it_pays(share, sentence):
     assert re.search(sentence, text) and 'ground truth' not in text
     text = what_it_gains(whole, own, dict(AP=0.3))
     assert "'ground truth' is far below" in text
+
+
+def test_it_pays_by_what_was_measured():
+    whole = dict(AP=0.5, share=1.0, seconds=4.0)
+    half = dict(AP=0.51, share=0.52, seconds=2.2)
+    text = what_it_gains(whole, half, dict(AP=0.51))
+    assert text.endswith('is 1.8 times as fast, and has +1.0 AP.')
+    blind = dict(AP=0.2, share=0.3, seconds=1.0)
+    text = what_it_gains(whole, blind, dict(AP=0.51))
+    assert text.endswith('or a larger model.budget.') and 'misses' in text
 
 
 def test_a_detector_that_finds_nothing(user, tool, capsys):
