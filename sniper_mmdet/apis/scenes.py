@@ -15,7 +15,6 @@ from mmengine.structures import InstanceData
 
 from sniper_mmdet.chips import ImagePyramid
 from sniper_mmdet.chips.tiles import Tile, owned_by
-from sniper_mmdet.engine.cpu import give_back_memory
 from sniper_mmdet.images import open_image
 from sniper_mmdet.images.region import Region
 from sniper_mmdet.images.stretch import ValueRange
@@ -24,6 +23,7 @@ from sniper_mmdet.models.detectors.near_nms import nms_by_neighbourhood
 from sniper_mmdet.utils.choices import check_share
 from sniper_mmdet.utils.errors import UserError
 from sniper_mmdet.utils.files import file_state
+from sniper_mmdet.utils.memory import give_back_memory
 from sniper_mmdet.utils.progress import Progress
 
 from .inputs import reading_of

@@ -1,12 +1,10 @@
 """Settings that make PyTorch fast on machines without a GPU."""
 
-import ctypes
-import sys
-from collections.abc import Callable
-
 import torch
 import torch.distributed as dist
 from mmengine.config import Config
+
+from sniper_mmdet.utils.memory import of_glibc
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # malloc.h
 
@@ -33,7 +31,7 @@ def prepare_cpu(launcher: str = 'none', cfg: Config | None = None) -> None:
     if torch.cuda.is_available():
         return
     torch.set_flush_denormal(True)
-    if mallopt := _of_glibc('mallopt'):
+    if mallopt := of_glibc('mallopt'):
         # Older releases refuse more than half a heap's size.
         for threshold in (2**30, 2**25):
             if mallopt(_M_MMAP_THRESHOLD, threshold):
@@ -51,20 +49,3 @@ def prepare_cpu(launcher: str = 'none', cfg: Config | None = None) -> None:
             broadcast_buffers=False,
             find_unused_parameters=cfg.get('find_unused_parameters', False),
         )
-
-
-def give_back_memory() -> None:
-    """Return freed memory to the system, which glibc would keep for later.
-
-    :func:`prepare_cpu` sets it to keep what the network needs again for each
-    image. Where sizes change, blocks that are too small add up.
-    """
-    if malloc_trim := _of_glibc('malloc_trim'):
-        malloc_trim(0)
-
-
-def _of_glibc(name: str) -> Callable | None:
-    """Return a function of glibc, or None where it has none or is absent."""
-    if not sys.platform.startswith('linux'):
-        return None
-    return getattr(ctypes.CDLL(None), name, None)

@@ -3,8 +3,8 @@
 import ctypes
 import functools
 import gc
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 # Parameters of glibc's mallopt, and the bytes to which glibc itself may raise
 # them.
@@ -20,10 +20,28 @@ def keep_freed_memory() -> None:
     and to get it again takes a tenth of the time of a chip. Without glibc
     nothing happens.
     """
-    with suppress(AttributeError, OSError, TypeError):
-        mallopt = ctypes.CDLL(None).mallopt
+    if mallopt := of_glibc('mallopt'):
         mallopt(_TRIM_THRESHOLD, _MOST_FREE)
         mallopt(_MMAP_THRESHOLD, _MOST_ON_HEAP)
+
+
+def give_back_memory() -> None:
+    """Return freed memory to the system, which glibc would keep for later.
+
+    :func:`~sniper_mmdet.engine.cpu.prepare_cpu` sets it to keep what the
+    network needs again for each image. Where sizes change, blocks that are too
+    small add up.
+    """
+    if malloc_trim := of_glibc('malloc_trim'):
+        malloc_trim(0)
+
+
+def of_glibc(name: str) -> Callable | None:
+    """Return a function of glibc, or None where it has none or is absent."""
+    try:
+        return getattr(ctypes.CDLL(None), name, None)
+    except (OSError, TypeError):  # no C library that can be asked
+        return None
 
 
 @contextmanager

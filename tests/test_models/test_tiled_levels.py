@@ -11,6 +11,7 @@ from test_autofocus import image as noise
 from test_autofocus import scope  # noqa: F401
 from tiny import plain_detector
 
+from sniper_mmdet.models.detectors import pyramid_detector
 from sniper_mmdet.registry import MODELS
 from sniper_mmdet.utils.errors import UserError
 
@@ -202,6 +203,25 @@ def test_images_of_a_batch_are_tiled_each(monkeypatch):
         assert len(sample.pred_instances)
     # Nothing but images that are tiled.
     assert len(model.detect_level([np.zeros((330, 410, 3), np.uint8)], 1)) == 1
+
+
+@pytest.mark.parametrize('kind', [pyramid, autofocus])
+def test_large_tiles_run_without_freed_memory_beside_them(monkeypatch, kind):
+    """glibc keeps it, and tiles of several sizes would leave some each."""
+    model = kind(scales=[0.25, 1.0], max_pixels=256**2)
+    order, detector = [], model.run_detector
+
+    def run(inputs, samples):
+        order.append(inputs[0][0].numel() > 200**2)
+        return detector(inputs, samples)
+
+    monkeypatch.setattr(model, 'run_detector', run)
+    monkeypatch.setattr(pyramid_detector, '_LARGE', 200**2)
+    give_back = lambda: order.append('given back')  # noqa: E731
+    monkeypatch.setattr(pyramid_detector, 'give_back_memory', give_back)
+    detect(model, noise(410, 330))
+    tiles = order.count(True)
+    assert order == [False, *['given back', True] * tiles] and tiles > 2
 
 
 @pytest.mark.parametrize('kind', [pyramid, autofocus])
