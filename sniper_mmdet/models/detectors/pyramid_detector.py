@@ -32,8 +32,8 @@ from .wrapped_detector import WrappedDetector
 
 # The strides of most feature maps divide this number.
 _STEP = 32
-# Number of pixels of a tile that takes the network seconds: to get memory from
-# the system again takes hardly a twentieth of that.
+# Number of pixels of a tile from which memory counts more than the time to get
+# it from the system again (measured: 104 s instead of 92 s for 114 Mpixel).
 _LARGE = 2**22
 # Number of detections above which merging all at once is slow.
 _MANY = 10_000
