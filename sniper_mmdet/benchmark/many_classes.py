@@ -1,7 +1,5 @@
 """Measures box heads of many classes: a plain one and a decoupled one."""
 
-import contextlib
-import ctypes
 import gc
 import time
 from collections.abc import Callable, Sequence
@@ -11,6 +9,8 @@ from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
+
+from sniper_mmdet.utils.memory import give_back_memory
 
 from .meters import memory
 
@@ -176,9 +176,7 @@ def _least(
 def _peak(*runs: Callable[[], None]) -> float:
     """Peak of resident memory beyond that before, in megabytes."""
     gc.collect()
-    with contextlib.suppress(AttributeError, OSError):
-        # Return freed memory to the system, or it would hide the peak.
-        ctypes.CDLL('libc.so.6').malloc_trim(0)
+    give_back_memory()  # freed memory would hide the peak
     try:
         with open('/proc/self/clear_refs', 'w') as file:
             file.write('5')  # reset the peak

@@ -4,9 +4,12 @@ import torch
 import torch.distributed as dist
 from mmengine.config import Config
 
-from sniper_mmdet.utils.memory import of_glibc
-
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # malloc.h
+from sniper_mmdet.utils.memory import (
+    MMAP_THRESHOLD,
+    TOP_PAD,
+    TRIM_THRESHOLD,
+    of_glibc,
+)
 
 
 def prepare_cpu(launcher: str = 'none', cfg: Config | None = None) -> None:
@@ -34,10 +37,10 @@ def prepare_cpu(launcher: str = 'none', cfg: Config | None = None) -> None:
     if mallopt := of_glibc('mallopt'):
         # Older releases refuse more than half a heap's size.
         for threshold in (2**30, 2**25):
-            if mallopt(_M_MMAP_THRESHOLD, threshold):
+            if mallopt(MMAP_THRESHOLD, threshold):
                 break
-        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
-        mallopt(_M_TOP_PAD, 2**26)
+        mallopt(TRIM_THRESHOLD, 2**31 - 1)
+        mallopt(TOP_PAD, 2**26)
     if launcher != 'pytorch':
         return
     if not dist.is_initialized():

@@ -6,10 +6,10 @@ import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-# Parameters of glibc's mallopt, and the bytes to which glibc itself may raise
-# them.
-_TRIM_THRESHOLD, _MOST_FREE = -1, 2**26
-_MMAP_THRESHOLD, _MOST_ON_HEAP = -3, 2**25
+#: Parameters of glibc's mallopt, by malloc.h.
+TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD = -1, -2, -3
+# Bytes to which glibc itself may raise the first and the last of them.
+_MOST_FREE, _MOST_ON_HEAP = 2**26, 2**25
 
 
 @functools.cache
@@ -21,8 +21,8 @@ def keep_freed_memory() -> None:
     nothing happens.
     """
     if mallopt := of_glibc('mallopt'):
-        mallopt(_TRIM_THRESHOLD, _MOST_FREE)
-        mallopt(_MMAP_THRESHOLD, _MOST_ON_HEAP)
+        mallopt(TRIM_THRESHOLD, _MOST_FREE)
+        mallopt(MMAP_THRESHOLD, _MOST_ON_HEAP)
 
 
 def give_back_memory() -> None:

@@ -1,5 +1,8 @@
 """Levels and FocusChips in tiles, beside the same looked at whole."""
 
+import math
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -209,17 +212,15 @@ def test_images_of_a_batch_are_tiled_each(monkeypatch):
 def test_large_tiles_run_without_freed_memory_beside_them(monkeypatch, kind):
     """glibc keeps it, and tiles of several sizes would leave some each."""
     model = kind(scales=[0.25, 1.0], max_pixels=256**2)
-    order, detector = [], model.run_detector
-
-    def run(inputs, samples):
-        order.append(inputs[0][0].numel() > 200**2)
-        return detector(inputs, samples)
-
-    monkeypatch.setattr(model, 'run_detector', run)
-    monkeypatch.setattr(pyramid_detector, '_LARGE', 200**2)
-    give_back = lambda: order.append('given back')  # noqa: E731
+    done = record(model, monkeypatch)
+    give_back = partial(done.append, 'given back')
     monkeypatch.setattr(pyramid_detector, 'give_back_memory', give_back)
+    monkeypatch.setattr(pyramid_detector, '_LARGE', 200**2)
     detect(model, noise(410, 330))
+    order = [
+        step if step == 'given back' else math.prod(step[0]) > 200**2
+        for step in done
+    ]
     tiles = order.count(True)
     assert order == [False, *['given back', True] * tiles] and tiles > 2
 
