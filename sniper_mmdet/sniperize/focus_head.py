@@ -4,16 +4,18 @@ import math
 
 from .draft import Draft
 
-# Strides of feature maps whose cells can be FocusPixels of a plan.
-_STRIDES = (4, 8, 16)
+# Strides of feature maps whose cells can be FocusPixels of a plan. Of a map of
+# stride 4 a focus head sees too little around a cell: it is a last resort.
+_STRIDES, _LAST_RESORT = (8, 16), 4
 
 
 def focus_strides(maps: list[tuple[int, int]]) -> list[int]:
     """Return strides for a plan from feature maps (channels, stride).
 
-    They are sorted from fine to coarse.
+    They are sorted from fine to coarse. 4 is one of them if there is no other.
     """
-    return sorted({stride for _, stride in maps}.intersection(_STRIDES))
+    known = {stride for _, stride in maps}
+    return sorted(known.intersection(_STRIDES) or known & {_LAST_RESORT})
 
 
 def focus_head_config(

@@ -23,8 +23,8 @@ from .costs import some_images
 from .looking import look
 from .ranges import OVERLAP, WIDER, focused_ranges
 
-#: Strides of FocusPixels that are tried by default. Stride 4 has four times as
-#: many cells as stride 8, and the focus head sees less context per cell.
+#: Strides of FocusPixels that are tried by default. At stride 4 the focus head
+#: sees less around a cell, and notices fewer objects.
 STRIDES = (8, 16)
 
 #: Share of the boxes that a plan must reach, and share of the boxes to be
@@ -42,8 +42,8 @@ _MOST_LEVELS = 4
 _TRACE = 2
 # Border of AutoFocus in original pixels: FocusChips drop boxes within it.
 _BORDER = 10
-# Factor of the cost for a further level, which can miss objects, or for cells
-# below 8 px: either must save a third.
+# Factor of the cost for a further level, which can miss objects: it must save
+# a third.
 _DEAR = 1.5
 # Plans that cost up to so much more count as equally cheap.
 _AS_CHEAP = 1.05
@@ -94,9 +94,8 @@ class FocusPlan:
 
     @property
     def cost(self) -> float:
-        """float: Pixels, with a penalty for further levels and small cells."""
-        dear = len(self.factors) - 2 + (self.stride < 8)
-        return self.pixels * _DEAR**dear
+        """float: Pixels, with a penalty for further levels."""
+        return self.pixels * _DEAR ** (len(self.factors) - 2)
 
 
 def search_plans(

@@ -69,7 +69,8 @@ def test_a_pyramid_is_for_its_ranges(scales, ranges, factor, target):
 
 def test_strides_that_focus_pixels_can_have():
     maps = [(64, 4), (64, 8), (64, 32), (64, 16)]
-    assert usable_strides(maps) == [4, 8, 16]
+    assert usable_strides(maps) == [8, 16]
+    assert usable_strides([(64, 4), (64, 32)]) == [4]
     with pytest.raises(ValueError, match=r'Received: strides \[32, 64\]'):
         usable_strides([(64, 32), (64, 64)])
 
