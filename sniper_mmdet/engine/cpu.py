@@ -4,12 +4,7 @@ import torch
 import torch.distributed as dist
 from mmengine.config import Config
 
-from sniper_mmdet.utils.memory import (
-    MMAP_THRESHOLD,
-    TOP_PAD,
-    TRIM_THRESHOLD,
-    of_glibc,
-)
+from sniper_mmdet.utils.memory import keep_all_freed_memory
 
 
 def prepare_cpu(launcher: str = 'none', cfg: Config | None = None) -> None:
@@ -34,13 +29,7 @@ def prepare_cpu(launcher: str = 'none', cfg: Config | None = None) -> None:
     if torch.cuda.is_available():
         return
     torch.set_flush_denormal(True)
-    if mallopt := of_glibc('mallopt'):
-        # Older releases refuse more than half a heap's size.
-        for threshold in (2**30, 2**25):
-            if mallopt(MMAP_THRESHOLD, threshold):
-                break
-        mallopt(TRIM_THRESHOLD, 2**31 - 1)
-        mallopt(TOP_PAD, 2**26)
+    keep_all_freed_memory()
     if launcher != 'pytorch':
         return
     if not dist.is_initialized():

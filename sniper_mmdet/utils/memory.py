@@ -6,10 +6,14 @@ import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-#: Parameters of glibc's mallopt, by malloc.h.
-TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD = -1, -2, -3
+# Parameters of glibc's mallopt, by malloc.h.
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
 # Bytes to which glibc itself may raise the first and the last of them.
 _MOST_FREE, _MOST_ON_HEAP = 2**26, 2**25
+# Bytes of an array that is large beside all others.
+_LARGE = 2**26
+# Bytes up to which arrays lie on the heap, as glibc was told here.
+_on_heap = 0
 
 
 @functools.cache
@@ -17,21 +21,52 @@ def keep_freed_memory() -> None:
     """Keep memory of freed arrays for the next ones, up to 64 MB.
 
     glibc may give the memory of a chip back to the system after each chip,
-    and to get it again takes a tenth of the time of a chip. Without glibc
-    nothing happens.
+    and to get it again takes a tenth of the time of a chip. Without glibc, or
+    after :func:`keep_all_freed_memory`, nothing happens.
     """
+    mallopt = of_glibc('mallopt')
+    if mallopt and not _on_heap:
+        mallopt(_TRIM_THRESHOLD, _MOST_FREE)
+        _keep_on_heap(_MOST_ON_HEAP)
+
+
+def keep_all_freed_memory() -> None:
+    """Keep memory of all freed arrays for the next ones, up to 2 GB."""
     if mallopt := of_glibc('mallopt'):
-        mallopt(TRIM_THRESHOLD, _MOST_FREE)
-        mallopt(MMAP_THRESHOLD, _MOST_ON_HEAP)
+        # Older releases refuse more than half a heap's size.
+        _keep_on_heap(2**30) or _keep_on_heap(_MOST_ON_HEAP)
+        mallopt(_TRIM_THRESHOLD, 2**31 - 1)
+        mallopt(_TOP_PAD, 2**26)
+
+
+def _keep_on_heap(most: int) -> bool:
+    """Put arrays of up to so many bytes on the heap; False if refused."""
+    global _on_heap
+    taken = bool(of_glibc('mallopt')(_MMAP_THRESHOLD, most))
+    _on_heap = most if taken else _on_heap
+    return taken
+
+
+@contextmanager
+def large_arrays_apart() -> Iterator[None]:
+    """A context in which arrays of 64 MB or more are never on the heap.
+
+    Freed memory is given back first. Where the sizes of large arrays change,
+    those that the heap keeps leave gaps that add up: half as much again as the
+    arrays. To take each from the system costs time.
+    """
+    give_back_memory()
+    before = _on_heap
+    apart = before > _LARGE and _keep_on_heap(_LARGE)
+    try:
+        yield
+    finally:
+        if apart:
+            _keep_on_heap(before)
 
 
 def give_back_memory() -> None:
-    """Return freed memory to the system, which glibc would keep for later.
-
-    :func:`~sniper_mmdet.engine.cpu.prepare_cpu` sets it to keep what the
-    network needs again for each image. Where sizes change, blocks that are too
-    small add up.
-    """
+    """Return freed memory to the system, which glibc would keep for later."""
     if malloc_trim := of_glibc('malloc_trim'):
         malloc_trim(0)
 

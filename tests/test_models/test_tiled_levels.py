@@ -1,7 +1,7 @@
 """Levels and FocusChips in tiles, beside the same looked at whole."""
 
 import math
-from functools import partial
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -209,20 +209,27 @@ def test_images_of_a_batch_are_tiled_each(monkeypatch):
 
 
 @pytest.mark.parametrize('kind', [pyramid, autofocus])
-def test_large_tiles_run_without_freed_memory_beside_them(monkeypatch, kind):
-    """glibc keeps it, and tiles of several sizes would leave some each."""
+def test_large_tiles_run_with_large_arrays_apart(monkeypatch, kind):
+    """On the heap, those of tiles of several sizes would leave gaps."""
     model = kind(scales=[0.25, 1.0], max_pixels=256**2)
     done = record(model, monkeypatch)
-    give_back = partial(done.append, 'given back')
-    monkeypatch.setattr(pyramid_detector, 'give_back_memory', give_back)
+
+    @contextmanager
+    def apart():
+        done.append('apart')
+        yield
+        done.append('as before')
+
+    monkeypatch.setattr(pyramid_detector, 'large_arrays_apart', apart)
     monkeypatch.setattr(pyramid_detector, '_LARGE', 200**2)
     detect(model, noise(410, 330))
     order = [
-        step if step == 'given back' else math.prod(step[0]) > 200**2
+        step if isinstance(step, str) else math.prod(step[0]) > 200**2
         for step in done
     ]
     tiles = order.count(True)
-    assert order == [False, *['given back', True] * tiles] and tiles > 2
+    assert tiles > 2
+    assert order == [False, *['apart', True, 'as before'] * tiles]
 
 
 @pytest.mark.parametrize('kind', [pyramid, autofocus])

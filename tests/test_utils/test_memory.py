@@ -37,11 +37,44 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='needs glibc')
-def test_freed_memory_is_used_again():
-    command = [sys.executable, '-c', CHIPS]
+# Prints by how many bytes the process shrinks when an array of 256 MB is freed
+# below a small one: with large arrays apart, and afterwards.
+ARRAYS = """
+from contextlib import nullcontext
+import numpy as np
+from sniper_mmdet.benchmark.meters import memory
+from sniper_mmdet.utils.memory import (
+    keep_all_freed_memory, keep_freed_memory, large_arrays_apart)
+keep_all_freed_memory()
+keep_freed_memory()
+for context in large_arrays_apart, nullcontext:
+    with context():
+        large = np.ones(2**28, np.uint8)
+        above = np.ones(2**20, np.uint8)
+        before = memory('VmRSS')
+        del large
+        print(before - memory('VmRSS'))
+"""
+needs_glibc = pytest.mark.skipif(
+    platform.libc_ver()[0] != 'glibc', reason='needs glibc'
+)
+
+
+def printed(code):
+    command = [sys.executable, '-c', code]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert int(done.stdout) < 5000
+    return [int(line) for line in done.stdout.split()]
+
+
+@needs_glibc
+def test_freed_memory_is_used_again():
+    assert printed(CHIPS)[0] < 5000
+
+
+@needs_glibc
+def test_large_arrays_are_on_the_heap_unless_apart():
+    apart, kept = printed(ARRAYS)
+    assert apart > 2**27 > kept
 
 
 def test_without_glibc_nothing_happens(monkeypatch):
