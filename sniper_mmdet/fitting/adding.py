@@ -145,8 +145,9 @@ def _one_level(factor: float, stride: int) -> FocusPlan:
         sizes=(2, 64, 90),
         focus=(FocusSettings(0),),
         test_valid_ranges=((None, None), (None, None)),
+        share=1.0,
         **dict.fromkeys(
-            'pixels share of_finest boxes noticed smallest largest'.split(),
+            'pixels of_finest boxes noticed smallest largest'.split(),
             math.nan,
         ),
     )

@@ -43,9 +43,8 @@ _HEAD = dict(
 # Proposals that a two-stage detector keeps in a small FocusChip.
 _PROPOSALS = 100
 # With this loss, probable FocusPixels get from 0.02 to 0.3, depending on the
-# data. Until the thresholds are tuned, a budget decides; it is this many times
-# the pixels of true FocusPixels.
-_THRESHOLD, _MORE = 0.02, 2
+# data. Until the thresholds are tuned, a budget decides.
+_THRESHOLD = 0.02
 
 
 class TrainedDetector:
@@ -133,7 +132,8 @@ class TrainedDetector:
             self._settings,
             focus_head=head,
             focus=[dict(vars(s), threshold=_THRESHOLD) for s in plan.focus],
-            budget=round(min(1.0, _MORE * plan.share), 3),
+            # The odds of the share of true FocusPixels are doubled.
+            budget=round(2 * plan.share / (1 + plan.share), 3),
         )
         run = self.checkpoint, iterations, seed
         text = focus_text(draft, self._base, plan, settings, *run)

@@ -118,7 +118,7 @@ def test_the_detector_stays_and_has_a_focus_head(name, user, tool, capsys):
     assert written.model.features == 'backbone'
     # As nothing is tuned, a budget decides.
     share = written.model.budget
-    assert 0 < rows[f'budget {share:g}']['share'] <= share <= 1
+    assert 0 < rows[f'budget {share:g}']['share'] <= share < 1
     # An image without objects, whose loss is large, undoes nothing.
     layer = torch.nn.Linear(1, 1)
     steps = build_optim_wrapper(layer, written.optim_wrapper)
