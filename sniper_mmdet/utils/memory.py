@@ -33,8 +33,9 @@ def keep_freed_memory() -> None:
 def keep_all_freed_memory() -> None:
     """Keep memory of all freed arrays for the next ones, up to 2 GB."""
     if mallopt := of_glibc('mallopt'):
-        # Older releases refuse more than half a heap's size.
-        _keep_on_heap(2**30) or _keep_on_heap(_MOST_ON_HEAP)
+        if not _keep_on_heap(2**30):
+            # Older releases refuse more than half a heap's size.
+            _keep_on_heap(_MOST_ON_HEAP)
         mallopt(_TRIM_THRESHOLD, 2**31 - 1)
         mallopt(_TOP_PAD, 2**26)
 
