@@ -99,8 +99,9 @@ def tune(
         measure (bool): Also run the choice on images that were not used.
             Defaults to True.
         keep_levels (bool): Keep the levels of the config, and run the detector
-            at these only. Defaults to False. With 100 objects or less levels,
-            ranges and dilation are kept in any case.
+            at these only. On training images ranges are kept too. Defaults to
+            False. With 100 objects or less levels, ranges and dilation are
+            kept in any case.
         known (:obj:`Recording`, optional): See
             :func:`~sniper_mmdet.fitting.recording.record`, on the images of
             tuning. Defaults to None.
@@ -138,7 +139,8 @@ def tune(
     simulation, found = Simulation(recording), study(recording)
     own = _own_setting(recording)
     start = own
-    if not few:
+    # On images that it was trained on, a detector is good at any level.
+    if not (few or (keep_levels and split == 'train')):
         start = best_pyramid(simulation, found, own, keep_levels)
     points, wanted, whole = search(simulation, start, budget, loss, few)
     if budget is not None and wanted.share > budget:

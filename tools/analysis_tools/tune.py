@@ -40,7 +40,7 @@ def parse_args():
         config_out='.py file for a config that inherits from CONFIG',
         out='file for a plot of the curve, .png or .pdf',
     )
-    keep = "keep CONFIG's levels"
+    keep = "keep CONFIG's levels, and with --split train also their ranges"
     parser.add_argument('--keep-levels', action='store_true', help=keep)
     args = cli.parse(parser)
     cli.require_at_least(parser, args, loss=0, num=0)
