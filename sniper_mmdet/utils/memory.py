@@ -1,8 +1,8 @@
 """Control of memory, that of Python and that of the C library."""
 
 import ctypes
-import functools
 import gc
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -12,27 +12,32 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
 _MOST_FREE, _MOST_ON_HEAP = 2**26, 2**25
 # Bytes of an array that is large beside all others.
 _LARGE = 2**26
-# Bytes up to which arrays lie on the heap, as glibc was told here.
-_on_heap = 0
+# The process whose glibc was told what to keep, and the bytes up to which its
+# arrays lie on the heap. A process forked from it has the same.
+_told, _on_heap = 0, 0
 
 
-@functools.cache
 def keep_freed_memory() -> None:
     """Keep memory of freed arrays for the next ones, up to 64 MB.
 
     glibc may give the memory of a chip back to the system after each chip,
     and to get it again takes a tenth of the time of a chip. Without glibc, or
-    after :func:`keep_all_freed_memory`, nothing happens.
+    in a process that keeps all freed memory, nothing happens. A worker forked
+    from that process keeps no more than others.
     """
-    mallopt = of_glibc('mallopt')
-    if mallopt and not _on_heap:
+    global _told
+    mallopt = of_glibc('mallopt') if _told != os.getpid() else None
+    if mallopt:
+        _told = os.getpid()
         mallopt(_TRIM_THRESHOLD, _MOST_FREE)
         _keep_on_heap(_MOST_ON_HEAP)
 
 
 def keep_all_freed_memory() -> None:
     """Keep memory of all freed arrays for the next ones, up to 2 GB."""
+    global _told
     if mallopt := of_glibc('mallopt'):
+        _told = os.getpid()
         if not _keep_on_heap(2**30):
             # Older releases refuse more than half a heap's size.
             _keep_on_heap(_MOST_ON_HEAP)
