@@ -2,11 +2,12 @@
 
 import math
 
+from sniper_mmdet.tuning.plan import STRIDES
+
 from .draft import Draft
 
-# Strides of feature maps whose cells can be FocusPixels of a plan. Of a map of
-# stride 4 a focus head sees too little around a cell: it is a last resort.
-_STRIDES, _LAST_RESORT = (8, 16), 4
+# Stride that a plan has only where a detector has no map of another one.
+_LAST_RESORT = 4
 
 
 def focus_strides(maps: list[tuple[int, int]]) -> list[int]:
@@ -15,7 +16,7 @@ def focus_strides(maps: list[tuple[int, int]]) -> list[int]:
     They are sorted from fine to coarse. 4 is one of them if there is no other.
     """
     known = {stride for _, stride in maps}
-    return sorted(known.intersection(_STRIDES) or known & {_LAST_RESORT})
+    return sorted(known.intersection(STRIDES) or known & {_LAST_RESORT})
 
 
 def focus_head_config(

@@ -26,9 +26,10 @@ def keep_freed_memory() -> None:
     from that process keeps no more than others.
     """
     global _told
-    mallopt = of_glibc('mallopt') if _told != os.getpid() else None
-    if mallopt:
-        _told = os.getpid()
+    if _told == os.getpid():
+        return
+    _told = os.getpid()
+    if mallopt := of_glibc('mallopt'):
         mallopt(_TRIM_THRESHOLD, _MOST_FREE)
         _keep_on_heap(_MOST_ON_HEAP)
 
@@ -36,8 +37,8 @@ def keep_freed_memory() -> None:
 def keep_all_freed_memory() -> None:
     """Keep memory of all freed arrays for the next ones, up to 2 GB."""
     global _told
+    _told = os.getpid()
     if mallopt := of_glibc('mallopt'):
-        _told = os.getpid()
         if not _keep_on_heap(2**30):
             # Older releases refuse more than half a heap's size.
             _keep_on_heap(_MOST_ON_HEAP)
